@@ -1,0 +1,1 @@
+//! The vocabulary every component shares: object metadata, selectors, quantities, names and Status.

@@ -1,0 +1,1 @@
+//! Who a request is from: client certificates, service-account tokens, bootstrap tokens.

@@ -1,0 +1,1 @@
+//! What a request may do: RBAC and the Node authoriser over an index fed by watches.

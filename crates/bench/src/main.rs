@@ -1,0 +1,3 @@
+//! Loads and measurements of the running components.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Resource limits and usage in cgroup v1 and v2.

@@ -1,0 +1,3 @@
+//! An HTTP server that answers with the name of the host it runs on.
+
+fn main() {}

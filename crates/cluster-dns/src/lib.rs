@@ -1,0 +1,1 @@
+//! DNS for Services and pods.

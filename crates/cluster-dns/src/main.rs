@@ -1,0 +1,3 @@
+//! DNS for Services and pods.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Writes the generated schema tables from k8s-openapi's types.
+
+fn main() {}

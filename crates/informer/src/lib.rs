@@ -1,0 +1,1 @@
+//! Shared informers, listers and rate-limited work queues over kube watches.

@@ -1,0 +1,1 @@
+//! The API server: authentication, authorisation, admission, storage in etcd, watch.

@@ -1,0 +1,3 @@
+//! The API server: authentication, authorisation, admission, storage in etcd, watch.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Every controller loop of the cluster.

@@ -1,0 +1,3 @@
+//! Every controller loop of the cluster.
+
+fn main() {}

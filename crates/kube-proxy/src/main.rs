@@ -1,0 +1,3 @@
+//! Services into packet rules.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Binds pods to nodes.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The command-line client: upstream's commands, flags and output.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Runs pods through CRI; logs, exec, probes, volumes, status.

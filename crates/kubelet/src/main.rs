@@ -1,0 +1,3 @@
+//! Runs pods through CRI; logs, exec, probes, volumes, status.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The sandbox container: reaps children, ends on a signal.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Keys, certificates and kubeconfigs: made, read, and reloaded when their files change.

@@ -1,0 +1,3 @@
+//! Pod addresses, routes between nodes.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Objects in etcd under upstream's keys, and the watch cache that serves their bytes.

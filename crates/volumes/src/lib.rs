@@ -1,0 +1,1 @@
+//! Pod volumes: their payloads, atomic updates and mounts.

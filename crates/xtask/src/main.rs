@@ -1,0 +1,3 @@
+//! The project's one entry point: up, down, test, bench, tidy, dist, codegen.
+
+fn main() {}
