@@ -1,0 +1,62 @@
+//! One step of the chain, and the cluster as it sees it.
+
+use std::sync::Arc;
+
+use apimachinery::status::Status;
+use serde_json::Value;
+
+use crate::attributes::{Attributes, Operation, User};
+
+/// What plugins read of the cluster.
+pub trait View: Sync {
+    /// One object; the namespace is empty for cluster-wide resources.
+    fn get(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<Arc<Value>>;
+    /// All objects of a resource, in one namespace or (empty) in all.
+    fn list(&self, group: &str, resource: &str, namespace: &str) -> Vec<Arc<Value>>;
+    /// Whether authorisation lets the user do something beside the request itself.
+    fn allows(&self, user: &User, access: &Access) -> bool;
+}
+
+/// Something that a user may or may not do.
+#[derive(Clone, Copy, Debug)]
+pub struct Access<'a> {
+    /// Verb, such as `approve`.
+    pub verb: &'a str,
+    /// API group.
+    pub group: &'a str,
+    /// Resource, such as `signers`.
+    pub resource: &'a str,
+    /// Object name.
+    pub name: &'a str,
+}
+
+/// What surrounds the object while it passes the chain.
+pub struct Context<'a> {
+    /// The request.
+    pub attributes: &'a Attributes<'a>,
+    /// The object as it is stored, for updates and deletions.
+    pub old: Option<&'a Value>,
+    /// The cluster.
+    pub view: &'a dyn View,
+    /// Messages for the client of a request that is let through.
+    pub warnings: Vec<String>,
+}
+
+/// One step of the chain.
+pub trait Plugin: Send + Sync {
+    /// Upstream's name, as the flags `--enable-admission-plugins` and `--disable-admission-plugins` take it.
+    fn name(&self) -> &'static str;
+
+    /// Whether the plugin looks at requests of this operation.
+    fn handles(&self, operation: Operation) -> bool;
+
+    /// Changes the object, or refuses it.
+    fn admit(&self, _context: &mut Context, _object: &mut Value) -> Result<(), Status> {
+        Ok(())
+    }
+
+    /// Refuses the object in its final form.
+    fn validate(&self, _context: &mut Context, _object: &Value) -> Result<(), Status> {
+        Ok(())
+    }
+}
