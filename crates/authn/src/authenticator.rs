@@ -1,0 +1,174 @@
+//! Asks every way of authentication in upstream's order: front proxy, client certificate, bearer token, nobody.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
+use jiff::Timestamp;
+use rustls_pki_types::CertificateDer;
+
+use crate::anonymous::Anonymous;
+use crate::bootstrap_token::BootstrapToken;
+use crate::lookup::Lookup;
+use crate::peer::{DeferredVerifier, Peer};
+use crate::request_header::RequestHeader;
+use crate::service_account::TokenVerifier;
+use crate::user::UserInfo;
+use crate::x509::ClientAuthority;
+
+/// The WebSocket subprotocol by which browsers, which cannot set headers, send their token.
+const WEBSOCKET_TOKEN: &str = "base64url.bearer.authorization.k8s.io.";
+
+/// What a request brings along to say who it is from.
+#[derive(Debug, Clone, Copy)]
+pub struct Credentials<'a> {
+    /// The connection.
+    pub peer: &'a Peer,
+    /// The request's headers.
+    pub headers: &'a HeaderMap,
+    /// The request's path: some are open to anyone.
+    pub path: &'a str,
+}
+
+/// Credentials that are not accepted, or none where some are needed. The reasons are for the log: the client
+/// is told `Unauthorized` and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unauthenticated {
+    /// What each way of authentication said.
+    pub reasons: Vec<String>,
+}
+
+impl fmt::Display for Unauthenticated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reasons.as_slice() {
+            [] => f.write_str("no credentials"),
+            [one] => f.write_str(one),
+            many => write!(f, "[{}]", many.join(", ")),
+        }
+    }
+}
+
+impl std::error::Error for Unauthenticated {}
+
+/// Whom a token speaks for.
+#[derive(Debug, Clone)]
+pub struct TokenIdentity {
+    /// The user.
+    pub user: Arc<UserInfo>,
+    /// Those of the audiences asked about that the token is for.
+    pub audiences: Vec<String>,
+}
+
+/// Every way of authentication that is turned on.
+#[derive(Default)]
+pub struct Authenticator {
+    /// `--client-ca-file`.
+    pub clients: Option<ClientAuthority>,
+    /// `--requestheader-*`.
+    pub proxies: Option<RequestHeader>,
+    /// `--service-account-key-file` and `--service-account-issuer`.
+    pub tokens: Option<TokenVerifier>,
+    /// `--enable-bootstrap-token-auth`: where the secrets are.
+    pub bootstrap: Option<Arc<dyn Lookup>>,
+    /// `--anonymous-auth`.
+    pub anonymous: Anonymous,
+    /// `--api-audiences`: whom tokens must be for to be used on this server.
+    pub api_audiences: Vec<String>,
+}
+
+impl Authenticator {
+    /// The verifier for the server's TLS configuration.
+    pub fn tls_verifier(&self) -> DeferredVerifier {
+        DeferredVerifier::new(self.clients.iter().chain(self.proxies.as_ref().map(|proxies| &proxies.authority)))
+    }
+
+    /// Looks at a new connection's certificate chain; once for each connection.
+    pub fn peer(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Peer {
+        Peer::new(chain, self.clients.as_ref(), self.proxies.as_ref(), now)
+    }
+
+    /// Says who a request is from. A credential that is wrong is an error even where no credential is needed.
+    pub fn authenticate(
+        &self,
+        credentials: Credentials<'_>,
+        now: Timestamp,
+    ) -> Result<Arc<UserInfo>, Unauthenticated> {
+        let Credentials { peer, headers, path } = credentials;
+        let mut reasons = Vec::new();
+        if let Some(proxies) = &self.proxies
+            && peer.is_front_proxy(now)
+            && let Some(user) = proxies.user(headers)
+        {
+            return Ok(Arc::new(user));
+        }
+        match peer.user(now) {
+            Some(Ok(user)) => return Ok(user.clone()),
+            Some(Err(error)) => reasons.push(error.to_string()),
+            None => {}
+        }
+        if let Some(token) = bearer_token(headers) {
+            match self.authenticate_token(&token, &self.api_audiences, now) {
+                Ok(identity) => return Ok(identity.user),
+                Err(error) => reasons.extend(error.reasons),
+            }
+        }
+        if reasons.is_empty() && self.anonymous.allows(path) {
+            return Ok(Arc::new(UserInfo::anonymous()));
+        }
+        Err(Unauthenticated { reasons })
+    }
+
+    /// Says whom a bearer token speaks for, shown to `audiences` (none: whatever the token is for).
+    pub fn authenticate_token(
+        &self,
+        token: &str,
+        audiences: &[String],
+        now: Timestamp,
+    ) -> Result<TokenIdentity, Unauthenticated> {
+        let mut reasons = vec!["invalid bearer token".to_owned()];
+        if let Some(tokens) = &self.tokens {
+            match tokens.verify(token, audiences, now) {
+                Ok(Some((user, audiences))) => return Ok(TokenIdentity { user, audiences }),
+                Ok(None) => {}
+                Err(error) => reasons.push(error.to_string()),
+            }
+        }
+        // Bootstrap tokens are for this server alone, whatever else is asked about.
+        let here: Vec<String> =
+            audiences.iter().filter(|audience| self.api_audiences.contains(audience)).cloned().collect();
+        if (!here.is_empty() || audiences.is_empty())
+            && let Some(lookup) = &self.bootstrap
+            && let Some(token) = BootstrapToken::parse(token)
+            && let Some(user) = token.authenticate(lookup.as_ref(), now)
+        {
+            return Ok(TokenIdentity { user: Arc::new(user.authenticated()), audiences: here });
+        }
+        Err(Unauthenticated { reasons })
+    }
+}
+
+/// The bearer token of a request: from `Authorization`, or from a WebSocket subprotocol.
+pub fn bearer_token(headers: &HeaderMap) -> Option<std::borrow::Cow<'_, str>> {
+    if let Some(value) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok())
+        && let Some((scheme, token)) = value.trim().split_once(' ')
+        && scheme.eq_ignore_ascii_case("bearer")
+        && let token = token.trim_start()
+        && !token.is_empty()
+        && !token.contains(' ')
+    {
+        return Some(token.into());
+    }
+    let token = headers
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .find_map(|protocol| protocol.trim().strip_prefix(WEBSOCKET_TOKEN))?;
+    let token = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+    (!token.is_empty()).then(|| token.into())
+}
+
+#[cfg(test)]
+mod tests;

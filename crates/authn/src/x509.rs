@@ -1,0 +1,151 @@
+//! Client certificates: the chain is checked against an authority, and the subject becomes the user.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ring::digest;
+use rustls::RootCertStore;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_parser::prelude::X509Certificate;
+
+use crate::user::{self, UserInfo};
+
+/// The subject attribute that carries a user's UID, from the project's own arc.
+const UID_ATTRIBUTE: &str = "1.3.6.1.4.1.57683.2";
+
+/// Why a certificate does not tell a user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// No authority in the bundle.
+    #[error("no certificate authority could be read: {0}")]
+    NoAuthority(String),
+    /// It is not a certificate.
+    #[error("the certificate cannot be parsed")]
+    Malformed,
+    /// Its chain does not lead to the authority, it is out of date, or it is not for clients.
+    #[error("verifying certificate failed: {0}")]
+    Untrusted(String),
+    /// The subject has no common name.
+    #[error("the certificate has no common name")]
+    NoName,
+    /// The subject has a UID attribute more than once, or an empty one.
+    #[error("unable to parse user UID from subject")]
+    Uid,
+}
+
+/// The certificate authorities whose client certificates are accepted.
+#[derive(Clone)]
+pub struct ClientAuthority {
+    verifier: Arc<dyn ClientCertVerifier>,
+}
+
+impl fmt::Debug for ClientAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientAuthority of {} certificates", self.verifier.root_hint_subjects().len())
+    }
+}
+
+impl ClientAuthority {
+    /// Reads a PEM bundle, the content of `--client-ca-file` or `--requestheader-client-ca-file`.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, CertificateError> {
+        let unreadable = |error: &dyn fmt::Display| CertificateError::NoAuthority(error.to_string());
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| unreadable(&error))?;
+            roots.add(certificate).map_err(|error| unreadable(&error))?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|error| unreadable(&error))?;
+        Ok(Self { verifier })
+    }
+
+    /// Subjects to tell clients in the TLS handshake, so that they choose the right certificate.
+    pub(crate) fn subjects(&self) -> &[rustls::DistinguishedName] {
+        self.verifier.root_hint_subjects()
+    }
+
+    /// Checks a chain, the client's certificate first.
+    pub fn verify(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<(), CertificateError> {
+        let (certificate, intermediates) = chain.split_first().ok_or(CertificateError::Malformed)?;
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.as_second()).unwrap_or(0)));
+        match self.verifier.verify_client_cert(certificate, intermediates, now) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(CertificateError::Untrusted(error.to_string())),
+        }
+    }
+}
+
+/// What the server reads of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Common name.
+    pub name: String,
+    /// Organisations.
+    pub groups: Vec<String>,
+    /// UID attribute, or empty.
+    pub uid: String,
+    /// When it ends.
+    pub not_after: Timestamp,
+}
+
+impl Subject {
+    /// Reads a certificate; whether it is to be believed is [`ClientAuthority::verify`]'s to say.
+    pub fn read(certificate: &CertificateDer<'_>) -> Result<Self, CertificateError> {
+        let (_, parsed) =
+            x509_parser::parse_x509_certificate(certificate).map_err(|_| CertificateError::Malformed)?;
+        Ok(Self {
+            name: common_name(&parsed).unwrap_or_default(),
+            groups: parsed
+                .subject()
+                .iter_organization()
+                .filter_map(|part| part.as_str().ok())
+                .map(str::to_owned)
+                .collect(),
+            uid: uid(&parsed)?,
+            not_after: Timestamp::from_second(parsed.validity().not_after.timestamp())
+                .map_err(|_| CertificateError::Malformed)?,
+        })
+    }
+
+    /// The user that the certificate stands for.
+    pub fn user(self, certificate: &CertificateDer<'_>) -> Result<UserInfo, CertificateError> {
+        if self.name.is_empty() {
+            return Err(CertificateError::NoName);
+        }
+        let fingerprint: String = digest::digest(&digest::SHA256, certificate)
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let extra = BTreeMap::from([(user::CREDENTIAL_ID.to_owned(), vec![format!("X509SHA256={fingerprint}")])]);
+        Ok(UserInfo { name: self.name, uid: self.uid, groups: self.groups, extra }.authenticated())
+    }
+}
+
+/// The last common name, as Go's `pkix.Name` has it.
+fn common_name(certificate: &X509Certificate<'_>) -> Option<String> {
+    certificate.subject().iter_common_name().last()?.as_str().ok().map(str::to_owned)
+}
+
+fn uid(certificate: &X509Certificate<'_>) -> Result<String, CertificateError> {
+    let mut found = certificate
+        .subject()
+        .iter_attributes()
+        .filter(|attribute| attribute.attr_type().to_id_string() == UID_ATTRIBUTE);
+    match (found.next(), found.next()) {
+        (None, _) => Ok(String::new()),
+        (Some(attribute), None) => match attribute.as_str() {
+            Ok(uid) if !uid.is_empty() => Ok(uid.to_owned()),
+            _ => Err(CertificateError::Uid),
+        },
+        (Some(_), Some(_)) => Err(CertificateError::Uid),
+    }
+}
