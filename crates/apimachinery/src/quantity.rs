@@ -108,11 +108,6 @@ impl Quantity {
         let format = if self.is_zero() { other.format } else { self.format };
         Self { nanos: (self.nanos - other.nanos).clamp(-MAX, MAX), format }
     }
-
-    /// The larger of two.
-    pub fn max(self, other: Self) -> Self {
-        if other > self { other } else { self }
-    }
 }
 
 fn ceil_div(number: i128, by: i128) -> i128 {
