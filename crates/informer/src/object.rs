@@ -1,0 +1,144 @@
+//! What a store needs to know of an object, and slim metadata for types that hold only what is used.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::Key;
+
+/// The annotation in which `kubectl apply` keeps its last input; never kept in a store.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// An object as a store sees it: named, versioned, decoded from the wire and trimmed to what is used.
+///
+/// Every k8s-openapi type has it. A slim type implements [`Object::name`] and the other accessors itself, most
+/// easily over a [`Metadata`] field.
+pub trait Object: DeserializeOwned + Send + Sync + 'static {
+    /// Returns the namespace, empty for a cluster-scoped object.
+    fn namespace(&self) -> &str;
+    /// Returns the name.
+    fn name(&self) -> &str;
+    /// Returns the uid, which tells an object from its successor of the same name.
+    fn uid(&self) -> &str;
+    /// Returns the version, opaque but for equality.
+    fn resource_version(&self) -> &str;
+    /// Drops what no consumer of a store needs; runs on each object before it is stored.
+    fn trim(&mut self) {}
+    /// Returns the key under which the object is stored.
+    fn key(&self) -> Key {
+        Key::new(self.namespace(), self.name())
+    }
+}
+
+impl<K> Object for K
+where
+    K: k8s_openapi::Metadata<Ty = ObjectMeta> + DeserializeOwned + Send + Sync + 'static,
+{
+    fn namespace(&self) -> &str {
+        self.metadata().namespace.as_deref().unwrap_or_default()
+    }
+
+    fn name(&self) -> &str {
+        self.metadata().name.as_deref().unwrap_or_default()
+    }
+
+    fn uid(&self) -> &str {
+        self.metadata().uid.as_deref().unwrap_or_default()
+    }
+
+    fn resource_version(&self) -> &str {
+        self.metadata().resource_version.as_deref().unwrap_or_default()
+    }
+
+    fn trim(&mut self) {
+        let metadata = self.metadata_mut();
+        metadata.managed_fields = None;
+        if let Some(annotations) = &mut metadata.annotations {
+            annotations.remove(LAST_APPLIED);
+        }
+    }
+}
+
+/// Object metadata without managed fields and with plain fields in place of options.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    /// The name.
+    pub name: String,
+    /// The namespace, empty for a cluster-scoped object.
+    pub namespace: String,
+    /// The uid.
+    pub uid: String,
+    /// The version of the object.
+    pub resource_version: String,
+    /// Counts the changes of the desired state.
+    pub generation: i64,
+    /// When the object was created.
+    pub creation_timestamp: Option<Time>,
+    /// When the object was asked to go away; set means that it is on its way out.
+    pub deletion_timestamp: Option<Time>,
+    /// The seconds granted for an orderly end.
+    pub deletion_grace_period_seconds: Option<i64>,
+    /// The labels.
+    pub labels: BTreeMap<String, String>,
+    /// The annotations, without the one of `kubectl apply`.
+    pub annotations: BTreeMap<String, String>,
+    /// The owners.
+    pub owner_references: Vec<OwnerReference>,
+    /// What must happen before the object may go away.
+    pub finalizers: Vec<String>,
+}
+
+impl Metadata {
+    /// Returns the key of the object.
+    pub fn key(&self) -> Key {
+        Key::new(&self.namespace, &self.name)
+    }
+
+    /// Returns the owner that controls the object, if any.
+    pub fn controller(&self) -> Option<&OwnerReference> {
+        self.owner_references.iter().find(|owner| owner.controller == Some(true))
+    }
+
+    /// Tells whether the object was asked to go away.
+    pub fn is_deleting(&self) -> bool {
+        self.deletion_timestamp.is_some()
+    }
+
+    /// Drops what stores do not keep.
+    pub fn trim(&mut self) {
+        self.annotations.remove(LAST_APPLIED);
+    }
+}
+
+/// Any object of which only the metadata is watched.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct PartialObject {
+    /// The metadata.
+    pub metadata: Metadata,
+}
+
+impl Object for PartialObject {
+    fn namespace(&self) -> &str {
+        &self.metadata.namespace
+    }
+
+    fn name(&self) -> &str {
+        &self.metadata.name
+    }
+
+    fn uid(&self) -> &str {
+        &self.metadata.uid
+    }
+
+    fn resource_version(&self) -> &str {
+        &self.metadata.resource_version
+    }
+
+    fn trim(&mut self) {
+        self.metadata.trim();
+    }
+}
