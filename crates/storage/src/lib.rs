@@ -1,1 +1,29 @@
 //! Objects in etcd under upstream's keys, and the watch cache that serves their bytes.
+//!
+//! One watch over the whole key space feeds every resource's cache in revision order, so the revision that
+//! the caches have reached is exact: every revision of etcd carries at least one event. A consistent read
+//! asks etcd for its revision once (shared by all concurrent readers) and waits until the caches are there;
+//! no progress notification is needed, whose answers etcd before 3.4.31 and 3.5.13 gets wrong.
+
+mod cache;
+mod compaction;
+mod error;
+mod etcd;
+mod feed;
+mod freshness;
+mod lease;
+mod object;
+mod progress;
+mod scan;
+mod store;
+
+pub use cache::{Cache, Filter, Page, Query, Resource, Watch, WatchEvent, WatchStart};
+pub use compaction::compact_every;
+pub use error::Error;
+pub use etcd::{Etcd, EtcdConfig, Listing, Observer};
+pub use feed::Feed;
+pub use freshness::Freshness;
+pub use object::{EventType, Object};
+pub use progress::Progress;
+pub use scan::SelectableField;
+pub use store::{Change, Consistency, Outcome, Store};

@@ -1,0 +1,317 @@
+//! The connection to etcd: guarded writes, reads at a revision, and retries while it is away.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use etcd_client::{
+    Certificate, Client, Compare, CompareOp, ConnectOptions, GetOptions, Identity, KeyValue, PutOptions,
+    TlsOptions, Txn, TxnOp, TxnOpResponse,
+};
+
+use crate::Error;
+
+/// A list of everything may be as large as everything.
+const MESSAGE: usize = i32::MAX as usize;
+/// How long a call goes on trying while etcd is away; longer than an election or a restart takes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where etcd is and how to prove who we are.
+#[derive(Debug, Clone, Default)]
+pub struct EtcdConfig {
+    /// `--etcd-servers`.
+    pub servers: Vec<String>,
+    /// `--etcd-cafile`: who etcd must be signed by.
+    pub ca_file: Option<PathBuf>,
+    /// `--etcd-certfile`.
+    pub certificate_file: Option<PathBuf>,
+    /// `--etcd-keyfile`.
+    pub key_file: Option<PathBuf>,
+    /// `--etcd-prefix`.
+    pub prefix: String,
+}
+
+/// Told of every call, for metrics: operation name and how long it took.
+pub type Observer = Arc<dyn Fn(&'static str, Duration, bool) + Send + Sync>;
+
+/// A connection to etcd, shared by cloning.
+#[derive(Clone)]
+pub struct Etcd {
+    client: Client,
+    prefix: Arc<str>,
+    observer: Option<Observer>,
+}
+
+impl std::fmt::Debug for Etcd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Etcd").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+/// A stored value as etcd returned it.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) value: Vec<u8>,
+    pub(crate) revision: i64,
+}
+
+/// Part of a range.
+#[derive(Debug)]
+pub struct Listing {
+    /// The keys and values, keys without the prefix that was asked for, with the revision of each.
+    pub items: Vec<(String, Vec<u8>, i64)>,
+    /// The revision at which the range was read.
+    pub revision: i64,
+    /// There is more behind the last key.
+    pub more: bool,
+    /// How many keys the range has from the first one returned on.
+    pub count: i64,
+}
+
+/// How a guarded write ended.
+#[derive(Debug)]
+pub(crate) enum Guarded {
+    /// It was done, at this revision.
+    Done(i64),
+    /// The key is at another revision; what is there now.
+    Changed(Option<Stored>),
+}
+
+impl Etcd {
+    /// Prepares the connection. It is opened, and opened again, as calls need it.
+    pub async fn connect(config: &EtcdConfig) -> Result<Self, Error> {
+        let mut options = ConnectOptions::new()
+            .with_connect_timeout(Duration::from_secs(3))
+            // As upstream's client: a peer that is gone without a word is noticed within 40 s.
+            .with_keep_alive(Duration::from_secs(30), Duration::from_secs(10));
+        if config.ca_file.is_some() || config.certificate_file.is_some() {
+            options = options.with_tls(tls(config)?);
+        }
+        let client = Client::connect(&config.servers, Some(options)).await?;
+        let prefix = if config.prefix.is_empty() { "/registry" } else { config.prefix.trim_end_matches('/') };
+        let prefix = if prefix.starts_with('/') { prefix.to_owned() } else { format!("/{prefix}") };
+        Ok(Self { client, prefix: prefix.into(), observer: None })
+    }
+
+    /// Sets who is told of every call.
+    pub fn observed_by(mut self, observer: Observer) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// What all keys begin with: `/registry` unless configured.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    pub(crate) fn full_key(&self, resource: &str, key: &str) -> String {
+        let mut full = String::with_capacity(self.prefix.len() + resource.len() + key.len() + 2);
+        full.push_str(&self.prefix);
+        full.push('/');
+        full.push_str(resource);
+        full.push('/');
+        full.push_str(key);
+        full
+    }
+
+    async fn observe<T, E>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let start = Instant::now();
+        let result = call.await;
+        if let Some(observer) = &self.observer {
+            observer(operation, start.elapsed(), result.is_ok());
+        }
+        result.map_err(Error::from)
+    }
+
+    /// Etcd's revision, confirmed by its quorum. Counts one key that is small and always cheap to find.
+    pub async fn current_revision(&self) -> Result<i64, Error> {
+        let read = || async {
+            let options = GetOptions::new().with_count_only();
+            let mut client = self.client.kv_client();
+            let response = self.observe("get", client.get("compact_rev_key", Some(options))).await?;
+            Ok(response.header().map_or(0, |header| header.revision()))
+        };
+        patiently(read).await
+    }
+
+    /// Asks whether etcd answers, for health checks; does not retry.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let options = GetOptions::new().with_count_only();
+        self.observe("get", self.client.kv_client().get("health", Some(options))).await.map(|_| ())
+    }
+
+    /// The size of etcd's database in bytes.
+    pub async fn database_size(&self) -> Result<i64, Error> {
+        Ok(self.client.maintenance_client().status().await?.db_size())
+    }
+
+    pub(crate) async fn get(&self, resource: &str, key: &str) -> Result<Option<Stored>, Error> {
+        let full = self.full_key(resource, key);
+        let read = || async {
+            let mut client = self.client.kv_client().max_decoding_message_size(MESSAGE);
+            let mut response = self.observe("get", client.get(full.as_str(), None)).await?;
+            Ok(response.take_kvs().pop().map(stored))
+        };
+        patiently(read).await
+    }
+
+    /// Reads keys in order, at a revision (0: now), from after a key, at most `limit` (0: all).
+    pub async fn list(
+        &self,
+        resource: &str,
+        within: &str,
+        after: Option<&str>,
+        limit: i64,
+        revision: i64,
+    ) -> Result<Listing, Error> {
+        let start = if resource.is_empty() {
+            format!("{}/", self.prefix)
+        } else {
+            self.full_key(resource, "")
+        };
+        let from = match after {
+            // The smallest key that is greater.
+            Some(after) => format!("{start}{after}\0"),
+            None => format!("{start}{within}"),
+        };
+        let mut end = format!("{start}{within}").into_bytes();
+        // Prefixes end in a slash, so the next byte exists.
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        let read = || async {
+            let options =
+                GetOptions::new().with_range(end.clone()).with_limit(limit).with_revision(revision);
+            let mut client = self.client.kv_client().max_decoding_message_size(MESSAGE);
+            self.observe("list", client.get(from.as_str(), Some(options))).await
+        };
+        let mut response = patiently(read).await?;
+        let read_at = response.header().map_or(0, |header| header.revision());
+        let (more, count) = (response.more(), response.count());
+        let items = response
+            .take_kvs()
+            .into_iter()
+            .filter_map(|item| {
+                let revision = item.mod_revision();
+                let (key, value) = item.into_key_value();
+                let key = String::from_utf8(key).ok()?;
+                Some((key.get(start.len()..)?.to_owned(), value, revision))
+            })
+            .collect();
+        Ok(Listing { items, revision: if revision > 0 { revision } else { read_at }, more, count })
+    }
+
+    /// Writes a key if it is still at a revision; 0 means that it must not exist.
+    pub(crate) async fn put(
+        &self,
+        resource: &str,
+        key: &str,
+        value: Vec<u8>,
+        at: i64,
+        lease: Option<i64>,
+    ) -> Result<Guarded, Error> {
+        let full = self.full_key(resource, key);
+        let options = lease.map(|lease| PutOptions::new().with_lease(lease));
+        let operation = if at == 0 { "create" } else { "update" };
+        let first = TxnOp::put(full.as_str(), value.clone(), options.clone());
+        let error = match self.guarded(operation, &full, at, first).await {
+            Err(error) if error.is_transient() => error,
+            other => return other,
+        };
+        // It may have been done without our hearing of it. What is there tells: the value holds a uid or a
+        // content that only this write has.
+        tracing::warn!(%error, key = full, "write to etcd broke off, trying again");
+        let again = || async {
+            let put = TxnOp::put(full.as_str(), value.clone(), options.clone());
+            match self.guarded(operation, &full, at, put).await? {
+                Guarded::Changed(Some(now)) if now.revision > at && now.value == value => {
+                    Ok(Guarded::Done(now.revision))
+                }
+                other => Ok(other),
+            }
+        };
+        patiently(again).await
+    }
+
+    /// Deletes a key if it is still at a revision.
+    pub(crate) async fn delete(&self, resource: &str, key: &str, at: i64) -> Result<Guarded, Error> {
+        let full = self.full_key(resource, key);
+        let delete = || self.guarded("delete", &full, at, TxnOp::delete(full.as_str(), None));
+        patiently(delete).await
+    }
+
+    async fn guarded(
+        &self,
+        operation: &'static str,
+        full: &str,
+        at: i64,
+        write: TxnOp,
+    ) -> Result<Guarded, Error> {
+        let txn = Txn::new()
+            .when([Compare::mod_revision(full, CompareOp::Equal, at)])
+            .and_then([write])
+            .or_else([TxnOp::get(full, None)]);
+        let mut client = self.client.kv_client().max_decoding_message_size(MESSAGE);
+        let response = self.observe(operation, client.txn(txn)).await?;
+        if response.succeeded() {
+            return Ok(Guarded::Done(response.header().map_or(0, |header| header.revision())));
+        }
+        let now = response.op_responses().into_iter().find_map(|response| match response {
+            TxnOpResponse::Get(mut got) => got.take_kvs().pop(),
+            _ => None,
+        });
+        Ok(Guarded::Changed(now.map(stored)))
+    }
+}
+
+fn stored(item: KeyValue) -> Stored {
+    let revision = item.mod_revision();
+    Stored { value: item.into_key_value().1, revision }
+}
+
+fn tls(config: &EtcdConfig) -> Result<TlsOptions, Error> {
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|error| {
+            let error = std::io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+            Error::Etcd(Box::new(etcd_client::Error::IoError(error)))
+        })
+    };
+    let mut options = TlsOptions::new();
+    if let Some(path) = &config.ca_file {
+        options = options.ca_certificate(Certificate::from_pem(read(path)?));
+    }
+    if let (Some(certificate), Some(key)) = (&config.certificate_file, &config.key_file) {
+        options = options.identity(Identity::from_pem(read(certificate)?, read(key)?));
+    }
+    Ok(options)
+}
+
+/// Calls until it works or is refused, as long as etcd is merely away.
+async fn patiently<T, F>(mut call: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut pause = Duration::from_millis(20);
+    let start = Instant::now();
+    loop {
+        match call().await {
+            Err(error) if error.is_transient() && start.elapsed() < PATIENCE => {
+                tracing::debug!(%error, "etcd is away, trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(500));
+            }
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Keeps all caches at etcd's heels: one read of everything, then one watch of everything, for ever.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use etcd_client::{EventType, WatchOptions, WatchStream};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::cache::{Cache, Resource};
+use crate::{Error, Etcd, Object, Progress};
+
+/// How many keys one read of the load asks for.
+const CHUNK: i64 = 1000;
+
+/// A resource that is to be cached from now on.
+pub(crate) struct Register {
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) done: oneshot::Sender<()>,
+}
+
+/// The caches by the prefix of their keys.
+#[derive(Debug, Default)]
+pub(crate) struct Caches {
+    by_prefix: HashMap<Box<str>, Arc<Cache>>,
+}
+
+impl Caches {
+    pub(crate) fn insert(&mut self, cache: Arc<Cache>) {
+        self.by_prefix.insert(cache.resource.prefix.as_str().into(), cache);
+    }
+
+    pub(crate) fn get(&self, prefix: &str) -> Option<&Arc<Cache>> {
+        self.by_prefix.get(prefix)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Cache>> {
+        self.by_prefix.values()
+    }
+
+    /// Finds the cache of a key, and the key within it. Prefixes have one segment or two.
+    fn of<'a>(&self, key: &'a str) -> Option<(&Arc<Cache>, &'a str)> {
+        let first = key.find('/')?;
+        if let Some(cache) = self.by_prefix.get(&key[..first]) {
+            return Some((cache, &key[first + 1..]));
+        }
+        let second = first + 1 + key[first + 1..].find('/')?;
+        Some((self.by_prefix.get(&key[..second])?, &key[second + 1..]))
+    }
+}
+
+/// The task that feeds the caches.
+pub struct Feed {
+    etcd: Etcd,
+    caches: Caches,
+    progress: Arc<Progress>,
+    register: mpsc::Receiver<Register>,
+    ready: Option<oneshot::Sender<()>>,
+}
+
+enum Broken {
+    /// Begin again behind the last revision.
+    Reconnect(String),
+    /// What lies between is gone: read everything again.
+    Reload(String),
+}
+
+impl Feed {
+    pub(crate) fn new(
+        etcd: Etcd,
+        caches: Caches,
+        progress: Arc<Progress>,
+        register: mpsc::Receiver<Register>,
+        ready: oneshot::Sender<()>,
+    ) -> Self {
+        Self { etcd, caches, progress, register, ready: Some(ready) }
+    }
+
+    /// Runs until the process ends.
+    pub async fn run(mut self) {
+        let mut pause = Duration::ZERO;
+        let mut loaded = false;
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).clamp(Duration::from_millis(50), Duration::from_secs(3));
+            if !loaded {
+                match self.load().await {
+                    Ok(()) => loaded = true,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot read the objects from etcd, trying again in {pause:?}");
+                        continue;
+                    }
+                }
+                if let Some(ready) = self.ready.take() {
+                    let _ = ready.send(());
+                }
+            }
+            match self.follow(&mut pause).await {
+                Broken::Reconnect(reason) => {
+                    let revision = self.progress.reached();
+                    tracing::warn!(reason, revision, "lost the watch on etcd, connecting again in {pause:?}");
+                }
+                Broken::Reload(reason) => {
+                    tracing::warn!(reason, "cannot go on from the last revision, reading everything again");
+                    loaded = false;
+                }
+            }
+        }
+    }
+
+    /// Reads everything there is at one revision.
+    async fn load(&mut self) -> Result<(), Error> {
+        let mut found: HashMap<*const Cache, Vec<Arc<Object>>> = HashMap::new();
+        let (mut revision, mut after) = (0, None::<String>);
+        loop {
+            let listing = self.etcd.list("", "", after.as_deref(), CHUNK, revision).await?;
+            revision = listing.revision;
+            let last = listing.items.last().map(|(key, _, _)| key.clone());
+            for (key, value, revision) in listing.items {
+                let Some((cache, key)) = self.caches.of(&key) else { continue };
+                if let Some(object) = read(&cache.resource, key, &value, revision) {
+                    found.entry(Arc::as_ptr(cache)).or_default().push(object);
+                }
+            }
+            match (listing.more, last) {
+                (true, Some(last)) => after = Some(last),
+                _ => break,
+            }
+        }
+        for cache in self.caches.iter() {
+            cache.load(found.remove(&Arc::as_ptr(cache)).unwrap_or_default(), revision);
+        }
+        self.progress.reach(revision);
+        tracing::info!(revision, "read the objects from etcd");
+        Ok(())
+    }
+
+    /// Follows etcd's history from where the caches are.
+    async fn follow(&mut self, pause: &mut Duration) -> Broken {
+        let mut stream = match self.open().await {
+            Ok(stream) => stream,
+            Err(error) => return Broken::Reconnect(error.to_string()),
+        };
+        loop {
+            tokio::select! {
+                biased;
+                message = stream.message() => {
+                    let response = match message {
+                        Ok(Some(response)) => response,
+                        Ok(None) => return Broken::Reconnect("etcd ended the watch".into()),
+                        Err(error) => return Broken::Reconnect(error.to_string()),
+                    };
+                    if response.canceled() {
+                        let reason = format!("etcd cancelled the watch: {}", response.cancel_reason());
+                        return if response.compact_revision() > 0 {
+                            Broken::Reload(reason)
+                        } else {
+                            Broken::Reconnect(reason)
+                        };
+                    }
+                    if response.created() {
+                        *pause = Duration::ZERO;
+                        let revision = response.header().map_or(0, |header| header.revision());
+                        if revision < self.progress.reached() {
+                            return Broken::Reload(format!(
+                                "etcd is at revision {revision}, behind {}: was it restored from a backup?",
+                                self.progress.reached()
+                            ));
+                        }
+                    }
+                    self.apply(response.events());
+                }
+                Some(register) = self.register.recv() => {
+                    if let Err(error) = self.add(&register.cache).await {
+                        return Broken::Reconnect(format!("cannot read a new resource: {error}"));
+                    }
+                    let _ = register.done.send(());
+                }
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<WatchStream, Error> {
+        // Everything, not only the store's prefix: so no revision passes unseen.
+        let options =
+            WatchOptions::new().with_all_keys().with_start_revision(self.progress.reached() + 1);
+        let mut client = self.etcd.client().watch_client().max_decoding_message_size(i32::MAX as usize);
+        Ok(client.watch(Vec::new(), Some(options)).await?)
+    }
+
+    fn apply(&self, events: &[etcd_client::Event]) {
+        let prefix = self.etcd.prefix();
+        let mut last = 0;
+        for event in events {
+            let Some(item) = event.kv() else { continue };
+            last = item.mod_revision();
+            let Ok(key) = item.key_str() else { continue };
+            let Some(key) = key.strip_prefix(prefix).and_then(|key| key.strip_prefix('/')) else { continue };
+            let Some((cache, key)) = self.caches.of(key) else { continue };
+            match event.event_type() {
+                EventType::Put => cache.put(key, item.value(), last, item.create_revision() == last),
+                EventType::Delete => cache.delete(key, last),
+            }
+        }
+        if last > 0 {
+            self.progress.reach(last);
+        }
+    }
+
+    /// Fills the cache of a resource that is new while the feed runs, at the revision the others are at.
+    async fn add(&mut self, cache: &Arc<Cache>) -> Result<(), Error> {
+        let revision = self.progress.reached();
+        let listing = self.etcd.list(&cache.resource.prefix, "", None, 0, revision).await?;
+        let objects = listing
+            .items
+            .iter()
+            .filter_map(|(key, value, revision)| read(&cache.resource, key, value, *revision))
+            .collect();
+        cache.load(objects, revision);
+        self.caches.insert(cache.clone());
+        Ok(())
+    }
+}
+
+fn read(resource: &Resource, key: &str, value: &[u8], revision: i64) -> Option<Arc<Object>> {
+    match Object::read(resource, crate::EventType::Added, key, value, revision) {
+        Ok(object) => Some(Arc::new(object)),
+        Err(reason) => {
+            tracing::error!(resource = resource.prefix, key, reason, "stored value is unreadable");
+            None
+        }
+    }
+}
