@@ -1,1 +1,11 @@
 //! Keys, certificates and kubeconfigs: made, read, and reloaded when their files change.
+
+mod authority;
+mod files;
+mod kubeconfig;
+mod reload;
+
+pub use authority::{Authority, Issued, Leaf, Usage, signing_key};
+pub use files::{Error, read_certificates, read_key, read_roots, write_private, write_public};
+pub use kubeconfig::{Credentials, Kubeconfig};
+pub use reload::{Identity, client_verifier, server_config};

@@ -1,0 +1,124 @@
+//! Certificates and trust that follow their files, so that renewed ones are served without a restart.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use rustls::{
+    ServerConfig, SignatureScheme,
+    client::ResolvesClientCert,
+    crypto::ring::{default_provider, sign::any_supported_type},
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
+    sign::CertifiedKey,
+};
+
+use crate::files::{Error, read_certificates, read_key, read_roots};
+
+/// How long a loaded pair is used before its files are looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// A certificate and key on disk, read again when either file has changed.
+///
+/// It resolves both server and client certificates. A file that cannot be read leaves the last good pair in use.
+#[derive(Debug)]
+pub struct Identity {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: ArcSwap<Loaded>,
+}
+
+#[derive(Debug, Clone)]
+struct Loaded {
+    pair: Arc<CertifiedKey>,
+    changed: (Option<SystemTime>, Option<SystemTime>),
+    looked: Instant,
+}
+
+impl Identity {
+    /// Reads the pair for the first time.
+    pub fn load(certificate: &Path, key: &Path) -> Result<Arc<Self>, Error> {
+        let changed = (modified(certificate), modified(key));
+        let loaded = Loaded { pair: pair(certificate, key)?, changed, looked: Instant::now() };
+        Ok(Arc::new(Self {
+            certificate: certificate.into(),
+            key: key.into(),
+            current: ArcSwap::from_pointee(loaded),
+        }))
+    }
+
+    fn pair(&self) -> Arc<CertifiedKey> {
+        let current = self.current.load();
+        if current.looked.elapsed() < LOOK_AGAIN {
+            return Arc::clone(&current.pair);
+        }
+        let changed = (modified(&self.certificate), modified(&self.key));
+        let mut next = Loaded { looked: Instant::now(), ..Loaded::clone(&current) };
+        if changed != current.changed
+            && let Ok(pair) = pair(&self.certificate, &self.key)
+        {
+            next.pair = pair;
+            next.changed = changed;
+        }
+        let pair = Arc::clone(&next.pair);
+        self.current.store(Arc::new(next));
+        pair
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+fn pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Error> {
+    let chain = read_certificates(certificate)?;
+    let signer = any_supported_type(&read_key(key)?).map_err(Error::make)?;
+    let pair = CertifiedKey::new(chain, signer);
+    pair.keys_match()
+        .map_err(|_| Error::make(format!("{} does not belong to {}", key.display(), certificate.display())))?;
+    Ok(Arc::new(pair))
+}
+
+impl ResolvesServerCert for Identity {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.pair())
+    }
+}
+
+impl ResolvesClientCert for Identity {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.pair())
+    }
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// A verifier of client certificates against a bundle; clients may also come without one.
+pub fn client_verifier(authorities: &Path) -> Result<Arc<dyn ClientCertVerifier>, Error> {
+    WebPkiClientVerifier::builder_with_provider(read_roots(authorities)?, Arc::new(default_provider()))
+        .allow_unauthenticated()
+        .build()
+        .map_err(Error::make)
+}
+
+/// A TLS server (1.2 and 1.3) with this identity, offering HTTP/2 and HTTP/1.1; client certificates are asked for
+/// when there is a verifier.
+pub fn server_config(
+    identity: Arc<Identity>,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<ServerConfig, Error> {
+    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(Error::make)?;
+    let mut config = match verifier {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    }
+    .with_cert_resolver(identity);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
