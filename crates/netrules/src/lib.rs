@@ -1,1 +1,19 @@
-//! The packet-rule language: rule sets as data, and the iptables and nftables programs that load them.
+//! The packet-rule language: rule sets as data, and the iptables programs that load them.
+//!
+//! A component computes a [`Ruleset`] (pure), renders it with [`Restore`] and hands the text to a
+//! [`Kernel`]. The nftables back end will be a second renderer and a second `Kernel` over the same data.
+
+mod iptables;
+mod kernel;
+pub mod program;
+pub mod recording;
+mod restore;
+mod rule;
+mod ruleset;
+
+pub use iptables::Iptables;
+pub use kernel::{Error, Kernel, Position};
+pub use recording::Recording;
+pub use restore::{Restore, append};
+pub use rule::{CtState, Family, Match, Protocol, RecentAction, Rule, Table, Target};
+pub use ruleset::{ChainRules, Jump, Ruleset, TableRules};
