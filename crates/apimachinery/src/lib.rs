@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or knows a runtime. Objects are `serde_json::Value`: their keys are
 //! sorted, as upstream's unstructured objects print them.
 
+pub mod cluster_role;
 pub mod fields;
 pub mod gvk;
 pub mod hash;

@@ -81,7 +81,9 @@ pub struct Authenticator {
 impl Authenticator {
     /// The verifier for the server's TLS configuration.
     pub fn tls_verifier(&self) -> DeferredVerifier {
-        DeferredVerifier::new(self.clients.iter().chain(self.proxies.as_ref().map(|proxies| &proxies.authority)))
+        DeferredVerifier::new(
+            self.clients.iter().chain(self.proxies.as_ref().map(|proxies| &proxies.authority)),
+        )
     }
 
     /// Looks at a new connection's certificate chain; once for each connection.

@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn tokens_have_a_form() {
         assert!(BootstrapToken::parse("abcdef.0123456789abcdef").is_some());
-        for wrong in ["abcdef", "abcde.0123456789abcdef", "abcdef.0123456789abcde", "ABCDEF.0123456789abcdef"] {
+        for wrong in ["abcdef", "abcde.0123456789abcdef", "abcdef.0123456789abcde", "ABCDEF.0123456789abcdef"]
+        {
             assert_eq!(BootstrapToken::parse(wrong), None, "{wrong}");
         }
     }

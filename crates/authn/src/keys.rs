@@ -118,9 +118,11 @@ impl VerificationKey {
         for (kind, der) in sections(pem)? {
             let key = match kind {
                 SectionKind::PublicKey => Self::from_spki(&der),
-                SectionKind::Certificate => x509_parser::parse_x509_certificate(&der)
-                    .ok()
-                    .and_then(|(_, certificate)| Self::from_spki(certificate.tbs_certificate.subject_pki.raw)),
+                SectionKind::Certificate => {
+                    x509_parser::parse_x509_certificate(&der).ok().and_then(|(_, certificate)| {
+                        Self::from_spki(certificate.tbs_certificate.subject_pki.raw)
+                    })
+                }
                 SectionKind::RsaPrivateKey | SectionKind::PrivateKey | SectionKind::EcPrivateKey => {
                     SigningKey::from_der(kind, &der).ok().map(|key| key.public)
                 }
@@ -162,7 +164,10 @@ impl SigningKey {
     /// Reads the first private key of a PEM file: PKCS#8, PKCS#1 or SEC1.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         for (kind, der) in sections(pem)? {
-            if matches!(kind, SectionKind::RsaPrivateKey | SectionKind::PrivateKey | SectionKind::EcPrivateKey) {
+            if matches!(
+                kind,
+                SectionKind::RsaPrivateKey | SectionKind::PrivateKey | SectionKind::EcPrivateKey
+            ) {
                 return Self::from_der(kind, &der);
             }
         }
@@ -174,7 +179,9 @@ impl SigningKey {
         let unsupported = |error: ring::error::KeyRejected| KeyError::Unsupported(error.to_string());
         let curve = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
         let pair = match kind {
-            SectionKind::RsaPrivateKey => Pair::Rsa(Box::new(RsaKeyPair::from_der(der).map_err(unsupported)?)),
+            SectionKind::RsaPrivateKey => {
+                Pair::Rsa(Box::new(RsaKeyPair::from_der(der).map_err(unsupported)?))
+            }
             SectionKind::EcPrivateKey => {
                 let (scalar, point) = der::read_sec1(der).ok_or(KeyError::NoPrivateKey)?;
                 let pair = EcdsaKeyPair::from_private_key_and_public_key(curve, scalar, point, &random);

@@ -81,7 +81,13 @@ pub(crate) fn check(
         return Err(TokenError::Invalidated);
     }
     let account = Reference::new(name, uid);
-    present("service account", "service account ref", &account, lookup.service_account(namespace, name), now)?;
+    present(
+        "service account",
+        "service account ref",
+        &account,
+        lookup.service_account(namespace, name),
+        now,
+    )?;
     Ok(UserInfo {
         name: sub.clone(),
         uid: uid.clone(),

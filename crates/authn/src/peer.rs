@@ -47,7 +47,9 @@ impl Peer {
                 && proxies.authority.verify(chain, now).is_ok()
         });
         let user = match clients {
-            Some(clients) => clients.verify(chain, now).and(subject).and_then(|subject| subject.user(certificate)),
+            Some(clients) => {
+                clients.verify(chain, now).and(subject).and_then(|subject| subject.user(certificate))
+            }
             None => Err(CertificateError::Untrusted("no client authority is configured".into())),
         };
         let presented = Presented { user: user.map(Arc::new), front_proxy, not_after };
@@ -58,7 +60,9 @@ impl Peer {
     pub(crate) fn user(&self, now: Timestamp) -> Option<Result<&Arc<UserInfo>, CertificateError>> {
         let presented = self.certificate.as_deref()?;
         Some(match &presented.user {
-            Ok(_) if now > presented.not_after => Err(CertificateError::Untrusted("certificate has expired".into())),
+            Ok(_) if now > presented.not_after => {
+                Err(CertificateError::Untrusted("certificate has expired".into()))
+            }
             Ok(user) => Ok(user),
             Err(error) => Err(error.clone()),
         })

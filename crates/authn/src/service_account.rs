@@ -188,7 +188,9 @@ impl TokenVerifier {
         checked.at(now.as_second())?;
         let accepted = match &checked.audiences {
             None => audiences.to_vec(),
-            Some(of_token) => audiences.iter().filter(|audience| of_token.contains(audience)).cloned().collect(),
+            Some(of_token) => {
+                audiences.iter().filter(|audience| of_token.contains(audience)).cloned().collect()
+            }
         };
         if accepted.is_empty() && !audiences.is_empty() {
             let token = checked.audiences.clone().unwrap_or_default();

@@ -86,7 +86,9 @@ mod tests {
     #[test]
     fn service_account_names_are_recognised() {
         assert_eq!(service_account_of("system:serviceaccount:a:b"), Some(("a", "b")));
-        for other in ["system:serviceaccount:a:", "system:serviceaccount:a", "jane", "system:serviceaccount:a:b:c"] {
+        for other in
+            ["system:serviceaccount:a:", "system:serviceaccount:a", "jane", "system:serviceaccount:a:b:c"]
+        {
             assert_eq!(service_account_of(other), None, "{other}");
         }
     }

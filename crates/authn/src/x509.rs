@@ -75,7 +75,8 @@ impl ClientAuthority {
     /// Checks a chain, the client's certificate first.
     pub fn verify(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<(), CertificateError> {
         let (certificate, intermediates) = chain.split_first().ok_or(CertificateError::Malformed)?;
-        let now = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.as_second()).unwrap_or(0)));
+        let now =
+            UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.as_second()).unwrap_or(0)));
         match self.verifier.verify_client_cert(certificate, intermediates, now) {
             Ok(_) => Ok(()),
             Err(error) => Err(CertificateError::Untrusted(error.to_string())),
@@ -125,7 +126,8 @@ impl Subject {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        let extra = BTreeMap::from([(user::CREDENTIAL_ID.to_owned(), vec![format!("X509SHA256={fingerprint}")])]);
+        let extra =
+            BTreeMap::from([(user::CREDENTIAL_ID.to_owned(), vec![format!("X509SHA256={fingerprint}")])]);
         Ok(UserInfo { name: self.name, uid: self.uid, groups: self.groups, extra }.authenticated())
     }
 }
