@@ -104,7 +104,8 @@ impl Selector {
 
     /// Whether labels match; `get` gives a label's value by key.
     pub fn matches<'a>(&self, get: impl Fn(&str) -> Option<&'a str>) -> bool {
-        !self.nothing && self.requirements.iter().all(|requirement| requirement.matches(get(&requirement.key)))
+        !self.nothing
+            && self.requirements.iter().all(|requirement| requirement.matches(get(&requirement.key)))
     }
 
     /// Whether a `labels` map of an object (absent: `None`) matches.
@@ -249,7 +250,10 @@ pub fn parse(text: &str) -> Result<Selector, ParseError> {
                 }
                 Some(Token::Word(word @ ("in" | "notin"))) => {
                     if tokens.get(at + 1) != Some(&Token::Symbol("(")) {
-                        return Err(unable(format!("found '{}', expected: '('", text_of(tokens.get(at + 1)))));
+                        return Err(unable(format!(
+                            "found '{}', expected: '('",
+                            text_of(tokens.get(at + 1))
+                        )));
                     }
                     at += 2;
                     let mut values = Vec::new();
@@ -292,7 +296,10 @@ pub fn parse(text: &str) -> Result<Selector, ParseError> {
         for value in &values {
             let errors = label_value_errors(value);
             if !errors.is_empty() {
-                return Err(unable(format!("values[0][{key}]: Invalid value: {value:?}: {}", errors.join("; "))));
+                return Err(unable(format!(
+                    "values[0][{key}]: Invalid value: {value:?}: {}",
+                    errors.join("; ")
+                )));
             }
         }
         requirements.push(Requirement { key: (*key).to_owned(), operator, values });
@@ -304,7 +311,12 @@ pub fn parse(text: &str) -> Result<Selector, ParseError> {
                     return Err(ParseError("found '', expected: identifier after ','".into()));
                 }
             }
-            other => return Err(ParseError(format!("found '{}', expected: ',' or 'end of string'", text_of(other)))),
+            other => {
+                return Err(ParseError(format!(
+                    "found '{}', expected: ',' or 'end of string'",
+                    text_of(other)
+                )));
+            }
         }
     }
     Ok(Selector { requirements, nothing: false })

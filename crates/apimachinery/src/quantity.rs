@@ -1,6 +1,11 @@
 //! Resource quantities (`100m`, `1Gi`, `2e3`): exact, compared by value, printed canonically.
 
-use std::{cmp::Ordering, fmt, str::FromStr};
+use std::{
+    cmp::Ordering,
+    fmt,
+    ops::{Add, Neg, Sub},
+    str::FromStr,
+};
 
 /// How a quantity prints: the family of the suffix it was read with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,18 +43,8 @@ pub enum ParseError {
 
 const NANO: i128 = 1_000_000_000;
 const MAX: i128 = i64::MAX as i128 * NANO;
-const DECIMAL: [(&str, i32); 10] = [
-    ("n", -9),
-    ("u", -6),
-    ("m", -3),
-    ("", 0),
-    ("k", 3),
-    ("M", 6),
-    ("G", 9),
-    ("T", 12),
-    ("P", 15),
-    ("E", 18),
-];
+const DECIMAL: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 const BINARY: [(&str, u32); 7] =
     [("", 0), ("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50), ("Ei", 60)];
 
@@ -96,17 +91,32 @@ impl Quantity {
     pub fn is_whole(&self) -> bool {
         self.nanos % NANO == 0
     }
+}
 
-    /// The sum; the format is that of `self` unless it is zero.
-    pub fn add(self, other: Self) -> Self {
+impl Add for Quantity {
+    type Output = Self;
+
+    /// The sum; it prints in the format of `self`, unless that is zero.
+    fn add(self, other: Self) -> Self {
         let format = if self.is_zero() { other.format } else { self.format };
         Self { nanos: (self.nanos + other.nanos).clamp(-MAX, MAX), format }
     }
+}
 
-    /// The difference; the format is that of `self` unless it is zero.
-    pub fn sub(self, other: Self) -> Self {
-        let format = if self.is_zero() { other.format } else { self.format };
-        Self { nanos: (self.nanos - other.nanos).clamp(-MAX, MAX), format }
+impl Neg for Quantity {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self { nanos: -self.nanos, format: self.format }
+    }
+}
+
+impl Sub for Quantity {
+    type Output = Self;
+
+    /// The difference; it prints in the format of `self`, unless that is zero.
+    fn sub(self, other: Self) -> Self {
+        self + -other
     }
 }
 
@@ -310,8 +320,8 @@ mod tests {
         assert_eq!(of("1500m").milli_value(), 1500);
         assert_eq!(of("2Ki").value(), 2048);
         assert!(of("1Gi") > of("1G"));
-        assert_eq!(of("1Gi").add(of("1Gi")).to_string(), "2Gi");
-        assert_eq!(of("1").sub(of("250m")).to_string(), "750m");
+        assert_eq!((of("1Gi") + of("1Gi")).to_string(), "2Gi");
+        assert_eq!((of("1") - of("250m")).to_string(), "750m");
     }
 
     #[test]

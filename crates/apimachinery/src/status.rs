@@ -93,7 +93,11 @@ impl Status {
     pub fn not_found(group: &str, resource: &str, name: &str) -> Self {
         Self {
             details: about(group, resource, name),
-            ..Self::new(404, "NotFound", format!("{} \"{name}\" not found", qualified_resource(group, resource)))
+            ..Self::new(
+                404,
+                "NotFound",
+                format!("{} \"{name}\" not found", qualified_resource(group, resource)),
+            )
         }
     }
 
@@ -199,7 +203,10 @@ impl Status {
             ..Self::new(
                 405,
                 "MethodNotAllowed",
-                format!("{action} is not supported on resources of kind \"{}\"", qualified_resource(group, resource)),
+                format!(
+                    "{action} is not supported on resources of kind \"{}\"",
+                    qualified_resource(group, resource)
+                ),
             )
         }
     }
@@ -341,14 +348,21 @@ impl FieldError {
         Self::new(field, FieldErrorKind::Invalid(value.into()), detail)
     }
     /// `x: Invalid value: v: detail`, with the reason for a wrong type.
-    pub fn type_invalid(field: impl Into<String>, value: impl Into<Value>, detail: impl Into<String>) -> Self {
+    pub fn type_invalid(
+        field: impl Into<String>,
+        value: impl Into<Value>,
+        detail: impl Into<String>,
+    ) -> Self {
         Self::new(field, FieldErrorKind::TypeInvalid(value.into()), detail)
     }
     /// `x: Unsupported value: v: supported values: "a", "b"` (values in the order given).
     pub fn not_supported(field: impl Into<String>, value: impl Into<Value>, supported: &[&str]) -> Self {
         let quoted: Vec<String> = supported.iter().map(|value| format!("\"{value}\"")).collect();
-        let detail =
-            if quoted.is_empty() { String::new() } else { format!("supported values: {}", quoted.join(", ")) };
+        let detail = if quoted.is_empty() {
+            String::new()
+        } else {
+            format!("supported values: {}", quoted.join(", "))
+        };
         Self::new(field, FieldErrorKind::NotSupported(value.into()), detail)
     }
     /// `x: Forbidden: detail`

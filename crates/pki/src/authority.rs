@@ -4,8 +4,8 @@ use std::{net::IpAddr, path::Path};
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
 };
 
 use crate::files::{Error, write_private, write_public};
@@ -102,10 +102,12 @@ impl Authority {
         let key = KeyPair::generate().map_err(Error::make)?;
         let mut params = params(Vec::new(), common_name, &[], 365 * years, now)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages =
-            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment, KeyUsagePurpose::KeyCertSign];
-        params.subject_alt_names =
-            vec![SanType::DnsName(common_name.try_into().map_err(Error::make)?)];
+        params.key_usages = vec![
+            KeyUsagePurpose::DigitalSignature,
+            KeyUsagePurpose::KeyEncipherment,
+            KeyUsagePurpose::KeyCertSign,
+        ];
+        params.subject_alt_names = vec![SanType::DnsName(common_name.try_into().map_err(Error::make)?)];
         let certificate = params.self_signed(&key).map_err(Error::make)?.pem();
         let key_pem = key.serialize_pem();
         Ok(Self { certificate, key: key_pem, issuer: Issuer::new(params, key) })

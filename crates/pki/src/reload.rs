@@ -77,8 +77,9 @@ fn pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Error> {
     let chain = read_certificates(certificate)?;
     let signer = any_supported_type(&read_key(key)?).map_err(Error::make)?;
     let pair = CertifiedKey::new(chain, signer);
-    pair.keys_match()
-        .map_err(|_| Error::make(format!("{} does not belong to {}", key.display(), certificate.display())))?;
+    pair.keys_match().map_err(|_| {
+        Error::make(format!("{} does not belong to {}", key.display(), certificate.display()))
+    })?;
     Ok(Arc::new(pair))
 }
 

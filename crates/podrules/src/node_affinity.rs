@@ -54,12 +54,8 @@ fn requirement_matches(requirement: &NodeSelectorRequirement, value: Option<&str
         "Lt" => Operator::LessThan,
         _ => return false,
     };
-    Requirement {
-        key: String::new(),
-        operator,
-        values: requirement.values.clone().unwrap_or_default(),
-    }
-    .matches(value)
+    Requirement { key: String::new(), operator, values: requirement.values.clone().unwrap_or_default() }
+        .matches(value)
 }
 
 #[cfg(test)]
@@ -68,7 +64,8 @@ mod tests {
 
     fn allowed(spec: serde_json::Value) -> bool {
         let spec: PodSpec = serde_json::from_value(spec).unwrap();
-        let labels = BTreeMap::from([("disk".to_owned(), "ssd".to_owned()), ("cores".to_owned(), "8".to_owned())]);
+        let labels =
+            BTreeMap::from([("disk".to_owned(), "ssd".to_owned()), ("cores".to_owned(), "8".to_owned())]);
         allows(&spec, &NodeView { name: "w1", labels: &labels })
     }
 

@@ -22,7 +22,7 @@ pub fn parse(list: Option<&Listed>) -> Resources {
 pub fn add(sum: &mut Resources, more: &Resources) {
     for (name, amount) in more {
         let entry = sum.entry(name.clone()).or_insert(Quantity::ZERO);
-        *entry = entry.add(*amount);
+        *entry = *entry + *amount;
     }
 }
 
@@ -76,7 +76,7 @@ pub fn limits(pod: &PodSpec) -> Resources {
     sum.extend(parse(pod.resources.as_ref().and_then(|resources| resources.limits.as_ref())));
     for (name, amount) in parse(pod.overhead.as_ref()) {
         if let Some(limit) = sum.get_mut(&name) {
-            *limit = limit.add(amount);
+            *limit = *limit + amount;
         }
     }
     sum
@@ -190,7 +190,10 @@ mod tests {
         assert_eq!(of(json!({"requests": {"cpu": "1"}})), QosClass::Burstable);
         let both = json!({"cpu": "1", "memory": "1Gi"});
         assert_eq!(of(json!({"limits": both})), QosClass::Guaranteed);
-        assert_eq!(of(json!({"limits": both, "requests": {"cpu": "1", "memory": "1Gi"}})), QosClass::Guaranteed);
+        assert_eq!(
+            of(json!({"limits": both, "requests": {"cpu": "1", "memory": "1Gi"}})),
+            QosClass::Guaranteed
+        );
         assert_eq!(of(json!({"limits": both, "requests": {"cpu": "500m"}})), QosClass::Burstable);
     }
 }

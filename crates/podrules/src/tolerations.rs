@@ -6,9 +6,8 @@ use k8s_openapi::api::core::v1::{Taint, Toleration};
 ///
 /// An empty effect, or an empty key with operator `Exists`, matches all.
 pub fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let empty_or = |own: &Option<String>, other: &str| {
-        own.as_deref().is_none_or(|own| own.is_empty() || own == other)
-    };
+    let empty_or =
+        |own: &Option<String>, other: &str| own.as_deref().is_none_or(|own| own.is_empty() || own == other);
     if !empty_or(&toleration.effect, &taint.effect) || !empty_or(&toleration.key, &taint.key) {
         return false;
     }

@@ -1,0 +1,87 @@
+//! The client to the API server: one HTTP/2 connection that all requests and watches of a component share.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::Context as _;
+use hyper_util::{
+    client::legacy::connect::HttpConnector,
+    rt::{TokioExecutor, TokioTimer},
+};
+use kube::{
+    Client, Config,
+    client::{Body, ConfigExt as _},
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use tower::ServiceBuilder;
+
+/// Where the API server is and who asks.
+#[derive(Debug, Clone, Default)]
+pub struct Connection<'a> {
+    /// `--kubeconfig`; `None` means the pod's service account.
+    pub kubeconfig: Option<&'a Path>,
+    /// `--master`: replaces the server of the kubeconfig.
+    pub master: Option<&'a str>,
+    /// Sent as `User-Agent`, with the version.
+    pub user_agent: &'a str,
+}
+
+/// Reads the connection's configuration.
+pub async fn config(connection: &Connection<'_>) -> anyhow::Result<Config> {
+    let mut config = match connection.kubeconfig {
+        Some(path) => {
+            let kubeconfig = Kubeconfig::read_from(path)
+                .with_context(|| format!("reading kubeconfig {}", path.display()))?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                .await
+                .with_context(|| format!("kubeconfig {}", path.display()))?
+        }
+        None => Config::incluster().context("no --kubeconfig, and not in a pod")?,
+    };
+    if let Some(master) = connection.master.filter(|master| !master.is_empty()) {
+        config.cluster_url = master.parse().with_context(|| format!("--master {master:?}"))?;
+    }
+    let agent = format!("{}/{} (linux/{})", connection.user_agent, crate::VERSION, std::env::consts::ARCH);
+    config.headers.push((http::header::USER_AGENT, agent.parse().context("user agent")?));
+    Ok(config)
+}
+
+/// Makes the client.
+pub async fn connect(connection: &Connection<'_>) -> anyhow::Result<Client> {
+    from_config(config(connection).await?)
+}
+
+/// Makes a client from a configuration.
+///
+/// Pings find a dead server within 30 s, so that no watch hangs on a connection that is gone.
+pub fn from_config(config: Config) -> anyhow::Result<Client> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(Duration::from_secs(10)));
+    let builder = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(config.rustls_client_config().context("TLS of the API server")?)
+        .https_or_http();
+    let builder = match &config.tls_server_name {
+        Some(name) => builder.with_server_name_resolver(hyper_rustls::FixedServerNameResolver::new(
+            name.clone().try_into().context("tls-server-name")?,
+        )),
+        None => builder,
+    };
+    let connector = builder.enable_all_versions().wrap_connector(tcp);
+    let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .http2_initial_stream_window_size(512 * 1024)
+        .http2_initial_connection_window_size(4 * 1024 * 1024)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .http2_keep_alive_timeout(Duration::from_secs(10))
+        .http2_keep_alive_while_idle(true)
+        .build::<_, Body>(connector);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer().context("credentials")?)
+        .layer(config.extra_headers_layer().context("headers")?)
+        .map_err(tower::BoxError::from)
+        .service(client);
+    Ok(Client::new(service, config.default_namespace))
+}

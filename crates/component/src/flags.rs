@@ -1,0 +1,149 @@
+//! Upstream's flags: Go spellings, flags that mean nothing here, and suggestions for unknown ones.
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+/// A flag of upstream's component that is accepted and has no meaning here; using it logs one warning.
+#[derive(Debug, Clone, Copy)]
+pub struct Ignored {
+    /// Name without dashes.
+    pub name: &'static str,
+    /// Whether a value may follow as the next argument (a Go bool flag takes one only after `=`).
+    pub takes_value: bool,
+}
+
+/// An ignored flag with a value.
+pub const fn ignored(name: &'static str) -> Ignored {
+    Ignored { name, takes_value: true }
+}
+
+/// An ignored boolean flag.
+pub const fn ignored_switch(name: &'static str) -> Ignored {
+    Ignored { name, takes_value: false }
+}
+
+/// What is left of the arguments once ignored flags are taken out, and the names of those.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sorted {
+    /// For the parser.
+    pub kept: Vec<String>,
+    /// Flags given that have no meaning here.
+    pub ignored: Vec<&'static str>,
+}
+
+/// Rewrites Go spellings (`-name`, `--some_name`) and takes out ignored flags. The first argument is the program.
+pub fn sort(arguments: impl IntoIterator<Item = String>, known: &[Ignored]) -> Sorted {
+    let mut sorted = Sorted { kept: Vec::new(), ignored: Vec::new() };
+    let mut arguments = arguments.into_iter();
+    sorted.kept.extend(arguments.next());
+    while let Some(argument) = arguments.next() {
+        if argument == "--" {
+            sorted.kept.push(argument);
+            sorted.kept.extend(arguments.by_ref());
+            break;
+        }
+        let Some(name_value) = argument
+            .strip_prefix("--")
+            .or_else(|| argument.strip_prefix('-').filter(|rest| rest.len() > 1 && !rest.starts_with('-')))
+        else {
+            sorted.kept.push(argument);
+            continue;
+        };
+        let (name, value) = match name_value.split_once('=') {
+            Some((name, value)) => (name.replace('_', "-"), Some(value)),
+            None => (name_value.replace('_', "-"), None),
+        };
+        if let Some(flag) = known.iter().find(|flag| flag.name == name) {
+            if value.is_none() && flag.takes_value {
+                arguments.next();
+            }
+            sorted.ignored.push(flag.name);
+            continue;
+        }
+        sorted.kept.push(match value {
+            Some(value) => format!("--{name}={value}"),
+            None => format!("--{name}"),
+        });
+    }
+    sorted
+}
+
+/// Parses the process's arguments. Prints help, the version or an error and exits as upstream's components do.
+///
+/// Returns the flags and the names of ignored ones, to be warned of once logging is up.
+pub fn parse<F: Parser>(known: &[Ignored]) -> (F, Vec<&'static str>) {
+    let arguments = std::env::args_os().map(|argument: OsString| argument.to_string_lossy().into_owned());
+    let sorted = sort(arguments, known);
+    let command = F::command().version(crate::VERSION).disable_help_subcommand(true);
+    let matches = command.get_matches_from(sorted.kept);
+    match F::from_arg_matches(&matches) {
+        Ok(flags) => (flags, sorted.ignored),
+        Err(error) => error.exit(),
+    }
+}
+
+/// Reads a Go duration flag (`10s`, `1m30s`); for clap's `value_parser`.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    apimachinery::time::parse_go_duration(text)
+        .and_then(|nanos| u64::try_from(nanos).ok())
+        .map(std::time::Duration::from_nanos)
+        .ok_or_else(|| format!("time: invalid duration {text:?}"))
+}
+
+/// Reads a component config file (YAML or JSON) of the given group and kind into its type.
+///
+/// Unknown fields are an error, as upstream decodes its configurations strictly; so is another kind.
+pub fn config_file<T: serde::de::DeserializeOwned>(
+    path: &std::path::Path,
+    group: &str,
+    kind: &str,
+) -> anyhow::Result<T> {
+    use anyhow::Context as _;
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let mut value: serde_json::Value =
+        serde_saphyr::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
+    let (api_version, found) = (
+        value["apiVersion"].as_str().unwrap_or_default().to_owned(),
+        value["kind"].as_str().unwrap_or_default().to_owned(),
+    );
+    if found != kind || apimachinery::gvk::split_api_version(&api_version).0 != group {
+        anyhow::bail!(
+            "{}: expected kind {kind} of group {group}, found apiVersion {api_version:?}, kind {found:?}",
+            path.display()
+        );
+    }
+    if let Some(map) = value.as_object_mut() {
+        map.remove("apiVersion");
+        map.remove("kind");
+    }
+    serde_json::from_value(value).with_context(|| format!("strict decoding of {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(arguments: &[&str], kept: &[&str], ignored_names: &[&str]) {
+        let known = [ignored("cloud-provider"), ignored_switch("contention-profiling")];
+        let sorted = sort(arguments.iter().map(|argument| (*argument).to_owned()), &known);
+        assert_eq!(sorted.kept, kept);
+        assert_eq!(sorted.ignored, ignored_names);
+    }
+
+    #[test]
+    fn go_spellings_and_ignored_flags() {
+        check(&["p", "--v=2", "-v", "3"], &["p", "--v=2", "-v", "3"], &[]);
+        check(&["p", "--secure_port=1"], &["p", "--secure-port=1"], &[]);
+        check(&["p", "--cloud-provider", "x", "--v=1"], &["p", "--v=1"], &["cloud-provider"]);
+        check(&["p", "--cloud-provider=x", "y"], &["p", "y"], &["cloud-provider"]);
+        check(&["p", "--contention-profiling", "y"], &["p", "y"], &["contention-profiling"]);
+        check(&["p", "--", "--cloud-provider"], &["p", "--", "--cloud-provider"], &[]);
+    }
+
+    #[test]
+    fn durations_are_gos() {
+        assert_eq!(duration("1m30s").unwrap().as_secs(), 90);
+        assert!(duration("-1s").is_err() && duration("5").is_err());
+    }
+}

@@ -1,0 +1,217 @@
+//! The endpoints every component has: `/healthz`, `/livez`, `/readyz`, `/metrics`, `/version`.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    Readiness, Runtime,
+    access::{Delegated, Wish},
+    metrics,
+};
+
+/// Connections served at once; more wait in the kernel's queue.
+const CONNECTIONS: usize = 64;
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How the endpoints are served.
+#[derive(Clone)]
+pub struct Endpoints {
+    /// TLS, on upstream's secure ports. Health is open to all; the rest is asked of `access`.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Who may read metrics. `None` means everybody, as on upstream's loopback ports.
+    pub access: Option<Arc<Delegated>>,
+}
+
+impl Endpoints {
+    /// Plain HTTP for everybody who reaches the address, which should be loopback.
+    pub fn open() -> Self {
+        Self { tls: None, access: None }
+    }
+
+    /// TLS with a certificate made for this process, as upstream's components make when given none; metrics for
+    /// users that the API server allows.
+    pub fn secure(client: kube::Client, identity: Option<Arc<pki::Identity>>) -> anyhow::Result<Self> {
+        let tls = match identity {
+            Some(identity) => pki::server_config(identity, None)?,
+            None => self_signed()?,
+        };
+        Ok(Self { tls: Some(Arc::new(tls)), access: Some(Arc::new(Delegated::new(client))) })
+    }
+}
+
+fn self_signed() -> anyhow::Result<rustls::ServerConfig> {
+    let now = jiff::Timestamp::now();
+    let authority = pki::Authority::new("localhost-ca", 1, now)?;
+    let leaf = pki::Leaf::server("localhost", &["localhost"], &["127.0.0.1".parse()?]);
+    let issued = authority.issue(&leaf, now)?;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+    let mut config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![CertificateDer::from_pem_slice(issued.certificate.as_bytes())?],
+                PrivateKeyDer::from_pem_slice(issued.key.as_bytes())?,
+            )?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Binds the address and serves until shutdown. Returns the address bound (the port may have been 0).
+pub async fn serve(
+    runtime: &Runtime,
+    address: SocketAddr,
+    endpoints: Endpoints,
+) -> anyhow::Result<SocketAddr> {
+    use anyhow::Context as _;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    let bound = listener.local_addr()?;
+    let (owner, shutdown) = (runtime.clone(), runtime.shutdown());
+    runtime.spawn("health endpoints", async move {
+        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let slot = Arc::clone(&slots).acquire_owned().await?;
+            let stream = tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                },
+                () = shutdown.cancelled() => return anyhow::Ok(()),
+            };
+            let (endpoints, readiness) = (endpoints.clone(), owner.readiness().clone());
+            let stop = shutdown.clone();
+            owner.spawn_transient(async move {
+                tokio::select! {
+                    () = connection(stream, endpoints, readiness) => {}
+                    () = stop.cancelled() => {}
+                }
+                drop(slot);
+            });
+        }
+    });
+    Ok(bound)
+}
+
+async fn connection(stream: TcpStream, endpoints: Endpoints, readiness: Readiness) {
+    match endpoints.tls.clone() {
+        None => http(stream, endpoints, readiness).await,
+        Some(tls) => match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream)).await {
+            Ok(Ok(stream)) => http(stream, endpoints, readiness).await,
+            Ok(Err(error)) => tracing::debug!(%error, "TLS handshake"),
+            Err(_) => tracing::debug!("TLS handshake took too long"),
+        },
+    }
+}
+
+async fn http<S>(stream: S, endpoints: Endpoints, readiness: Readiness)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (endpoints, readiness) = (endpoints.clone(), readiness.clone());
+        async move { Ok::<_, Infallible>(answer(&request, &endpoints, &readiness).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "connection");
+    }
+}
+
+async fn answer(
+    request: &Request<Incoming>,
+    endpoints: &Endpoints,
+    readiness: &Readiness,
+) -> Response<Full<Bytes>> {
+    let path = request.uri().path();
+    match path {
+        "/healthz" | "/livez" => return text(StatusCode::OK, "ok"),
+        "/readyz" => {
+            return ready(readiness, request.uri().query().is_some_and(|query| query.contains("verbose")));
+        }
+        _ => {}
+    }
+    if let Some(access) = &endpoints.access
+        && let Err(refusal) = authorize(request, access).await
+    {
+        return refusal;
+    }
+    match path {
+        "/metrics" => {
+            let mut response = Response::new(Full::new(Bytes::from(metrics::text())));
+            response.headers_mut().insert(
+                header::CONTENT_TYPE,
+                header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+            );
+            response
+        }
+        "/version" => text(StatusCode::OK, crate::VERSION),
+        _ => text(StatusCode::NOT_FOUND, "404 page not found\n"),
+    }
+}
+
+async fn authorize(request: &Request<Incoming>, access: &Delegated) -> Result<(), Response<Full<Bytes>>> {
+    let token = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    let Some(token) = token else { return Err(text(StatusCode::UNAUTHORIZED, "Unauthorized")) };
+    let failed = |error: kube::Error| {
+        tracing::warn!(%error, "cannot ask the API server who may read this");
+        text(StatusCode::INTERNAL_SERVER_ERROR, "cannot reach the API server")
+    };
+    let user = access.user_of(token).await.map_err(failed)?;
+    let Some(user) = user else { return Err(text(StatusCode::UNAUTHORIZED, "Unauthorized")) };
+    let wish = Wish::Path { verb: "get", path: request.uri().path().to_owned() };
+    if access.allows(&user, &wish).await.map_err(failed)? {
+        Ok(())
+    } else {
+        let message = format!("User {:?} cannot get path {:?}", user.name, request.uri().path());
+        Err(text(StatusCode::FORBIDDEN, &message))
+    }
+}
+
+fn ready(readiness: &Readiness, verbose: bool) -> Response<Full<Bytes>> {
+    let is_ready = readiness.is_ready();
+    if is_ready && !verbose {
+        return text(StatusCode::OK, "ok");
+    }
+    let mut body = String::new();
+    for (name, open) in readiness.checks() {
+        body.push_str(&format!(
+            "[{}]{name} {}\n",
+            if open { '+' } else { '-' },
+            if open { "ok" } else { "not yet" }
+        ));
+    }
+    body.push_str(if is_ready { "readyz check passed\n" } else { "readyz check failed\n" });
+    text(if is_ready { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }, &body)
+}
+
+fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
