@@ -1,3 +1,9 @@
-//! Writes the generated schema tables from k8s-openapi's types.
+//! Writes the generated schema tables: `cargo xtask codegen`.
 
-fn main() {}
+fn main() -> anyhow::Result<()> {
+    match codegen::run()?.as_slice() {
+        [] => println!("crates/schema/src/generated is current"),
+        changed => println!("crates/schema/src/generated: wrote {}", changed.join(", ")),
+    }
+    Ok(())
+}
