@@ -36,7 +36,8 @@ impl StaleFlows {
     /// flows may stem from a time without rules, so all flows to the services are stale.
     pub fn compare(&mut self, old: Option<&[UdpPort]>, new: &[UdpPort]) {
         for port in old.into_iter().flatten() {
-            let now = new.iter().find(|now| now.addresses == port.addresses && now.node_port == port.node_port);
+            let now =
+                new.iter().find(|now| now.addresses == port.addresses && now.node_port == port.node_port);
             let gone = port
                 .endpoints
                 .iter()

@@ -15,6 +15,8 @@ pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 /// One EndpointSlice as the proxy holds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Slice {
+    /// The family of its addresses.
+    pub family: Option<Family>,
     ports: Box<[(Box<str>, Protocol, u16)]>,
     endpoints: Box<[SliceEndpoint]>,
 }
@@ -23,7 +25,7 @@ pub struct Slice {
 struct SliceEndpoint {
     address: IpAddr,
     state: Readiness,
-    local: bool,
+    node: Box<str>,
     zones: Box<[Box<str>]>,
     nodes: Box<[Box<str>]>,
 }
@@ -42,7 +44,7 @@ enum Readiness {
 pub struct Endpoint<'a> {
     /// Address and port.
     pub socket: SocketAddr,
-    local: bool,
+    node: &'a str,
     state: Readiness,
     zones: &'a [Box<str>],
     nodes: &'a [Box<str>],
@@ -60,15 +62,13 @@ pub struct Categories {
 }
 
 impl Slice {
-    /// Reads a slice; none when it is of another family.
-    pub fn from_api(slice: &api::EndpointSlice, family: Family, node_name: &str) -> Option<Self> {
-        let wanted = match family {
-            Family::V4 => "IPv4",
-            Family::V6 => "IPv6",
+    /// Reads a slice; none when its endpoints have names in place of addresses.
+    pub fn from_api(slice: &api::EndpointSlice) -> Option<Self> {
+        let family = match slice.address_type.as_str() {
+            "IPv4" => Family::V4,
+            "IPv6" => Family::V6,
+            _ => return None,
         };
-        if slice.address_type != wanted {
-            return None;
-        }
         let ports = slice.ports.iter().flatten().filter_map(|port| {
             let number = u16::try_from(port.port?).ok().filter(|number| *number != 0)?;
             let protocol = Protocol::from_api(port.protocol.as_deref())?;
@@ -87,7 +87,7 @@ impl Slice {
                     (false, true) => Readiness::ServingTerminating,
                     (false, false) => Readiness::Neither,
                 },
-                local: endpoint.node_name.as_deref() == Some(node_name),
+                node: endpoint.node_name.as_deref().unwrap_or_default().into(),
                 zones: hints
                     .and_then(|hints| hints.for_zones.as_ref())
                     .into_iter()
@@ -102,14 +102,14 @@ impl Slice {
                     .collect(),
             })
         });
-        Some(Slice { ports: ports.collect(), endpoints: endpoints.collect() })
+        Some(Slice { family: Some(family), ports: ports.collect(), endpoints: endpoints.collect() })
     }
 
     /// Counts the ready endpoints on this node, for a load balancer's health check.
-    pub fn local_ready(&self) -> impl Iterator<Item = IpAddr> + '_ {
+    pub fn local_ready(&self, node: &str) -> impl Iterator<Item = IpAddr> {
         self.endpoints
             .iter()
-            .filter(|endpoint| endpoint.local && endpoint.state == Readiness::Ready)
+            .filter(move |endpoint| *endpoint.node == *node && endpoint.state == Readiness::Ready)
             .map(|endpoint| endpoint.address)
     }
 }
@@ -125,7 +125,7 @@ pub fn of_port<'a>(slices: impl Iterator<Item = &'a Slice>, port: &Port) -> Vec<
                 let socket = SocketAddr::new(endpoint.address, *number);
                 let candidate = Endpoint {
                     socket,
-                    local: endpoint.local,
+                    node: &endpoint.node,
                     state: endpoint.state,
                     zones: &endpoint.zones,
                     nodes: &endpoint.nodes,
@@ -164,7 +164,7 @@ pub fn categorize(endpoints: &[Endpoint<'_>], service: &Service, port: &Port, no
         categories.cluster = pick(&|endpoint| topology.admits(endpoint, node));
     }
     if uses_local {
-        categories.local = pick(&|endpoint| endpoint.local);
+        categories.local = pick(&|endpoint| *endpoint.node == *node.name);
     }
     categories.any = endpoints.iter().any(|endpoint| endpoint.state != Readiness::Neither);
     categories
@@ -210,10 +210,11 @@ mod tests {
     use super::*;
 
     fn check(service: &str, endpoints: &str, cluster: &[&str], local: &[&str], any: bool) {
-        let service = format!("spec: {{clusterIP: 10.96.0.9, ports: [{{port: 80, nodePort: 30080}}], {service}}}");
-        let service = Service::from_api(&serde_saphyr::from_str(&service).unwrap(), Family::V4).unwrap();
+        let service =
+            format!("spec: {{clusterIP: 10.96.0.9, ports: [{{port: 80, nodePort: 30080}}], {service}}}");
+        let service = crate::state::tests::service(&service).1.unwrap();
         let slice = format!("{{addressType: IPv4, ports: [{{port: 80}}], endpoints: [{endpoints}]}}");
-        let slice = Slice::from_api(&serde_saphyr::from_str(&slice).unwrap(), Family::V4, "here").unwrap();
+        let slice = Slice::from_api(&serde_saphyr::from_str(&slice).unwrap()).unwrap();
         let node = Node { name: "here".into(), zone: Some("z1".into()), ..Node::default() };
         let port = &service.ports[0];
         let categories = categorize(&of_port(std::iter::once(&slice), port), &service, port, &node);

@@ -1,3 +1,7 @@
 //! Services into packet rules.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kube_proxy::main()
+}

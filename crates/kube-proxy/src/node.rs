@@ -28,7 +28,9 @@ impl Node {
     /// Reads a node.
     pub fn from_api(node: &api::Node) -> Self {
         let metadata = &node.metadata;
-        let label = |name: &str| metadata.labels.as_ref().and_then(|labels| labels.get(name)).map(|zone| zone.as_str().into());
+        let label = |name: &str| {
+            metadata.labels.as_ref().and_then(|labels| labels.get(name)).map(|zone| zone.as_str().into())
+        };
         let spec = node.spec.as_ref();
         let addresses = node.status.iter().flat_map(|status| status.addresses.iter().flatten());
         let mut addresses: Vec<_> = addresses

@@ -15,7 +15,7 @@ use crate::node::LocalDetector;
 use crate::state::State;
 
 /// What the configuration says about rules.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The address family.
     pub family: Family,
@@ -124,7 +124,8 @@ pub fn rules(state: &State, options: &Options) -> Ruleset {
         ruleset.chain(table, chain);
     }
     for (key, service) in &state.services {
-        let rules = service_rules(key, service, &state.slices_of(key).collect::<Vec<_>>(), &state.node, options);
+        let rules =
+            service_rules(key, service, &state.slices_of(key).collect::<Vec<_>>(), &state.node, options);
         for (shared, rule) in rules.portals {
             let (table, chain) = shared.chain();
             ruleset.push(table, chain, rule);

@@ -1,5 +1,6 @@
 //! A Service as the proxy holds it: only what decides about packets.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -37,11 +38,11 @@ pub struct Port {
     pub node_port: u16,
 }
 
-/// A service with a cluster address of the proxy's family.
+/// A service with a cluster address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// The virtual address.
-    pub cluster_ip: IpAddr,
+    /// The virtual addresses, one of each family at most.
+    pub cluster_ips: Box<[IpAddr]>,
     /// The ports.
     pub ports: Box<[Port]>,
     /// Addresses that somebody else routes to the nodes.
@@ -62,16 +63,21 @@ pub struct Service {
 
 impl Service {
     /// Reads a service; none when the proxy has nothing to do for it.
-    pub fn from_api(service: &api::Service, family: Family) -> Option<Self> {
-        let spec = service.spec.as_ref()?;
-        if service.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(PROXY_NAME_LABEL))
-            || spec.type_.as_deref() == Some("ExternalName")
-        {
+    pub fn from_api(
+        labels: &BTreeMap<String, String>,
+        spec: Option<&api::ServiceSpec>,
+        status: Option<&api::ServiceStatus>,
+    ) -> Option<Self> {
+        let spec = spec?;
+        if labels.contains_key(PROXY_NAME_LABEL) || spec.type_.as_deref() == Some("ExternalName") {
             return None;
         }
-        let of_family = |text: &String| text.parse::<IpAddr>().ok().filter(|address| family.holds(*address));
-        let cluster_ip =
-            spec.cluster_ips.iter().flatten().chain(spec.cluster_ip.as_ref()).find_map(of_family)?;
+        let listed = spec.cluster_ips.iter().flatten();
+        let alone = spec.cluster_ip.iter().filter(|_| spec.cluster_ips.as_ref().is_none_or(Vec::is_empty));
+        let cluster_ips: Box<[IpAddr]> = listed.chain(alone).filter_map(|text| text.parse().ok()).collect();
+        if cluster_ips.is_empty() {
+            return None;
+        }
         let ports = spec.ports.iter().flatten().filter_map(|port| {
             Some(Port {
                 name: port.name.as_deref().unwrap_or_default().into(),
@@ -80,19 +86,12 @@ impl Service {
                 node_port: port_number(port.node_port).unwrap_or(0),
             })
         });
-        let load_balancer_ips = service
-            .status
-            .iter()
-            .filter_map(|status| status.load_balancer.as_ref())
+        let load_balancer_ips = status
+            .and_then(|status| status.load_balancer.as_ref())
+            .into_iter()
             .flat_map(|balancer| balancer.ingress.iter().flatten())
             .filter(|ingress| ingress.ip_mode.as_deref() != Some("Proxy"))
-            .filter_map(|ingress| ingress.ip.as_ref().and_then(of_family));
-        let source_ranges = spec
-            .load_balancer_source_ranges
-            .iter()
-            .flatten()
-            .filter_map(|range| range.trim().parse::<IpNet>().ok())
-            .filter(|range| family.holds(range.addr()));
+            .filter_map(|ingress| ingress.ip.as_ref()?.parse().ok());
         let affinity_seconds = (spec.session_affinity.as_deref() == Some("ClientIP")).then(|| {
             spec.session_affinity_config
                 .as_ref()
@@ -101,16 +100,41 @@ impl Service {
                 .unwrap_or(10_800)
         });
         Some(Service {
-            cluster_ip,
+            cluster_ips,
             ports: ports.collect(),
-            external_ips: spec.external_ips.iter().flatten().filter_map(of_family).collect(),
+            external_ips: spec.external_ips.iter().flatten().filter_map(|text| text.parse().ok()).collect(),
             load_balancer_ips: load_balancer_ips.collect(),
-            source_ranges: source_ranges.collect(),
+            source_ranges: spec
+                .load_balancer_source_ranges
+                .iter()
+                .flatten()
+                .filter_map(|range| range.trim().parse().ok())
+                .collect(),
             affinity_seconds,
             internal: Policy::from_api(spec.internal_traffic_policy.as_deref()),
             external: Policy::from_api(spec.external_traffic_policy.as_deref()),
             health_check_node_port: port_number(spec.health_check_node_port).unwrap_or(0),
         })
+    }
+
+    /// The virtual address of a family.
+    pub fn cluster_ip(&self, family: Family) -> Option<IpAddr> {
+        self.cluster_ips.iter().copied().find(|address| family.holds(*address))
+    }
+
+    /// The external addresses of a family.
+    pub fn external_ips(&self, family: Family) -> impl Iterator<Item = IpAddr> {
+        self.external_ips.iter().copied().filter(move |address| family.holds(*address))
+    }
+
+    /// The load balancer's addresses of a family.
+    pub fn load_balancer_ips(&self, family: Family) -> impl Iterator<Item = IpAddr> {
+        self.load_balancer_ips.iter().copied().filter(move |address| family.holds(*address))
+    }
+
+    /// The source ranges of a family.
+    pub fn source_ranges(&self, family: Family) -> impl Iterator<Item = IpNet> {
+        self.source_ranges.iter().copied().filter(move |range| family.holds(range.addr()))
     }
 
     /// Tells whether traffic from outside the cluster can reach a port.
@@ -133,16 +157,19 @@ mod tests {
     use super::*;
 
     fn read(yaml: &str) -> Option<Service> {
-        Service::from_api(&serde_saphyr::from_str(yaml).unwrap(), Family::V4)
+        let service: api::Service = serde_saphyr::from_str(yaml).unwrap();
+        let labels = service.metadata.labels.unwrap_or_default();
+        Service::from_api(&labels, service.spec.as_ref(), service.status.as_ref())
     }
 
     #[test]
     fn services_without_a_cluster_address_or_for_another_proxy_are_left_alone() {
         assert_eq!(read("spec: {clusterIP: None, ports: [{port: 80}]}"), None);
         assert_eq!(read("spec: {type: ExternalName, externalName: example.com}"), None);
-        assert_eq!(read("spec: {clusterIP: 'fd00::1', ports: [{port: 80}]}"), None);
         assert_eq!(
-            read("{metadata: {labels: {service.kubernetes.io/service-proxy-name: other}}, spec: {clusterIP: 10.96.0.9}}"),
+            read(
+                "{metadata: {labels: {service.kubernetes.io/service-proxy-name: other}}, spec: {clusterIP: 10.96.0.9}}"
+            ),
             None
         );
     }
@@ -166,11 +193,11 @@ status: {loadBalancer: {ingress: [{ip: 203.0.113.1}, {ip: 203.0.113.2, ipMode: P
 ",
         )
         .unwrap();
-        assert_eq!(service.cluster_ip, "10.96.0.9".parse::<IpAddr>().unwrap());
+        assert_eq!(service.cluster_ip(Family::V4), Some("10.96.0.9".parse().unwrap()));
         assert_eq!(service.ports.len(), 2);
         assert_eq!(service.ports[1].protocol, Protocol::Udp);
-        assert_eq!(*service.external_ips, ["192.0.2.1".parse::<IpAddr>().unwrap()]);
-        assert_eq!(*service.load_balancer_ips, ["203.0.113.1".parse::<IpAddr>().unwrap()]);
+        assert!(service.external_ips(Family::V4).eq(["192.0.2.1".parse::<IpAddr>().unwrap()]));
+        assert!(service.load_balancer_ips(Family::V4).eq(["203.0.113.1".parse::<IpAddr>().unwrap()]));
         assert_eq!(*service.source_ranges, ["198.51.100.0/24".parse::<IpNet>().unwrap()]);
         assert_eq!((service.internal, service.external), (Policy::Cluster, Policy::Local));
         assert_eq!((service.affinity_seconds, service.health_check_node_port), (Some(60), 30999));

@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service as ApiService;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use netrules::Family;
 
-use crate::endpoints::{SERVICE_NAME_LABEL, Slice};
+use crate::endpoints::Slice;
 use crate::node::Node;
 use crate::service::Service;
 
@@ -21,8 +19,8 @@ pub struct State {
     /// This node.
     pub node: Node,
     /// The services that packets are steered for.
-    pub services: BTreeMap<ServiceKey, Service>,
-    slices: BTreeMap<ServiceKey, BTreeMap<Box<str>, Slice>>,
+    pub services: BTreeMap<ServiceKey, Arc<Service>>,
+    slices: BTreeMap<ServiceKey, BTreeMap<Box<str>, Arc<Slice>>>,
     /// The service of each known slice, for slices that are deleted or change their label.
     owners: BTreeMap<Box<str>, ServiceKey>,
     changed: BTreeSet<ServiceKey>,
@@ -61,7 +59,7 @@ impl State {
 
     /// The slices of a service.
     pub fn slices_of(&self, service: &str) -> impl Iterator<Item = &Slice> {
-        self.slices.get(service).into_iter().flat_map(BTreeMap::values)
+        self.slices.get(service).into_iter().flat_map(BTreeMap::values).map(Arc::as_ref)
     }
 
     /// Takes what changed; the next call reports only later changes.
@@ -74,55 +72,41 @@ impl State {
         !self.changed.is_empty() || self.node_changed
     }
 
-    /// Holds a service as it is now.
-    pub fn apply_service(&mut self, service: &ApiService) {
-        let key = key(service.metadata.namespace.as_deref(), service.metadata.name.as_deref());
-        match Service::from_api(service, self.family) {
-            Some(new) if self.services.get(&key) == Some(&new) => {}
+    /// Holds a service as it is now; none when it is gone or of no interest.
+    pub fn apply_service(&mut self, key: &str, service: Option<Arc<Service>>) {
+        match service.filter(|service| service.cluster_ip(self.family).is_some()) {
+            Some(new) if self.services.get(key) == Some(&new) => {}
             Some(new) => {
+                let key = ServiceKey::from(key);
                 self.services.insert(key.clone(), new);
                 self.changed.insert(key);
             }
-            None => self.delete_service(&key),
+            None => {
+                if let Some((key, _)) = self.services.remove_entry(key) {
+                    self.changed.insert(key);
+                }
+            }
         }
     }
 
-    /// Forgets a service.
-    pub fn delete_service(&mut self, key: &str) {
-        if let Some((key, _)) = self.services.remove_entry(key) {
-            self.changed.insert(key);
+    /// Holds a slice (by `namespace/name`) with the key of its service; none when it is gone or of no interest.
+    pub fn apply_slice(&mut self, name: &str, slice: Option<(String, Arc<Slice>)>) {
+        let Some((owner, new)) = slice.filter(|(_, slice)| slice.family == Some(self.family)) else {
+            return self.delete_slice(name);
+        };
+        if self.owners.get(name).is_some_and(|old| **old != *owner) {
+            self.delete_slice(name);
         }
-    }
-
-    /// Forgets the services that are not in the list.
-    pub fn retain_services(&mut self, listed: &BTreeSet<Box<str>>) {
-        let gone: Vec<_> = self.services.keys().filter(|key| !listed.contains(&***key)).cloned().collect();
-        gone.iter().for_each(|key| self.delete_service(key));
-    }
-
-    /// Holds a slice as it is now.
-    pub fn apply_slice(&mut self, slice: &EndpointSlice) {
-        let metadata = &slice.metadata;
-        let name = slice_name(slice);
-        let service = metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME_LABEL));
-        let new = service.and_then(|service| {
-            let owner = key(metadata.namespace.as_deref(), Some(service));
-            Some((owner, Slice::from_api(slice, self.family, &self.node.name)?))
-        });
-        let Some((owner, new)) = new else { return self.delete_slice(&name) };
-        if self.owners.get(&name).is_some_and(|old| *old != owner) {
-            self.delete_slice(&name);
-        }
+        let owner = ServiceKey::from(owner);
         let slices = self.slices.entry(owner.clone()).or_default();
-        if slices.get(&name) != Some(&new) {
-            slices.insert(name.clone(), new);
-            self.owners.insert(name, owner.clone());
+        if slices.get(name) != Some(&new) {
+            slices.insert(name.into(), new);
+            self.owners.insert(name.into(), owner.clone());
             self.changed.insert(owner);
         }
     }
 
-    /// Forgets a slice, by `namespace/name`.
-    pub fn delete_slice(&mut self, name: &str) {
+    fn delete_slice(&mut self, name: &str) {
         let Some(owner) = self.owners.remove(name) else { return };
         if let Some(slices) = self.slices.get_mut(&owner) {
             slices.remove(name);
@@ -131,12 +115,6 @@ impl State {
             }
         }
         self.changed.insert(owner);
-    }
-
-    /// Forgets the slices that are not in the list.
-    pub fn retain_slices(&mut self, listed: &BTreeSet<Box<str>>) {
-        let gone: Vec<_> = self.owners.keys().filter(|name| !listed.contains(*name)).cloned().collect();
-        gone.iter().for_each(|name| self.delete_slice(name));
     }
 
     /// Holds this node as it is now.
@@ -148,32 +126,51 @@ impl State {
     }
 }
 
-/// `namespace/name` of a service.
-pub fn key(namespace: Option<&str>, name: Option<&str>) -> ServiceKey {
-    format!("{}/{}", namespace.unwrap_or_default(), name.unwrap_or_default()).into()
-}
-
-/// `namespace/name` of a slice.
-pub fn slice_name(slice: &EndpointSlice) -> Box<str> {
-    let metadata = &slice.metadata;
-    format!(
-        "{}/{}",
-        metadata.namespace.as_deref().unwrap_or_default(),
-        metadata.name.as_deref().unwrap_or_default()
-    )
-    .into()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub mod tests {
+    use k8s_openapi::api::core::v1::Service as ApiService;
+    use k8s_openapi::api::discovery::v1::EndpointSlice;
 
-    fn slice(name: &str, service: &str, ip: &str) -> EndpointSlice {
-        serde_saphyr::from_str(&format!(
+    use super::*;
+    use crate::endpoints::SERVICE_NAME_LABEL;
+
+    /// Reads a service with its key.
+    pub fn service(yaml: &str) -> (String, Option<Arc<Service>>) {
+        let service: ApiService = serde_saphyr::from_str(yaml).unwrap();
+        let metadata = service.metadata;
+        let key = format!("{}/{}", metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
+        let labels = metadata.labels.unwrap_or_default();
+        (key, Service::from_api(&labels, service.spec.as_ref(), service.status.as_ref()).map(Arc::new))
+    }
+
+    /// Reads a slice with its name and its service.
+    pub fn slice(yaml: &str) -> (String, Option<(String, Arc<Slice>)>) {
+        let slice: EndpointSlice = serde_saphyr::from_str(yaml).unwrap();
+        let metadata = &slice.metadata;
+        let namespace = metadata.namespace.clone().unwrap_or_default();
+        let name = format!("{namespace}/{}", metadata.name.clone().unwrap_or_default());
+        let service = metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME_LABEL));
+        let owner = service.map(|service| format!("{namespace}/{service}"));
+        (name, owner.zip(Slice::from_api(&slice).map(Arc::new)))
+    }
+
+    impl State {
+        /// Applies what the readers above give.
+        pub fn apply(&mut self, service: (String, Option<Arc<Service>>)) {
+            self.apply_service(&service.0, service.1);
+        }
+
+        /// Applies what the readers above give.
+        pub fn apply_named(&mut self, slice: (String, Option<(String, Arc<Slice>)>)) {
+            self.apply_slice(&slice.0, slice.1);
+        }
+    }
+
+    fn web(name: &str, service: &str, ip: &str) -> (String, Option<(String, Arc<Slice>)>) {
+        slice(&format!(
             "{{metadata: {{namespace: d, name: {name}, labels: {{kubernetes.io/service-name: {service}}}}},
              addressType: IPv4, ports: [{{port: 80}}], endpoints: [{{addresses: [{ip}]}}]}}"
         ))
-        .unwrap()
     }
 
     fn changed(state: &mut State) -> Vec<String> {
@@ -183,24 +180,34 @@ mod tests {
     #[test]
     fn only_what_decides_about_packets_counts_as_a_change() {
         let mut state = State::new(Family::V4, "here");
-        state.apply_slice(&slice("a", "web", "10.0.0.1"));
+        state.apply_named(web("a", "web", "10.0.0.1"));
         assert_eq!(changed(&mut state), ["d/web"]);
-        let mut annotated = slice("a", "web", "10.0.0.1");
-        annotated.metadata.resource_version = Some("9".into());
-        state.apply_slice(&annotated);
+        state.apply_named(web("a", "web", "10.0.0.1"));
         assert_eq!(changed(&mut state), [""; 0]);
     }
 
     #[test]
     fn a_slice_that_moves_to_another_service_changes_both() {
         let mut state = State::new(Family::V4, "here");
-        state.apply_slice(&slice("a", "web", "10.0.0.1"));
+        state.apply_named(web("a", "web", "10.0.0.1"));
         state.take_changes();
-        state.apply_slice(&slice("a", "api", "10.0.0.1"));
+        state.apply_named(web("a", "api", "10.0.0.1"));
         assert_eq!(changed(&mut state), ["d/api", "d/web"]);
         assert_eq!(state.slices_of("d/web").count(), 0);
-        state.retain_slices(&BTreeSet::new());
+        state.apply_slice("d/a", None);
         assert_eq!(changed(&mut state), ["d/api"]);
         assert_eq!(state.slices_of("d/api").count(), 0);
+    }
+
+    #[test]
+    fn services_and_slices_of_another_family_are_not_held() {
+        let mut state = State::new(Family::V4, "here");
+        state.apply(service(
+            "{metadata: {namespace: d, name: six}, spec: {clusterIP: 'fd00::1', ports: [{port: 80}]}}",
+        ));
+        state.apply_named(slice(
+            "{metadata: {namespace: d, name: six, labels: {kubernetes.io/service-name: six}}, addressType: IPv6, endpoints: []}",
+        ));
+        assert!(!state.has_changes());
     }
 }

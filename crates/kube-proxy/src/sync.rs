@@ -177,7 +177,8 @@ impl<K: Kernel> Syncer<K> {
                 None => (None, Vec::new()),
             };
             for place in Shared::ALL {
-                if old.and_then(|held| held.portal(place)) != new.as_ref().and_then(|held| held.portal(place)) {
+                if old.and_then(|held| held.portal(place)) != new.as_ref().and_then(|held| held.portal(place))
+                {
                     touched.insert(place);
                 }
             }
@@ -190,10 +191,8 @@ impl<K: Kernel> Syncer<K> {
             }
             let after: BTreeSet<&str> = chains.iter().map(|(chain, _)| chain.as_str()).collect();
             gone.extend(before.keys().filter(|chain| !after.contains(*chain)));
-            stale.compare(
-                old.map(|held| &*held.udp),
-                new.as_ref().map(|held| &*held.udp).unwrap_or_default(),
-            );
+            stale
+                .compare(old.map(|held| &*held.udp), new.as_ref().map(|held| &*held.udp).unwrap_or_default());
             if old.is_some() || new.is_some() {
                 held.insert(key.clone(), new);
             }
@@ -244,7 +243,9 @@ impl<K: Kernel> Syncer<K> {
             .map(|(chain, _)| &**chain)
             .collect();
         let mut deletions = Restore::new();
-        for chain in existing.iter().filter(|chain| chains::is_per_service(chain) && !wanted.contains(&***chain)) {
+        for chain in
+            existing.iter().filter(|chain| chains::is_per_service(chain) && !wanted.contains(&***chain))
+        {
             deletions.delete(Table::Nat, chain);
         }
         if !deletions.is_empty() {

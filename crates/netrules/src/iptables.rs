@@ -29,12 +29,9 @@ impl Iptables {
     /// Names the programs of a family; they are looked up in `PATH` at each run.
     pub fn new(family: Family) -> Self {
         match family {
-            Family::V4 => Iptables {
-                family,
-                program: "iptables",
-                restore: "iptables-restore",
-                save: "iptables-save",
-            },
+            Family::V4 => {
+                Iptables { family, program: "iptables", restore: "iptables-restore", save: "iptables-save" }
+            }
             Family::V6 => Iptables {
                 family,
                 program: "ip6tables",
@@ -49,7 +46,12 @@ impl Iptables {
         self.has_chain(Table::Nat, "POSTROUTING").await.unwrap_or(false)
     }
 
-    async fn rule_command(&self, table: Table, command: &[&str], rule: &Rule) -> Result<program::Output, Error> {
+    async fn rule_command(
+        &self,
+        table: Table,
+        command: &[&str],
+        rule: &Rule,
+    ) -> Result<program::Output, Error> {
         let specification = rule.arguments();
         let mut arguments = vec!["-w", LOCK_SECONDS, "-t", table.name()];
         arguments.extend_from_slice(command);

@@ -25,7 +25,12 @@ pub struct Output {
 }
 
 /// Runs a program to its end, whatever its exit code.
-pub async fn run(program: &str, arguments: &[&str], input: &[u8], timeout: Duration) -> Result<Output, Error> {
+pub async fn run(
+    program: &str,
+    arguments: &[&str],
+    input: &[u8],
+    timeout: Duration,
+) -> Result<Output, Error> {
     let spawn_error = |source| Error::Spawn { program: program.to_owned(), source };
     let mut child = Command::new(program)
         .args(arguments)
@@ -86,7 +91,12 @@ pub async fn run(program: &str, arguments: &[&str], input: &[u8], timeout: Durat
 }
 
 /// Runs a program and demands exit code 0.
-pub async fn succeed(program: &str, arguments: &[&str], input: &[u8], timeout: Duration) -> Result<Output, Error> {
+pub async fn succeed(
+    program: &str,
+    arguments: &[&str],
+    input: &[u8],
+    timeout: Duration,
+) -> Result<Output, Error> {
     let output = run(program, arguments, input, timeout).await?;
     if output.code == Some(0) {
         return Ok(output);
@@ -107,7 +117,10 @@ mod tests {
     #[tokio::test]
     async fn a_failure_carries_exit_code_and_stderr() {
         let error = succeed("sh", &["-c", "echo no such chain >&2; exit 3"], b"", LONG).await.unwrap_err();
-        assert_eq!(error.to_string(), "sh -c echo no such chain >&2; exit 3 exited with Some(3): no such chain");
+        assert_eq!(
+            error.to_string(),
+            "sh -c echo no such chain >&2; exit 3 exited with Some(3): no such chain"
+        );
     }
 
     #[tokio::test]

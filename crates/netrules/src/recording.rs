@@ -48,7 +48,9 @@ impl Recording {
         ];
         self.held().tables = built_in
             .into_iter()
-            .map(|(table, chains)| (table, chains.iter().map(|chain| ((*chain).to_owned(), Vec::new())).collect()))
+            .map(|(table, chains)| {
+                (table, chains.iter().map(|chain| ((*chain).to_owned(), Vec::new())).collect())
+            })
             .collect();
     }
 
@@ -140,7 +142,14 @@ impl Kernel for Recording {
     }
 
     async fn chains(&self, table: Table) -> Result<BTreeSet<String>, Error> {
-        Ok(self.held().tables.get(table.name()).into_iter().flatten().map(|(chain, _)| chain.clone()).collect())
+        Ok(self
+            .held()
+            .tables
+            .get(table.name())
+            .into_iter()
+            .flatten()
+            .map(|(chain, _)| chain.clone())
+            .collect())
     }
 
     async fn has_chain(&self, table: Table, chain: &str) -> Result<bool, Error> {

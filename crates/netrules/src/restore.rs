@@ -67,7 +67,9 @@ impl Restore {
     /// Renders the input.
     pub fn finish(self) -> String {
         let mut out = String::new();
-        for (table, part) in [(Table::Filter, self.filter), (Table::Nat, self.nat), (Table::Mangle, self.mangle)] {
+        for (table, part) in
+            [(Table::Filter, self.filter), (Table::Nat, self.nat), (Table::Mangle, self.mangle)]
+        {
             if part.declarations.is_empty() {
                 continue;
             }

@@ -121,21 +121,44 @@ pub enum RecentAction {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Match {
-    Source { net: IpNet, not: bool },
-    Destination { net: IpNet, not: bool },
-    InInterface { name: String, not: bool },
-    OutInterface { name: String, not: bool },
+    Source {
+        net: IpNet,
+        not: bool,
+    },
+    Destination {
+        net: IpNet,
+        not: bool,
+    },
+    InInterface {
+        name: String,
+        not: bool,
+    },
+    OutInterface {
+        name: String,
+        not: bool,
+    },
     Protocol(Protocol),
     DestinationPort(Protocol, u16),
     /// The destination is an address of this host.
     DestinationLocal,
     /// The source is an address of this host.
     SourceLocal,
-    Mark { value: u32, not: bool },
-    State { states: Vec<CtState>, not: bool },
+    Mark {
+        value: u32,
+        not: bool,
+    },
+    State {
+        states: Vec<CtState>,
+        not: bool,
+    },
     /// Matches one packet in `of`, at random.
-    OneIn { of: u32 },
-    Recent { list: String, action: RecentAction },
+    OneIn {
+        of: u32,
+    },
+    Recent {
+        list: String,
+        action: RecentAction,
+    },
 }
 
 /// Where a matching packet goes.
@@ -343,12 +366,18 @@ mod tests {
                 .when(Match::Recent { list: "X".into(), action: RecentAction::Check { seconds: 10 } }),
             "-m recent --name X --rcheck --seconds 10 --reap -j X",
         );
-        check(Rule::to(Target::Dnat("[fd00::1]:53".parse().unwrap())), "-j DNAT --to-destination [fd00::1]:53");
+        check(
+            Rule::to(Target::Dnat("[fd00::1]:53".parse().unwrap())),
+            "-j DNAT --to-destination [fd00::1]:53",
+        );
     }
 
     #[test]
     fn a_comment_cannot_break_out_of_its_quotes() {
-        check(Rule::to(Target::Accept).comment("a\" -j DROP\n"), "-m comment --comment \"a  -j DROP \" -j ACCEPT");
+        check(
+            Rule::to(Target::Accept).comment("a\" -j DROP\n"),
+            "-m comment --comment \"a  -j DROP \" -j ACCEPT",
+        );
         let long = Rule::to(Target::Nothing).comment("é".repeat(200)).arguments();
         assert_eq!(long[3].len(), 254);
     }

@@ -95,8 +95,20 @@ pub fn node_port_rules(options: &Options) -> Vec<Rule> {
 pub fn jumps(options: &Options) -> Vec<Jump> {
     let new_only = || Some(Match::State { states: vec![CtState::New], not: false });
     let mut wanted: Vec<(Table, &str, &str, &str, Option<Match>)> = vec![
-        (Table::Filter, "INPUT", chains::EXTERNAL_SERVICES, "kubernetes externally-visible service portals", new_only()),
-        (Table::Filter, "FORWARD", chains::EXTERNAL_SERVICES, "kubernetes externally-visible service portals", new_only()),
+        (
+            Table::Filter,
+            "INPUT",
+            chains::EXTERNAL_SERVICES,
+            "kubernetes externally-visible service portals",
+            new_only(),
+        ),
+        (
+            Table::Filter,
+            "FORWARD",
+            chains::EXTERNAL_SERVICES,
+            "kubernetes externally-visible service portals",
+            new_only(),
+        ),
         (Table::Filter, "INPUT", chains::NODE_PORTS, "kubernetes health check service ports", None),
         (Table::Filter, "FORWARD", chains::SERVICES, "kubernetes service portals", new_only()),
         (Table::Filter, "OUTPUT", chains::SERVICES, "kubernetes service portals", new_only()),

@@ -46,16 +46,18 @@ pub fn service_rules(
         let endpoints = endpoints::of_port(slices.iter().copied(), port);
         let categories = endpoints::categorize(&endpoints, service, port, node);
         if port.protocol == netrules::Protocol::Udp {
-            let addresses = service.external_ips.iter().chain(&service.load_balancer_ips);
+            let addresses =
+                service.external_ips(options.family).chain(service.load_balancer_ips(options.family));
             let mut endpoints = categories.cluster.clone();
             endpoints.extend(categories.local.iter().filter(|local| !categories.cluster.contains(local)));
             rules.udp.push(UdpPort {
-                addresses: std::iter::once(&service.cluster_ip).chain(addresses).copied().collect(),
+                addresses: service.cluster_ip(options.family).into_iter().chain(addresses).collect(),
                 node_port: port.node_port,
                 endpoints,
             });
         }
-        PortRules::new(key, service, port, &categories, node, options).build(&mut rules);
+        let Some(cluster_ip) = service.cluster_ip(options.family) else { continue };
+        PortRules::new(key, service, port, cluster_ip, &categories, node, options).build(&mut rules);
     }
     rules
 }
@@ -64,6 +66,7 @@ pub fn service_rules(
 struct PortRules<'a> {
     service: &'a Service,
     port: &'a Port,
+    cluster_ip: IpAddr,
     name: String,
     categories: &'a Categories,
     node: &'a Node,
@@ -79,6 +82,7 @@ impl<'a> PortRules<'a> {
         key: &str,
         service: &'a Service,
         port: &'a Port,
+        cluster_ip: IpAddr,
         categories: &'a Categories,
         node: &'a Node,
         options: &'a Options,
@@ -91,6 +95,7 @@ impl<'a> PortRules<'a> {
             firewall_chain: chains::firewall(&name, port.protocol),
             service,
             port,
+            cluster_ip,
             name,
             categories,
             node,
@@ -115,7 +120,9 @@ impl<'a> PortRules<'a> {
             used.extend(&self.categories.cluster);
         }
         if uses_local {
-            used.extend(self.categories.local.iter().filter(|local| !self.categories.cluster.contains(local)));
+            used.extend(
+                self.categories.local.iter().filter(|local| !self.categories.cluster.contains(local)),
+            );
         }
         // Targets before the chains that jump to them reads better, and any order loads.
         for endpoint in &used {
@@ -162,6 +169,7 @@ impl<'a> PortRules<'a> {
 
     fn portals(&self, uses_firewall: bool, out: &mut ServiceRules) {
         let service = self.service;
+        let family = self.options.family;
         let mut portal = |shared, rule| out.portals.push((shared, rule));
         let answered = |policy| !self.by_policy(policy).0.is_empty();
 
@@ -169,11 +177,11 @@ impl<'a> PortRules<'a> {
             let (_, chain) = self.by_policy(service.internal);
             let rule = Rule::jump(chain)
                 .comment(format!("{} cluster IP", self.name))
-                .when_all(self.to_port(service.cluster_ip));
+                .when_all(self.to_port(self.cluster_ip));
             portal(Shared::NatServices, rule);
         } else {
             let (target, comment) = self.unanswered();
-            let rule = Rule::to(target).comment(comment).when_all(self.to_port(service.cluster_ip));
+            let rule = Rule::to(target).comment(comment).when_all(self.to_port(self.cluster_ip));
             portal(Shared::FilterServices, rule);
         }
 
@@ -197,12 +205,12 @@ impl<'a> PortRules<'a> {
                 );
             }
         };
-        for address in &service.external_ips {
-            outside("external IP", self.to_port(*address).into(), Shared::NatServices, &self.external_chain);
+        for address in service.external_ips(family) {
+            outside("external IP", self.to_port(address).into(), Shared::NatServices, &self.external_chain);
         }
-        for address in &service.load_balancer_ips {
+        for address in service.load_balancer_ips(family) {
             let chain = if uses_firewall { &self.firewall_chain } else { &self.external_chain };
-            outside("loadbalancer IP", self.to_port(*address).into(), Shared::NatServices, chain);
+            outside("loadbalancer IP", self.to_port(address).into(), Shared::NatServices, chain);
         }
         if self.port.node_port != 0 {
             let conditions = vec![Match::DestinationPort(self.port.protocol, self.port.node_port)];
@@ -210,11 +218,11 @@ impl<'a> PortRules<'a> {
         }
 
         if uses_firewall {
-            for address in &service.load_balancer_ips {
+            for address in service.load_balancer_ips(family) {
                 let comment = format!("{} traffic not accepted by {}", self.name, self.firewall_chain);
                 portal(
                     Shared::FilterFirewall,
-                    Rule::to(Target::Drop).comment(comment).when_all(self.to_port(*address)),
+                    Rule::to(Target::Drop).comment(comment).when_all(self.to_port(address)),
                 );
             }
         }
@@ -239,11 +247,12 @@ impl<'a> PortRules<'a> {
                 Rule::jump(chains::MARK_MASQ)
                     .comment(format!("{} cluster IP", self.name))
                     .when_all(condition)
-                    .when_all(self.to_port(self.service.cluster_ip)),
+                    .when_all(self.to_port(self.cluster_ip)),
             );
         }
         let comment = |endpoint: &SocketAddr| format!("{} -> {endpoint}", self.name);
-        let targets: Vec<_> = endpoints.iter().map(|endpoint| (endpoint, self.endpoint_name(*endpoint))).collect();
+        let targets: Vec<_> =
+            endpoints.iter().map(|endpoint| (endpoint, self.endpoint_name(*endpoint))).collect();
         if let Some(seconds) = self.service.affinity_seconds {
             for (endpoint, target) in &targets {
                 let action = RecentAction::Check { seconds };
@@ -336,11 +345,12 @@ impl<'a> PortRules<'a> {
                 .comment(format!("{} loadbalancer IP", self.name))
                 .when(Match::Source { net, not: false })
         };
-        let mut rules: Vec<_> = service.source_ranges.iter().map(|range| allow(*range)).collect();
+        let family = self.options.family;
+        let mut rules: Vec<_> = service.source_ranges(family).map(allow).collect();
         // Where the address is also configured on the node, the node's own packets carry it as source.
-        let node = self.node.primary_address(self.options.family);
-        if node.is_some_and(|node| service.source_ranges.iter().any(|range| range.contains(&node))) {
-            rules.extend(service.load_balancer_ips.iter().map(|address| allow(host(*address))));
+        let node = self.node.primary_address(family);
+        if node.is_some_and(|node| service.source_ranges(family).any(|range| range.contains(&node))) {
+            rules.extend(service.load_balancer_ips(family).map(|address| allow(host(address))));
         }
         let comment = format!("other traffic to {} will be dropped by KUBE-PROXY-FIREWALL", self.name);
         rules.push(Rule::to(Target::Nothing).comment(comment));

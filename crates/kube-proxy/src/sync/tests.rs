@@ -1,25 +1,26 @@
+use std::sync::Arc;
+
 use expect_test::expect;
-use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use netrules::{Family, Recording};
 
 use super::*;
+use crate::endpoints::Slice;
+use crate::service::Service;
+use crate::state::tests::{service as read_service, slice as read_slice};
 
-fn service(name: &str, protocol: &str, number: u8, node_port: u16) -> Service {
-    serde_saphyr::from_str(&format!(
+fn service(name: &str, protocol: &str, number: u8, node_port: u16) -> (String, Option<Arc<Service>>) {
+    read_service(&format!(
         "{{metadata: {{namespace: d, name: {name}}}, spec: {{clusterIP: 10.96.0.{number}, ports: [{{port: 80, protocol: {protocol}, nodePort: {node_port}}}]}}}}"
     ))
-    .unwrap()
 }
 
-fn slice(service: &str, protocol: &str, ips: &[String]) -> EndpointSlice {
+fn slice(service: &str, protocol: &str, ips: &[String]) -> (String, Option<(String, Arc<Slice>)>) {
     let endpoints: Vec<_> = ips.iter().map(|ip| format!("{{addresses: [{ip}]}}")).collect();
-    serde_saphyr::from_str(&format!(
+    read_slice(&format!(
         "{{metadata: {{namespace: d, name: {service}, labels: {{kubernetes.io/service-name: {service}}}}}, addressType: IPv4,
           ports: [{{port: 8080, protocol: {protocol}}}], endpoints: [{}]}}",
         endpoints.join(", ")
     ))
-    .unwrap()
 }
 
 async fn sync(syncer: &mut Syncer<Recording>, state: &mut State) -> Outcome {
@@ -50,7 +51,11 @@ async fn assert_kernel_is_as_wanted(syncer: &Syncer<Recording>, state: &State) {
 fn pretty_eq(left: &str, right: &str) {
     if left != right {
         let differing: Vec<_> = left.lines().zip(right.lines()).filter(|(l, r)| l != r).take(5).collect();
-        panic!("{} and {} lines; first differences: {differing:#?}", left.lines().count(), right.lines().count());
+        panic!(
+            "{} and {} lines; first differences: {differing:#?}",
+            left.lines().count(),
+            right.lines().count()
+        );
     }
 }
 
@@ -58,14 +63,23 @@ fn pretty_eq(left: &str, right: &str) {
 async fn an_endpoint_change_writes_only_the_chains_it_touches() {
     let (mut state, mut syncer) = fresh();
     for number in 1..5 {
-        state.apply_service(&service(&format!("s{number}"), "TCP", number, 0));
-        state.apply_slice(&slice(&format!("s{number}"), "TCP", &[format!("172.16.1.{number}")]));
+        state.apply(service(&format!("s{number}"), "TCP", number, 0));
+        state.apply_named(slice(&format!("s{number}"), "TCP", &[format!("172.16.1.{number}")]));
     }
     assert!(sync(&mut syncer, &mut state).await.full);
-    state.apply_slice(&slice("s2", "TCP", &["172.16.1.2".into(), "172.16.9.9".into()]));
+    state.apply_named(slice("s2", "TCP", &["172.16.1.2".into(), "172.16.9.9".into()]));
     assert!(!sync(&mut syncer, &mut state).await.full);
     let input = syncer.kernel().held().inputs.last().unwrap().clone();
-    expect![[r#""#]].assert_eq(&input);
+    expect![[r#"
+        *nat
+        :KUBE-SEP-POQKYHMNFY3NS6L4 - [0:0]
+        :KUBE-SVC-TLUS47AOUEW3XVQ3 - [0:0]
+        -A KUBE-SEP-POQKYHMNFY3NS6L4 -m comment --comment "d/s2" -s 172.16.9.9/32 -j KUBE-MARK-MASQ
+        -A KUBE-SEP-POQKYHMNFY3NS6L4 -m comment --comment "d/s2" -p tcp -m tcp -j DNAT --to-destination 172.16.9.9:8080
+        -A KUBE-SVC-TLUS47AOUEW3XVQ3 -m comment --comment "d/s2 -> 172.16.1.2:8080" -m statistic --mode random --probability 0.5000000000 -j KUBE-SEP-XNUCE54KXJTVSYSW
+        -A KUBE-SVC-TLUS47AOUEW3XVQ3 -m comment --comment "d/s2 -> 172.16.9.9:8080" -j KUBE-SEP-POQKYHMNFY3NS6L4
+        COMMIT
+    "#]].assert_eq(&input);
     assert_kernel_is_as_wanted(&syncer, &state).await;
 }
 
@@ -73,7 +87,7 @@ async fn an_endpoint_change_writes_only_the_chains_it_touches() {
 async fn nothing_changed_writes_nothing() {
     let (mut state, mut syncer) = fresh();
     sync(&mut syncer, &mut state).await;
-    state.apply_slice(&slice("no-service", "TCP", &["172.16.1.1".into()]));
+    state.apply_named(slice("no-service", "TCP", &["172.16.1.1".into()]));
     let outcome = sync(&mut syncer, &mut state).await;
     assert_eq!(outcome, Outcome::default());
     assert_eq!(syncer.kernel().held().inputs.len(), 1);
@@ -93,12 +107,13 @@ async fn partial_syncs_arrive_where_a_full_one_does() {
         let name = format!("s{number}");
         let protocol = if number % 2 == 0 { "TCP" } else { "UDP" };
         match random(5) {
-            0 => state.delete_service(&format!("d/{name}")),
-            1 => state.apply_service(&service(&name, protocol, number, 30000 + u16::from(number))),
-            2 => state.apply_service(&service(&name, protocol, number, 0)),
+            0 => state.apply_service(&format!("d/{name}"), None),
+            1 => state.apply(service(&name, protocol, number, 30000 + u16::from(number))),
+            2 => state.apply(service(&name, protocol, number, 0)),
             _ => {
-                let ips: Vec<_> = (0..random(4)).map(|ip| format!("172.16.{number}.{}", ip + random(3))).collect();
-                state.apply_slice(&slice(&name, protocol, &ips));
+                let ips: Vec<_> =
+                    (0..random(4)).map(|ip| format!("172.16.{number}.{}", ip + random(3))).collect();
+                state.apply_named(slice(&name, protocol, &ips));
             }
         }
         if step % 3 != 2 {
@@ -107,7 +122,8 @@ async fn partial_syncs_arrive_where_a_full_one_does() {
     }
     sync(&mut syncer, &mut state).await;
     assert_kernel_is_as_wanted(&syncer, &state).await;
-    let full = syncer.kernel().held().inputs.iter().filter(|input| input.contains("KUBE-MARK-MASQ -j MARK")).count();
+    let full =
+        syncer.kernel().held().inputs.iter().filter(|input| input.contains("KUBE-MARK-MASQ -j MARK")).count();
     assert_eq!(full, 1, "only the first sync writes everything");
 }
 
@@ -115,24 +131,27 @@ async fn partial_syncs_arrive_where_a_full_one_does() {
 async fn after_a_failure_everything_is_written_again() {
     let (mut state, mut syncer) = fresh();
     sync(&mut syncer, &mut state).await;
-    state.apply_service(&service("web", "TCP", 1, 0));
+    state.apply(service("web", "TCP", 1, 0));
     syncer.kernel().held().fail_next = Some("resource temporarily unavailable".into());
-    let plan = syncer.plan(&state, &state_changes(&mut State::new(Family::V4, "x"), "d/web"));
+    let changes = state.take_changes();
+    let plan = syncer.plan(&state, &changes);
     syncer.carry_out(plan).await.unwrap_err();
     assert!(syncer.needs_full());
     assert!(sync(&mut syncer, &mut state).await.full);
     assert_kernel_is_as_wanted(&syncer, &state).await;
 }
 
-fn state_changes(_: &mut State, key: &str) -> Changes {
-    Changes { services: [key.into()].into(), node: false }
-}
-
 #[tokio::test]
 async fn a_flush_is_noticed_and_repaired_and_strangers_chains_of_the_past_go() {
     let (mut state, mut syncer) = fresh();
-    syncer.kernel().restore("*nat\n:KUBE-SEP-OLD - [0:0]\n:KUBE-SVC-OLD - [0:0]\n-A KUBE-SVC-OLD -j KUBE-SEP-OLD\nCOMMIT\n").await.unwrap();
-    state.apply_service(&service("web", "TCP", 1, 0));
+    syncer
+        .kernel()
+        .restore(
+            "*nat\n:KUBE-SEP-OLD - [0:0]\n:KUBE-SVC-OLD - [0:0]\n-A KUBE-SVC-OLD -j KUBE-SEP-OLD\nCOMMIT\n",
+        )
+        .await
+        .unwrap();
+    state.apply(service("web", "TCP", 1, 0));
     sync(&mut syncer, &mut state).await;
     assert_kernel_is_as_wanted(&syncer, &state).await;
     assert!(!syncer.was_flushed().await.unwrap());
@@ -146,12 +165,52 @@ async fn a_flush_is_noticed_and_repaired_and_strangers_chains_of_the_past_go() {
 #[tokio::test]
 async fn udp_flows_to_endpoints_that_left_are_stale() {
     let (mut state, mut syncer) = fresh();
-    state.apply_service(&service("dns", "UDP", 1, 30053));
+    state.apply(service("dns", "UDP", 1, 30053));
     sync(&mut syncer, &mut state).await;
-    state.apply_slice(&slice("dns", "UDP", &["172.16.1.1".into()]));
+    state.apply_named(slice("dns", "UDP", &["172.16.1.1".into()]));
     let first = sync(&mut syncer, &mut state).await.stale;
-    expect![[r#""#]].assert_debug_eq(&first.arguments());
-    state.apply_slice(&slice("dns", "UDP", &["172.16.1.2".into()]));
+    expect![[r#"
+        [
+            [
+                "-D",
+                "-p",
+                "udp",
+                "--orig-dst",
+                "10.96.0.1",
+            ],
+            [
+                "-D",
+                "-p",
+                "udp",
+                "--dport",
+                "30053",
+            ],
+        ]
+    "#]]
+    .assert_debug_eq(&first.arguments());
+    state.apply_named(slice("dns", "UDP", &["172.16.1.2".into()]));
     let second = sync(&mut syncer, &mut state).await.stale;
-    expect![[r#""#]].assert_debug_eq(&second.arguments());
+    expect![[r#"
+        [
+            [
+                "-D",
+                "-p",
+                "udp",
+                "--orig-dst",
+                "10.96.0.1",
+                "--dst-nat",
+                "172.16.1.1",
+            ],
+            [
+                "-D",
+                "-p",
+                "udp",
+                "--dport",
+                "30053",
+                "--dst-nat",
+                "172.16.1.1",
+            ],
+        ]
+    "#]]
+    .assert_debug_eq(&second.arguments());
 }

@@ -1,0 +1,209 @@
+//! The shell: watches feed the state, the sync loop brings the kernel to it.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use component::{Runtime, client, serve};
+use jiff::Timestamp;
+use netrules::{Family, Iptables, Kernel};
+
+use crate::config::{Config, DetectLocalMode, NodePorts};
+use crate::health::{Health, NodePortChecks, node_port_checks};
+use crate::node::{LocalDetector, Node};
+use crate::rules::{NodePortAddresses, Options};
+use crate::state::State;
+use crate::sync::Syncer;
+use crate::watch::{Shared, Watches};
+use crate::{http, metrics, pace, sysctl};
+
+/// How often everything is written again, whatever is remembered (upstream's value).
+const FULL_SYNC: Duration = Duration::from_secs(3600);
+
+/// Starts the proxy.
+pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
+    let connection = client::Connection {
+        kubeconfig: config.kubeconfig.as_deref().map(Path::new),
+        master: config.master.as_deref(),
+        user_agent: "kube-proxy",
+    };
+    let client = client::connect(&connection).await?;
+    let health = Health::default();
+    if let Some(address) = config.metrics {
+        serve::serve(&runtime, address, serve::Endpoints::open()).await?;
+    }
+    if let Some(address) = config.healthz {
+        let listener =
+            http::bind(address).await.map_err(|error| anyhow::anyhow!("listening on {address}: {error}"))?;
+        let (health, shutdown) = (health.clone(), runtime.shutdown());
+        runtime.spawn("health", async move {
+            let answer = move |path: &str| health.answer(path, Instant::now(), Timestamp::now());
+            tokio::select! {
+                () = http::serve(listener, answer) => {}
+                () = shutdown.cancelled() => {}
+            }
+            anyhow::Ok(())
+        });
+    }
+    sysctl::apply(config.localhost_node_ports, &config.conntrack);
+
+    let kernel = Iptables::new(Family::V4);
+    let synced = runtime.latch("rules");
+    let shared = Shared::new(State::new(Family::V4, &config.node_name));
+    let watches = Watches::start(&runtime, &client, &config.node_name, &shared);
+    let shutdown = runtime.shutdown();
+    runtime.spawn("rules", async move {
+        let work = async {
+            watches.ready().await;
+            SyncLoop::new(kernel, config, shared, health).run(|| synced.open()).await;
+        };
+        tokio::select! {
+            () = work => {}
+            () = shutdown.cancelled() => {}
+        }
+        anyhow::Ok(())
+    });
+    Ok(())
+}
+
+/// Removes everything the proxy put into the kernel.
+pub async fn cleanup() -> anyhow::Result<()> {
+    let kernel = Iptables::new(Family::V4);
+    Ok(crate::cleanup::cleanup(&kernel).await?)
+}
+
+struct SyncLoop<K> {
+    syncer: Syncer<K>,
+    config: Config,
+    shared: Shared,
+    health: Health,
+    checks: NodePortChecks,
+}
+
+impl<K: Kernel> SyncLoop<K> {
+    fn new(kernel: K, config: Config, shared: Shared, health: Health) -> Self {
+        let options = options(&config, &shared.state.lock().node, &local_addresses());
+        let checks = NodePortChecks::default();
+        SyncLoop { syncer: Syncer::new(kernel, options), config, shared, health, checks }
+    }
+
+    async fn run(mut self, synced: impl Fn()) {
+        let mut canary = tokio::time::interval(self.config.sync_period);
+        canary.reset();
+        let mut full = tokio::time::interval(FULL_SYNC);
+        full.reset();
+        let mut failures = 0;
+        loop {
+            let began = Instant::now();
+            match self.sync().await {
+                Ok(()) => {
+                    failures = 0;
+                    synced();
+                    let rest = pace::rest(began.elapsed(), self.config.min_sync_period);
+                    tokio::time::sleep(rest).await;
+                }
+                Err(error) => {
+                    failures += 1;
+                    metrics::failed();
+                    let retry = pace::retry(failures, self.config.sync_period);
+                    tracing::error!(%error, ?retry, "cannot write rules");
+                    tokio::time::sleep(retry).await;
+                    continue;
+                }
+            }
+            tokio::select! {
+                () = self.shared.changed.notified() => {}
+                _ = canary.tick() => match self.syncer.was_flushed().await {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        tracing::warn!("somebody removed the rules, writing them again");
+                        self.syncer.distrust();
+                    }
+                    Err(error) => tracing::warn!(%error, "cannot look for the canary"),
+                },
+                _ = full.tick() => self.syncer.distrust(),
+            }
+        }
+    }
+
+    async fn sync(&mut self) -> Result<(), netrules::Error> {
+        let began = Instant::now();
+        let (plan, checks, leaving) = {
+            let mut state = self.shared.state.lock();
+            let changes = state.take_changes();
+            if changes.is_empty() && !self.syncer.needs_full() {
+                return Ok(());
+            }
+            if changes.node || self.syncer.needs_full() {
+                let options = options(&self.config, &state.node, &local_addresses());
+                if options != *self.syncer.options() {
+                    self.syncer.set_options(options);
+                }
+            }
+            self.health.queued(began);
+            (self.syncer.plan(&state, &changes), node_port_checks(&state), state.node.leaving)
+        };
+        let outcome = self.syncer.carry_out(plan).await?;
+        let took = began.elapsed();
+        let now = Timestamp::now();
+        self.health.updated(now, leaving);
+        metrics::synced(took, outcome.full, self.syncer.rule_count(), now.as_second());
+        if outcome.full {
+            tracing::info!(rules = self.syncer.rule_count(), ?took, "wrote all rules");
+        } else {
+            tracing::debug!(wrote = outcome.wrote, ?took, "wrote changed rules");
+        }
+        outcome.stale.forget().await;
+        self.checks.update(checks, &self.health).await;
+        Ok(())
+    }
+}
+
+/// What configuration and node together say about rules.
+fn options(config: &Config, node: &Node, local_addresses: &[IpAddr]) -> Options {
+    let family = Family::V4;
+    let local = match &config.detect_local {
+        DetectLocalMode::ClusterCidr(network) => network.map_or(LocalDetector::None, LocalDetector::Cidr),
+        DetectLocalMode::NodeCidr => node.pod_cidr(family).map_or(LocalDetector::None, LocalDetector::Cidr),
+        DetectLocalMode::Bridge(name) => LocalDetector::Bridge(name.clone()),
+        DetectLocalMode::InterfacePrefix(prefix) => LocalDetector::InterfacePrefix(prefix.clone()),
+    };
+    let node_port_addresses = match &config.node_ports {
+        NodePorts::All => NodePortAddresses::All,
+        NodePorts::Primary => NodePortAddresses::Only(
+            node.primary_address(family).or(config.bind_address).into_iter().collect(),
+        ),
+        NodePorts::In(networks) => NodePortAddresses::Only(
+            local_addresses
+                .iter()
+                .copied()
+                .filter(|address| networks.iter().any(|network| network.contains(address)))
+                .collect(),
+        ),
+    };
+    Options {
+        family,
+        masquerade_mark: 1 << config.masquerade_bit,
+        masquerade_all: config.masquerade_all,
+        random_fully: true,
+        local,
+        node_port_addresses,
+        localhost_node_ports: config.localhost_node_ports,
+        conntrack_tcp_be_liberal: config.conntrack_tcp_be_liberal,
+    }
+}
+
+/// The addresses of this host.
+fn local_addresses() -> Vec<IpAddr> {
+    let interfaces = match nix::ifaddrs::getifaddrs() {
+        Ok(interfaces) => interfaces,
+        Err(error) => {
+            tracing::warn!(%error, "cannot list the addresses of this host");
+            return Vec::new();
+        }
+    };
+    interfaces
+        .filter_map(|interface| interface.address)
+        .filter_map(|address| address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip())))
+        .collect()
+}

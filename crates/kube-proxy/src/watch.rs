@@ -1,0 +1,208 @@
+//! Feeding the state from watches: services, endpoint slices and this node, decoded straight into slim types.
+
+use std::sync::Arc;
+
+use component::Runtime;
+use informer::{Change, Metadata, Object, Store, Watch, reflect};
+use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery};
+use kube::Client;
+use parking_lot::Mutex;
+use serde::Deserialize;
+use tokio::sync::Notify;
+
+use crate::endpoints::{SERVICE_NAME_LABEL, Slice};
+use crate::node::Node;
+use crate::service::Service;
+use crate::state::State;
+
+/// Slices of headless services and those that another proxy serves are none of the proxy's business.
+const SELECTOR: &str = "!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless";
+
+/// The state with a bell that rings when it changed.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// The state.
+    pub state: Arc<Mutex<State>>,
+    /// Rings at each change.
+    pub changed: Arc<Notify>,
+}
+
+impl Shared {
+    /// Shares a state.
+    pub fn new(state: State) -> Self {
+        Shared { state: Arc::new(Mutex::new(state)), changed: Arc::new(Notify::new()) }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state.lock();
+        change(&mut state);
+        if state.has_changes() {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// The identity of an object, which is all that a store here keeps of its metadata.
+#[derive(Debug)]
+struct Identity {
+    namespace: Box<str>,
+    name: Box<str>,
+    uid: Box<str>,
+    resource_version: Box<str>,
+}
+
+impl From<Metadata> for Identity {
+    fn from(metadata: Metadata) -> Self {
+        Identity {
+            namespace: metadata.namespace.into(),
+            name: metadata.name.into(),
+            uid: metadata.uid.into(),
+            resource_version: metadata.resource_version.into(),
+        }
+    }
+}
+
+macro_rules! identified {
+    ($watched:ty) => {
+        impl Object for $watched {
+            fn namespace(&self) -> &str {
+                &self.identity.namespace
+            }
+            fn name(&self) -> &str {
+                &self.identity.name
+            }
+            fn uid(&self) -> &str {
+                &self.identity.uid
+            }
+            fn resource_version(&self) -> &str {
+                &self.identity.resource_version
+            }
+        }
+    };
+}
+
+#[derive(Deserialize)]
+struct Wire<S, T> {
+    #[serde(default)]
+    metadata: Metadata,
+    #[serde(default = "none")]
+    spec: Option<S>,
+    #[serde(default = "none")]
+    status: Option<T>,
+}
+
+fn none<T>() -> Option<T> {
+    None
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(from = "Wire<core::ServiceSpec, core::ServiceStatus>")]
+struct WatchedService {
+    identity: Identity,
+    service: Option<Arc<Service>>,
+}
+
+impl From<Wire<core::ServiceSpec, core::ServiceStatus>> for WatchedService {
+    fn from(wire: Wire<core::ServiceSpec, core::ServiceStatus>) -> Self {
+        let service = Service::from_api(&wire.metadata.labels, wire.spec.as_ref(), wire.status.as_ref());
+        WatchedService { service: service.map(Arc::new), identity: wire.metadata.into() }
+    }
+}
+
+identified!(WatchedService);
+
+#[derive(Debug, Deserialize)]
+#[serde(from = "discovery::EndpointSlice")]
+struct WatchedSlice {
+    identity: Identity,
+    slice: Option<Arc<Slice>>,
+    service: Option<Box<str>>,
+}
+
+impl From<discovery::EndpointSlice> for WatchedSlice {
+    fn from(slice: discovery::EndpointSlice) -> Self {
+        let labels = slice.metadata.labels.as_ref();
+        WatchedSlice {
+            service: labels
+                .and_then(|labels| labels.get(SERVICE_NAME_LABEL))
+                .map(|name| name.as_str().into()),
+            slice: Slice::from_api(&slice).map(Arc::new),
+            identity: Identity {
+                namespace: slice.metadata.namespace.unwrap_or_default().into(),
+                name: slice.metadata.name.unwrap_or_default().into(),
+                uid: slice.metadata.uid.unwrap_or_default().into(),
+                resource_version: slice.metadata.resource_version.unwrap_or_default().into(),
+            },
+        }
+    }
+}
+
+identified!(WatchedSlice);
+
+/// Watches until shutdown. The returned stores are ready once everything was seen.
+pub struct Watches {
+    services: Store<WatchedService>,
+    slices: Store<WatchedSlice>,
+    nodes: Store<core::Node>,
+}
+
+impl Watches {
+    /// Starts the watches that feed `shared`.
+    pub fn start(runtime: &Runtime, client: &Client, node_name: &str, shared: &Shared) -> Self {
+        let watches = Watches { services: Store::new(), slices: Store::new(), nodes: Store::new() };
+
+        let sink = shared.clone();
+        watches.services.on_change(move |change| {
+            let object = change.object();
+            let key = format!("{}/{}", object.namespace(), object.name());
+            match change {
+                Change::Applied { new, .. } => {
+                    sink.change(|state| state.apply_service(&key, new.service.clone()))
+                }
+                Change::Deleted(_) => sink.change(|state| state.apply_service(&key, None)),
+            }
+        });
+        let sink = shared.clone();
+        watches.slices.on_change(move |change| {
+            let object = change.object();
+            let name = format!("{}/{}", object.namespace(), object.name());
+            let service = object.service.as_ref().map(|service| format!("{}/{service}", object.namespace()));
+            match change {
+                Change::Applied { new, .. } => {
+                    let slice = service.zip(new.slice.clone());
+                    sink.change(|state| state.apply_slice(&name, slice));
+                }
+                Change::Deleted(_) => sink.change(|state| state.apply_slice(&name, None)),
+            }
+        });
+        let sink = shared.clone();
+        watches.nodes.on_change(move |change| {
+            if let Change::Applied { new, .. } = change {
+                sink.change(|state| state.apply_node(Node::from_api(new)));
+            }
+        });
+
+        let by_name = format!("metadata.name={node_name}");
+        spawn(runtime, "services", client, Watch::all::<core::Service>().labels(SELECTOR), &watches.services);
+        let slices = Watch::all::<discovery::EndpointSlice>().labels(SELECTOR);
+        spawn(runtime, "endpoint slices", client, slices, &watches.slices);
+        spawn(runtime, "node", client, Watch::all::<core::Node>().fields(&by_name), &watches.nodes);
+        watches
+    }
+
+    /// Waits until the state holds everything there is.
+    pub async fn ready(&self) {
+        tokio::join!(self.services.ready(), self.slices.ready(), self.nodes.ready());
+    }
+}
+
+fn spawn<K: Object>(runtime: &Runtime, name: &str, client: &Client, watch: Watch, store: &Store<K>) {
+    let (client, store, shutdown) = (client.clone(), store.clone(), runtime.shutdown());
+    runtime.spawn(format!("watch {name}"), async move {
+        tokio::select! {
+            () = reflect(client, watch, store) => {}
+            () = shutdown.cancelled() => {}
+        }
+        anyhow::Ok(())
+    });
+}
