@@ -1,3 +1,7 @@
 //! Pod addresses, routes between nodes.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    podnet::main()
+}
