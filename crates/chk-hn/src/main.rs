@@ -1,3 +1,50 @@
 //! An HTTP server that answers with the name of the host it runs on.
 
-fn main() {}
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    process::ExitCode,
+    time::Duration,
+};
+
+/// A request's head may be this long.
+const HEAD_MAX: u64 = 16 * 1024;
+
+fn main() -> ExitCode {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:80".into());
+    let listener = match TcpListener::bind(&address) {
+        Ok(listener) => listener,
+        Err(error) => {
+            eprintln!("listening on {address}: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    for stream in listener.incoming().flatten() {
+        std::thread::spawn(move || {
+            if let Err(error) = answer(&stream) {
+                eprintln!("answering: {error}");
+            }
+        });
+    }
+    ExitCode::SUCCESS
+}
+
+fn answer(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut first = String::new();
+    let mut head = BufReader::new(stream.take(HEAD_MAX));
+    head.read_line(&mut first)?;
+    let mut line = String::new();
+    while head.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    let host = fs::read_to_string("/proc/sys/kernel/hostname")?;
+    let body = format!("{}\n", host.trim());
+    println!("{} {}", stream.peer_addr()?, first.trim());
+    let length = body.len();
+    (&*stream).write_all(
+        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+            .as_bytes(),
+    )
+}

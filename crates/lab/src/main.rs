@@ -1,3 +1,7 @@
-//! A multi-node cluster on one machine: nodes as network namespaces, each with its own containerd.
+//! The `lab` program: see the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lab::cli::main()
+}

@@ -1,3 +1,106 @@
-//! The project's one entry point: up, down, test, bench, tidy, dist, codegen.
+//! The project's one entry point: `cargo xtask <task>`.
 
-fn main() {}
+mod cargo;
+mod packages;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Build, run, test and measure Magnetite")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Start a three-node cluster on this machine and wait until every node is Ready
+    Up {
+        /// Passed on to the lab: --name, --etcd-members, --api-port
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Remove every trace of the cluster
+    Down {
+        /// Passed on to the lab: --name
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Look into a running lab: status, exec, unit
+    Lab {
+        /// The lab's own arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run every check and test: layers, formatting, lints, unit, component and whole-cluster tests
+    Test {
+        /// Passed on to the test runner: filters and flags
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Measure a release build against the bar and print the table
+    Bench {
+        /// Passed on to the bench: which measurements
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Check that layers point one way and files keep to the rules
+    Tidy,
+    /// Write the generated schema tables anew
+    Codegen,
+    /// Install the Debian packages that building and running need
+    Packages,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    match task {
+        Task::Up { arguments } => {
+            packages::install()?;
+            cargo::build(cargo::Profile::Dev)?;
+            cargo::program(cargo::Profile::Dev, "lab", "up", &arguments)
+        }
+        Task::Down { arguments } => {
+            cargo::build_one("lab")?;
+            cargo::program(cargo::Profile::Dev, "lab", "down", &arguments)
+        }
+        Task::Lab { arguments } => {
+            let (verb, rest) =
+                arguments.split_first().map_or(("--help", &[][..]), |(verb, rest)| (verb, rest));
+            cargo::program(cargo::Profile::Dev, "lab", verb, rest)
+        }
+        Task::Test { arguments } => {
+            packages::install()?;
+            tidy::check()?;
+            cargo::formatted()?;
+            cargo::lint()?;
+            cargo::build(cargo::Profile::Dev)?;
+            cargo::test(&arguments)
+        }
+        Task::Bench { arguments } => {
+            packages::install()?;
+            cargo::build(cargo::Profile::Release)?;
+            let (which, rest) =
+                arguments.split_first().map_or(("all", &[][..]), |(which, rest)| (which, rest));
+            cargo::program(cargo::Profile::Release, "bench", which, rest)
+        }
+        Task::Tidy => tidy::check(),
+        Task::Codegen => {
+            packages::install()?;
+            cargo::run(&["run", "--quiet", "--package", "codegen"])
+        }
+        Task::Packages => packages::install(),
+    }
+}

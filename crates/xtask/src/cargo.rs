@@ -1,0 +1,95 @@
+//! Cargo and the programs it builds.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, bail};
+
+/// How things are built: one profile for the lab and the tests, another for what is measured and shipped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Dependencies optimised, own code quick to rebuild.
+    Dev,
+    /// Everything optimised.
+    Release,
+}
+
+/// The workspace's directory.
+pub fn root() -> &'static Path {
+    // crates/xtask lies two levels below it.
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."))
+}
+
+/// Runs cargo in the workspace.
+pub fn run(arguments: &[&str]) -> anyhow::Result<()> {
+    succeed(
+        Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(arguments)
+            .current_dir(root()),
+    )
+}
+
+fn succeed(command: &mut Command) -> anyhow::Result<()> {
+    let line = format!("{command:?}");
+    let status = command.status().with_context(|| format!("running {line}"))?;
+    if !status.success() {
+        bail!("{line}: {status}");
+    }
+    Ok(())
+}
+
+/// Builds every binary.
+pub fn build(profile: Profile) -> anyhow::Result<()> {
+    let mut arguments = vec!["build", "--workspace", "--bins"];
+    if profile == Profile::Release {
+        arguments.push("--release");
+    }
+    run(&arguments)
+}
+
+/// Builds one package.
+pub fn build_one(package: &str) -> anyhow::Result<()> {
+    run(&["build", "--quiet", "--package", package])
+}
+
+/// Refuses code that rustfmt would change.
+pub fn formatted() -> anyhow::Result<()> {
+    run(&["fmt", "--all", "--check"]).context("run: cargo fmt --all")
+}
+
+/// Refuses warnings of the compiler and of clippy.
+pub fn lint() -> anyhow::Result<()> {
+    run(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+/// Runs the tests: by nextest where it is installed, else by cargo itself.
+pub fn test(arguments: &[String]) -> anyhow::Result<()> {
+    let nextest =
+        Command::new("cargo-nextest").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let mut words: Vec<&str> = match nextest {
+        Ok(status) if status.success() => vec!["nextest", "run", "--workspace"],
+        // Whole-cluster tests share a machine: one thread.
+        _ => vec!["test", "--workspace"],
+    };
+    words.extend(arguments.iter().map(String::as_str));
+    run(&words)
+}
+
+/// Directory of a profile's binaries.
+fn binaries(profile: Profile) -> anyhow::Result<PathBuf> {
+    // This program lies where every other is built, or beside it for the other profile.
+    let own = env::current_exe()?;
+    let dev = own.parent().context("a program has a directory")?;
+    Ok(match profile {
+        Profile::Dev => dev.to_owned(),
+        Profile::Release => dev.with_file_name("release"),
+    })
+}
+
+/// Runs a built program.
+pub fn program(profile: Profile, name: &str, verb: &str, arguments: &[String]) -> anyhow::Result<()> {
+    succeed(Command::new(binaries(profile)?.join(name)).arg(verb).args(arguments))
+}
