@@ -67,8 +67,8 @@ pub fn find(program: &str, word: &str, state: &Path) -> Vec<Pid> {
                 .first()
                 .is_some_and(|first| first.rsplit(|byte| *byte == b'/').next() == Some(program.as_bytes()));
             named
-                && words.iter().any(|one| *one == word.as_bytes())
-                && words.iter().any(|one| *one == state.as_bytes())
+                && words.contains(&word.as_bytes())
+                && words.contains(&state.as_bytes())
         })
         .map(Pid::from_raw)
         .collect()
