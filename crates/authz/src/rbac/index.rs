@@ -138,6 +138,12 @@ impl Index {
         self.role(binding.role_namespace(), &binding.role)
     }
 
+    /// How many entries all the maps have.
+    #[cfg(test)]
+    pub fn size(&self) -> usize {
+        self.roles.len() + self.bindings.len() + self.users.len() + self.groups.len()
+    }
+
     pub fn role(&self, namespace: &str, name: &str) -> Option<&Arc<[Rule]>> {
         self.roles.get(namespace)?.get(name)
     }
