@@ -22,7 +22,7 @@ mod workers;
 pub use backoff::Backoff;
 pub use expectations::Expectations;
 pub use key::Key;
-pub use object::{LAST_APPLIED, Metadata, Object, PartialObject};
+pub use object::{LAST_APPLIED, Metadata, Object, PartialObject, null_is_default};
 pub use queue::{RateLimit, WorkQueue};
 pub use reflector::{Error, reflect};
 pub use store::{Change, Store};

@@ -82,12 +82,16 @@ pub struct Metadata {
     /// The seconds granted for an orderly end.
     pub deletion_grace_period_seconds: Option<i64>,
     /// The labels.
+    #[serde(deserialize_with = "null_is_default")]
     pub labels: BTreeMap<String, String>,
     /// The annotations, without the one of `kubectl apply`.
+    #[serde(deserialize_with = "null_is_default")]
     pub annotations: BTreeMap<String, String>,
     /// The owners.
+    #[serde(deserialize_with = "null_is_default")]
     pub owner_references: Vec<OwnerReference>,
     /// What must happen before the object may go away.
+    #[serde(deserialize_with = "null_is_default")]
     pub finalizers: Vec<String>,
 }
 
@@ -111,6 +115,15 @@ impl Metadata {
     pub fn trim(&mut self) {
         self.annotations.remove(LAST_APPLIED);
     }
+}
+
+/// Reads `null` as the default, for fields that some clients write as `null` rather than leave out.
+pub fn null_is_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Any object of which only the metadata is watched.

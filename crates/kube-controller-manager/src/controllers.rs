@@ -1,0 +1,97 @@
+//! The list of controllers, and which of them run.
+
+use futures::future::BoxFuture;
+
+use crate::context::Context;
+
+mod deployment;
+mod replica_set;
+
+/// A controller at work; ends at shutdown.
+pub type Running = BoxFuture<'static, ()>;
+
+/// One controller.
+pub struct Controller {
+    /// The name in `--controllers`.
+    pub name: &'static str,
+    /// The older name that `--controllers` also takes.
+    pub alias: &'static str,
+    /// The service account in `kube-system`.
+    pub account: &'static str,
+    /// The source of its events.
+    pub event_source: &'static str,
+    /// Whether `*` includes it.
+    pub by_default: bool,
+    /// Starts it; `None` if the flags it needs are not given.
+    pub start: fn(Context) -> Option<Running>,
+}
+
+/// Every controller there is.
+pub const ALL: &[Controller] = &[
+    Controller {
+        name: "deployment-controller",
+        alias: "deployment",
+        account: "deployment-controller",
+        event_source: "deployment-controller",
+        by_default: true,
+        start: deployment::start,
+    },
+    Controller {
+        name: "replicaset-controller",
+        alias: "replicaset",
+        account: "replicaset-controller",
+        event_source: "replicaset-controller",
+        by_default: true,
+        start: replica_set::start,
+    },
+    Controller {
+        name: "replicationcontroller-controller",
+        alias: "replicationcontroller",
+        account: "replication-controller",
+        event_source: "replication-controller",
+        by_default: true,
+        start: replica_set::start_replication_controllers,
+    },
+];
+
+/// Upstream controllers that may be named in `--controllers` but have nothing to do here.
+const ABSENT: &[&str] = &[
+    "cloud-node-lifecycle-controller",
+    "node-route-controller",
+    "service-lb-controller",
+    "storage-version-garbage-collector",
+];
+
+/// Reads `--controllers`.
+pub fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Controller>> {
+    let named = |controller: &Controller, name: &str| name == controller.name || name == controller.alias;
+    for name in names.iter().map(|name| name.strip_prefix('-').unwrap_or(name)) {
+        let known = name == "*" || ABSENT.contains(&name) || ALL.iter().any(|one| named(one, name));
+        anyhow::ensure!(known, "--controllers: {name:?} is not in the list of known controllers");
+    }
+    let is_on = |controller: &&Controller| {
+        let without = |name: &String| name.strip_prefix('-').is_some_and(|name| named(controller, name));
+        if names.iter().any(without) {
+            return false;
+        }
+        names.iter().any(|name| named(controller, name) || (name == "*" && controller.by_default))
+    };
+    Ok(ALL.iter().filter(is_on).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn chooses_by_star_name_and_minus() {
+        let choose = |names: &[&str]| -> Vec<&str> {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            super::choose(&names).unwrap().iter().map(|controller| controller.name).collect()
+        };
+        assert_eq!(choose(&["deployment-controller"]), ["deployment-controller"]);
+        assert_eq!(choose(&["replicaset"]), ["replicaset-controller"]);
+        let all = choose(&["*"]);
+        assert!(all.contains(&"deployment-controller"));
+        assert_eq!(choose(&["*", "-deployment"]).len(), all.len() - 1);
+        assert!(super::choose(&["nonsense".to_owned()]).is_err());
+    }
+}
