@@ -1,5 +1,7 @@
 //! What happens when components are killed, and who is refused: on a cluster with three etcd members.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use cluster_tests::{Cluster, Shell};

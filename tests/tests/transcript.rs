@@ -1,5 +1,7 @@
 //! The first hour with a cluster, typed as a user types it, with the bundled kubectl and with upstream's.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use cluster_tests::{Cluster, Seen, Shell};
@@ -306,10 +308,10 @@ fn ask_in_every_form(shell: &Shell<'_>) {
     assert!(selected.ok().lines().count() >= 3 && !selected.out.contains("deploy-nginx"), "{}", selected.out);
     shell.types("kubectl get pods -A").shows(&["NAMESPACE", "kube-system", "cluster-dns-", "default"]);
     // A watch shows what comes after it began.
-    let watch = "timeout 20 kubectl get pods -w --no-headers -l run=watched > watch.log & pid=$!
-        sleep 1
+    let watch = "timeout 40 kubectl get pods -w --no-headers > watch.log & pid=$!
+        for i in $(seq 100); do grep -q nginx watch.log && break; sleep 0.1; done
         kubectl run watched --image=nginx --image-pull-policy=IfNotPresent > /dev/null
-        for i in $(seq 150); do grep -q Running watch.log && break; sleep 0.1; done
+        for i in $(seq 150); do grep -q 'watched.*Running' watch.log && break; sleep 0.1; done
         kill $pid; cat watch.log";
     shell.types(watch).shows(&["watched", "Pending", "ContainerCreating", "1/1", "Running"]);
     shell.types("kubectl delete pod watched --grace-period=1").shows(&["pod \"watched\" deleted"]);
