@@ -14,7 +14,7 @@ use crate::bootstrap_token::BootstrapToken;
 use crate::lookup::Lookup;
 use crate::peer::{DeferredVerifier, Peer};
 use crate::request_header::RequestHeader;
-use crate::service_account::TokenVerifier;
+use crate::service_account::{TokenIdentity, TokenVerifier};
 use crate::user::UserInfo;
 use crate::x509::ClientAuthority;
 
@@ -51,15 +51,6 @@ impl fmt::Display for Unauthenticated {
 }
 
 impl std::error::Error for Unauthenticated {}
-
-/// Whom a token speaks for.
-#[derive(Debug, Clone)]
-pub struct TokenIdentity {
-    /// The user.
-    pub user: Arc<UserInfo>,
-    /// Those of the audiences asked about that the token is for.
-    pub audiences: Vec<String>,
-}
 
 /// Every way of authentication that is turned on.
 #[derive(Default)]
@@ -132,7 +123,7 @@ impl Authenticator {
         let mut reasons = vec!["invalid bearer token".to_owned()];
         if let Some(tokens) = &self.tokens {
             match tokens.verify(token, audiences, now) {
-                Ok(Some((user, audiences))) => return Ok(TokenIdentity { user, audiences }),
+                Ok(Some(identity)) => return Ok(identity),
                 Ok(None) => {}
                 Err(error) => reasons.push(error.to_string()),
             }

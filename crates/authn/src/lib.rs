@@ -22,13 +22,13 @@ mod user;
 pub mod x509;
 
 pub use anonymous::Anonymous;
-pub use authenticator::{Authenticator, Credentials, TokenIdentity, Unauthenticated, bearer_token};
+pub use authenticator::{Authenticator, Credentials, Unauthenticated, bearer_token};
 pub use bootstrap_token::BootstrapToken;
 pub use claims::Claims;
 pub use keys::{KeyError, SigningKey, VerificationKey};
 pub use lookup::{Lookup, Referent};
 pub use peer::{DeferredVerifier, Peer};
 pub use request_header::RequestHeader;
-pub use service_account::{Issuer, TokenError, TokenVerifier};
+pub use service_account::{Issuer, TokenError, TokenIdentity, TokenVerifier};
 pub use user::UserInfo;
 pub use x509::ClientAuthority;

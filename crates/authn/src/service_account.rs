@@ -117,6 +117,15 @@ impl Issuer {
     }
 }
 
+/// Whom a token speaks for.
+#[derive(Debug, Clone)]
+pub struct TokenIdentity {
+    /// The user.
+    pub user: Arc<UserInfo>,
+    /// Those of the audiences asked about that the token is for.
+    pub audiences: Vec<String>,
+}
+
 /// A token whose check succeeded.
 #[derive(Debug)]
 struct Checked {
@@ -167,7 +176,7 @@ impl TokenVerifier {
         token: &str,
         audiences: &[String],
         now: Timestamp,
-    ) -> Result<Option<(Arc<UserInfo>, Vec<String>)>, TokenError> {
+    ) -> Result<Option<TokenIdentity>, TokenError> {
         if token.len() > MAX_TOKEN {
             return Ok(None);
         }
@@ -196,7 +205,7 @@ impl TokenVerifier {
             let token = checked.audiences.clone().unwrap_or_default();
             return Err(TokenError::Audience { token, target: audiences.to_vec() });
         }
-        Ok(Some((checked.user.clone(), accepted)))
+        Ok(Some(TokenIdentity { user: checked.user.clone(), audiences: accepted }))
     }
 
     fn check(&self, token: &str, now: Timestamp) -> Result<Option<Checked>, TokenError> {

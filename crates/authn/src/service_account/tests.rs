@@ -97,7 +97,7 @@ impl World {
     fn ask(&self, token: &str, audience: &str, later: i64) -> String {
         let now = Timestamp::from_second(self.now.as_second() + later).unwrap();
         match self.verifier.verify(token, &[audience.to_owned()], now) {
-            Ok(Some((user, audiences))) => format!("{} for {audiences:?}", user.name),
+            Ok(Some(identity)) => format!("{} for {:?}", identity.user.name, identity.audiences),
             Ok(None) => "not ours".into(),
             Err(error) => error.to_string(),
         }
@@ -129,7 +129,7 @@ fn claims_have_upstreams_form() {
 #[test]
 fn users_of_tokens_carry_what_they_are_bound_to() {
     let world = World::new(ec_key());
-    let (user, _) = world.verifier.verify(&world.token(|_| {}), &["api".into()], world.now).unwrap().unwrap();
+    let identity = world.verifier.verify(&world.token(|_| {}), &["api".into()], world.now).unwrap().unwrap();
     expect![[r#"
         {
           "username": "system:serviceaccount:a:builder",
@@ -157,7 +157,7 @@ fn users_of_tokens_carry_what_they_are_bound_to() {
             ]
           }
         }"#]]
-    .assert_eq(&serde_json::to_string_pretty(&*user).unwrap());
+    .assert_eq(&serde_json::to_string_pretty(&*identity.user).unwrap());
 }
 
 #[test]

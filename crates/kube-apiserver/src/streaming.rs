@@ -1,0 +1,141 @@
+//! Byte streams to pods and nodes: logs, exec, attach, port-forward and proxies.
+//!
+//! The server decides whether a request may pass and where it goes; what is said inside an upgraded connection
+//! (WebSocket or SPDY, their channels) is between the client and the kubelet, and is copied as it is.
+
+pub mod backend;
+mod container;
+mod exec;
+mod forward;
+mod kubelet;
+mod log;
+mod proxy;
+mod rewrite;
+mod tls;
+mod tunnel;
+
+use std::net::IpAddr;
+
+use apimachinery::Status;
+use authn::UserInfo;
+use authz::{Attributes, Chain, forbidden};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use kubelet::{Kubelets, PREFERRED_ADDRESSES};
+
+use crate::access::{Objects, attributes};
+use crate::http::{Query, Request, RequestInfo, Response};
+use backend::Dialer;
+
+/// One request for a stream, already authenticated, authorised and admitted.
+pub struct Call<'a> {
+    /// The request itself.
+    pub request: Request,
+    /// What it asks for.
+    pub info: &'a RequestInfo,
+    /// Who asks.
+    pub user: &'a UserInfo,
+    /// Decides on the further permission that an upgrade by GET needs.
+    pub chain: &'a Chain,
+    /// Pods, nodes, services and endpoints.
+    pub objects: &'a dyn Objects,
+    /// The client's address, told to what is proxied to.
+    pub client: Option<IpAddr>,
+}
+
+/// Serves the subresources that are streams.
+pub struct Streaming {
+    /// How kubelets are reached.
+    pub kubelets: Kubelets,
+    /// Whether an address may be proxied to; [`is_proxyable`] outside tests.
+    pub proxyable: fn(IpAddr) -> bool,
+    dialer: Dialer,
+    insecure: std::sync::Arc<rustls::ClientConfig>,
+}
+
+/// Proxies reach what is on the cluster's networks, not what is on this machine or link.
+pub fn is_proxyable(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let link_local = match address {
+        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    !(address.is_loopback() || address.is_unspecified() || address.is_multicast() || link_local)
+}
+
+impl Streaming {
+    /// Streams live in `tasks` and end with `stop`.
+    pub fn new(
+        kubelets: Kubelets,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> Result<Self, rustls::Error> {
+        Ok(Self {
+            kubelets,
+            proxyable: is_proxyable,
+            dialer: Dialer { tasks, stop },
+            insecure: tls::unverified(None)?,
+        })
+    }
+
+    /// Whether a resource and subresource are served here.
+    pub fn serves(resource: &str, subresource: &str) -> bool {
+        matches!(
+            (resource, subresource),
+            ("pods", "log" | "exec" | "attach" | "portforward" | "proxy")
+                | ("services", "proxy")
+                | ("nodes", "proxy")
+        )
+    }
+
+    /// Answers a request; for an upgrade with the `101`, after which the connection is copied in the background.
+    pub async fn serve(&self, call: Call<'_>) -> Result<Response, Status> {
+        let info = call.info;
+        if !info.group.is_empty() {
+            return Err(Status::no_such_resource());
+        }
+        match (info.resource.as_str(), info.subresource.as_str()) {
+            ("pods", "log") => log::serve(self, call).await,
+            ("pods", "exec" | "attach" | "portforward") => {
+                may_create(&call)?;
+                exec::serve(self, call).await
+            }
+            ("pods" | "services" | "nodes", "proxy") => proxy::serve(self, call).await,
+            _ => Err(Status::no_such_resource()),
+        }
+    }
+}
+
+/// WebSocket clients come with GET, which by itself asks for `get`: running a command takes `create` however it
+/// is asked for.
+fn may_create(call: &Call<'_>) -> Result<(), Status> {
+    let info = call.info;
+    if info.verb == "create" {
+        return Ok(());
+    }
+    let attributes = Attributes {
+        user: attributes::user(call.user),
+        verb: "create",
+        namespace: &info.namespace,
+        group: &info.group,
+        version: &info.version,
+        resource: &info.resource,
+        subresource: &info.subresource,
+        name: &info.name,
+        is_resource: true,
+        ..Attributes::default()
+    };
+    let decision = call.chain.authorize(&attributes);
+    match decision.is_allowed() {
+        true => Ok(()),
+        false => Err(forbidden(&attributes, &decision.reason().to_string())),
+    }
+}
+
+fn query<'a>(request: &'a Request) -> Query<'a> {
+    Query::parse(request.uri().query())
+}
+
+#[cfg(test)]
+mod tests;

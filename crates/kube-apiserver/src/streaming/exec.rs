@@ -1,0 +1,91 @@
+//! `pods/exec`, `pods/attach` and `pods/portforward`: checked here, then a tunnel to the pod's kubelet.
+
+use apimachinery::{ObjectExt as _, Status};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::backend::Target;
+use super::{Call, Streaming, container, query, tunnel};
+use crate::http::{Query, Response};
+
+pub(super) async fn serve(streaming: &Streaming, call: Call<'_>) -> Result<Response, Status> {
+    let info = call.info;
+    let pod = call.objects.get("", "pods", &info.namespace, &info.name).await?;
+    let path = location(&info.subresource, &pod, &query(&call.request))?;
+    let node = pod.str_at(&["spec", "nodeName"]).unwrap_or("");
+    if node.is_empty() {
+        return Err(Status::bad_request(format!("pod {} does not have a host assigned", info.name)));
+    }
+    if !tunnel::is_upgrade(call.request.headers()) {
+        return Err(Status::bad_request("Upgrade request required"));
+    }
+    let node = call.objects.get("", "nodes", "", node).await?;
+    let address = streaming.kubelets.address(&node)?;
+    let target = Target { host: address.host, port: address.port, tls: Some(streaming.kubelets.tls(true)) };
+    let authority = target.authority();
+    tunnel::upgrade(&streaming.dialer, &target, &path, call.request, Some(&authority))
+        .await
+        .map_err(|error| Status::new(500, "", format!("error dialing backend: {error}")))
+}
+
+/// The kubelet's path and query, in the parameter names of the kubelet's own interface.
+fn location(subresource: &str, pod: &Value, query: &Query<'_>) -> Result<String, Status> {
+    let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let (namespace, name) = (pod.namespace(), pod.name());
+    let mut parameters: Vec<String> = Vec::new();
+    let path = if subresource == "portforward" {
+        let ports: Vec<&str> = query.all("ports").collect();
+        if !ports.is_empty() {
+            parameters.push(format!("port={}", encode(&ports.join(","))));
+        }
+        format!("/portForward/{namespace}/{name}")
+    } else {
+        let container = container::choose(pod, query.get("container"))?;
+        // Without a word about any stream, output is wanted; else only what is named, as the client opens no more.
+        let silent = !["stdin", "stdout", "stderr"].into_iter().any(|option| query.has(option));
+        for command in query.all("command").filter(|_| subresource == "exec") {
+            parameters.push(format!("command={}", encode(command)));
+        }
+        for (option, parameter, by_default) in [
+            ("stdin", "input", false),
+            ("stdout", "output", true),
+            ("stderr", "error", true),
+            ("tty", "tty", false),
+        ] {
+            if query.flag(option) || silent && by_default {
+                parameters.push(format!("{parameter}=1"));
+            }
+        }
+        format!("/{subresource}/{namespace}/{name}/{container}")
+    };
+    Ok(if parameters.is_empty() { path } else { format!("{path}?{}", parameters.join("&")) })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(subresource: &str, query: &str) -> String {
+        let pod =
+            json!({"metadata": {"name": "web", "namespace": "a"}, "spec": {"containers": [{"name": "c"}]}});
+        location(subresource, &pod, &Query::parse(Some(query))).unwrap_or_else(|status| status.message)
+    }
+
+    #[test]
+    fn options_become_the_kubelets_parameters() {
+        assert_eq!(
+            check(
+                "exec",
+                "command=sh&command=-c&command=echo+%26&stdin=true&stdout=true&stderr=false&tty=true"
+            ),
+            "/exec/a/web/c?command=sh&command=%2Dc&command=echo%20%26&input=1&output=1&tty=1"
+        );
+        assert_eq!(check("exec", "container=c&command=ls"), "/exec/a/web/c?command=ls&output=1&error=1");
+        assert_eq!(check("attach", "stdout=1"), "/attach/a/web/c?output=1");
+        assert_eq!(check("portforward", ""), "/portForward/a/web");
+        assert_eq!(check("portforward", "ports=80&ports=81"), "/portForward/a/web?port=80%2C81");
+        assert_eq!(check("exec", "container=x"), "container x is not valid for pod web");
+    }
+}
