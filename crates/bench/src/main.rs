@@ -1,3 +1,7 @@
-//! Loads and measurements of the running components.
+//! Loads and measurements of the running components: see the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bench::main()
+}

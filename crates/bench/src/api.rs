@@ -1,0 +1,201 @@
+//! The API server by itself: what an operation costs it, and how far it is from raw etcd.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::Method;
+use http_body_util::BodyExt as _;
+use serde_json::json;
+
+use crate::{
+    etcd,
+    load::{Client, spread},
+    process,
+    server::Server,
+    table::{Row, median},
+};
+
+const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
+const LISTS: usize = 20;
+const GETS_PER_OBJECT: usize = 5;
+const LATENCIES: usize = 200;
+
+fn configmap(name: &str, fill: char) -> Bytes {
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": name, "labels": {"app": "bench"}},
+        "data": {"payload": fill.to_string().repeat(1024)},
+    });
+    Bytes::from(object.to_string())
+}
+
+/// One round's figures.
+#[derive(Default)]
+struct Round {
+    create_cpu: f64,
+    create_rate: f64,
+    etcd_rate: f64,
+    get_cpu: f64,
+    list_cpu: f64,
+    list_bytes: usize,
+    update_cpu: f64,
+    watch_over_put: f64,
+    resident_idle: f64,
+    resident_loaded: f64,
+    ready: f64,
+}
+
+/// Measures the API server in fresh processes each round; the medians are the rows.
+pub async fn measure(objects: usize, clients: usize, rounds: usize) -> anyhow::Result<Vec<Row>> {
+    let mut all = Vec::new();
+    for number in 1..=rounds {
+        eprintln!("API server, round {number} of {rounds}");
+        all.push(round(objects, clients).await.with_context(|| format!("round {number}"))?);
+    }
+    let of = |figure: fn(&Round) -> f64| median(all.iter().map(figure).collect());
+    let list_size = all.first().map_or(0, |round| round.list_bytes) as f64 / 1e6;
+    Ok(vec![
+        Row::new("create, processor time", of(|round| round.create_cpu), "ms", "≤ 0.12", "0.85–1.02"),
+        Row::new("GET, processor time", of(|round| round.get_cpu), "ms", "≤ 0.04", "0.48–0.51"),
+        Row::new(
+            format!("LIST of {objects} ({list_size:.2} MB), processor time"),
+            of(|round| round.list_cpu),
+            "ms",
+            "≤ 3",
+            "29–30",
+        ),
+        Row::new("update, processor time", of(|round| round.update_cpu), "ms", "≤ 0.15", "1.1–1.2"),
+        Row::new("creates a second", of(|round| round.create_rate), "", "", ""),
+        Row::new("raw etcd puts a second", of(|round| round.etcd_rate), "", "", ""),
+        Row::new(
+            "creates / raw puts",
+            of(|round| 100.0 * round.create_rate / round.etcd_rate),
+            "%",
+            "≥ 70",
+            "",
+        ),
+        Row::new(
+            "create to watch event, over the etcd put",
+            of(|round| round.watch_over_put),
+            "ms",
+            "≤ 2",
+            "",
+        ),
+        Row::new("ready after", of(|round| round.ready), "ms", "≤ 300", "2200–3100"),
+        Row::new("resident, idle", of(|round| round.resident_idle), "MiB", "≤ 28", "272–280"),
+        Row::new("resident, after the load", of(|round| round.resident_loaded), "MiB", "", "400"),
+    ])
+}
+
+/// Processor time of the API server over an operation, in milliseconds for each of `count`.
+async fn cpu_of<T>(
+    server: &Server,
+    count: usize,
+    operation: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<(f64, T)> {
+    let before = process::cpu_time(server.pid())?;
+    let result = operation.await?;
+    let spent = process::cpu_time(server.pid())?.saturating_sub(before);
+    Ok((spent.as_secs_f64() * 1e3 / count as f64, result))
+}
+
+async fn round(objects: usize, clients: usize) -> anyhow::Result<Round> {
+    let server = Server::start().await?;
+    let mut round = Round { ready: server.ready_after.as_secs_f64() * 1e3, ..Round::default() };
+    // What starting left to do is no part of any operation.
+    settle(&server).await?;
+    round.resident_idle = process::resident(server.pid())?;
+    let mut connections = Vec::new();
+    for _ in 0..clients {
+        connections.push(server.client().await?);
+    }
+
+    let value = configmap("object-0", 'x');
+    let puts = etcd::puts(&server, clients, objects, &value).await?;
+    round.etcd_rate = objects as f64 / puts.as_secs_f64();
+
+    let create = spread(&connections, objects, |mut client: Client, number| async move {
+        let body = configmap(&format!("object-{number}"), 'x');
+        client.send(Method::POST, COLLECTION, body).await.map(drop)
+    });
+    let (cpu, took) = cpu_of(&server, objects, create).await?;
+    round.create_cpu = cpu;
+    round.create_rate = objects as f64 / took.as_secs_f64();
+
+    let gets = objects * GETS_PER_OBJECT;
+    let get = spread(&connections, gets, move |mut client: Client, number| async move {
+        let path = format!("{COLLECTION}/object-{}", number % objects);
+        client.send(Method::GET, &path, Bytes::new()).await.map(drop)
+    });
+    round.get_cpu = cpu_of(&server, gets, get).await?.0;
+
+    let mut lister = server.client().await?;
+    let lists = async {
+        let mut size = 0;
+        for _ in 0..LISTS {
+            size = lister.send(Method::GET, COLLECTION, Bytes::new()).await?.len();
+        }
+        Ok(size)
+    };
+    (round.list_cpu, round.list_bytes) = cpu_of(&server, LISTS, lists).await?;
+
+    let update = spread(&connections, objects, |mut client: Client, number| async move {
+        let path = format!("{COLLECTION}/object-{number}");
+        client.send(Method::PUT, &path, configmap(&format!("object-{number}"), 'y')).await.map(drop)
+    });
+    round.update_cpu = cpu_of(&server, objects, update).await?.0;
+
+    let event = median(create_to_event(&server).await?);
+    round.watch_over_put = event - median(etcd::sequential_puts(&server, LATENCIES, &value).await?);
+    round.resident_loaded = process::resident(server.pid())?;
+    Ok(round)
+}
+
+/// Waits until the API server spends no time by itself: two looks with less than 10 ms between them.
+async fn settle(server: &Server) -> anyhow::Result<()> {
+    for _ in 0..50 {
+        let before = process::cpu_time(server.pid())?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        if process::cpu_time(server.pid())? == before {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the API server does not come to rest")
+}
+
+/// Milliseconds from sending a create until its event has arrived on a watch, one after another.
+async fn create_to_event(server: &Server) -> anyhow::Result<Vec<f64>> {
+    let (mut writer, mut watcher) = (server.client().await?, server.client().await?);
+    let path =
+        format!("{COLLECTION}?watch=true&fieldSelector=metadata.name%21%3Dnone&labelSelector=app%3Dlatency");
+    let mut events = watcher.start(Method::GET, &path, Bytes::new()).await?.into_body();
+    let mut milliseconds = Vec::with_capacity(LATENCIES);
+    let mut received = Vec::new();
+    for number in 0..LATENCIES {
+        let name = format!("latency-{number}");
+        let body = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": name, "labels": {"app": "latency"}},
+            "data": {"payload": "x".repeat(1024)},
+        });
+        let begun = Instant::now();
+        let wait = async {
+            loop {
+                let frame = events.frame().await.context("the watch ended")??;
+                received.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+                if received.windows(name.len()).any(|window| window == name.as_bytes())
+                    && received.ends_with(b"\n")
+                {
+                    received.clear();
+                    return anyhow::Ok(begun.elapsed());
+                }
+            }
+        };
+        let (sent, arrived) =
+            tokio::join!(writer.send(Method::POST, COLLECTION, Bytes::from(body.to_string())), wait);
+        sent?;
+        milliseconds.push(arrived?.as_secs_f64() * 1e3);
+    }
+    Ok(milliseconds)
+}

@@ -1,0 +1,36 @@
+//! The same writes straight to etcd: what no API server can be faster than.
+
+use std::time::{Duration, Instant};
+
+use crate::{load::spread, server::Server};
+
+/// Puts `total` values over as many connections as there are clients; gives the time it took.
+pub async fn puts(server: &Server, clients: usize, total: usize, value: &[u8]) -> anyhow::Result<Duration> {
+    let mut connections = Vec::new();
+    for _ in 0..clients {
+        let client = etcd_client::Client::connect([&server.etcd_url], Some(server.etcd_options()?)).await?;
+        connections.push(client.kv_client());
+    }
+    let value = value.to_vec();
+    spread(&connections, total, move |mut client, number| {
+        let value = value.clone();
+        async move {
+            client.put(format!("/bench/{number}"), value, None).await?;
+            Ok(())
+        }
+    })
+    .await
+}
+
+/// Puts values one after another; gives the time of each.
+pub async fn sequential_puts(server: &Server, total: usize, value: &[u8]) -> anyhow::Result<Vec<f64>> {
+    let client = etcd_client::Client::connect([&server.etcd_url], Some(server.etcd_options()?)).await?;
+    let mut client = client.kv_client();
+    let mut milliseconds = Vec::with_capacity(total);
+    for number in 0..total {
+        let begun = Instant::now();
+        client.put(format!("/bench/one/{number}"), value.to_vec(), None).await?;
+        milliseconds.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(milliseconds)
+}

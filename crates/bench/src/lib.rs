@@ -1,0 +1,77 @@
+//! Loads and measurements of the running components, printed as a table of medians against the bar.
+//!
+//! Machines are noisy: what counts is the processor time that the kernel accounts to the process under test, its
+//! memory, and ratios within one run.
+
+mod api;
+mod cluster;
+mod etcd;
+mod load;
+mod process;
+mod proxy;
+mod server;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+#[derive(Parser)]
+#[command(name = "bench", about = "Measure Magnetite")]
+struct Cli {
+    /// What to measure
+    #[arg(value_enum, default_value_t = Which::All)]
+    which: Which,
+    /// Objects that the API server holds while it is measured
+    #[arg(long, default_value_t = 2000)]
+    objects: usize,
+    /// Clients, each with an HTTP/2 connection of its own
+    #[arg(long, default_value_t = 16)]
+    clients: usize,
+    /// Rounds of which the median counts
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    /// Everything
+    All,
+    /// The API server alone, against etcd
+    Apiserver,
+    /// Pods, Services and memory in a lab of three nodes
+    Cluster,
+}
+
+/// Runs the measurements that the command line asks for.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Fails only when one is installed already, which is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(&cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: &Cli) -> anyhow::Result<()> {
+    if cli.which != Which::Cluster {
+        let rows = api::measure(cli.objects, cli.clients, cli.rounds).await?;
+        table::print("API server", &rows);
+    }
+    if cli.which != Which::Apiserver {
+        let rows = cluster::measure().await?;
+        table::print("Cluster", &rows);
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! How soon a change of one endpoint is in the kernel, with a thousand Services there.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+};
+use lab::Lab;
+use serde_json::json;
+
+use crate::table::{Row, median};
+
+const SERVICES: usize = 1000;
+const CHANGES: usize = 20;
+
+/// Makes the Services, changes an endpoint again and again, and looks into a worker's iptables.
+pub async fn measure(lab: &Lab, client: Client) -> anyhow::Result<Row> {
+    let services: Api<Service> = Api::namespaced(client.clone(), "default");
+    let slices: Api<EndpointSlice> = Api::namespaced(client, "default");
+    futures::stream::iter(0..SERVICES)
+        .map(anyhow::Ok)
+        .try_for_each_concurrent(16, |number| {
+            let (services, slices) = (services.clone(), slices.clone());
+            async move {
+                let name = format!("bench-{number}");
+                let service: Service = serde_json::from_value(json!({
+                    "metadata": {"name": name, "labels": {"app": "bench"}},
+                    "spec": {"ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
+                }))?;
+                services.create(&PostParams::default(), &service).await?;
+                slices.create(&PostParams::default(), &slice(&name, number, 4)?).await?;
+                Ok(())
+            }
+        })
+        .await?;
+    // All are in when the last one's chain is there.
+    let chain = |line: &str| line.contains("-A KUBE-SVC-") && line.contains("default/bench-");
+    lab::processes::wait_for("the Services in iptables", Duration::from_secs(120), || {
+        let rules = iptables(lab, &["-t", "nat", "-S"])?;
+        Ok((rules.lines().filter(|line| chain(line)).count() >= SERVICES * 3).then_some(()))
+    })?;
+    let rules = iptables(lab, &["-t", "nat", "-S"])?;
+    let name = rules
+        .lines()
+        .find(|line| line.starts_with("-A KUBE-SVC-") && line.contains("\"default/bench-500:http"))
+        .and_then(|line| line.split_whitespace().nth(1))
+        .unwrap_or_default()
+        .to_owned();
+    let mut seconds = Vec::new();
+    for change in 0..CHANGES {
+        let last = 10 + change;
+        let patch = json!({"endpoints": slice("bench-500", 500, last)?.endpoints});
+        let begun = Instant::now();
+        slices.patch("bench-500", &PatchParams::default(), &Patch::Merge(patch)).await?;
+        let wanted = format!("172.31.244.{last}:8080");
+        while !iptables(lab, &["-t", "nat", "-S", &name])?.contains(&wanted) {
+            anyhow::ensure!(begun.elapsed() < Duration::from_secs(20), "{wanted} is not in {name}");
+        }
+        seconds.push(begun.elapsed().as_secs_f64());
+    }
+    let all = ListParams::default().labels("app=bench");
+    services.delete_collection(&DeleteParams::default(), &all).await?;
+    slices.delete_collection(&DeleteParams::default(), &all).await?;
+    Ok(Row::new(
+        format!("an endpoint's change in iptables, with {SERVICES} Services of 3, p50"),
+        median(seconds),
+        "s",
+        "≤ 0.03",
+        "0.135",
+    ))
+}
+
+/// A slice of three endpoints, the third of which ends in `last`.
+fn slice(service: &str, number: usize, last: usize) -> anyhow::Result<EndpointSlice> {
+    let third = number % 250;
+    let addresses =
+        [2, 3, last].map(|fourth| format!("172.31.{}.{fourth}", if third == 0 { 250 } else { third }));
+    let addresses = if service == "bench-500" {
+        [2, 3, last].map(|fourth| format!("172.31.244.{fourth}"))
+    } else {
+        addresses
+    };
+    Ok(serde_json::from_value(json!({
+        "metadata": {"name": service, "labels": {"kubernetes.io/service-name": service, "app": "bench"}},
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        "endpoints": addresses.map(|address| json!({"addresses": [address], "conditions": {"ready": true}})),
+    }))?)
+}
+
+fn iptables(lab: &Lab, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = lab.command_in("w1-k8s", "iptables")?.args(arguments).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,185 @@
+//! An API server and its etcd on loopback, with certificates, in a directory that goes away.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, TcpListener},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::Method;
+use pki::{Authority, Leaf, Usage};
+use rustls::ClientConfig;
+
+use crate::load::Client;
+
+/// The pair, ended when dropped.
+pub struct Server {
+    directory: tempfile::TempDir,
+    etcd: Child,
+    apiserver: Child,
+    /// Where the API server listens.
+    pub address: String,
+    /// Where etcd listens.
+    pub etcd_url: String,
+    /// How clients reach the API server as an administrator.
+    pub tls: Arc<ClientConfig>,
+    /// From the start of the API server until it said it was ready.
+    pub ready_after: Duration,
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn binary(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(name))
+}
+
+impl Server {
+    /// Starts both and waits until the API server is ready.
+    pub async fn start() -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let now = jiff::Timestamp::now();
+        let path = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
+        let authority = Authority::new("kubernetes", 1, now)?;
+        authority.issued().write(directory.path(), "ca")?;
+        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        for name in ["etcd", "apiserver"] {
+            authority
+                .issue(&Leaf::server(name, &["localhost"], &loopback).usage(Usage::Both), now)?
+                .write(directory.path(), name)?;
+        }
+        authority
+            .issue(&Leaf::client("admin", &["system:masters"]), now)?
+            .write(directory.path(), "admin")?;
+        let (private, public) = pki::signing_key()?;
+        pki::write_private(&directory.path().join("sa.key"), &private)?;
+        pki::write_public(&directory.path().join("sa.pub"), &public)?;
+
+        let (client_port, peer_port, port) = (free_port()?, free_port()?, free_port()?);
+        let etcd_url = format!("https://127.0.0.1:{client_port}");
+        let etcd = Command::new("etcd")
+            .args(["--name=bench", "--client-cert-auth=true", "--log-level=error", "--logger=zap"])
+            .arg(format!("--data-dir={}", path("etcd-data")))
+            .arg(format!("--listen-client-urls={etcd_url}"))
+            .arg(format!("--advertise-client-urls={etcd_url}"))
+            .arg(format!("--listen-peer-urls=http://127.0.0.1:{peer_port}"))
+            .arg(format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer_port}"))
+            .arg(format!("--initial-cluster=bench=http://127.0.0.1:{peer_port}"))
+            .arg(format!("--cert-file={}", path("etcd.crt")))
+            .arg(format!("--key-file={}", path("etcd.key")))
+            .arg(format!("--trusted-ca-file={}", path("ca.crt")))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("starting etcd")?;
+        wait_for_port(client_port).await.context("etcd")?;
+
+        let begun = Instant::now();
+        let log = std::fs::File::create(directory.path().join("apiserver.log"))?;
+        let apiserver = Command::new(binary("kube-apiserver")?)
+            .arg("--bind-address=127.0.0.1")
+            .arg("--advertise-address=127.0.0.1")
+            .arg(format!("--secure-port={port}"))
+            .arg(format!("--etcd-servers={etcd_url}"))
+            .arg(format!("--etcd-cafile={}", path("ca.crt")))
+            .arg(format!("--etcd-certfile={}", path("apiserver.crt")))
+            .arg(format!("--etcd-keyfile={}", path("apiserver.key")))
+            .arg(format!("--client-ca-file={}", path("ca.crt")))
+            .arg(format!("--tls-cert-file={}", path("apiserver.crt")))
+            .arg(format!("--tls-private-key-file={}", path("apiserver.key")))
+            .arg(format!("--service-account-key-file={}", path("sa.pub")))
+            .arg(format!("--service-account-signing-key-file={}", path("sa.key")))
+            .arg("--service-account-issuer=https://kubernetes.default.svc.cluster.local")
+            .arg("--service-cluster-ip-range=10.96.0.0/12")
+            .arg("--authorization-mode=Node,RBAC")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("starting kube-apiserver")?;
+        let tls = Arc::new(client_tls(&directory)?);
+        let mut server = Self {
+            directory,
+            etcd,
+            apiserver,
+            address: format!("127.0.0.1:{port}"),
+            etcd_url,
+            tls,
+            ready_after: Duration::ZERO,
+        };
+        loop {
+            if let Ok(mut client) = server.client().await
+                && client.send(Method::GET, "/readyz", Bytes::new()).await.is_ok()
+            {
+                break;
+            }
+            anyhow::ensure!(
+                begun.elapsed() < Duration::from_secs(30),
+                "kube-apiserver is not ready: {}",
+                server.log()
+            );
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        server.ready_after = begun.elapsed();
+        Ok(server)
+    }
+
+    /// A new connection as the administrator.
+    pub async fn client(&self) -> anyhow::Result<Client> {
+        Client::connect(&self.address, Arc::clone(&self.tls)).await
+    }
+
+    /// Options for clients of etcd.
+    pub fn etcd_options(&self) -> anyhow::Result<etcd_client::ConnectOptions> {
+        let read = |name: &str| std::fs::read(self.directory.path().join(name));
+        let tls = etcd_client::TlsOptions::new()
+            .ca_certificate(etcd_client::Certificate::from_pem(read("ca.crt")?))
+            .identity(etcd_client::Identity::from_pem(read("apiserver.crt")?, read("apiserver.key")?));
+        Ok(etcd_client::ConnectOptions::new().with_tls(tls))
+    }
+
+    /// Process id of the API server.
+    pub fn pid(&self) -> u32 {
+        self.apiserver.id()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("apiserver.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        for child in [&mut self.apiserver, &mut self.etcd] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+async fn wait_for_port(port: u16) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        anyhow::ensure!(begun.elapsed() < Duration::from_secs(20), "nobody listens on port {port}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+fn client_tls(directory: &tempfile::TempDir) -> anyhow::Result<ClientConfig> {
+    let path = |name: &str| directory.path().join(name);
+    let mut tls = ClientConfig::builder()
+        .with_root_certificates(pki::read_roots(&path("ca.crt"))?)
+        .with_client_auth_cert(
+            pki::read_certificates(&path("admin.crt"))?,
+            pki::read_key(&path("admin.key"))?,
+        )?;
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(tls)
+}
