@@ -5,7 +5,9 @@
 
 mod catalogue;
 mod decode;
+pub mod discovery;
 mod generated;
+pub mod openapi;
 mod resource;
 pub mod tables;
 mod types;

@@ -179,6 +179,14 @@ impl Resource {
         self.schema.ty()
     }
 
+    /// Gives the schema of its lists; `None` where it has no lists.
+    pub fn list_type(&self) -> Option<Type<'_>> {
+        match self.list_kind.is_empty() {
+            true => None,
+            false => self.ty().list(),
+        }
+    }
+
     /// Says whether objects are kept in the store.
     pub fn stored(&self) -> bool {
         !self.prefix.is_empty()

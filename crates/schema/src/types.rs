@@ -59,6 +59,14 @@ impl<'a> Type<'a> {
         Some(Type { tables, id: at as u16 })
     }
 
+    /// Finds the type of lists of this type, which stands in the same tables under the name with `List`.
+    pub fn list(self) -> Option<Type<'a>> {
+        let tables = self.tables;
+        let name = format!("{}List", self.name());
+        let at = tables.types.binary_search_by(|row| tables.text(row.name).cmp(&name)).ok()?;
+        Some(Type { tables, id: at as u16 })
+    }
+
     /// Lists every built-in type by name.
     pub fn all() -> impl Iterator<Item = Type<'static>> {
         (0..generated::TABLES.types.len()).map(|id| Type { tables: &generated::TABLES, id: id as u16 })
