@@ -6,9 +6,9 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use prometheus::{Encoder as _, Gauge, IntGauge, TextEncoder};
+use prometheus::{Encoder as _, Gauge, TextEncoder};
 pub use prometheus::{
-    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, exponential_buckets, histogram_opts,
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, exponential_buckets, histogram_opts,
     opts, register_histogram, register_histogram_vec, register_int_counter, register_int_counter_vec,
     register_int_gauge, register_int_gauge_vec,
 };

@@ -1,1 +1,28 @@
 //! The API server: authentication, authorisation, admission, storage in etcd, watch.
+//!
+//! A request goes [`http::connection`] → [`http::service`] (who asks, may they, is there room) → [`dispatch`] →
+//! [`handlers`] → the store. Objects stay bytes on the way out; on the way in they are one tree that is decoded,
+//! admitted, validated and serialised once.
+
+pub mod access;
+pub mod alloc;
+pub mod authorization;
+pub mod bootstrap;
+pub mod dispatch;
+pub mod documents;
+pub mod endpoints;
+pub mod flags;
+pub mod handlers;
+pub mod health;
+pub mod http;
+pub mod metrics;
+pub mod refusal;
+pub mod registry;
+pub mod run;
+pub mod selection;
+pub mod server;
+pub mod streaming;
+pub mod view;
+
+pub use flags::{Flags, IGNORED};
+pub use server::Server;

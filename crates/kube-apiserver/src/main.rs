@@ -1,3 +1,11 @@
 //! The API server: authentication, authorisation, admission, storage in etcd, watch.
 
-fn main() {}
+use std::process::ExitCode;
+
+use kube_apiserver::{Flags, IGNORED, run};
+
+fn main() -> ExitCode {
+    let (flags, ignored) = component::flags::parse::<Flags>(IGNORED);
+    let logging = flags.logging.clone();
+    component::run("kube-apiserver", run::threads(), &logging, &ignored, |runtime| run::start(runtime, flags))
+}

@@ -59,6 +59,8 @@ pub struct Query {
     pub indexed: Option<String>,
     /// Only keys after this one.
     pub after: Option<String>,
+    /// Only this key.
+    pub key: Option<String>,
 }
 
 /// Part of a list.
@@ -234,11 +236,18 @@ impl Cache {
         // Read before the content: whatever happened up to it is in the content.
         let reached = self.progress.reached();
         let state = self.state.read();
+        let reached = reached.max(state.changed);
+        if let Some(key) = &query.key {
+            if let Some(ByKey(object)) = state.objects.get(key.as_str()) {
+                visitor(object);
+            }
+            return reached;
+        }
         let objects = match &query.indexed {
             None => &state.objects,
             Some(value) => match state.index.get(value.as_str()) {
                 Some(members) => members,
-                None => return reached.max(state.changed),
+                None => return reached,
             },
         };
         let (mut from, mut to) = (String::new(), String::new());
@@ -258,14 +267,14 @@ impl Cache {
         if let (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(to)) = (lower, upper)
             && from >= to
         {
-            return reached.max(state.changed);
+            return reached;
         }
         for ByKey(object) in objects.range::<str, _>((lower, upper)) {
             if !visitor(object) {
                 break;
             }
         }
-        reached.max(state.changed)
+        reached
     }
 
     /// The objects of a query that the predicate takes, at most `limit` (0: all).

@@ -110,7 +110,7 @@ impl Feed {
 
     /// Reads everything there is at one revision.
     async fn load(&mut self) -> Result<(), Error> {
-        let mut found: HashMap<*const Cache, Vec<Arc<Object>>> = HashMap::new();
+        let mut found: HashMap<String, Vec<Arc<Object>>> = HashMap::new();
         let (mut revision, mut after) = (0, None::<String>);
         loop {
             let listing = self.etcd.list("", "", after.as_deref(), CHUNK, revision).await?;
@@ -119,7 +119,12 @@ impl Feed {
             for (key, value, revision) in listing.items {
                 let Some((cache, key)) = self.caches.of(&key) else { continue };
                 if let Some(object) = read(&cache.resource, key, &value, revision) {
-                    found.entry(Arc::as_ptr(cache)).or_default().push(object);
+                    match found.get_mut(&cache.resource.prefix) {
+                        Some(objects) => objects.push(object),
+                        None => {
+                            found.insert(cache.resource.prefix.clone(), vec![object]);
+                        }
+                    }
                 }
             }
             match (listing.more, last) {
@@ -128,7 +133,7 @@ impl Feed {
             }
         }
         for cache in self.caches.iter() {
-            cache.load(found.remove(&Arc::as_ptr(cache)).unwrap_or_default(), revision);
+            cache.load(found.remove(&cache.resource.prefix).unwrap_or_default(), revision);
         }
         self.progress.reach(revision);
         tracing::info!(revision, "read the objects from etcd");

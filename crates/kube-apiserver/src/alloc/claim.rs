@@ -1,0 +1,410 @@
+//! What one write needs of addresses and ports, held from the choice until the Service shows in the cache.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use apimachinery::{FieldError, ObjectExt, Status};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::fields::{addresses, has_addresses, has_health_check_port, has_node_ports, node_ports, number, ports, text};
+use super::port::shares;
+use super::{Reserved, Services, create_address, delete_address, is_service};
+use crate::handlers::call::Call;
+use crate::server::Server;
+
+/// Addresses and ports held for one write.
+pub struct Claim {
+    reserved: Arc<Mutex<Reserved>>,
+    addresses: Vec<IpAddr>,
+    ports: Vec<u16>,
+    /// Addresses whose objects were made before the Service is stored.
+    recorded: Vec<IpAddr>,
+    /// Addresses that the Service no longer has once it is stored.
+    freed: Vec<IpAddr>,
+    owner: (String, String),
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.addresses.is_empty() && self.ports.is_empty() {
+            return;
+        }
+        let mut reserved = self.reserved.lock();
+        for address in &self.addresses {
+            reserved.addresses.remove(address);
+        }
+        for port in &self.ports {
+            reserved.ports.remove(port);
+        }
+    }
+}
+
+impl Claim {
+    pub(super) fn new(reserved: Arc<Mutex<Reserved>>) -> Self {
+        Self {
+            reserved,
+            addresses: Vec::new(),
+            ports: Vec::new(),
+            recorded: Vec::new(),
+            freed: Vec::new(),
+            owner: Default::default(),
+        }
+    }
+
+    /// Gives a new Service what it needs. Does nothing for other kinds.
+    pub async fn new_service(&mut self, call: &Call<'_>, service: &mut Value, dry_run: bool) -> Result<(), Status> {
+        if !is_service(call) {
+            return Ok(());
+        }
+        // An address that turns out to be another server's is left, and another one is tried.
+        for _ in 0..10 {
+            let mut wanted = service.clone();
+            self.fill(call, &mut wanted, None)?;
+            if dry_run {
+                *service = wanted;
+                return Ok(());
+            }
+            let lost = self.record(call, service).await?;
+            let chosen_by_client = |address: &IpAddr| addresses(service).contains(address);
+            match lost {
+                None => {
+                    *service = wanted;
+                    return Ok(());
+                }
+                Some(address) if chosen_by_client(&address) => {
+                    return Err(refuse(call, service, vec![allocated(service, address)]));
+                }
+                Some(_) => {}
+            }
+        }
+        Err(Status::internal("failed to allocate a serviceIP: no free address was found"))
+    }
+
+    /// Gives a changed Service what it needs more than before, and notes what it gives back.
+    pub fn change(&mut self, call: &Call<'_>, service: &mut Value, old: &Value) -> Result<(), Status> {
+        if !is_service(call) || !call.info.subresource.is_empty() {
+            return Ok(());
+        }
+        self.fill(call, service, Some(old))?;
+        let now = addresses(service);
+        self.freed = addresses(old).into_iter().filter(|address| !now.contains(address)).collect();
+        Ok(())
+    }
+
+    /// Makes the objects of the addresses that were chosen; gives the one that another server has.
+    async fn record(&mut self, call: &Call<'_>, service: &Value) -> Result<Option<IpAddr>, Status> {
+        for address in self.addresses.clone() {
+            if self.recorded.contains(&address) {
+                continue;
+            }
+            let made = create_address(&call.server.store, address, service.namespace(), service.name())
+                .await
+                .map_err(crate::refusal::of_collection)?;
+            if !made {
+                self.addresses.retain(|known| *known != address);
+                // Stays reserved: it is taken, only not yet known here.
+                return Ok(Some(address));
+            }
+            self.recorded.push(address);
+        }
+        Ok(None)
+    }
+
+    /// The Service is stored: what it gave up is given back, what it got is recorded.
+    pub async fn keep(mut self, server: &Server) {
+        let (namespace, name) = self.owner.clone();
+        for address in std::mem::take(&mut self.freed) {
+            delete_address(&server.store, address, &namespace, &name).await;
+        }
+        for address in self.addresses.clone() {
+            if !self.recorded.contains(&address)
+                && !matches!(create_address(&server.store, address, &namespace, &name).await, Ok(true))
+            {
+                tracing::error!(%address, namespace, name, "another Service has the cluster IP, or it cannot be recorded");
+            }
+        }
+    }
+
+    /// The Service was not stored: everything is given back.
+    pub async fn release(mut self, server: &Server) {
+        let (namespace, name) = self.owner.clone();
+        for address in std::mem::take(&mut self.recorded) {
+            delete_address(&server.store, address, &namespace, &name).await;
+        }
+    }
+
+    fn fill(&mut self, call: &Call<'_>, service: &mut Value, old: Option<&Value>) -> Result<(), Status> {
+        self.owner = (service.namespace().to_owned(), service.name().to_owned());
+        let services = &call.server.services;
+        families(services, service).map_err(|errors| refuse(call, service, errors))?;
+        let had = old.map(|old| (addresses(old), node_ports(old))).unwrap_or_default();
+        let needs_address = has_addresses(service)
+            && text(service, "clusterIP") != "None"
+            && (text(service, "clusterIP").is_empty()
+                || addresses(service).iter().any(|address| !had.0.contains(address))
+                || addresses(service).len() < wanted_families(service).len());
+        let needs_port = has_node_ports(service) || has_health_check_port(service);
+        let asks_port = node_ports(service).iter().any(|port| !had.1.contains(port));
+        if !needs_address && !needs_port && !asks_port {
+            return Ok(());
+        }
+        // Two writes at once must not choose the same: choosing is one step under the lock.
+        let reserved = self.reserved.clone();
+        let mut reserved = reserved.lock();
+        let taken = services.taken(&call.server.store);
+        if needs_address {
+            self.fill_addresses(services, service, &had.0, &taken.addresses, &mut reserved)
+                .map_err(|failure| failure.status(call, service))?;
+        }
+        self.fill_ports(services, service, &had.1, &taken.ports, &mut reserved)
+            .map_err(|failure| failure.status(call, service))
+    }
+
+    fn fill_addresses(
+        &mut self,
+        services: &Services,
+        service: &mut Value,
+        had: &[IpAddr],
+        taken: &HashSet<IpAddr>,
+        reserved: &mut Reserved,
+    ) -> Result<(), Failure> {
+        let mut chosen: Vec<IpAddr> = Vec::new();
+        for family in wanted_families(service) {
+            let Some(range) = services.ranges.of(&family) else { continue };
+            let asked = addresses(service).into_iter().find(|address| address.is_ipv4() == (family == "IPv4"));
+            let address = match asked {
+                Some(address) if had.contains(&address) || self.addresses.contains(&address) => address,
+                Some(address) => {
+                    if !range.contains(&address) || address == range.network() {
+                        return Err(Failure::Invalid(out_of_range(service, address, &range.to_string())));
+                    }
+                    if taken.contains(&address) || !reserved.addresses.insert(address) {
+                        return Err(Failure::Invalid(allocated(service, address)));
+                    }
+                    self.addresses.push(address);
+                    address
+                }
+                None => {
+                    let address = super::ip::choose(range, taken, &reserved.addresses, rand::random())
+                        .ok_or(Failure::Full("failed to allocate a serviceIP: range is full"))?;
+                    reserved.addresses.insert(address);
+                    self.addresses.push(address);
+                    address
+                }
+            };
+            chosen.push(address);
+        }
+        if let Some(first) = chosen.first() {
+            service.set_at(&["spec", "clusterIP"], first.to_string().into());
+            let all: Vec<String> = chosen.iter().map(IpAddr::to_string).collect();
+            service.set_at(&["spec", "clusterIPs"], json!(all));
+        }
+        Ok(())
+    }
+
+    fn fill_ports(
+        &mut self,
+        services: &Services,
+        service: &mut Value,
+        had: &[u16],
+        taken: &HashSet<u16>,
+        reserved: &mut Reserved,
+    ) -> Result<(), Failure> {
+        let allocate = has_node_ports(service);
+        let mut chosen: HashSet<(u16, String)> = HashSet::new();
+        for index in 0..ports(service).len() {
+            let port = &ports(service)[index];
+            let protocol = port.get("protocol").and_then(Value::as_str).unwrap_or("TCP").to_owned();
+            let own = |port: u16, claimed: &[u16]| had.contains(&port) || claimed.contains(&port);
+            let number = match number(port.get("nodePort")) {
+                Some(asked) if own(asked, &self.ports) || shares(&chosen, asked, &protocol) => asked,
+                Some(asked) => {
+                    let field = format!("spec.ports[{index}].nodePort");
+                    if !services.ports.contains(asked) {
+                        let range = format!(
+                            "provided port is not in the valid range. The range of valid ports is {}-{}",
+                            services.ports.first, services.ports.last
+                        );
+                        return Err(Failure::Invalid(FieldError::invalid(field, asked, range)));
+                    }
+                    if taken.contains(&asked) || !reserved.ports.insert(asked) {
+                        return Err(Failure::Invalid(FieldError::invalid(field, asked, "provided port is already allocated")));
+                    }
+                    self.ports.push(asked);
+                    asked
+                }
+                None if !allocate => continue,
+                None => {
+                    // As upstream: a port that another protocol of this Service has is shared.
+                    let same_port = port.get("port").cloned();
+                    let shared = ports(service)[..index].iter().find_map(|other| {
+                        let of = other.get("protocol").and_then(Value::as_str).unwrap_or("TCP");
+                        (of != protocol && other.get("port").cloned() == same_port)
+                            .then(|| super::fields::number(other.get("nodePort")))
+                            .flatten()
+                    });
+                    match shared.filter(|port| !chosen.contains(&(*port, protocol.clone()))) {
+                        Some(shared) => shared,
+                        None => self.choose_port(services, taken, reserved)?,
+                    }
+                }
+            };
+            chosen.insert((number, protocol));
+            if let Some(port) = service
+                .pointer_mut(&format!("/spec/ports/{index}"))
+                .and_then(Value::as_object_mut)
+            {
+                port.insert("nodePort".to_owned(), number.into());
+            }
+        }
+        if has_health_check_port(service) && number(service.at(&["spec", "healthCheckNodePort"])).is_none() {
+            let port = self.choose_port(services, taken, reserved)?;
+            service.set_at(&["spec", "healthCheckNodePort"], port.into());
+        }
+        Ok(())
+    }
+
+    fn choose_port(
+        &mut self,
+        services: &Services,
+        taken: &HashSet<u16>,
+        reserved: &mut Reserved,
+    ) -> Result<u16, Failure> {
+        let is_taken = |port| taken.contains(&port) || reserved.ports.contains(&port);
+        let port = services
+            .ports
+            .choose(is_taken, rand::random())
+            .ok_or(Failure::Full("failed to allocate a nodePort: range is full"))?;
+        reserved.ports.insert(port);
+        self.ports.push(port);
+        Ok(port)
+    }
+}
+
+enum Failure {
+    Invalid(FieldError),
+    Full(&'static str),
+}
+
+impl Failure {
+    fn status(self, call: &Call<'_>, service: &Value) -> Status {
+        match self {
+            Self::Invalid(error) => refuse(call, service, vec![error]),
+            Self::Full(why) => Status::internal(why),
+        }
+    }
+}
+
+fn refuse(call: &Call<'_>, service: &Value, errors: Vec<FieldError>) -> Status {
+    Status::invalid(call.entry.group(), &call.entry.row.kind, service.name(), errors)
+}
+
+fn cluster_ips(service: &Value) -> Value {
+    let list: Vec<String> = match service.at(&["spec", "clusterIPs"]).and_then(Value::as_array) {
+        Some(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        None => vec![text(service, "clusterIP").to_owned()],
+    };
+    json!(list)
+}
+
+fn allocated(service: &Value, address: IpAddr) -> FieldError {
+    let why = format!("failed to allocate IP {address}: provided IP is already allocated");
+    FieldError::invalid("spec.clusterIPs", cluster_ips(service), why)
+}
+
+fn out_of_range(service: &Value, address: IpAddr, range: &str) -> FieldError {
+    let why = format!(
+        "failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. The range of valid IPs is {range}"
+    );
+    FieldError::invalid("spec.clusterIPs", cluster_ips(service), why)
+}
+
+fn wanted_families(service: &Value) -> Vec<String> {
+    let families = service.at(&["spec", "ipFamilies"]).and_then(Value::as_array);
+    families.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Fills in the families of a Service from its addresses, its policy and the server's ranges.
+fn families(services: &Services, service: &mut Value) -> Result<(), Vec<FieldError>> {
+    if !has_addresses(service) {
+        return Ok(());
+    }
+    let offered = services.ranges.families();
+    let mut wanted = wanted_families(service);
+    if wanted.is_empty() {
+        wanted = match addresses(service).as_slice() {
+            [] => vec![offered[0].to_owned()],
+            some => some.iter().map(|a| if a.is_ipv4() { "IPv4" } else { "IPv6" }.to_owned()).collect(),
+        };
+    }
+    for (index, family) in wanted.iter().enumerate() {
+        if services.ranges.of(family).is_none() && text(service, "clusterIP") != "None" {
+            let field = format!("spec.ipFamilies[{index}]");
+            return Err(vec![FieldError::invalid(field, family.as_str(), "not configured on this cluster")]);
+        }
+    }
+    let headless_without_selector = text(service, "clusterIP") == "None"
+        && service.at(&["spec", "selector"]).and_then(Value::as_object).is_none_or(serde_json::Map::is_empty);
+    let policy = match text(service, "ipFamilyPolicy") {
+        "" if wanted.len() == 2 || headless_without_selector => "RequireDualStack",
+        "" => "SingleStack",
+        policy => policy,
+    }
+    .to_owned();
+    if policy == "RequireDualStack" && offered.len() < 2 && text(service, "clusterIP") != "None" {
+        let why = "this cluster is not configured for dual-stack services";
+        return Err(vec![FieldError::invalid("spec.ipFamilyPolicy", policy, why)]);
+    }
+    if policy != "SingleStack" && wanted.len() == 1 && (offered.len() == 2 || headless_without_selector) {
+        wanted.push(if wanted[0] == "IPv4" { "IPv6" } else { "IPv4" }.to_owned());
+    }
+    let policy = if headless_without_selector && text(service, "ipFamilyPolicy").is_empty() && offered.len() < 2 {
+        // One family is all there is; the policy says that both are right for endpoints made by hand.
+        wanted.truncate(1);
+        "SingleStack".to_owned()
+    } else {
+        policy
+    };
+    service.set_at(&["spec", "ipFamilyPolicy"], policy.into());
+    service.set_at(&["spec", "ipFamilies"], json!(wanted));
+    if text(service, "clusterIP") == "None" {
+        service.set_at(&["spec", "clusterIPs"], json!(["None"]));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alloc::{PortRange, Ranges};
+
+    fn services(ranges: &str) -> Services {
+        Services::new(Ranges::parse(ranges).unwrap(), PortRange { first: 30000, last: 32767 })
+    }
+
+    fn with_families(ranges: &str, spec: Value) -> String {
+        let mut service = json!({"metadata": {"name": "a"}, "spec": spec});
+        match families(&services(ranges), &mut service) {
+            Ok(()) => format!("{} {}", text(&service, "ipFamilyPolicy"), wanted_families(&service).join("+")),
+            Err(errors) => errors[0].to_string(),
+        }
+    }
+
+    #[test]
+    fn families_follow_policy_addresses_and_ranges() {
+        assert_eq!(with_families("10.0.0.0/24", json!({})), "SingleStack IPv4");
+        assert_eq!(with_families("10.0.0.0/24,fd00::/112", json!({"ipFamilyPolicy": "PreferDualStack"})), "PreferDualStack IPv4+IPv6");
+        assert_eq!(with_families("10.0.0.0/24", json!({"ipFamilyPolicy": "PreferDualStack"})), "PreferDualStack IPv4");
+        assert_eq!(
+            with_families("10.0.0.0/24", json!({"ipFamilyPolicy": "RequireDualStack"})),
+            "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services"
+        );
+        assert_eq!(with_families("10.0.0.0/24,fd00::/112", json!({"clusterIP": "fd00::5"})), "SingleStack IPv6");
+        assert_eq!(
+            with_families("10.0.0.0/24", json!({"ipFamilies": ["IPv6"]})),
+            "spec.ipFamilies[0]: Invalid value: \"IPv6\": not configured on this cluster"
+        );
+    }
+}

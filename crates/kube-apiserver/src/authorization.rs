@@ -1,0 +1,99 @@
+//! Feeds the authorisers from the watch cache, so that a check asks memory alone.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use storage::{Cache, EventType, Filter, WatchStart};
+
+use crate::server::Server;
+
+/// What an authoriser is told.
+enum Told<'a> {
+    /// Everything there is of a resource.
+    All(&'a [Value]),
+    /// An object that is new or changed.
+    Is(&'a Value),
+    /// An object that is gone.
+    Gone(&'a Value),
+}
+
+/// The resources that RBAC reads.
+const ROLES: [(&str, authz::RbacKind); 4] = [
+    ("roles", authz::RbacKind::Role),
+    ("rolebindings", authz::RbacKind::RoleBinding),
+    ("clusterroles", authz::RbacKind::ClusterRole),
+    ("clusterrolebindings", authz::RbacKind::ClusterRoleBinding),
+];
+
+/// The resources that the Node authoriser reads, with their kinds.
+const GRAPH: [(&str, &str, &str); 4] = [
+    ("", "pods", "Pod"),
+    ("", "persistentvolumes", "PersistentVolume"),
+    ("storage.k8s.io", "volumeattachments", "VolumeAttachment"),
+    ("resource.k8s.io", "resourceslices", "ResourceSlice"),
+];
+
+/// One task for each resource that an authoriser reads.
+pub fn feeds(server: &Arc<Server>) -> Vec<(String, impl Future<Output = ()> + Send + use<>)> {
+    let mut feeds = Vec::new();
+    if server.authorizer.has(authz::Mode::Rbac) {
+        for (plural, kind) in ROLES {
+            if let Some(entry) = server.registry.stored("rbac.authorization.k8s.io", plural) {
+                feeds.push((plural.to_owned(), follow(server.clone(), entry.cache().clone(), Authoriser::Rbac(kind))));
+            }
+        }
+    }
+    if server.authorizer.has(authz::Mode::Node) {
+        for (group, plural, kind) in GRAPH {
+            if let Some(entry) = server.registry.stored(group, plural) {
+                feeds.push((plural.to_owned(), follow(server.clone(), entry.cache().clone(), Authoriser::Node(kind))));
+            }
+        }
+    }
+    feeds
+}
+
+#[derive(Clone, Copy)]
+enum Authoriser {
+    Rbac(authz::RbacKind),
+    Node(&'static str),
+}
+
+impl Authoriser {
+    fn tell(self, server: &Server, told: Told<'_>) {
+        let (rbac, nodes) = (&server.authorizer.rbac, &server.authorizer.nodes);
+        match (self, told) {
+            (Self::Rbac(kind), Told::All(objects)) => rbac.reset(kind, objects),
+            (Self::Rbac(_), Told::Is(object)) => rbac.apply(object),
+            (Self::Rbac(_), Told::Gone(object)) => rbac.delete(object),
+            (Self::Node(kind), Told::All(objects)) => nodes.reset(kind, objects),
+            (Self::Node(_), Told::Is(object)) => nodes.apply(object),
+            (Self::Node(_), Told::Gone(object)) => nodes.delete(object),
+        }
+    }
+}
+
+async fn follow(server: Arc<Server>, cache: Arc<Cache>, authoriser: Authoriser) {
+    loop {
+        let Ok((mut watch, _)) = cache.watch(WatchStart::Objects, Filter::default()) else { return };
+        let mut objects = Vec::new();
+        while let Some(event) = watch.next_first() {
+            objects.extend(event.object.value());
+        }
+        authoriser.tell(&server, Told::All(&objects));
+        drop(objects);
+        loop {
+            let event = tokio::select! {
+                event = watch.next() => event,
+                () = server.stop.cancelled() => return,
+            };
+            // An ended watch means that the cache was filled anew.
+            let Some(event) = event else { break };
+            match (event.object.value(), event.event) {
+                (Ok(object), EventType::Deleted) => authoriser.tell(&server, Told::Gone(&object)),
+                (Ok(object), EventType::Added | EventType::Modified) => authoriser.tell(&server, Told::Is(&object)),
+                (Err(error), _) => tracing::error!(%error, key = event.object.key(), "unreadable object"),
+            }
+        }
+    }
+}

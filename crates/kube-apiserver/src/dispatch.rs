@@ -1,0 +1,279 @@
+//! From an authorised request to the handler that answers it.
+
+use std::sync::Arc;
+
+use admission::Operation;
+use apimachinery::Status;
+use authn::UserInfo;
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::access::{rules_review, self_review, subject_access, token_review};
+use crate::handlers::call::Call;
+use crate::handlers::{
+    create, delete, delete_collection, get, list, output, patch, pod_binding, pod_eviction, scale, update, watch, write,
+};
+use crate::http::service::{Connection, not_found};
+use crate::http::{Query, Request, RequestInfo, Response, input, negotiate, response};
+use crate::server::Server;
+use crate::streaming::{self, Streaming};
+
+/// Answers a request that may pass.
+pub async fn dispatch(
+    server: &Arc<Server>,
+    connection: &Connection,
+    request: Request,
+    info: &RequestInfo,
+    query: &Query<'_>,
+    user: &Arc<UserInfo>,
+) -> Result<Response, Status> {
+    if !info.is_resource {
+        return document(server, &request, info, query);
+    }
+    let Some(entry) = server.registry.lookup(&info.group, &info.version, &info.resource) else {
+        return Ok(not_found());
+    };
+    let row = &entry.row;
+    let placed = row.namespaced != info.namespace.is_empty();
+    let everywhere = row.namespaced && matches!(info.verb, "list" | "watch") && info.subresource.is_empty();
+    let own_namespace = row.group.is_empty() && row.plural == "namespaces";
+    if !placed && !everywhere && !own_namespace {
+        return match info.verb {
+            "create" | "deletecollection" if row.namespaced => Err(not_allowed()),
+            _ => Ok(not_found()),
+        };
+    }
+    let verbs = match info.subresource.as_str() {
+        "" => row.verbs,
+        name => match row.subresource(name) {
+            Some(sub) => sub.verbs,
+            None => return Ok(not_found()),
+        },
+    };
+    // A stream is opened by the method that the client's library likes best.
+    let verb = if info.verb == "watch" && !info.subresource.is_empty() { "get" } else { info.verb };
+    if !verbs.names().any(|known| known == verb) {
+        return Err(not_allowed());
+    }
+    if row.group.is_empty() && Streaming::serves(&info.resource, &info.subresource) {
+        return stream(server, connection, request, info, query, user).await;
+    }
+    let (head, body) = request.into_parts();
+    let form = negotiate::negotiate(&head.headers, query, info.subresource.is_empty())?;
+    let call = Call { server, entry, info, query, headers: &head.headers, user, form, warnings: Default::default() };
+    let mut answer = match handle(&call, body).await {
+        Ok(answer) => answer,
+        Err(status) => response::status_as(&status, &form),
+    };
+    response::warn(&mut answer, &call.warnings.into_inner());
+    Ok(answer)
+}
+
+fn not_allowed() -> Status {
+    let mut status =
+        Status::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
+    status.details = Some(Box::default());
+    status
+}
+
+async fn handle(call: &Call<'_>, body: hyper::body::Incoming) -> Result<Response, Status> {
+    if !call.entry.is_stored() {
+        return made_on_request(call, body).await;
+    }
+    let (verb, sub) = (call.info.verb, call.info.subresource.as_str());
+    match (verb, sub) {
+        ("list", "") => return list::list(call).await,
+        ("watch", "") => return watch::watch(call).await,
+        ("get", "scale") => return scale::get(call).await,
+        ("get", _) => return get::get(call).await,
+        ("patch", "scale") => return scale::patch(call, input::read(body).await?).await,
+        ("patch", _) => {
+            patch::kind(call.headers)?;
+            return patch::patch(call, input::read(body).await?).await;
+        }
+        _ => {}
+    }
+    let encoding = input::encoding(call.headers)?;
+    let body = input::read(body).await?;
+    match (verb, sub) {
+        ("create", "") => create::create(call, body, encoding).await,
+        ("create", "binding") => pod_binding::bind(call, body, encoding).await,
+        ("create", "eviction") => pod_eviction::evict(call, body, encoding).await,
+        ("create", "token") => token(call, &body, encoding).await,
+        ("update", "scale") => scale::update(call, body, encoding).await,
+        ("update", _) => update::update(call, body, encoding).await,
+        ("delete", "") => delete::delete(call, body, encoding).await,
+        ("deletecollection", "") => delete_collection::delete_collection(call, body, encoding).await,
+        _ => Err(not_allowed()),
+    }
+}
+
+/// A token for a service account.
+async fn token(call: &Call<'_>, body: &[u8], encoding: input::Encoding) -> Result<Response, Status> {
+    let Some(tokens) = &call.server.tokens else {
+        return Err(Status::new(404, "NotFound", "the server has no key to sign tokens with"));
+    };
+    let expected = write::Expected::sub(call)?;
+    let mut request = write::decode(call, body, encoding, &expected)?;
+    write::adopt_name(call, &mut request)?;
+    write::adopt_namespace(call, &mut request)?;
+    let attributes = write::attributes(call, Operation::Create, "TokenRequest", &call.info.name, call.dry_run()?);
+    let view = call.server.view();
+    call.warn(call.server.admission.admit(&attributes, &mut request, None, &view)?);
+    call.warn(call.server.admission.validate(&attributes, &request, None, &view)?);
+    let jti = uuid::Uuid::new_v4().to_string();
+    let (namespace, name) = (&call.info.namespace, &call.info.name);
+    let granted =
+        tokens.create(call.server.as_ref(), namespace, name, request, Timestamp::now(), jti).await?;
+    call.warn(granted.warnings);
+    output::tree(StatusCode::CREATED, &call.entry, &granted.object, &call.form, call.query)
+}
+
+/// Resources that are answered from what is asked alone: reviews, bindings, component statuses.
+async fn made_on_request(call: &Call<'_>, body: hyper::body::Incoming) -> Result<Response, Status> {
+    let row = &call.entry.row;
+    if row.plural == "componentstatuses" {
+        return component_statuses(call).await;
+    }
+    let encoding = input::encoding(call.headers)?;
+    let body = input::read(body).await?;
+    if row.plural == "bindings" {
+        return pod_binding::bind(call, body, encoding).await;
+    }
+    let mut review = write::decode(call, &body, encoding, &write::Expected::own(call))?;
+    write::adopt_namespace(call, &mut review)?;
+    let (chain, user) = (&call.server.authorizer, call.user.as_ref());
+    let answer = match &*row.plural {
+        "tokenreviews" => token_review::review(&call.server.authenticator, review, Timestamp::now())?,
+        "selfsubjectreviews" => self_review::own(user, review),
+        "subjectaccessreviews" => subject_access::any(chain, review)?,
+        "selfsubjectaccessreviews" => subject_access::own(chain, user, review)?,
+        "localsubjectaccessreviews" => subject_access::local(chain, call.namespace(), review)?,
+        "selfsubjectrulesreviews" => rules_review::own(chain, user, review)?,
+        _ => return Err(not_allowed()),
+    };
+    output::tree(StatusCode::CREATED, &call.entry, &answer, &call.form, call.query)
+}
+
+/// The store's health as an old client asks for it. Schedulers and controllers are where their leases say, not
+/// necessarily here, so nothing is said of them.
+async fn component_statuses(call: &Call<'_>) -> Result<Response, Status> {
+    let (status, message) = match call.server.store.etcd().ping().await {
+        Ok(()) => ("True", "ok".to_owned()),
+        Err(error) => ("False", error.to_string()),
+    };
+    let condition = json!({ "type": "Healthy", "status": status, "message": message });
+    let etcd = json!({
+        "kind": "ComponentStatus", "apiVersion": "v1",
+        "metadata": { "name": "etcd-0" }, "conditions": [condition],
+    });
+    call.warn(["v1 ComponentStatus is deprecated in v1.19+".to_owned()]);
+    match call.info.name.as_str() {
+        "etcd-0" if call.info.verb == "get" => {
+            output::tree(StatusCode::OK, &call.entry, &etcd, &call.form, call.query)
+        }
+        name if call.info.verb == "get" => Err(Status::not_found("", "componentstatuses", name)),
+        _ => list::answer_trees(call, vec![etcd]),
+    }
+}
+
+async fn stream(
+    server: &Arc<Server>,
+    connection: &Connection,
+    request: Request,
+    info: &RequestInfo,
+    query: &Query<'_>,
+    user: &Arc<UserInfo>,
+) -> Result<Response, Status> {
+    if info.subresource != "log" {
+        admit_connect(server, info, query, user)?;
+    }
+    let call = streaming::Call {
+        request,
+        info,
+        user,
+        chain: &server.authorizer,
+        objects: server.as_ref(),
+        client: connection.client,
+    };
+    server.streaming.serve(call).await
+}
+
+/// Admission sees a connection's options as its object.
+fn admit_connect(server: &Server, info: &RequestInfo, query: &Query<'_>, user: &UserInfo) -> Result<(), Status> {
+    let kind = match (info.resource.as_str(), info.subresource.as_str()) {
+        (_, "exec") => "PodExecOptions",
+        (_, "attach") => "PodAttachOptions",
+        (_, "portforward") => "PodPortForwardOptions",
+        ("services", _) => "ServiceProxyOptions",
+        ("nodes", _) => "NodeProxyOptions",
+        _ => "PodProxyOptions",
+    };
+    let mut options: Value = json!({ "kind": kind, "apiVersion": "v1" });
+    if let Some(container) = query.get("container") {
+        options["container"] = container.into();
+    }
+    for flag in ["stdin", "stdout", "stderr", "tty"] {
+        if query.flag(flag) {
+            options[flag] = true.into();
+        }
+    }
+    let commands: Vec<&str> = query.all("command").collect();
+    if !commands.is_empty() {
+        options["command"] = json!(commands);
+    }
+    let attributes = admission::Attributes {
+        operation: Operation::Connect,
+        group: &info.group,
+        version: &info.version,
+        resource: &info.resource,
+        subresource: &info.subresource,
+        kind,
+        namespace: &info.namespace,
+        name: &info.name,
+        user: admission::User { name: &user.name, groups: &user.groups },
+        dry_run: false,
+        random: rand::random(),
+    };
+    let view = server.view();
+    server.admission.admit(&attributes, &mut options, None, &view)?;
+    server.admission.validate(&attributes, &options, None, &view)?;
+    Ok(())
+}
+
+/// Paths that are not resources: discovery, metrics, keys.
+fn document(server: &Arc<Server>, request: &Request, info: &RequestInfo, query: &Query<'_>) -> Result<Response, Status> {
+    if !matches!(info.verb, "get" | "head") {
+        return if server.documents.answer(&info.path, request.headers(), query).is_some() {
+            Err(not_allowed())
+        } else {
+            Ok(not_found())
+        };
+    }
+    match info.path.as_str() {
+        "/metrics" => {
+            let text = server.metrics.text(&server.store);
+            Ok(response::with_type(
+                StatusCode::OK,
+                "text/plain; version=0.0.4; charset=utf-8",
+                bytes::Bytes::from(text),
+            ))
+        }
+        "/.well-known/openid-configuration" | "/openid/v1/jwks" => Ok(keys(server, &info.path)),
+        path => Ok(server.documents.answer(path, request.headers(), query).unwrap_or_else(not_found)),
+    }
+}
+
+/// What others need to check the server's tokens.
+fn keys(server: &Server, path: &str) -> Response {
+    match server.token_discovery(path) {
+        Some((media_type, document)) => {
+            let mut answer = response::with_type(StatusCode::OK, media_type, bytes::Bytes::from(document));
+            let cached = http::HeaderValue::from_static("public, max-age=3600");
+            answer.headers_mut().insert(http::header::CACHE_CONTROL, cached);
+            answer
+        }
+        None => not_found(),
+    }
+}

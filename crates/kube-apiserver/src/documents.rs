@@ -1,0 +1,267 @@
+//! Documents about the API: versions, discovery, OpenAPI; made when first asked for, told apart by etags.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use parking_lot::Mutex;
+use schema::discovery::{self, Aggregated};
+use schema::Resource;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha512};
+
+use crate::http::negotiate::{Negotiated, negotiate};
+use crate::http::{Format, Query, Response, response};
+
+/// The rows that are served, and the documents made of them so far.
+pub struct Documents {
+    rows: Vec<Resource>,
+    address: String,
+    /// Compressed: they are large, seldom asked for, and nearly always asked for compressed.
+    made: Mutex<HashMap<String, Arc<Document>>>,
+}
+
+struct Document {
+    compressed: Bytes,
+    etag: String,
+}
+
+impl Documents {
+    /// Documents about these rows, served at this address.
+    pub fn new(rows: Vec<Resource>, address: String) -> Self {
+        Self { rows, address, made: Mutex::default() }
+    }
+
+    /// Answers a path that is a document; `None` if it is none.
+    pub fn answer(&self, path: &str, headers: &HeaderMap, query: &Query<'_>) -> Option<Response> {
+        let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
+        if matches!(path, "/api" | "/apis")
+            && let Some(form) = wants_aggregated(headers)
+        {
+            return Some(self.aggregated(path, form, headers));
+        }
+        match path {
+            "/version" => Some(plain(&version(), headers, query)),
+            "/" => Some(plain(&json!({ "paths": self.paths() }), headers, query)),
+            "/api" => Some(plain(&discovery::api_versions(&self.address), headers, query)),
+            "/apis" => Some(plain(&discovery::api_group_list(&self.rows), headers, query)),
+            "/openapi/v3" => Some(plain(&self.v3_index(), headers, query)),
+            _ => self.versioned(path, headers, query),
+        }
+    }
+
+    fn versioned(&self, path: &str, headers: &HeaderMap, query: &Query<'_>) -> Option<Response> {
+        let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        match parts.as_slice() {
+            ["apis", group] => {
+                let document = discovery::api_group(&self.rows, group)?;
+                Some(plain(&document, headers, query))
+            }
+            ["api", ..] | ["apis", ..] => {
+                let (group, version) = group_version(path.trim_start_matches('/'))?;
+                Some(plain(&discovery::api_resource_list(&self.rows, group, version)?, headers, query))
+            }
+            _ => None,
+        }
+    }
+
+    fn row_of(&self, group: &str, version: &str) -> Option<&Resource> {
+        self.rows.iter().find(|row| row.group == group && row.version == version)
+    }
+
+    fn aggregated(&self, path: &str, form: Aggregated, headers: &HeaderMap) -> Response {
+        let core = path == "/api";
+        let key = format!("{path}#{}", form.content_type());
+        let mut response = self.large(&key, headers, |rows| {
+            let of_path = rows.iter().filter(|row| row.group.is_empty() == core);
+            discovery::aggregated(form, discovery::aggregated_groups(of_path))
+        });
+        if response.headers().contains_key(CONTENT_TYPE) {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+        }
+        response
+    }
+
+    /// Answers with a large document, unless the client has it.
+    fn large(&self, key: &str, headers: &HeaderMap, make: impl FnOnce(&[Resource]) -> Value) -> Response {
+        let known = self.made.lock().get(key).cloned();
+        let document = match known {
+            Some(document) => document,
+            None => {
+                let text = serde_json::to_vec(&make(&self.rows)).unwrap_or_default();
+                let document = Arc::new(Document {
+                    etag: etag(&text),
+                    compressed: response::compress(&text).unwrap_or_default(),
+                });
+                self.made.lock().insert(key.to_owned(), document.clone());
+                document
+            }
+        };
+        let quoted = format!("\"{}\"", document.etag);
+        let has_it = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+        let mut answer = if has_it.is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == quoted)) {
+            let mut answer = response::text(StatusCode::NOT_MODIFIED, "");
+            answer.headers_mut().remove(CONTENT_TYPE);
+            answer
+        } else if reads_gzip(headers) {
+            let mut answer = response::with_type(StatusCode::OK, "application/json", document.compressed.clone());
+            answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            answer
+        } else {
+            response::with_type(StatusCode::OK, "application/json", expand(&document.compressed))
+        };
+        if let Ok(value) = HeaderValue::from_str(&quoted) {
+            answer.headers_mut().insert(ETAG, value);
+        }
+        answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+        answer
+    }
+
+    /// Where the OpenAPI v3 document of each group version is. The hash in the URL lets clients keep it for ever.
+    fn v3_index(&self) -> Value {
+        let mut paths = serde_json::Map::new();
+        for group in schema::groups(self.rows.iter()) {
+            for version in group.versions {
+                let path = match group.name {
+                    "" => format!("api/{version}"),
+                    name => format!("apis/{name}/{version}"),
+                };
+                // The rows and the server's version decide what the document says.
+                let hash = &etag(format!("{} {path}", component::VERSION).as_bytes())[..64];
+                let url = format!("/openapi/v3/{path}?hash={hash}");
+                paths.insert(path, json!({ "serverRelativeURL": url }));
+            }
+        }
+        json!({ "paths": paths })
+    }
+
+    fn paths(&self) -> Vec<String> {
+        let mut paths: Vec<String> = vec!["/.well-known/openid-configuration".into(), "/api".into(), "/apis".into()];
+        for group in schema::groups(self.rows.iter()) {
+            match group.name {
+                "" => paths.extend(group.versions.iter().map(|version| format!("/api/{version}"))),
+                name => {
+                    paths.push(format!("/apis/{name}"));
+                    paths.extend(group.versions.iter().map(|version| format!("/apis/{name}/{version}")));
+                }
+            }
+        }
+        for path in [
+            "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version",
+        ] {
+            paths.push(path.to_owned());
+        }
+        paths.sort();
+        paths
+    }
+}
+
+fn group_version(path: &str) -> Option<(&str, &str)> {
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts.as_slice() {
+        ["api", version] => Some(("", version)),
+        ["apis", group, version] => Some((group, version)),
+        _ => None,
+    }
+}
+
+/// What `kubectl version` shows of the server.
+fn version() -> Value {
+    let version = component::VERSION;
+    let mut parts = version.trim_start_matches('v').split('.');
+    let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    json!({
+        "major": major, "minor": minor,
+        "emulationMajor": major, "emulationMinor": minor,
+        "minCompatibilityMajor": major, "minCompatibilityMinor": minor.parse::<u32>().map_or(0, |minor| minor.saturating_sub(1)).to_string(),
+        "gitVersion": version, "gitCommit": "", "gitTreeState": "", "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "", "compiler": "rustc", "platform": format!("{}/{}", std::env::consts::OS, go_architecture()),
+    })
+}
+
+fn go_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+fn plain(document: &Value, headers: &HeaderMap, query: &Query<'_>) -> Response {
+    match negotiate(headers, query, false) {
+        Ok(form) => response::value(StatusCode::OK, document, &form),
+        // Discovery that is asked for in protobuf alone is answered in what there is, as older servers do.
+        Err(_) => response::value(StatusCode::OK, document, &Negotiated { format: Format::Json, ..Negotiated::JSON }),
+    }
+}
+
+/// The form of aggregated discovery that comes first among the client's wishes, before the plain one.
+fn wants_aggregated(headers: &HeaderMap) -> Option<Aggregated> {
+    let accept = headers.get(http::header::ACCEPT)?.to_str().ok()?;
+    for wish in accept.split(',') {
+        let mut parts = wish.split(';').map(str::trim);
+        if !parts.next().is_some_and(|kind| matches!(kind, "application/json" | "*/*" | "application/*")) {
+            continue;
+        }
+        let rest: Vec<&str> = parts.filter(|part| !part.starts_with("q=")).collect();
+        if rest.is_empty() {
+            return None;
+        }
+        if rest.contains(&"as=APIGroupDiscoveryList") && rest.contains(&"g=apidiscovery.k8s.io") {
+            if rest.contains(&"v=v2") {
+                return Some(Aggregated::V2);
+            }
+            if rest.contains(&"v=v2beta1") {
+                return Some(Aggregated::V2Beta1);
+            }
+        }
+    }
+    None
+}
+
+fn reads_gzip(headers: &HeaderMap) -> bool {
+    headers
+        .get(http::header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(',').any(|coding| coding.trim().split(';').next() == Some("gzip")))
+}
+
+fn etag(text: &[u8]) -> String {
+    Sha512::digest(text).iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+fn expand(compressed: &[u8]) -> Bytes {
+    use std::io::Read;
+    let mut text = Vec::new();
+    // Made by this process a moment ago: it expands.
+    let _ = flate2::read::GzDecoder::new(compressed).read_to_end(&mut text);
+    Bytes::from(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aggregated_discovery_is_for_those_who_ask() {
+        let wants = |accept: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(http::header::ACCEPT, accept.parse().unwrap());
+            wants_aggregated(&headers)
+        };
+        let v2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+        let v2beta1 = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+        assert_eq!(wants(&format!("{v2},{v2beta1},application/json")), Some(Aggregated::V2));
+        assert_eq!(wants(&format!("{v2beta1},application/json")), Some(Aggregated::V2Beta1));
+        assert_eq!(wants(&format!("application/json,{v2}")), None);
+        assert_eq!(wants("application/vnd.kubernetes.protobuf"), None);
+    }
+
+    #[test]
+    fn versions_are_words() {
+        assert_eq!(version()["minor"], "36");
+        assert_eq!(version()["gitVersion"], "v1.36.0");
+    }
+}

@@ -1,0 +1,216 @@
+//! The flags of the server, under upstream's names.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Parser};
+use component::flags::{Ignored, duration, ignored, ignored_switch};
+use component::logging::LoggingFlags;
+
+/// The Kubernetes API server: validates and stores the objects of the API and tells everyone of their changes.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "kube-apiserver")]
+pub struct Flags {
+    /// Address on which to advertise the server to members of the cluster
+    #[arg(long, value_name = "IP")]
+    pub advertise_address: Option<IpAddr>,
+    /// Address to listen on
+    #[arg(long, value_name = "IP", default_value = "0.0.0.0")]
+    pub bind_address: IpAddr,
+    /// Port to listen on
+    #[arg(long, value_name = "PORT", default_value_t = 6443)]
+    pub secure_port: u16,
+    /// Certificate to serve with, followed by its intermediates
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert_file: PathBuf,
+    /// Key of the certificate
+    #[arg(long, value_name = "FILE")]
+    pub tls_private_key_file: PathBuf,
+    /// Least TLS version: VersionTLS12 or VersionTLS13
+    #[arg(long, value_name = "VERSION", default_value = "VersionTLS12")]
+    pub tls_min_version: String,
+    /// Authorities whose client certificates are accepted
+    #[arg(long, value_name = "FILE")]
+    pub client_ca_file: Option<PathBuf>,
+
+    /// Where etcd is
+    #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
+    pub etcd_servers: Vec<String>,
+    /// Authority that etcd's certificates are from
+    #[arg(long, value_name = "FILE")]
+    pub etcd_cafile: Option<PathBuf>,
+    /// Certificate towards etcd
+    #[arg(long, value_name = "FILE")]
+    pub etcd_certfile: Option<PathBuf>,
+    /// Key of the certificate towards etcd
+    #[arg(long, value_name = "FILE")]
+    pub etcd_keyfile: Option<PathBuf>,
+    /// What all keys in etcd begin with
+    #[arg(long, value_name = "PREFIX", default_value = "/registry")]
+    pub etcd_prefix: String,
+    /// How often old revisions are forgotten; 0s turns it off
+    #[arg(long, value_name = "DURATION", default_value = "5m0s", value_parser = duration)]
+    pub etcd_compaction_interval: Duration,
+    /// How long events live
+    #[arg(long, value_name = "DURATION", default_value = "1h0m0s", value_parser = duration)]
+    pub event_ttl: Duration,
+
+    /// Keys that service-account tokens may be signed with
+    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
+    pub service_account_key_file: Vec<PathBuf>,
+    /// Key that service-account tokens are signed with
+    #[arg(long, value_name = "FILE")]
+    pub service_account_signing_key_file: Option<PathBuf>,
+    /// Issuer of service-account tokens; the first one signs, all are accepted
+    #[arg(long, value_name = "ISSUER", action = ArgAction::Append)]
+    pub service_account_issuer: Vec<String>,
+    /// Where the key set is published, if not on this server
+    #[arg(long, value_name = "URL")]
+    pub service_account_jwks_uri: Option<String>,
+    /// Longest life of a requested token
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub service_account_max_token_expiration: Option<Duration>,
+    /// Whether pods' tokens live longer than they say, for clients that do not read them again
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub service_account_extend_token_expiration: bool,
+    /// Audiences that tokens for this server have
+    #[arg(long, value_name = "AUDIENCE", value_delimiter = ',')]
+    pub api_audiences: Vec<String>,
+    /// Whether requests without credentials are let through to authorisation; health checks alone by default
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub anonymous_auth: Option<bool>,
+    /// Whether bootstrap tokens are accepted
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub enable_bootstrap_token_auth: bool,
+    /// Authority of front proxies that authenticate for us
+    #[arg(long, value_name = "FILE")]
+    pub requestheader_client_ca_file: Option<PathBuf>,
+    /// Names that front proxies' certificates may have; any, if none is given
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub requestheader_allowed_names: Vec<String>,
+    /// Headers that name the user
+    #[arg(long, value_name = "HEADER", value_delimiter = ',')]
+    pub requestheader_username_headers: Vec<String>,
+    /// Headers that give the user's uid
+    #[arg(long, value_name = "HEADER", value_delimiter = ',')]
+    pub requestheader_uid_headers: Vec<String>,
+    /// Headers that name the user's groups
+    #[arg(long, value_name = "HEADER", value_delimiter = ',')]
+    pub requestheader_group_headers: Vec<String>,
+    /// What headers with further facts about the user begin with
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    pub requestheader_extra_headers_prefix: Vec<String>,
+
+    /// Authorisers in order: AlwaysAllow, AlwaysDeny, Node, RBAC
+    #[arg(long, value_name = "MODE", value_delimiter = ',', default_value = "Node,RBAC")]
+    pub authorization_mode: Vec<String>,
+    /// Admission plugins to turn on besides the default ones
+    #[arg(long, value_name = "PLUGIN", value_delimiter = ',')]
+    pub enable_admission_plugins: Vec<String>,
+    /// Admission plugins to turn off
+    #[arg(long, value_name = "PLUGIN", value_delimiter = ',')]
+    pub disable_admission_plugins: Vec<String>,
+    /// Whether containers may be privileged
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub allow_privileged: bool,
+
+    /// Ranges of Services' addresses: one, or one of each family
+    #[arg(long, value_name = "CIDR", default_value = "10.0.0.0/24")]
+    pub service_cluster_ip_range: String,
+    /// Range of Services' node ports
+    #[arg(long, value_name = "RANGE", default_value = "30000-32767")]
+    pub service_node_port_range: String,
+
+    /// Authority that kubelets' certificates are from; unchecked if not given
+    #[arg(long, value_name = "FILE")]
+    pub kubelet_certificate_authority: Option<PathBuf>,
+    /// Certificate towards kubelets
+    #[arg(long, value_name = "FILE")]
+    pub kubelet_client_certificate: Option<PathBuf>,
+    /// Key of the certificate towards kubelets
+    #[arg(long, value_name = "FILE")]
+    pub kubelet_client_key: Option<PathBuf>,
+    /// Kinds of node addresses in the order in which kubelets are tried
+    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+    pub kubelet_preferred_address_types: Vec<String>,
+
+    /// Groups, versions and resources to turn on or off: api/all=true, apps/v1=false, …
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub runtime_config: Vec<String>,
+    /// How long a request may take
+    #[arg(long, value_name = "DURATION", default_value = "1m0s", value_parser = duration)]
+    pub request_timeout: Duration,
+    /// How many reads may be under way
+    #[arg(long, value_name = "NUMBER", default_value_t = 400)]
+    pub max_requests_inflight: usize,
+    /// How many writes may be under way
+    #[arg(long, value_name = "NUMBER", default_value_t = 200)]
+    pub max_mutating_requests_inflight: usize,
+    /// How long readiness is off before connections are closed at the end
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub shutdown_delay_duration: Duration,
+
+    /// Logging
+    #[command(flatten)]
+    pub logging: LoggingFlags,
+}
+
+/// Upstream's flags that have no meaning here.
+pub const IGNORED: &[Ignored] = &[
+    ignored("admission-control-config-file"),
+    ignored("audit-log-format"),
+    ignored("audit-log-maxage"),
+    ignored("audit-log-maxbackup"),
+    ignored("audit-log-maxsize"),
+    ignored("audit-log-path"),
+    ignored("audit-policy-file"),
+    ignored("cert-dir"),
+    ignored("cors-allowed-origins"),
+    ignored("default-not-ready-toleration-seconds"),
+    ignored("default-unreachable-toleration-seconds"),
+    ignored("default-watch-cache-size"),
+    ignored("delete-collection-workers"),
+    ignored("egress-selector-config-file"),
+    ignored_switch("enable-aggregator-routing"),
+    ignored_switch("enable-garbage-collector"),
+    ignored_switch("enable-logs-handler"),
+    ignored_switch("enable-priority-and-fairness"),
+    ignored_switch("contention-profiling"),
+    ignored_switch("profiling"),
+    ignored("encryption-provider-config"),
+    ignored("endpoint-reconciler-type"),
+    ignored("etcd-count-metric-poll-period"),
+    ignored("etcd-db-metric-poll-interval"),
+    ignored("etcd-healthcheck-timeout"),
+    ignored("etcd-readycheck-timeout"),
+    ignored("external-hostname"),
+    ignored("feature-gates"),
+    ignored("goaway-chance"),
+    ignored("http2-max-streams-per-connection"),
+    ignored("identity-lease-duration-seconds"),
+    ignored("kubelet-timeout"),
+    ignored("lease-reuse-duration-seconds"),
+    ignored("livez-grace-period"),
+    ignored("log-flush-frequency"),
+    ignored("max-connection-bytes-per-sec"),
+    ignored("min-request-timeout"),
+    ignored("peer-advertise-ip"),
+    ignored("peer-advertise-port"),
+    ignored("peer-ca-file"),
+    ignored_switch("permit-address-sharing"),
+    ignored_switch("permit-port-sharing"),
+    ignored("proxy-client-cert-file"),
+    ignored("proxy-client-key-file"),
+    ignored_switch("service-account-lookup"),
+    ignored_switch("shutdown-send-retry-after"),
+    ignored("storage-backend"),
+    ignored("storage-media-type"),
+    ignored("strict-transport-security-directives"),
+    ignored("tls-cipher-suites"),
+    ignored("tls-sni-cert-key"),
+    ignored("tracing-config-file"),
+    ignored("vmodule"),
+    ignored_switch("watch-cache"),
+    ignored("watch-cache-sizes"),
+];

@@ -1,0 +1,18 @@
+//! What each verb does to a resource.
+
+pub mod call;
+pub mod continuation;
+pub mod create;
+pub mod delete;
+pub mod delete_collection;
+pub mod get;
+pub mod list;
+pub mod output;
+pub mod patch;
+pub mod pod_binding;
+pub mod pod_eviction;
+pub mod scale;
+pub mod table;
+pub mod update;
+pub mod watch;
+pub mod write;

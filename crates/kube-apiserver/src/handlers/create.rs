@@ -1,0 +1,124 @@
+//! POST: a new object.
+
+use std::time::Duration;
+
+use admission::Operation;
+use apimachinery::{ObjectExt, Status, names, time};
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::Value;
+use storage::{Consistency, Error};
+
+use super::call::Call;
+use super::{output, write};
+use crate::http::input::Encoding;
+use crate::http::Response;
+
+/// How often a generated name that is taken is replaced by another, as upstream.
+const NAMES: usize = 8;
+
+/// Creates the object in the body.
+pub async fn create(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<Response, Status> {
+    let dry_run = call.dry_run()?;
+    let mut object = write::decode(call, &body, encoding, &write::Expected::own(call))?;
+    drop(body);
+    write::adopt_namespace(call, &mut object)?;
+    if !object.resource_version().is_empty() {
+        return Err(Status::new(500, "", "resourceVersion should not be set on objects to be created"));
+    }
+    output::to_stored(&call.entry, &mut object);
+    insert(call, object, dry_run).await
+}
+
+/// Creates an object that is read, in its stored version.
+pub async fn insert(call: &Call<'_>, mut object: Value, dry_run: bool) -> Result<Response, Status> {
+    let generate = object.name().is_empty() && !object.generate_name().is_empty();
+    let prefix = object.generate_name().to_owned();
+    fill_system_fields(&mut object);
+    if generate {
+        object.set_at(&["metadata", "name"], names::generate_name(&prefix, rand::random()).into());
+    }
+    know_namespace(call).await?;
+    let mut object = prepare(call, object, dry_run)?;
+    let mut claim = call.server.services.claim();
+    if let Err(status) = claim.new_service(call, &mut object, dry_run).await {
+        claim.release(call.server).await;
+        return Err(status);
+    }
+    if dry_run {
+        claim.release(call.server).await;
+        let taken = call.entry.cache().get(&call.entry.key(object.namespace(), object.name())).is_some();
+        if taken {
+            return Err(Status::already_exists(call.entry.group(), call.entry.plural(), object.name()));
+        }
+        return write::unstored(call, StatusCode::CREATED, object);
+    }
+    let lifetime = lifetime(call);
+    for attempt in 1.. {
+        let key = call.entry.key(object.namespace(), object.name());
+        let stored = write::stored_bytes(&mut object)?;
+        match call.server.store.create(call.entry.cache(), &key, stored, lifetime).await {
+            Ok(created) => {
+                claim.keep(call.server).await;
+                return output::object(StatusCode::CREATED, &call.entry, &created, &call.form, call.query);
+            }
+            Err(Error::Exists) if generate && attempt < NAMES => {
+                object.set_at(&["metadata", "name"], names::generate_name(&prefix, rand::random()).into());
+            }
+            Err(error) => {
+                claim.release(call.server).await;
+                let name = object.name().to_owned();
+                let mut status = crate::refusal::of_object(error, &call.entry, &name);
+                if generate && status.reason == "AlreadyExists" {
+                    status.message.push_str(", the server was not able to generate a unique name for the object");
+                }
+                return Err(status);
+            }
+        }
+    }
+    Err(Status::internal("no name was tried"))
+}
+
+/// Defaults, admits and validates a new object.
+fn prepare(call: &Call<'_>, mut object: Value, dry_run: bool) -> Result<Value, Status> {
+    let entry = &call.entry;
+    let strategy = entry.strategy;
+    strategy.default(&mut object);
+    let name = object.name().to_owned();
+    let attributes = write::attributes(call, Operation::Create, &entry.row.kind, &name, dry_run);
+    let view = call.server.view();
+    call.warn(call.server.admission.admit(&attributes, &mut object, None, &view)?);
+    let errors = kinds::create(strategy, entry.row.namespaced, &mut object);
+    if !errors.is_empty() {
+        return Err(write::invalid(call, &name, errors));
+    }
+    call.warn(strategy.create_warnings(&object));
+    call.warn(call.server.admission.validate(&attributes, &object, None, &view)?);
+    write::check_escalation(call, &object, None)?;
+    Ok(object)
+}
+
+/// What the server alone sets.
+pub fn fill_system_fields(object: &mut Value) {
+    object.set_at(&["metadata", "uid"], uuid::Uuid::new_v4().to_string().into());
+    object.set_at(&["metadata", "creationTimestamp"], time::now_rfc3339().into());
+}
+
+/// The namespace may have been made through another server a moment ago: before admission refuses for want of
+/// it, the cache is brought up to date.
+async fn know_namespace(call: &Call<'_>) -> Result<(), Status> {
+    let namespace = call.namespace();
+    if namespace.is_empty() {
+        return Ok(());
+    }
+    let Some(namespaces) = call.server.registry.stored("", "namespaces") else { return Ok(()) };
+    if namespaces.cache().get(namespace).is_none() {
+        call.server.store.catch_up(Consistency::Latest).await.map_err(crate::refusal::of_collection)?;
+    }
+    Ok(())
+}
+
+/// Events end by themselves.
+pub fn lifetime(call: &Call<'_>) -> Option<Duration> {
+    (call.entry.row.prefix == "events").then_some(call.server.options.event_ttl)
+}

@@ -1,0 +1,345 @@
+//! DELETE: an object removed at once, or marked and left to its finalizers and its grace period.
+
+use std::sync::Arc;
+
+use admission::Operation;
+use apimachinery::{FieldError, ObjectExt, Status, time};
+use bytes::Bytes;
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use kinds::Grace;
+use serde_json::{Value, json};
+use storage::{Change, Object, Outcome};
+
+use super::call::Call;
+use super::{output, write};
+use crate::http::input::{self, Encoding};
+use crate::http::{Query, Response, response};
+
+const ORPHAN: &str = "orphan";
+const FOREGROUND: &str = "foregroundDeletion";
+
+/// What happens to what the object owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Propagation {
+    /// It stays.
+    Orphan,
+    /// It goes later.
+    Background,
+    /// It goes first.
+    Foreground,
+}
+
+/// How an object is to be deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeleteOptions {
+    /// Seconds that the object may take to end.
+    pub grace: Option<i64>,
+    /// The uid that it must have.
+    pub uid: Option<String>,
+    /// The version that it must have.
+    pub resource_version: Option<String>,
+    /// What happens to what it owns, where the client says.
+    pub propagation: Option<Propagation>,
+    /// Nothing is to be stored.
+    pub dry_run: bool,
+}
+
+impl DeleteOptions {
+    /// Reads the options from the body if there is one, else from the query.
+    pub fn read(body: &[u8], encoding: Encoding, query: &Query<'_>) -> Result<Self, Status> {
+        let options = if body.is_empty() { of_query(query)? } else { input::parse(body, encoding)? };
+        let refuse = |error| Err(Status::invalid("meta.k8s.io", "DeleteOptions", "", vec![error]));
+        let text = |path: &[&str]| options.at(path).and_then(Value::as_str);
+        let orphan = options.get("orphanDependents").and_then(Value::as_bool);
+        let policy = text(&["propagationPolicy"]).filter(|policy| !policy.is_empty());
+        if orphan.is_some() && policy.is_some() {
+            return refuse(FieldError::invalid(
+                "propagationPolicy",
+                policy.unwrap_or_default(),
+                "orphanDependents and deletionPropagation cannot be both set",
+            ));
+        }
+        let propagation = match (policy, orphan) {
+            (Some("Orphan"), _) | (None, Some(true)) => Some(Propagation::Orphan),
+            (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
+            (Some("Foreground"), _) => Some(Propagation::Foreground),
+            (None, None) => None,
+            (Some(other), _) => {
+                return refuse(FieldError::not_supported(
+                    "propagationPolicy",
+                    other,
+                    &["Foreground", "Background", "Orphan", "nil"],
+                ));
+            }
+        };
+        let mut dry_run = false;
+        for value in options.get("dryRun").and_then(Value::as_array).into_iter().flatten() {
+            match value.as_str() {
+                Some("All") => dry_run = true,
+                _ => return refuse(FieldError::not_supported("dryRun", value.clone(), &["All"])),
+            }
+        }
+        let grace = options.get("gracePeriodSeconds").and_then(Value::as_i64);
+        Ok(Self {
+            // As upstream: a negative period is one second, so that it is never mistaken for none.
+            grace: grace.map(|seconds| if seconds < 0 { 1 } else { seconds }),
+            uid: text(&["preconditions", "uid"]).map(str::to_owned),
+            resource_version: text(&["preconditions", "resourceVersion"]).map(str::to_owned),
+            propagation,
+            dry_run,
+        })
+    }
+}
+
+fn of_query(query: &Query<'_>) -> Result<Value, Status> {
+    let mut options = json!({});
+    if let Some(seconds) = query.get("gracePeriodSeconds") {
+        let seconds: i64 = seconds
+            .parse()
+            .map_err(|_| Status::bad_request(format!("invalid gracePeriodSeconds: {seconds:?}")))?;
+        options["gracePeriodSeconds"] = seconds.into();
+    }
+    if let Some(policy) = query.get("propagationPolicy") {
+        options["propagationPolicy"] = policy.into();
+    }
+    if query.get("orphanDependents").is_some() {
+        options["orphanDependents"] = query.flag("orphanDependents").into();
+    }
+    let dry_run: Vec<&str> = query.all("dryRun").filter(|value| !value.is_empty()).collect();
+    options["dryRun"] = json!(dry_run);
+    Ok(options)
+}
+
+/// Deletes the object that the path names.
+pub async fn delete(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<Response, Status> {
+    let options = DeleteOptions::read(&body, encoding, call.query)?;
+    let (object, gone) = remove(call, &call.info.name, &call.key(), &options, None).await?;
+    if gone && !returns_object(call) {
+        let value = object.value().map_err(Status::internal)?;
+        let status = Status::deleted(call.entry.group(), call.entry.plural(), &call.info.name, value.uid());
+        return Ok(response::value(StatusCode::OK, &status, &call.form));
+    }
+    output::object(StatusCode::OK, &call.entry, &object, &call.form, call.query)
+}
+
+/// The kinds whose registries upstream lets answer with the object that is gone.
+fn returns_object(call: &Call<'_>) -> bool {
+    matches!(
+        (call.entry.group(), call.entry.plural()),
+        ("", "persistentvolumeclaims" | "persistentvolumes" | "podtemplates" | "resourcequotas" | "serviceaccounts")
+            | ("storage.k8s.io", "storageclasses" | "volumeattachments" | "csinodes" | "csidrivers")
+    )
+}
+
+enum Refusal {
+    Status(Status),
+    Store(storage::Error),
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl From<storage::Error> for Refusal {
+    fn from(error: storage::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Deletes one object; says whether it is gone or only marked. `selected` must still hold for it.
+pub async fn remove(
+    call: &Call<'_>,
+    name: &str,
+    key: &str,
+    options: &DeleteOptions,
+    selected: Option<&(dyn Fn(&Object) -> bool + Sync)>,
+) -> Result<(Arc<Object>, bool), Status> {
+    let entry = &call.entry;
+    let mut would_go = false;
+    let decide = |current: Option<&Arc<Object>>| -> Result<Change, Refusal> {
+        let current = current.ok_or_else(|| Status::not_found(entry.group(), entry.plural(), name))?;
+        if selected.is_some_and(|selected| !selected(current)) {
+            return Ok(Change::Keep);
+        }
+        let old = current.value().map_err(Status::internal)?;
+        check_preconditions(call, name, options, &old)?;
+        let attributes = write::attributes(call, Operation::Delete, &entry.row.kind, name, options.dry_run);
+        let view = call.server.view();
+        let mut nothing = Value::Null;
+        call.warn(call.server.admission.admit(&attributes, &mut nothing, Some(&old), &view)?);
+        call.warn(call.server.admission.validate(&attributes, &Value::Null, Some(&old), &view)?);
+        let decision = decide_deletion(entry.strategy, is_namespace(call), &old, options, Timestamp::now());
+        would_go = matches!(decision, Decision::Remove);
+        match decision {
+            _ if options.dry_run => Ok(Change::Keep),
+            Decision::Remove => Ok(Change::Delete),
+            Decision::Keep => Ok(Change::Keep),
+            Decision::Mark(mut marked) => Ok(Change::Write(write::stored_bytes(&mut marked)?)),
+        }
+    };
+    let result = call.server.store.update::<Refusal, _>(entry.cache(), key, None, decide).await;
+    match result {
+        Ok((object, outcome)) => {
+            if outcome == Outcome::Deleted {
+                call.server.services.forget(call, &object).await;
+            }
+            Ok((object, outcome == Outcome::Deleted || (options.dry_run && would_go)))
+        }
+        Err(Refusal::Status(status)) => Err(status),
+        Err(Refusal::Store(error)) => Err(crate::refusal::of_object(error, entry, name)),
+    }
+}
+
+fn is_namespace(call: &Call<'_>) -> bool {
+    call.entry.group().is_empty() && call.entry.plural() == "namespaces"
+}
+
+fn check_preconditions(call: &Call<'_>, name: &str, options: &DeleteOptions, old: &Value) -> Result<(), Status> {
+    let refuse = |what: &str, wanted: &str, found: &str| {
+        let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
+        Err(Status::conflict(call.entry.group(), call.entry.plural(), name, &why))
+    };
+    if let Some(uid) = &options.uid
+        && uid != old.uid()
+    {
+        return refuse("UID", uid, old.uid());
+    }
+    if let Some(version) = &options.resource_version
+        && version != old.resource_version()
+    {
+        return refuse("ResourceVersion", version, old.resource_version());
+    }
+    Ok(())
+}
+
+/// What a deletion comes to.
+#[derive(Debug, PartialEq)]
+pub enum Decision {
+    /// The object goes now.
+    Remove,
+    /// It is marked so and goes later.
+    Mark(Value),
+    /// It is marked already.
+    Keep,
+}
+
+/// Decides what a deletion of an object comes to.
+pub fn decide_deletion(
+    strategy: &dyn kinds::Strategy,
+    is_namespace: bool,
+    old: &Value,
+    options: &DeleteOptions,
+    now: Timestamp,
+) -> Decision {
+    let mut object = old.clone();
+    let graceful = mark_graceful(strategy, &mut object, options, now);
+    mark_finalizers(&mut object, options.propagation);
+    let held = object.finalizers().next().is_some();
+    if is_namespace {
+        let spec_held =
+            object.at(&["spec", "finalizers"]).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+        if object.deletion_timestamp().is_none() {
+            // A namespace ends in the namespace controller's time, never in the request's.
+            object.set_at(&["metadata", "deletionTimestamp"], time::rfc3339(now).into());
+            object.set_at(&["metadata", "deletionGracePeriodSeconds"], 0.into());
+            object.set_at(&["status", "phase"], "Terminating".into());
+            return Decision::Mark(object);
+        }
+        if !spec_held && !held {
+            return Decision::Remove;
+        }
+        return if object == *old { Decision::Keep } else { Decision::Mark(object) };
+    }
+    match graceful {
+        Graceful::Now if !held => Decision::Remove,
+        Graceful::Now => {
+            if object.deletion_timestamp().is_none() {
+                object.set_at(&["metadata", "deletionTimestamp"], time::rfc3339(now).into());
+                count_generation(&mut object);
+            }
+            object.set_at(&["metadata", "deletionGracePeriodSeconds"], 0.into());
+            if object == *old { Decision::Keep } else { Decision::Mark(object) }
+        }
+        Graceful::Marked => Decision::Mark(object),
+        Graceful::Pending if object == *old => Decision::Keep,
+        Graceful::Pending => Decision::Mark(object),
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Graceful {
+    /// There is no grace period, or it was asked to be over.
+    Now,
+    /// The period was set or shortened.
+    Marked,
+    /// A period that was set before goes on.
+    Pending,
+}
+
+fn mark_graceful(
+    strategy: &dyn kinds::Strategy,
+    object: &mut Value,
+    options: &DeleteOptions,
+    now: Timestamp,
+) -> Graceful {
+    if let Some(deadline) = object.deletion_timestamp() {
+        let set = object.deletion_grace_period().unwrap_or(0);
+        if set == 0 {
+            return Graceful::Now;
+        }
+        return match options.grace {
+            Some(asked) if asked < set => {
+                if asked == 0 {
+                    return Graceful::Now;
+                }
+                let deadline = time::parse(deadline).unwrap_or(now);
+                let sooner = deadline - SignedDuration::from_secs(set - asked);
+                object.set_at(&["metadata", "deletionTimestamp"], time::rfc3339(sooner).into());
+                object.set_at(&["metadata", "deletionGracePeriodSeconds"], asked.into());
+                Graceful::Marked
+            }
+            _ => Graceful::Pending,
+        };
+    }
+    match strategy.deletion_grace(object, options.grace) {
+        Grace::Immediate => Graceful::Now,
+        Grace::Seconds(seconds) => {
+            let deadline = now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
+            object.set_at(&["metadata", "deletionTimestamp"], time::rfc3339(deadline).into());
+            object.set_at(&["metadata", "deletionGracePeriodSeconds"], seconds.into());
+            count_generation(object);
+            Graceful::Marked
+        }
+    }
+}
+
+/// Marking for deletion counts as a change of what is wanted, as upstream.
+fn count_generation(object: &mut Value) {
+    let generation = object.generation();
+    if generation > 0 {
+        object.set_at(&["metadata", "generation"], (generation + 1).into());
+    }
+}
+
+/// The garbage collector finds its orders among the finalizers. Without an order, those that are there stay.
+fn mark_finalizers(object: &mut Value, propagation: Option<Propagation>) {
+    let Some(propagation) = propagation else { return };
+    let mut finalizers: Vec<String> =
+        object.finalizers().filter(|name| !matches!(*name, ORPHAN | FOREGROUND)).map(str::to_owned).collect();
+    match propagation {
+        Propagation::Orphan => finalizers.push(ORPHAN.to_owned()),
+        Propagation::Foreground => finalizers.push(FOREGROUND.to_owned()),
+        Propagation::Background => {}
+    }
+    if finalizers.is_empty() {
+        object.remove_at(&["metadata", "finalizers"]);
+    } else {
+        object.set_at(&["metadata", "finalizers"], json!(finalizers));
+    }
+}
+
+#[cfg(test)]
+mod tests;

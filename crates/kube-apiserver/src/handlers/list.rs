@@ -1,0 +1,384 @@
+//! Lists: a page of objects at one revision, put together from cached bytes while it is sent.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use apimachinery::{FieldError, Status};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderValue, StatusCode};
+use http_body::{Frame, SizeHint};
+use serde_json::{Value, json};
+use storage::{Consistency, Error, Object, Page};
+
+use super::call::Call;
+use super::continuation::Continuation;
+use super::{output, table};
+use crate::http::{Body, Format, Query, Response, Shape, response};
+use crate::selection::Selection;
+
+/// Pieces of this size are sent: large enough that a piece costs nothing, small enough to be bounded.
+const PIECE: usize = 64 * 1024;
+
+/// What a list must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Version {
+    /// At least this fresh.
+    Fresh(Consistency),
+    /// The state at exactly this revision.
+    Exact(i64),
+    /// The page after this one.
+    Continue(Continuation),
+    /// The page after this key as it is now (the token's revision is gone).
+    ContinueNow(String),
+}
+
+/// Answers with a list.
+pub async fn list(call: &Call<'_>) -> Result<Response, Status> {
+    let entry = &call.entry;
+    let selection = Selection::parse(entry, call.namespace(), call.query)?;
+    let limit = limit(call.query)?;
+    let version = version(call.query, call.namespace(), limit)?;
+    let page = match page(call, &selection, &version, limit).await {
+        Ok(page) => page,
+        Err(Error::Compacted) => return Ok(expired(call, &version)),
+        Err(error) => return Err(crate::refusal::of_collection(error)),
+    };
+    let token = page.more.then(|| page.objects.last()).flatten().map(|last| {
+        let revision = if matches!(version, Version::ContinueNow(_)) { -1 } else { page.revision };
+        Continuation { revision, after: last.key().to_owned() }.encode(call.namespace())
+    });
+    let metadata = list_metadata(page.revision, token, page.remaining);
+    answer(call, page, metadata)
+}
+
+async fn page(call: &Call<'_>, selection: &Selection, version: &Version, limit: usize) -> Result<Page, Error> {
+    let (store, cache) = (&call.server.store, call.entry.cache());
+    let takes = |object: &Object| selection.takes(object);
+    let predicate: Option<&(dyn Fn(&Object) -> bool + Sync)> =
+        if selection.is_everything() { None } else { Some(&takes) };
+    match version {
+        Version::Fresh(consistency) => {
+            store.catch_up(*consistency).await?;
+            let local: Option<&dyn Fn(&Object) -> bool> =
+                if selection.is_everything() { None } else { Some(&takes) };
+            Ok(cache.page(&selection.range(None), limit, local))
+        }
+        Version::Exact(revision) => {
+            store.page_at(cache, &selection.range(None), limit, *revision, predicate).await
+        }
+        Version::Continue(continuation) => {
+            let range = selection.range(Some(continuation.after.clone()));
+            store.page_at(cache, &range, limit, continuation.revision, predicate).await
+        }
+        Version::ContinueNow(after) => {
+            store.catch_up(Consistency::Latest).await?;
+            let local: Option<&dyn Fn(&Object) -> bool> =
+                if selection.is_everything() { None } else { Some(&takes) };
+            Ok(cache.page(&selection.range(Some(after.clone())), limit, local))
+        }
+    }
+}
+
+/// Reads `limit`.
+pub fn limit(query: &Query<'_>) -> Result<usize, Status> {
+    let Some(text) = query.get("limit") else { return Ok(0) };
+    let limit: i64 = text.parse().map_err(|_| {
+        Status::bad_request(format!("strconv.ParseInt: parsing \"{text}\": invalid syntax"))
+    })?;
+    Ok(usize::try_from(limit).unwrap_or(0))
+}
+
+/// Reads a resourceVersion.
+pub fn parse_version(text: &str) -> Result<i64, Status> {
+    text.parse::<u64>().ok().and_then(|version| i64::try_from(version).ok()).ok_or_else(|| {
+        let why = format!("strconv.ParseUint: parsing \"{text}\": invalid syntax");
+        Status::invalid("", "", "", vec![FieldError::invalid("resourceVersion", text, why)])
+    })
+}
+
+/// Reads what state of the resource the list is of.
+pub fn version(query: &Query<'_>, namespace: &str, limit: usize) -> Result<Version, Status> {
+    let (version, matching) = (query.get("resourceVersion"), query.get("resourceVersionMatch"));
+    let refuse = |error| Err(Status::invalid("meta.k8s.io", "ListOptions", "", vec![error]));
+    if query.has("sendInitialEvents") && !query.all("sendInitialEvents").all(str::is_empty) {
+        return refuse(FieldError::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    }
+    if let Some(matching) = matching {
+        let field = "resourceVersionMatch";
+        if query.get("continue").is_some() {
+            return refuse(FieldError::forbidden(field, "resourceVersionMatch is forbidden when continue is provided"));
+        }
+        if version.is_none() {
+            return refuse(FieldError::forbidden(
+                field,
+                "resourceVersionMatch is forbidden unless resourceVersion is provided",
+            ));
+        }
+        if !matches!(matching, "Exact" | "NotOlderThan") {
+            return refuse(FieldError::not_supported(field, matching, &["Exact", "NotOlderThan", ""]));
+        }
+        if matching == "Exact" && version == Some("0") {
+            return refuse(FieldError::forbidden(
+                field,
+                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+            ));
+        }
+    }
+    if let Some(token) = query.get("continue") {
+        if version.is_some_and(|version| version != "0") {
+            return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+        }
+        let continuation = Continuation::decode(token, namespace)?;
+        return Ok(match continuation.revision {
+            ..0 => Version::ContinueNow(continuation.after),
+            _ => Version::Continue(continuation),
+        });
+    }
+    let version = match version {
+        None => return Ok(Version::Fresh(Consistency::Latest)),
+        Some(version) => parse_version(version)?,
+    };
+    Ok(match (version, matching) {
+        (0, _) => Version::Fresh(Consistency::Any),
+        (version, Some("Exact")) => Version::Exact(version),
+        // As upstream: pages without a match rule are of exactly that version.
+        (version, None) if limit > 0 => Version::Exact(version),
+        (version, _) => Version::Fresh(Consistency::NotOlderThan(version)),
+    })
+}
+
+/// The `metadata` of a list.
+pub fn list_metadata(revision: i64, token: Option<String>, remaining: Option<i64>) -> Value {
+    let mut metadata = json!({ "resourceVersion": revision.to_string() });
+    if let Some(token) = token {
+        metadata["continue"] = token.into();
+        if let Some(remaining) = remaining {
+            metadata["remainingItemCount"] = remaining.into();
+        }
+    }
+    metadata
+}
+
+/// The token's revision is gone: the client may begin again, or go on inconsistently with the token given here.
+fn expired(call: &Call<'_>, version: &Version) -> Response {
+    let status = match version {
+        Version::Continue(continuation) => {
+            let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+            let mut status = Status::expired(message).to_value();
+            let token = Continuation { revision: -1, after: continuation.after.clone() };
+            status["metadata"]["continue"] = token.encode(call.namespace()).into();
+            status
+        }
+        _ => Status::expired("The resourceVersion for the provided list is too old.").to_value(),
+    };
+    response::value(StatusCode::GONE, &status, &call.form)
+}
+
+/// Answers with a list of objects that are made on request.
+pub fn answer_trees(call: &Call<'_>, items: Vec<Value>) -> Result<Response, Status> {
+    let entry = &call.entry;
+    if let Shape::Table(version) = call.form.shape {
+        let mut rows = table::Rows::new(entry, version, call.query)?;
+        for item in &items {
+            rows.add(item)?;
+        }
+        return Ok(response::value(StatusCode::OK, &rows.finish(json!({})), &call.form));
+    }
+    let list = json!({
+        "kind": entry.row.list_kind, "apiVersion": entry.api_version, "metadata": {}, "items": items,
+    });
+    Ok(response::value(StatusCode::OK, &list, &call.form))
+}
+
+fn answer(call: &Call<'_>, page: Page, metadata: Value) -> Result<Response, Status> {
+    let (entry, form) = (&call.entry, &call.form);
+    if let Shape::Table(version) = form.shape {
+        let mut rows = table::Rows::new(entry, version, call.query)?;
+        for object in &page.objects {
+            rows.add(&output::served_value(entry, object)?)?;
+        }
+        return Ok(response::value(StatusCode::OK, &rows.finish(metadata), form));
+    }
+    let head = match form.shape {
+        Shape::Metadata => opening("PartialObjectMetadataList", "meta.k8s.io/v1", &metadata),
+        _ => opening(&entry.row.list_kind, &entry.api_version, &metadata),
+    };
+    let items = match (form.shape, &entry.stored_as) {
+        (Shape::Object, None) => Items::Cached(page.objects),
+        (shape, _) => Items::Made(
+            page.objects
+                .iter()
+                .filter_map(|object| match shape {
+                    Shape::Metadata => output::metadata_only(object.as_bytes()).map(Bytes::from),
+                    _ => Some(output::served(entry, object)),
+                })
+                .collect(),
+        ),
+    };
+    let list = ListBody::new(head, items);
+    let length = list.length();
+    let plain = form.format == Format::Json && !(form.gzip && length >= response::GZIP_FROM);
+    if !plain || length <= PIECE {
+        return Ok(response::json(StatusCode::OK, list.into_bytes(), form));
+    }
+    let mut response = response::with_type(StatusCode::OK, form.format.media_type(), Body::stream(list));
+    response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
+    Ok(response)
+}
+
+fn opening(kind: &str, api_version: &str, metadata: &Value) -> Bytes {
+    Bytes::from(format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{metadata},"items":["#))
+}
+
+enum Items {
+    Cached(Vec<Arc<Object>>),
+    Made(Vec<Bytes>),
+}
+
+impl Items {
+    fn len(&self) -> usize {
+        match self {
+            Self::Cached(items) => items.len(),
+            Self::Made(items) => items.len(),
+        }
+    }
+
+    fn get(&self, index: usize) -> &[u8] {
+        match self {
+            Self::Cached(items) => items[index].as_bytes(),
+            Self::Made(items) => &items[index],
+        }
+    }
+}
+
+/// A list on its way: the opening, the items joined by commas, the closing.
+struct ListBody {
+    head: Option<Bytes>,
+    items: Items,
+    next: usize,
+    left: usize,
+}
+
+const CLOSING: &[u8] = b"]}\n";
+
+impl ListBody {
+    fn new(head: Bytes, items: Items) -> Self {
+        let commas = items.len().saturating_sub(1);
+        let bytes: usize = (0..items.len()).map(|index| items.get(index).len()).sum();
+        let left = head.len() + bytes + commas + CLOSING.len();
+        Self { head: Some(head), items, next: 0, left }
+    }
+
+    fn length(&self) -> usize {
+        self.left
+    }
+
+    fn into_bytes(mut self) -> Bytes {
+        self.piece(usize::MAX).unwrap_or_default()
+    }
+
+    fn piece(&mut self, size: usize) -> Option<Bytes> {
+        if self.left == 0 {
+            return None;
+        }
+        let mut piece = BytesMut::with_capacity(self.left.min(size));
+        if let Some(head) = self.head.take() {
+            piece.put_slice(&head);
+        }
+        while self.next < self.items.len() {
+            let item = self.items.get(self.next);
+            if !piece.is_empty() && piece.len() + item.len() + 1 > size {
+                break;
+            }
+            if self.next > 0 {
+                piece.put_u8(b',');
+            }
+            piece.put_slice(item);
+            self.next += 1;
+        }
+        if self.next == self.items.len() {
+            piece.put_slice(CLOSING);
+        }
+        self.left -= piece.len();
+        Some(piece.freeze())
+    }
+}
+
+impl http_body::Body for ListBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(self.get_mut().piece(PIECE).map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str) -> String {
+        let query = Query::parse(Some(query));
+        match version(&query, "", limit(&query).unwrap()) {
+            Ok(version) => format!("{version:?}"),
+            Err(status) => format!("{}: {}", status.code, status.message),
+        }
+    }
+
+    #[test]
+    fn versions_are_read_as_upstream_reads_them() {
+        for (query, expected) in [
+            ("", "Fresh(Latest)"),
+            ("resourceVersion=0", "Fresh(Any)"),
+            ("resourceVersion=7", "Fresh(NotOlderThan(7))"),
+            ("resourceVersion=7&limit=2", "Exact(7)"),
+            ("resourceVersion=7&limit=2&resourceVersionMatch=NotOlderThan", "Fresh(NotOlderThan(7))"),
+            ("resourceVersion=7&resourceVersionMatch=Exact", "Exact(7)"),
+            (
+                "resourceVersionMatch=Exact",
+                "422: ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+            ),
+            (
+                "resourceVersion=0&resourceVersionMatch=Exact",
+                "422: ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+            ),
+            (
+                "resourceVersion=1&resourceVersionMatch=Some",
+                "422: ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Unsupported value: \"Some\": supported values: \"Exact\", \"NotOlderThan\", \"\"",
+            ),
+        ] {
+            assert_eq!(read(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_its_items_whole_and_in_pieces() {
+        let items: Vec<Bytes> = (0..5000).map(|n| Bytes::from(format!("{{\"n\":{n}}}"))).collect();
+        let head = opening("List", "v1", &list_metadata(3, None, None));
+        let whole = ListBody::new(head.clone(), Items::Made(items.clone())).into_bytes();
+        let parsed: Value = serde_json::from_slice(&whole).unwrap();
+        assert_eq!(parsed["items"].as_array().unwrap().len(), 5000);
+        let mut body = ListBody::new(head.clone(), Items::Made(items));
+        assert_eq!(body.length(), whole.len());
+        let mut joined = Vec::new();
+        while let Some(piece) = body.piece(1000) {
+            assert!(piece.len() <= 1010);
+            joined.extend_from_slice(&piece);
+        }
+        assert_eq!(joined, whole);
+        let empty = ListBody::new(head, Items::Made(Vec::new())).into_bytes();
+        assert_eq!(serde_json::from_slice::<Value>(&empty).unwrap()["items"], json!([]));
+    }
+}

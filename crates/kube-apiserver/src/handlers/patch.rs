@@ -1,0 +1,109 @@
+//! PATCH: an object changed by JSON patch, merge patch or strategic merge patch.
+
+use apimachinery::Status;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use super::call::Call;
+use super::update::{self, Part};
+use super::{output, write};
+use crate::http::Response;
+use crate::http::input::{self, media_type};
+
+/// How a body says what is to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `application/json-patch+json`
+    Json,
+    /// `application/merge-patch+json`
+    Merge,
+    /// `application/strategic-merge-patch+json`
+    StrategicMerge,
+}
+
+const READ: &[&str] =
+    &["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+
+/// The kind of patch by the body's media type.
+pub fn kind(headers: &HeaderMap) -> Result<Kind, Status> {
+    match media_type(headers) {
+        "application/json-patch+json" => Ok(Kind::Json),
+        "application/merge-patch+json" => Ok(Kind::Merge),
+        "application/strategic-merge-patch+json" => Ok(Kind::StrategicMerge),
+        _ => Err(Status::unsupported_media_type(READ)),
+    }
+}
+
+/// A patch that is read and can be applied any number of times.
+pub struct Patch {
+    kind: Kind,
+    body: Value,
+}
+
+impl Patch {
+    /// Reads a patch.
+    pub fn parse(kind: Kind, body: &[u8]) -> Result<Self, Status> {
+        let body = input::parse(body, input::Encoding::Json)
+            .map_err(|status| Status::bad_request(format!("error decoding patch: {}", status.message)))?;
+        if kind != Kind::Json && !body.is_object() {
+            return Err(Status::bad_request("error decoding patch: the patch must be an object"));
+        }
+        Ok(Self { kind, body })
+    }
+
+    /// Applies the patch to an object under a schema.
+    pub fn apply(&self, ty: schema::Type<'_>, object: &mut Value) -> Result<(), Status> {
+        match self.kind {
+            Kind::Json => patch::json_patch(object, &self.body).map_err(refuse),
+            Kind::Merge => {
+                patch::merge_patch(object, &self.body);
+                Ok(())
+            }
+            Kind::StrategicMerge => {
+                patch::strategic_merge_patch(ty, object, self.body.clone()).map_err(refuse)
+            }
+        }
+    }
+}
+
+fn refuse(error: patch::PatchError) -> Status {
+    let message = error.to_string();
+    match error {
+        patch::PatchError::Malformed(_) => Status::bad_request(message),
+        patch::PatchError::Unprocessable(_) => Status::new(
+            422,
+            "Invalid",
+            format!("the server rejected our request due to an error in our request: {message}"),
+        ),
+        patch::PatchError::TooLarge(_) => Status::too_large(message),
+        patch::PatchError::Contradiction(_) => Status::internal(message),
+    }
+}
+
+/// Patches the object that the path names.
+pub async fn patch(call: &Call<'_>, body: Bytes) -> Result<Response, Status> {
+    let dry_run = call.dry_run()?;
+    let patch = Patch::parse(kind(call.headers)?, &body)?;
+    drop(body);
+    let part = Part::of(&call.info.subresource);
+    let stored = update::store(call, part, dry_run, |old| {
+        let expected = if part == Part::Whole { write::Expected::own(call) } else { write::Expected::sub(call)? };
+        let mut new = old.clone();
+        output::to_served(&call.entry, &mut new);
+        patch.apply(expected.ty, &mut new)?;
+        write::decode_patched(call, &mut new, &expected)?;
+        write::adopt_name(call, &mut new)?;
+        write::adopt_namespace(call, &mut new)?;
+        output::to_stored(&call.entry, &mut new);
+        call.entry.strategy.default(&mut new);
+        Ok(new)
+    })
+    .await?;
+    match stored {
+        update::Stored::Object(object, _) => {
+            output::object(StatusCode::OK, &call.entry, &object, &call.form, call.query)
+        }
+        update::Stored::Nowhere(object) => write::unstored(call, StatusCode::OK, object),
+    }
+}

@@ -1,0 +1,137 @@
+//! The `scale` subresource: the replicas of a workload, whatever its kind.
+
+use std::sync::Arc;
+
+use apimachinery::{FieldError, ObjectExt, Status, labels};
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+use storage::{Consistency, Object};
+
+use super::call::Call;
+use super::patch::{self, Patch};
+use super::update::{self, Part, Stored};
+use super::{output, write};
+use crate::http::Response;
+use crate::http::input::Encoding;
+
+/// GET of the scale.
+pub async fn get(call: &Call<'_>) -> Result<Response, Status> {
+    let object = call
+        .server
+        .store
+        .get(call.entry.cache(), &call.key(), Consistency::Latest)
+        .await
+        .map_err(|error| call.refuse(error))?;
+    answer(call, &object)
+}
+
+/// PUT of a scale.
+pub async fn update(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<Response, Status> {
+    let mut scale = write::decode(call, &body, encoding, &write::Expected::sub(call)?)?;
+    write::adopt_name(call, &mut scale)?;
+    write::adopt_namespace(call, &mut scale)?;
+    store(call, |_| Ok(scale.clone())).await
+}
+
+/// PATCH of a scale.
+pub async fn patch(call: &Call<'_>, body: Bytes) -> Result<Response, Status> {
+    let patch = Patch::parse(patch::kind(call.headers)?, &body)?;
+    store(call, |old| {
+        let expected = write::Expected::sub(call)?;
+        let mut scale = of(old);
+        patch.apply(expected.ty, &mut scale)?;
+        write::decode_patched(call, &mut scale, &expected)?;
+        write::adopt_name(call, &mut scale)?;
+        Ok(scale)
+    })
+    .await
+}
+
+async fn store(call: &Call<'_>, mut scale: impl FnMut(&Value) -> Result<Value, Status>) -> Result<Response, Status> {
+    let dry_run = call.dry_run()?;
+    let stored = update::store(call, Part::Whole, dry_run, |old| {
+        let scale = scale(old)?;
+        let replicas = scale.at(&["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(0);
+        if replicas < 0 {
+            let error = FieldError::invalid("spec.replicas", replicas, "must be greater than or equal to 0");
+            return Err(Status::invalid("autoscaling", "Scale", &call.info.name, vec![error]));
+        }
+        let mut new = old.clone();
+        new.set_at(&["spec", "replicas"], replicas.into());
+        // The scale's version guards the object; without one, whatever is there is scaled.
+        if !scale.resource_version().is_empty() {
+            new.set_at(&["metadata", "resourceVersion"], scale.resource_version().into());
+        }
+        if !scale.uid().is_empty() {
+            new.set_at(&["metadata", "uid"], scale.uid().into());
+        }
+        Ok(new)
+    })
+    .await?;
+    match stored {
+        Stored::Object(object, _) => answer(call, &object),
+        Stored::Nowhere(object) => output::tree(StatusCode::OK, &call.entry, &of(&object), &call.form, call.query),
+    }
+}
+
+fn answer(call: &Call<'_>, object: &Arc<Object>) -> Result<Response, Status> {
+    let value = object.value().map_err(Status::internal)?;
+    output::tree(StatusCode::OK, &call.entry, &of(&value), &call.form, call.query)
+}
+
+/// The scale of a workload.
+pub fn of(object: &Value) -> Value {
+    let mut metadata = json!({});
+    for key in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        if let Some(value) = object.at(&["metadata", key]) {
+            metadata[key] = value.clone();
+        }
+    }
+    let number = |path: &[&str]| object.at(path).and_then(Value::as_i64).unwrap_or(0);
+    let mut scale = json!({
+        "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
+        "spec": {}, "status": { "replicas": number(&["status", "replicas"]) },
+    });
+    if number(&["spec", "replicas"]) != 0 {
+        scale["spec"]["replicas"] = number(&["spec", "replicas"]).into();
+    }
+    let selector = selector(object.at(&["spec", "selector"]));
+    if !selector.is_empty() {
+        scale["status"]["selector"] = selector.into();
+    }
+    scale
+}
+
+/// A selector in its string form: a LabelSelector, or a ReplicationController's plain map.
+fn selector(selector: Option<&Value>) -> String {
+    let Some(selector) = selector else { return String::new() };
+    let is_plain = selector.as_object().is_some_and(|map| map.values().all(Value::is_string));
+    if is_plain {
+        let pairs = selector.as_object().into_iter().flatten();
+        return pairs.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or(""))).collect::<Vec<_>>().join(",");
+    }
+    labels::Selector::from_label_selector(selector).map(|selector| selector.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_names_the_selector_as_text() {
+        let object = json!({
+            "metadata": {"name": "web", "namespace": "a", "uid": "u", "resourceVersion": "4", "labels": {"x": "y"}},
+            "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "web"}}}, "status": {"replicas": 2},
+        });
+        assert_eq!(
+            of(&object),
+            json!({
+                "kind": "Scale", "apiVersion": "autoscaling/v1",
+                "metadata": {"name": "web", "namespace": "a", "uid": "u", "resourceVersion": "4"},
+                "spec": {"replicas": 3}, "status": {"replicas": 2, "selector": "app=web"},
+            })
+        );
+        assert_eq!(selector(Some(&json!({"a": "b", "c": "d"}))), "a=b,c=d");
+    }
+}

@@ -1,0 +1,226 @@
+//! PUT: an object replaced, its status, or what another subresource lets change.
+
+use std::sync::Arc;
+
+use admission::Operation;
+use apimachinery::{FieldError, ObjectExt, Status};
+use bytes::Bytes;
+use http::StatusCode;
+use kinds::Strategy;
+use serde_json::Value;
+use storage::{Change, Object, Outcome};
+
+use super::call::Call;
+use super::create::lifetime;
+use super::{create, output, write};
+use crate::http::Response;
+use crate::http::input::Encoding;
+
+/// Which rules an update is under.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// The object itself.
+    Whole,
+    /// Its `status` subresource.
+    Status,
+    /// Another subresource that takes the whole object: `finalize`, `approval`, `ephemeralcontainers`, `resize`.
+    Sub,
+}
+
+impl Part {
+    /// The part that a subresource writes.
+    pub fn of(subresource: &str) -> Self {
+        match subresource {
+            "" => Self::Whole,
+            "status" => Self::Status,
+            _ => Self::Sub,
+        }
+    }
+}
+
+/// Replaces the object that the path names.
+pub async fn update(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<Response, Status> {
+    let dry_run = call.dry_run()?;
+    let part = Part::of(&call.info.subresource);
+    let read = || -> Result<Value, Status> {
+        let expected = if part == Part::Whole { write::Expected::own(call) } else { write::Expected::sub(call)? };
+        let mut object = write::decode(call, &body, encoding, &expected)?;
+        write::adopt_name(call, &mut object)?;
+        write::adopt_namespace(call, &mut object)?;
+        output::to_stored(&call.entry, &mut object);
+        call.entry.strategy.default(&mut object);
+        Ok(object)
+    };
+    // The first attempt takes the object that was read; a retry after a conflict reads the body again.
+    let mut first = Some(read()?);
+    if part == Part::Whole
+        && call.entry.strategy.allow_create_on_update()
+        && call.entry.cache().get(&call.key()).is_none()
+    {
+        let mut object = first.take().map_or_else(read, Ok)?;
+        if call.server.store.get_live(call.entry.cache(), &call.key()).await.map_err(|e| call.refuse(e))?.is_none() {
+            if !object.resource_version().is_empty() {
+                return Err(Status::conflict(
+                    call.entry.group(),
+                    call.entry.plural(),
+                    &call.info.name,
+                    &gone(call, &object),
+                ));
+            }
+            object.remove_at(&["metadata", "resourceVersion"]);
+            return create::insert(call, object, dry_run).await;
+        }
+        first = Some(object);
+    }
+    change(call, part, dry_run, |_| first.take().map_or_else(read, Ok)).await
+}
+
+fn gone(call: &Call<'_>, object: &Value) -> String {
+    format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {}, UID in object meta: ",
+        call.entry.row.prefix,
+        call.key(),
+        object.uid()
+    )
+}
+
+/// Why a change did not come about.
+enum Refusal {
+    Status(Status),
+    Store(storage::Error),
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl From<storage::Error> for Refusal {
+    fn from(error: storage::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Changes the object by a function from its stored state to the wanted one (both in the stored version), under
+/// the rules of the part, and answers with the result.
+pub async fn change(
+    call: &Call<'_>,
+    part: Part,
+    dry_run: bool,
+    wanted: impl FnMut(&Value) -> Result<Value, Status>,
+) -> Result<Response, Status> {
+    match store(call, part, dry_run, wanted).await? {
+        Stored::Object(object, outcome) => {
+            let code = if outcome == Outcome::Created { StatusCode::CREATED } else { StatusCode::OK };
+            output::object(code, &call.entry, &object, &call.form, call.query)
+        }
+        Stored::Nowhere(object) => write::unstored(call, StatusCode::OK, object),
+    }
+}
+
+/// What a change left behind.
+pub enum Stored {
+    /// The object as it is stored now.
+    Object(Arc<Object>, Outcome),
+    /// The object as it would be stored (dry run).
+    Nowhere(Value),
+}
+
+/// As [`change`], for those who answer with something else.
+pub async fn store(
+    call: &Call<'_>,
+    part: Part,
+    dry_run: bool,
+    mut wanted: impl FnMut(&Value) -> Result<Value, Status>,
+) -> Result<Stored, Status> {
+    let mut unstored = None;
+    let mut claim = call.server.services.claim();
+    let decide = |current: Option<&Arc<Object>>| -> Result<Change, Refusal> {
+        let current = current
+            .ok_or_else(|| Status::not_found(call.entry.group(), call.entry.plural(), &call.info.name))?;
+        let mut old = current.value().map_err(Status::internal)?;
+        call.entry.strategy.default(&mut old);
+        let new = wanted(&old)?;
+        let mut new = judge(call, part, new, &old, dry_run)?;
+        claim.change(call, &mut new, &old)?;
+        if dry_run {
+            unstored = Some(new);
+            return Ok(Change::Keep);
+        }
+        if is_last_update(call, &new, &old) {
+            return Ok(Change::Delete);
+        }
+        Ok(Change::Write(write::stored_bytes(&mut new)?))
+    };
+    let result =
+        call.server.store.update::<Refusal, _>(call.entry.cache(), &call.key(), lifetime(call), decide).await;
+    match result {
+        Ok((object, outcome)) => {
+            if let Some(unstored) = unstored {
+                claim.release(call.server).await;
+                return Ok(Stored::Nowhere(unstored));
+            }
+            claim.keep(call.server).await;
+            Ok(Stored::Object(object, outcome))
+        }
+        Err(refusal) => {
+            claim.release(call.server).await;
+            Err(match refusal {
+                Refusal::Status(status) => status,
+                Refusal::Store(error) => call.refuse(error),
+            })
+        }
+    }
+}
+
+/// Checks version and identity, admits, prepares and validates; gives what is to be stored.
+fn judge(call: &Call<'_>, part: Part, mut new: Value, old: &Value, dry_run: bool) -> Result<Value, Status> {
+    let entry = &call.entry;
+    let (group, plural, name) = (entry.group(), entry.plural(), call.info.name.as_str());
+    let strategy: &dyn Strategy = match part {
+        Part::Whole | Part::Status => entry.strategy,
+        Part::Sub => entry.strategy.subresource(&call.info.subresource).unwrap_or(entry.strategy),
+    };
+    if !new.uid().is_empty() && new.uid() != old.uid() {
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: /registry/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {}, UID in object meta: {}",
+            entry.row.prefix,
+            call.key(),
+            new.uid(),
+            old.uid()
+        );
+        return Err(Status::conflict(group, plural, name, &why));
+    }
+    match new.resource_version() {
+        "" | "0" if strategy.allow_unconditional_update() => {}
+        "" | "0" => return Err(write::invalid(call, name, vec![kinds::missing_resource_version()])),
+        version if version == old.resource_version() => {}
+        _ => return Err(Status::modified(group, plural, name)),
+    }
+    let attributes = write::attributes(call, Operation::Update, &entry.row.kind, name, dry_run);
+    let view = call.server.view();
+    call.warn(call.server.admission.admit(&attributes, &mut new, Some(old), &view)?);
+    let errors: Vec<FieldError> = match part {
+        Part::Whole | Part::Sub => kinds::update(strategy, &mut new, old),
+        Part::Status => kinds::update_status(strategy, &mut new, old),
+    };
+    if !errors.is_empty() {
+        return Err(write::invalid(call, name, errors));
+    }
+    call.warn(strategy.update_warnings(&new, old));
+    call.warn(call.server.admission.validate(&attributes, &new, Some(old), &view)?);
+    if part == Part::Whole {
+        write::check_escalation(call, &new, Some(old))?;
+    }
+    Ok(new)
+}
+
+/// An object that is being deleted goes with the update that takes its last finalizer away.
+fn is_last_update(call: &Call<'_>, new: &Value, old: &Value) -> bool {
+    let waits = old.deletion_timestamp().is_some() && old.deletion_grace_period().unwrap_or(0) == 0;
+    let namespace_waits = call.entry.row.plural == "namespaces"
+        && call.entry.row.group.is_empty()
+        && new.at(&["spec", "finalizers"]).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    waits && !namespace_waits && new.finalizers().next().is_none()
+}

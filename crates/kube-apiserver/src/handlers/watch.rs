@@ -1,0 +1,348 @@
+//! Watches: events as they happen, in frames that all watchers share.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use apimachinery::{FieldError, Status};
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http_body::Frame;
+use serde_json::{Value, json};
+use storage::{Consistency, Error, Watch, WatchEvent, WatchStart};
+use tokio::time::{Instant, Sleep};
+
+use super::call::Call;
+use super::list::parse_version;
+use super::{output, table};
+use crate::http::{Body, Query, Response, Shape, response};
+use crate::selection::Selection;
+
+/// Small frames are put together up to this size, so that a burst costs one write.
+const PIECE: usize = 32 * 1024;
+/// How often a client that asked for bookmarks gets one, as upstream.
+const BOOKMARKS: Duration = Duration::from_secs(60);
+/// How long a watch lasts at least when the client does not say, as upstream's `--min-request-timeout`.
+const LASTS: u64 = 1800;
+
+/// How a watch begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Beginning {
+    consistency: Consistency,
+    start: Start,
+    /// A bookmark says when the initial objects are through.
+    marks_end: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    Objects,
+    After(i64),
+    Now,
+}
+
+/// Opens a watch.
+pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
+    let (store, cache) = (&call.server.store, call.entry.cache());
+    let selection = Selection::parse(&call.entry, call.namespace(), call.query)?;
+    let beginning = beginning(call.query)?;
+    let lasts = lasts(call.query);
+    let opened = match store.catch_up(beginning.consistency).await {
+        Ok(()) => {
+            let start = match beginning.start {
+                Start::Objects => WatchStart::Objects,
+                Start::After(revision) => WatchStart::After(revision),
+                Start::Now => WatchStart::After(store.progress().reached()),
+            };
+            cache.watch(start, selection.into_filter())
+        }
+        Err(error) => Err(error),
+    };
+    let (watch, revision) = match opened {
+        Ok(opened) => opened,
+        Err(Error::Compacted) => {
+            let asked = match beginning.start {
+                Start::After(revision) => revision,
+                Start::Objects | Start::Now => 0,
+            };
+            return Ok(too_old(asked, cache.changed()));
+        }
+        Err(error) => return Err(crate::refusal::of_collection(error)),
+    };
+    let bookmarks = call.query.flag("allowWatchBookmarks");
+    let body = WatchBody {
+        watch,
+        frames: Frames::new(call)?,
+        progress: call.server.store.progress().clone(),
+        initial_end: (beginning.marks_end && bookmarks).then_some(revision),
+        initial: true,
+        bookmarks,
+        next_bookmark: Instant::now() + BOOKMARKS,
+        ends: Instant::now() + lasts,
+        timer: Box::pin(tokio::time::sleep(lasts.min(BOOKMARKS))),
+        ended: false,
+        open: call.server.metrics.watch_opened(&call.entry.row),
+    };
+    let mut response = response::with_type(StatusCode::OK, "application/json", Body::stream(body));
+    response
+        .headers_mut()
+        .insert(http::header::X_CONTENT_TYPE_OPTIONS, http::HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+fn beginning(query: &Query<'_>) -> Result<Beginning, Status> {
+    let refuse = |error| Err(Status::invalid("meta.k8s.io", "ListOptions", "", vec![error]));
+    let initial = query.all("sendInitialEvents").find(|text| !text.is_empty()).map(|_| query.flag("sendInitialEvents"));
+    let matching = query.get("resourceVersionMatch");
+    match (initial, matching) {
+        (None, Some(_)) => {
+            return refuse(FieldError::forbidden(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            ));
+        }
+        (Some(_), None) => {
+            return refuse(FieldError::forbidden(
+                "resourceVersionMatch",
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            ));
+        }
+        (Some(_), Some(matching)) if matching != "NotOlderThan" => {
+            return refuse(FieldError::not_supported("resourceVersionMatch", matching, &["NotOlderThan"]));
+        }
+        _ => {}
+    }
+    let version = match query.get("resourceVersion") {
+        None => None,
+        Some(text) => Some(parse_version(text)?),
+    };
+    let consistency = match version {
+        None => Consistency::Latest,
+        Some(0) => Consistency::Any,
+        Some(version) => Consistency::NotOlderThan(version),
+    };
+    Ok(match (initial, version) {
+        (Some(true), _) => Beginning { consistency, start: Start::Objects, marks_end: true },
+        (Some(false), None | Some(0)) => Beginning { consistency, start: Start::Now, marks_end: false },
+        (None, None | Some(0)) => Beginning { consistency, start: Start::Objects, marks_end: false },
+        // The events after a version need not be there yet.
+        (_, Some(version)) => {
+            Beginning { consistency: Consistency::Any, start: Start::After(version), marks_end: false }
+        }
+    })
+}
+
+fn lasts(query: &Query<'_>) -> Duration {
+    match query.number("timeoutSeconds") {
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds as u64),
+        _ => Duration::from_secs(rand::random_range(LASTS..2 * LASTS)),
+    }
+}
+
+/// As upstream, a watch that cannot begin where it should is answered by a stream of one error.
+fn too_old(asked: i64, current: i64) -> Response {
+    let status = Status::expired(format!("too old resource version: {asked} ({current})")).to_value();
+    let event = json!({ "type": "ERROR", "object": status });
+    response::with_type(StatusCode::OK, "application/json", format!("{event}\n"))
+}
+
+/// How events are put for one watcher.
+struct Frames {
+    entry: std::sync::Arc<crate::registry::Entry>,
+    shape: Shape,
+    columns: Option<table::Columns>,
+}
+
+impl Frames {
+    fn new(call: &Call<'_>) -> Result<Self, Status> {
+        let columns = match call.form.shape {
+            Shape::Table(version) => Some(table::Columns::new(&call.entry, version, call.query)?),
+            Shape::Object | Shape::Metadata => None,
+        };
+        Ok(Self { entry: call.entry.clone(), shape: call.form.shape, columns })
+    }
+
+    fn event(&mut self, WatchEvent { event, object }: &WatchEvent) -> Bytes {
+        let made = match self.shape {
+            Shape::Object if self.entry.stored_as.is_none() => {
+                return match object.frame(*event) {
+                    Some(frame) => frame,
+                    None => framed(event.opening(), object.as_bytes()),
+                };
+            }
+            Shape::Object => output::served(&self.entry, object),
+            Shape::Metadata => Bytes::from(output::metadata_only(object.as_bytes()).unwrap_or_default()),
+            Shape::Table(_) => {
+                let table = match (&mut self.columns, output::served_value(&self.entry, object)) {
+                    (Some(columns), Ok(value)) => columns.one(&value),
+                    _ => Value::Null,
+                };
+                Bytes::from(table.to_string())
+            }
+        };
+        framed(event.opening(), &made)
+    }
+
+    fn bookmark(&self, revision: i64, initial_end: bool) -> Bytes {
+        let mut metadata = json!({ "resourceVersion": revision.to_string(), "creationTimestamp": null });
+        if initial_end {
+            metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
+        }
+        let (kind, api_version) = match self.shape {
+            Shape::Object => (&*self.entry.row.kind, self.entry.api_version.as_str()),
+            Shape::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1"),
+            Shape::Table(version) => ("Table", version.api_version()),
+        };
+        let mut object = json!({ "kind": kind, "apiVersion": api_version, "metadata": metadata });
+        if matches!(self.shape, Shape::Table(_)) {
+            object["columnDefinitions"] = json!([]);
+            object["rows"] = json!([]);
+        }
+        framed(br#"{"type":"BOOKMARK","object":"#, object.to_string().as_bytes())
+    }
+}
+
+fn framed(opening: &[u8], object: &[u8]) -> Bytes {
+    Bytes::from([opening, object, b"}\n"].concat())
+}
+
+/// A watch on its way to one client.
+struct WatchBody<G> {
+    watch: Watch,
+    frames: Frames,
+    progress: std::sync::Arc<storage::Progress>,
+    /// The revision of the bookmark that ends the initial objects, until it is sent.
+    initial_end: Option<i64>,
+    initial: bool,
+    bookmarks: bool,
+    next_bookmark: Instant,
+    ends: Instant,
+    timer: Pin<Box<Sleep>>,
+    ended: bool,
+    /// Counts this watch among the open ones while it lives.
+    #[allow(dead_code, reason = "held for its Drop")]
+    open: G,
+}
+
+impl<G: Unpin> WatchBody<G> {
+    fn initial_piece(&mut self) -> Option<Bytes> {
+        let mut piece = BytesMut::new();
+        while piece.len() < PIECE {
+            match self.watch.next_first() {
+                Some(event) => piece.extend_from_slice(&self.frames.event(&event)),
+                None => {
+                    self.initial = false;
+                    if let Some(revision) = self.initial_end.take() {
+                        piece.extend_from_slice(&self.frames.bookmark(revision, true));
+                    }
+                    break;
+                }
+            }
+        }
+        (!piece.is_empty()).then(|| piece.freeze())
+    }
+
+    /// Puts together what is there behind a first frame.
+    fn gather(&mut self, first: Bytes) -> Bytes {
+        if first.len() >= PIECE {
+            return first;
+        }
+        let Some(second) = self.watch.try_next() else { return first };
+        let mut piece = BytesMut::with_capacity(PIECE);
+        piece.extend_from_slice(&first);
+        piece.extend_from_slice(&self.frames.event(&second));
+        while piece.len() < PIECE
+            && let Some(event) = self.watch.try_next()
+        {
+            piece.extend_from_slice(&self.frames.event(&event));
+        }
+        piece.freeze()
+    }
+}
+
+impl<G: Unpin> http_body::Body for WatchBody<G> {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.get_mut();
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        if this.initial
+            && let Some(piece) = this.initial_piece()
+        {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        loop {
+            // Read before the events: a bookmark at it comes after all that it covers.
+            let reached = this.progress.reached();
+            match this.watch.poll_next(context) {
+                Poll::Ready(Some(event)) => {
+                    let first = this.frames.event(&event);
+                    return Poll::Ready(Some(Ok(Frame::data(this.gather(first)))));
+                }
+                Poll::Ready(None) => {
+                    this.ended = true;
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => {}
+            }
+            std::task::ready!(this.timer.as_mut().poll(context));
+            let now = Instant::now();
+            if now >= this.ends {
+                this.ended = true;
+                return Poll::Ready(None);
+            }
+            let due = this.bookmarks && now >= this.next_bookmark;
+            if now >= this.next_bookmark {
+                this.next_bookmark = now + BOOKMARKS;
+            }
+            this.timer.as_mut().reset(this.ends.min(this.next_bookmark));
+            if due {
+                return Poll::Ready(Some(Ok(Frame::data(this.frames.bookmark(reached, false)))));
+            }
+        }
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn begins_as_upstream_does() {
+        for (query, expected) in [
+            ("", "Latest Objects false"),
+            ("resourceVersion=0", "Any Objects false"),
+            ("resourceVersion=5", "Any After(5) false"),
+            (
+                "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=",
+                "Latest Objects true",
+            ),
+            (
+                "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=9",
+                "NotOlderThan(9) Objects true",
+            ),
+            ("sendInitialEvents=false&resourceVersionMatch=NotOlderThan", "Latest Now false"),
+            (
+                "sendInitialEvents=true",
+                "422 ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            ),
+            (
+                "resourceVersionMatch=NotOlderThan&resourceVersion=1",
+                "422 ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            ),
+        ] {
+            let found = match beginning(&Query::parse(Some(query))) {
+                Ok(found) => format!("{:?} {:?} {}", found.consistency, found.start, found.marks_end),
+                Err(status) => format!("{} {}", status.code, status.message),
+            };
+            assert_eq!(found, expected, "{query}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What all writes share: reading the object from the body, admission, and the bytes that are stored.
+
+use admission::{Attributes, Operation, User};
+use apimachinery::{FieldError, ObjectExt, Status};
+use http::StatusCode;
+use schema::{FieldValidation, Type};
+use serde_json::Value;
+
+use super::call::{Call, options_kind};
+use super::output;
+use crate::http::input::{self, Encoding};
+
+/// What a body must be.
+pub struct Expected<'a> {
+    /// Group of the kind.
+    pub group: &'a str,
+    /// Version of the kind.
+    pub version: &'a str,
+    /// The kind.
+    pub kind: &'a str,
+    /// The schema.
+    pub ty: Type<'a>,
+}
+
+impl<'a> Expected<'a> {
+    /// An object of the resource itself.
+    pub fn own(call: &'a Call<'_>) -> Self {
+        let row = &call.entry.row;
+        Self { group: &row.group, version: &row.version, kind: &row.kind, ty: row.ty() }
+    }
+
+    /// What a subresource takes.
+    pub fn sub(call: &'a Call<'_>) -> Result<Self, Status> {
+        let row = &call.entry.row;
+        let sub = row.subresource(&call.info.subresource).ok_or_else(Status::no_such_resource)?;
+        let (group, version, kind) = row.subresource_kind(sub);
+        let ty = row.subresource_type(sub).ok_or_else(Status::no_such_resource)?;
+        Ok(Self { group, version, kind, ty })
+    }
+
+    fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    fn refuse(&self, found_kind: &str, found_version: &str, why: impl std::fmt::Display) -> Status {
+        Status::bad_request(format!(
+            "{found_kind} in version \"{found_version}\" cannot be handled as a {}: {why}",
+            self.kind
+        ))
+    }
+}
+
+/// Reads `fieldValidation`.
+pub fn field_validation(call: &Call<'_>) -> Result<FieldValidation, Status> {
+    let text = call.query.get("fieldValidation").unwrap_or_default();
+    FieldValidation::from_query(text).ok_or_else(|| {
+        let error = FieldError::not_supported("fieldValidation", text, &["", "Ignore", "Strict", "Warn"]);
+        Status::invalid("meta.k8s.io", options_kind(call.info.verb), "", vec![error])
+    })
+}
+
+/// Reads an object from a body: its kind must be the expected one, its fields those of the schema.
+pub fn decode(call: &Call<'_>, body: &[u8], encoding: Encoding, expected: &Expected<'_>) -> Result<Value, Status> {
+    let parsed = match encoding {
+        Encoding::Json => schema::parse(body).map_err(|error| {
+            Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
+        })?,
+        Encoding::Yaml => schema::Parsed { value: input::parse(body, encoding)?, duplicates: Vec::new() },
+    };
+    check_kind(&parsed.value, expected)?;
+    let validation = field_validation(call)?;
+    let (mut object, warnings) =
+        parsed.decode(expected.ty, validation).map_err(|error| expected.refuse(expected.kind, expected.version, error))?;
+    call.warn(warnings);
+    stamp(&mut object, expected);
+    Ok(object)
+}
+
+/// Checks an object that was made by a patch, as if it had been sent.
+pub fn decode_patched(call: &Call<'_>, object: &mut Value, expected: &Expected<'_>) -> Result<(), Status> {
+    check_kind(object, expected)?;
+    let validation = field_validation(call)?;
+    let warnings = schema::decode(expected.ty, object, validation).map_err(|error| match error {
+        schema::DecodeError::Strict(errors) => {
+            let errors = errors.into_iter().map(|why| FieldError::invalid("patch", Value::Null, why)).collect();
+            Status::invalid(expected.group, expected.kind, &call.info.name, errors)
+        }
+        error => expected.refuse(expected.kind, expected.version, error),
+    })?;
+    call.warn(warnings);
+    stamp(object, expected);
+    Ok(())
+}
+
+fn check_kind(object: &Value, expected: &Expected<'_>) -> Result<(), Status> {
+    let (kind, api_version) = (object.kind(), object.api_version());
+    let wanted = expected.api_version();
+    // What is left out is taken for granted, as upstream.
+    if (kind.is_empty() || kind == expected.kind) && (api_version.is_empty() || api_version == wanted) {
+        return Ok(());
+    }
+    let (group, version) = match api_version {
+        "" => (expected.group, expected.version),
+        _ => api_version.split_once('/').unwrap_or(("", api_version)),
+    };
+    let kind = if kind.is_empty() { expected.kind } else { kind };
+    if schema::catalogue().by_kind(group, version, kind).is_none() {
+        let scheme = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30";
+        let why = format!("no kind {kind:?} is registered for version {api_version:?} in scheme {scheme:?}");
+        return Err(expected.refuse(kind, version, why));
+    }
+    if group != expected.group || version != expected.version {
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version ({wanted})"
+        )));
+    }
+    let why = format!("converting ({version}.{kind}) to ({version}.{}): unknown conversion", expected.kind);
+    Err(expected.refuse(kind, version, why))
+}
+
+fn stamp(object: &mut Value, expected: &Expected<'_>) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert("kind".to_owned(), expected.kind.into());
+        object.insert("apiVersion".to_owned(), expected.api_version().into());
+    }
+}
+
+/// Makes the object's namespace that of the path, or refuses.
+pub fn adopt_namespace(call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
+    let wanted = call.namespace();
+    if !call.entry.row.namespaced {
+        // A namespace on an object that has none is dropped for what the path cannot name.
+        if !object.namespace().is_empty() {
+            object.remove_at(&["metadata", "namespace"]);
+        }
+        return Ok(());
+    }
+    match object.namespace() {
+        found if found == wanted => Ok(()),
+        "" => {
+            object.set_at(&["metadata", "namespace"], wanted.into());
+            Ok(())
+        }
+        _ => Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        )),
+    }
+}
+
+/// Makes the object's name that of the path, or refuses.
+pub fn adopt_name(call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
+    match object.name() {
+        found if found == call.info.name => Ok(()),
+        "" => {
+            object.set_at(&["metadata", "name"], call.info.name.as_str().into());
+            Ok(())
+        }
+        found => Err(Status::bad_request(format!(
+            "the name of the object ({found}) does not match the name on the URL ({})",
+            call.info.name
+        ))),
+    }
+}
+
+/// The request as admission sees it. A namespace is in itself.
+pub fn attributes<'a>(
+    call: &'a Call<'_>,
+    operation: Operation,
+    kind: &'a str,
+    name: &'a str,
+    dry_run: bool,
+) -> Attributes<'a> {
+    let row = &call.entry.row;
+    let namespace = if call.info.namespace.is_empty() && row.group.is_empty() && row.plural == "namespaces" {
+        name
+    } else {
+        &call.info.namespace
+    };
+    Attributes {
+        operation,
+        group: &row.group,
+        version: &row.version,
+        resource: &row.plural,
+        subresource: &call.info.subresource,
+        kind,
+        namespace,
+        name,
+        user: User { name: &call.user.name, groups: &call.user.groups },
+        dry_run,
+        random: rand::random(),
+    }
+}
+
+/// The bytes that are stored: the stored version's kind and no resourceVersion.
+pub fn stored_bytes(object: &mut Value) -> Result<Vec<u8>, Status> {
+    object.remove_at(&["metadata", "resourceVersion"]);
+    object.remove_at(&["metadata", "selfLink"]);
+    serde_json::to_vec(object).map_err(Status::internal)
+}
+
+/// The refusal of an object that is not valid.
+pub fn invalid(call: &Call<'_>, name: &str, errors: Vec<FieldError>) -> Status {
+    Status::invalid(&call.entry.row.group, &call.entry.row.kind, name, errors)
+}
+
+/// Who may not give what: RBAC objects may not hold more than their author.
+pub fn check_escalation(call: &Call<'_>, object: &Value, old: Option<&Value>) -> Result<(), Status> {
+    let row = &call.entry.row;
+    if row.group != "rbac.authorization.k8s.io" || !call.server.authorizer.has(authz::Mode::Rbac) {
+        return Ok(());
+    }
+    let user = authz::User { name: &call.user.name, groups: &call.user.groups };
+    authz::escalation::check(&call.server.authorizer, user, object, old)
+}
+
+/// Answers with an object that was not stored, in the served version.
+pub fn unstored(call: &Call<'_>, code: StatusCode, mut object: Value) -> Result<crate::http::Response, Status> {
+    output::to_served(&call.entry, &mut object);
+    output::tree(code, &call.entry, &object, &call.form, call.query)
+}

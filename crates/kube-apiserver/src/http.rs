@@ -1,0 +1,18 @@
+//! HTTP: connections, what requests ask for, and how answers are put.
+
+pub mod body;
+pub mod connection;
+pub mod headers;
+pub mod input;
+pub mod negotiate;
+pub mod request;
+pub mod response;
+pub mod service;
+
+pub use body::Body;
+pub use negotiate::{Format, Negotiated, Shape};
+pub use request::{Query, RequestInfo};
+pub use response::Response;
+
+/// A request as hyper hands it over.
+pub type Request = http::Request<hyper::body::Incoming>;

@@ -1,0 +1,102 @@
+//! Connections: accepted, secured, spoken HTTP/1.1 or HTTP/2 on, and drained when the server stops.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use authn::Peer;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use jiff::Timestamp;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::Request;
+use super::service::{self, Connection};
+use crate::server::Server;
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long connections may finish what they are at when the server stops.
+const DRAIN: Duration = Duration::from_secs(20);
+/// Streams of one connection at the same time, as upstream.
+const STREAMS: u32 = 250;
+/// Request bodies are small or read at once: little needs to be in flight.
+const WINDOW: u32 = 256 * 1024;
+
+/// Accepts connections until the server stops, then lets those that are open finish.
+pub async fn accept(
+    server: Arc<Server>,
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30)).max_buf_size(64 * 1024);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW * 4)
+        .max_send_buf_size(256 * 1024)
+        .max_header_list_size(64 * 1024)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(15));
+    let builder = Arc::new(builder);
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: waiting is all that helps.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let (server, tls, builder) = (server.clone(), tls.clone(), builder.clone());
+        let watcher = graceful.watcher();
+        tokio::spawn(async move {
+            if let Err(error) = speak(server, stream, address, tls, &builder, watcher).await {
+                tracing::debug!(%address, %error, "connection ended");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("connections still open after {DRAIN:?}");
+    }
+    Ok(())
+}
+
+async fn speak(
+    server: Arc<Server>,
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: TlsAcceptor,
+    builder: &Builder<TokioExecutor>,
+    watcher: hyper_util::server::graceful::Watcher,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    stream.set_nodelay(true)?;
+    let stream = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await??;
+    let peer = match stream.get_ref().1.peer_certificates() {
+        Some(chain) => server.authenticator.peer(chain, Timestamp::now()),
+        None => Peer::unknown(),
+    };
+    let connection = Connection { peer, client: Some(address.ip()) };
+    let service = service_fn(move |request: Request| {
+        let answer = service::serve(server.clone(), connection.clone(), request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    watcher.watch(connection).await
+}

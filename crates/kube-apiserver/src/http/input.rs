@@ -1,0 +1,72 @@
+//! Reading a request's body: bounded, JSON or YAML.
+
+use apimachinery::Status;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::HeaderMap;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde_json::Value;
+
+/// The largest body that is read, as upstream's default.
+pub const LIMIT: usize = 3 * 1024 * 1024;
+
+/// Reads a whole body.
+pub async fn read(body: Incoming) -> Result<Bytes, Status> {
+    let declared = hyper::body::Body::size_hint(&body).lower();
+    if declared > LIMIT as u64 {
+        return Err(too_large());
+    }
+    match Limited::new(body, LIMIT).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(Status::bad_request(format!("error reading the request body: {error}"))),
+    }
+}
+
+fn too_large() -> Status {
+    Status::too_large(format!("Request entity too large: limit is {LIMIT}"))
+}
+
+/// The encoding of a request's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// `application/json`, or nothing said.
+    Json,
+    /// `application/yaml`
+    Yaml,
+}
+
+/// What this server reads, as the refusal lists it.
+const READ: &[&str] = &["application/json", "application/yaml"];
+
+/// The media type without its parameters.
+pub fn media_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+/// How the body of a create, update or delete is encoded.
+pub fn encoding(headers: &HeaderMap) -> Result<Encoding, Status> {
+    match media_type(headers) {
+        "" | "application/json" => Ok(Encoding::Json),
+        "application/yaml" => Ok(Encoding::Yaml),
+        _ => Err(Status::unsupported_media_type(READ)),
+    }
+}
+
+/// The tree of a body, and the JSON text that it stands for.
+pub fn parse(bytes: &[u8], encoding: Encoding) -> Result<Value, Status> {
+    match encoding {
+        Encoding::Json => serde_json::from_slice(bytes).map_err(|error| malformed(&error.to_string())),
+        Encoding::Yaml => {
+            let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error.to_string()))?;
+            serde_saphyr::from_str(text)
+                .map_err(|error| Status::bad_request(format!("error converting YAML to JSON: {error}")))
+        }
+    }
+}
+
+fn malformed(reason: &str) -> Status {
+    Status::bad_request(format!("couldn't get version/kind; json parse error: {reason}"))
+}

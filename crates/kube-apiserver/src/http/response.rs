@@ -1,0 +1,148 @@
+//! Answers: objects, Status, plain text; encoded as negotiated, compressed when large and asked for.
+
+use std::io::Write;
+
+use apimachinery::Status;
+use bytes::Bytes;
+use flate2::write::GzEncoder;
+use flate2::Compression;
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::body::Body;
+use super::negotiate::{Format, Negotiated};
+
+/// A response of this server.
+pub type Response = http::Response<Body>;
+
+/// Responses at least this large are compressed for clients that read it, as upstream.
+pub const GZIP_FROM: usize = 128 * 1024;
+
+/// An answer with a body of a media type.
+pub fn with_type(code: StatusCode, media_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = code;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::full(bytes)
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::full(text)
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Self::full(text)
+    }
+}
+
+/// Plain text.
+pub fn text(code: StatusCode, text: impl Into<Body>) -> Response {
+    with_type(code, "text/plain; charset=utf-8", text)
+}
+
+/// JSON bytes that are there, encoded as negotiated.
+pub fn json(code: StatusCode, bytes: Bytes, form: &Negotiated) -> Response {
+    let bytes = match form.format {
+        Format::Json => bytes,
+        Format::PrettyJson | Format::Yaml => match serde_json::from_slice(&bytes) {
+            Ok(value) => encode(&value, form.format),
+            Err(_) => bytes,
+        },
+    };
+    whole(code, bytes, form)
+}
+
+/// A JSON value, encoded as negotiated.
+pub fn value(code: StatusCode, value: &Value, form: &Negotiated) -> Response {
+    whole(code, encode(value, form.format), form)
+}
+
+fn whole(code: StatusCode, bytes: Bytes, form: &Negotiated) -> Response {
+    if form.gzip
+        && bytes.len() >= GZIP_FROM
+        && let Some(small) = compress(&bytes)
+    {
+        let mut response = with_type(code, form.format.media_type(), small);
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        return response;
+    }
+    with_type(code, form.format.media_type(), bytes)
+}
+
+/// Compresses at the level that upstream uses for API responses.
+pub fn compress(bytes: &[u8]) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::new(1));
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok().map(Bytes::from)
+}
+
+/// Encodes a value.
+pub fn encode(value: &Value, format: Format) -> Bytes {
+    let bytes = match format {
+        Format::Json => serde_json::to_vec(value),
+        Format::PrettyJson => {
+            let mut bytes = Vec::new();
+            let formatter = serde_json::ser::PrettyFormatter::with_indent(b"  ");
+            let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+            value.serialize(&mut serializer).map(|()| {
+                bytes.push(b'\n');
+                bytes
+            })
+        }
+        Format::Yaml => {
+            return serde_saphyr::to_string(value).map_or_else(|_| Bytes::new(), Bytes::from);
+        }
+    };
+    // A tree of JSON values always has a JSON text.
+    bytes.map_or_else(|_| Bytes::new(), Bytes::from)
+}
+
+/// A refusal.
+pub fn status(status: &Status) -> Response {
+    status_as(status, &Negotiated::JSON)
+}
+
+/// A refusal, encoded as negotiated.
+pub fn status_as(status: &Status, form: &Negotiated) -> Response {
+    let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = value(code, &status.to_value(), &Negotiated { gzip: false, ..*form });
+    if let Some(seconds) = status.details.as_ref().map(|details| details.retry_after_seconds).filter(|s| *s > 0) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// Adds `Warning` headers, which clients show to their users.
+pub fn warn(response: &mut Response, warnings: &[String]) {
+    // As upstream: no header block may grow beyond what proxies take.
+    let mut room = 4096_usize;
+    for warning in warnings {
+        let quoted: String = warning
+            .chars()
+            .filter(|char| !char.is_control())
+            .flat_map(|char| match char {
+                '"' | '\\' => vec!['\\', char],
+                char => vec![char],
+            })
+            .collect();
+        let Some(left) = room.checked_sub(quoted.len()) else { return };
+        room = left;
+        if let Ok(value) = HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes()) {
+            response.headers_mut().append(http::header::WARNING, value);
+        }
+    }
+}

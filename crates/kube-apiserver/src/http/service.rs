@@ -1,0 +1,223 @@
+//! One request from its head to its answer: who asks, whether they may, whether there is room, what to do.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use apimachinery::{Status, fields};
+use authn::{Credentials, Peer, UserInfo};
+use http::StatusCode;
+use jiff::Timestamp;
+
+use super::negotiate::Negotiated;
+use super::{Query, Request, RequestInfo, Response, headers, response};
+use crate::access::impersonation;
+use crate::dispatch;
+use crate::health;
+use crate::metrics::Labels;
+use crate::server::Server;
+use crate::streaming::Streaming;
+
+/// What is known of the connection that a request comes over.
+#[derive(Clone)]
+pub struct Connection {
+    /// What its client certificate proves.
+    pub peer: Peer,
+    /// Where it comes from.
+    pub client: Option<IpAddr>,
+}
+
+/// Answers a request.
+pub async fn serve(server: Arc<Server>, connection: Connection, request: Request) -> Response {
+    let start = Instant::now();
+    let audit_id = headers::audit_id(request.headers());
+    let uri = request.uri().clone();
+    let query = Query::parse(uri.query());
+    let info = RequestInfo::parse(request.method(), uri.path(), &query);
+    let long = is_long_running(&info, &query);
+    let labels = labels(&server, &info, &query);
+    let form = super::negotiate::negotiate(request.headers(), &query, true);
+    let refusal_form = form.as_ref().copied().unwrap_or(Negotiated::JSON);
+    let mut answer = match pass(&server, &connection, request, &info, &query, long).await {
+        Ok(answer) => answer,
+        Err(status) => {
+            if status.code >= 500 {
+                tracing::warn!(verb = info.verb, path = info.path, code = status.code, "{status}");
+            }
+            response::status_as(&status, &refusal_form)
+        }
+    };
+    headers::finish(&mut answer, audit_id);
+    let took = start.elapsed();
+    server.metrics.finished(&labels, answer.status().as_u16(), took);
+    tracing::debug!(verb = info.verb, path = info.path, code = answer.status().as_u16(), ?took, "request");
+    answer
+}
+
+/// Nothing can be answered rightly before the caches are filled: requests of the first moments wait.
+async fn loaded(server: &Server) -> Result<(), Status> {
+    if *server.loaded.borrow() {
+        return Ok(());
+    }
+    let mut loaded = server.loaded.clone();
+    match tokio::time::timeout(server.options.request_timeout, loaded.wait_for(|loaded| *loaded)).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => Err(Status::unavailable("the server is still reading its objects from etcd")),
+    }
+}
+
+async fn pass(
+    server: &Arc<Server>,
+    connection: &Connection,
+    request: Request,
+    info: &RequestInfo,
+    query: &Query<'_>,
+    long: bool,
+) -> Result<Response, Status> {
+    let health = health::Kind::of(&info.path);
+    if health.is_none() {
+        loaded(server).await?;
+    }
+    let now = Timestamp::now();
+    let credentials = Credentials { peer: &connection.peer, headers: request.headers(), path: &info.path };
+    let mut user: Arc<UserInfo> = server.authenticator.authenticate(credentials, now).map_err(|error| {
+        tracing::info!(path = info.path, %error, "unable to authenticate the request");
+        Status::unauthorized()
+    })?;
+    if let Some(other) = impersonation::impersonate(&server.authorizer, &user, request.headers())? {
+        user = Arc::new(other);
+    }
+    // Health is for whoever may connect: the roles that say so may not be read yet.
+    if health.is_none() || *server.loaded.borrow() {
+        authorize(server, info, query, &user)?;
+    }
+    if let Some((kind, only)) = health {
+        return Ok(health::answer(server, kind, only, query).await);
+    }
+    if long {
+        return dispatch::dispatch(server, connection, request, info, query, &user).await;
+    }
+    let _permit = enter(server, info, &user).await?;
+    let patience = patience(server, query);
+    match tokio::time::timeout(patience, dispatch::dispatch(server, connection, request, info, query, &user)).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            server.metrics.terminated(&labels(server, info, query), 504);
+            Err(Status::timeout("request did not complete within the allotted timeout"))
+        }
+    }
+}
+
+fn authorize(server: &Server, info: &RequestInfo, query: &Query<'_>, user: &UserInfo) -> Result<(), Status> {
+    let selector = match info.verb {
+        "list" | "watch" | "deletecollection" => {
+            query.get("fieldSelector").and_then(|text| fields::parse(text).ok())
+        }
+        _ => None,
+    };
+    let attributes = authz::Attributes {
+        user: authz::User { name: &user.name, groups: &user.groups },
+        verb: info.verb,
+        namespace: &info.namespace,
+        group: &info.group,
+        version: &info.version,
+        resource: &info.resource,
+        subresource: &info.subresource,
+        name: &info.name,
+        path: &info.path,
+        is_resource: info.is_resource,
+        field_selector: selector.as_ref(),
+    };
+    let decision = server.authorizer.authorize(&attributes);
+    if decision.is_allowed() {
+        return Ok(());
+    }
+    Err(authz::forbidden(&attributes, &decision.reason().to_string()))
+}
+
+/// Waits for room among the requests under way. Those who keep the cluster running do not wait.
+async fn enter<'a>(
+    server: &'a Server,
+    info: &RequestInfo,
+    user: &UserInfo,
+) -> Result<Option<(tokio::sync::SemaphorePermit<'a>, crate::metrics::Open)>, Status> {
+    if user.in_group("system:masters") {
+        return Ok(None);
+    }
+    let mutating = matches!(info.verb, "create" | "update" | "patch" | "delete" | "deletecollection");
+    let room = if mutating { &server.writes } else { &server.reads };
+    let permit = match room.try_acquire() {
+        Ok(permit) => permit,
+        // As upstream's priority and fairness: a request waits a quarter of its time in the queue at most.
+        Err(_) => match tokio::time::timeout(server.options.request_timeout / 4, room.acquire()).await {
+            Ok(Ok(permit)) => permit,
+            _ => return Err(Status::too_many_requests("too many requests, please try again later", 1)),
+        },
+    };
+    Ok(Some((permit, server.metrics.entered(mutating))))
+}
+
+/// How long the request may take: what the client asks for, up to the server's limit.
+fn patience(server: &Server, query: &Query<'_>) -> Duration {
+    let asked = query
+        .get("timeout")
+        .and_then(apimachinery::time::parse_go_duration)
+        .and_then(|nanos| u64::try_from(nanos).ok())
+        .filter(|nanos| *nanos > 0)
+        .map(Duration::from_nanos);
+    asked.map_or(server.options.request_timeout, |asked| asked.min(server.options.request_timeout))
+}
+
+/// Whether a request may last as long as it likes.
+fn is_long_running(info: &RequestInfo, query: &Query<'_>) -> bool {
+    if info.verb == "watch" {
+        return true;
+    }
+    info.is_resource
+        && Streaming::serves(&info.resource, &info.subresource)
+        && (info.subresource != "log" || query.flag("follow"))
+}
+
+fn labels(server: &Server, info: &RequestInfo, query: &Query<'_>) -> Labels {
+    let verb = match info.verb {
+        "get" => "GET",
+        "list" => "LIST",
+        "watch" => "WATCH",
+        "create" | "post" => "POST",
+        "update" | "put" => "PUT",
+        "patch" => "PATCH",
+        "delete" => "DELETE",
+        "deletecollection" => "DELETECOLLECTION",
+        _ => "other",
+    };
+    // Names that come from outside become labels only when they are of something that is served.
+    if !info.is_resource || server.registry.lookup(&info.group, &info.version, &info.resource).is_none() {
+        return Labels { verb, ..Labels::default() };
+    }
+    let verb = if Streaming::serves(&info.resource, &info.subresource) && info.subresource != "log" { "CONNECT" } else { verb };
+    let scope = if !info.name.is_empty() {
+        "resource"
+    } else if info.namespace.is_empty() {
+        "cluster"
+    } else {
+        "namespace"
+    };
+    let known = server
+        .registry
+        .lookup(&info.group, &info.version, &info.resource)
+        .is_some_and(|entry| entry.row.subresource(&info.subresource).is_some());
+    Labels {
+        verb,
+        group: info.group.clone(),
+        version: info.version.clone(),
+        resource: info.resource.clone(),
+        subresource: if known { info.subresource.clone() } else { String::new() },
+        scope,
+        dry_run: query.has("dryRun"),
+    }
+}
+
+/// The answer to a path that is nothing.
+pub fn not_found() -> Response {
+    response::text(StatusCode::NOT_FOUND, "404 page not found\n")
+}

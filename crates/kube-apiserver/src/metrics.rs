@@ -1,0 +1,293 @@
+//! What the server counts, under upstream's names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use component::metrics::{
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, histogram_opts, opts, register_histogram_vec,
+    register_int_counter_vec, register_int_gauge_vec,
+};
+use parking_lot::RwLock;
+use schema::Resource;
+use std::collections::HashMap;
+use storage::{Observer, Store};
+
+/// Upstream's buckets of request durations.
+const DURATIONS: [f64; 26] = [
+    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0,
+    45.0, 60.0, 90.0, 120.0, 180.0,
+];
+
+/// What tells requests apart in the counters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Labels {
+    /// `GET`, `LIST`, `WATCH`, `POST`, …
+    pub verb: &'static str,
+    /// API group.
+    pub group: String,
+    /// API version.
+    pub version: String,
+    /// Resource.
+    pub resource: String,
+    /// Subresource.
+    pub subresource: String,
+    /// `resource`, `namespace`, `cluster` or empty.
+    pub scope: &'static str,
+    /// Nothing is stored.
+    pub dry_run: bool,
+}
+
+struct Counters {
+    duration: Histogram,
+    by_code: RwLock<Vec<(u16, IntCounter)>>,
+}
+
+/// The server's counters.
+pub struct Metrics {
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    inflight: IntGaugeVec,
+    long_running: IntGaugeVec,
+    objects: IntGaugeVec,
+    terminations: IntCounterVec,
+    etcd: HistogramVec,
+    etcd_errors: IntCounterVec,
+    /// Finding a counter by its labels costs more than the request's own bookkeeping: the found ones are kept.
+    known: RwLock<HashMap<Labels, Arc<Counters>>>,
+}
+
+impl Metrics {
+    /// Registers the counters; a second server in the same process shares the first one's.
+    pub fn shared() -> anyhow::Result<Arc<Shared>> {
+        static SHARED: std::sync::OnceLock<Arc<Shared>> = std::sync::OnceLock::new();
+        if let Some(shared) = SHARED.get() {
+            return Ok(shared.clone());
+        }
+        let shared = Arc::new(Shared::register()?);
+        Ok(SHARED.get_or_init(|| shared).clone())
+    }
+
+    /// Counters over shared registrations.
+    pub fn new(shared: &Shared) -> Self {
+        Self {
+            requests: shared.requests.clone(),
+            durations: shared.durations.clone(),
+            inflight: shared.inflight.clone(),
+            long_running: shared.long_running.clone(),
+            objects: shared.objects.clone(),
+            terminations: shared.terminations.clone(),
+            etcd: shared.etcd.clone(),
+            etcd_errors: shared.etcd_errors.clone(),
+            known: RwLock::default(),
+        }
+    }
+
+    fn counters(&self, labels: &Labels) -> Arc<Counters> {
+        if let Some(known) = self.known.read().get(labels) {
+            return known.clone();
+        }
+        let dry_run = if labels.dry_run { "All" } else { "" };
+        let duration = self.durations.with_label_values(&[
+            labels.verb,
+            dry_run,
+            &labels.group,
+            &labels.version,
+            &labels.resource,
+            &labels.subresource,
+            labels.scope,
+            "apiserver",
+        ]);
+        let counters = Arc::new(Counters { duration, by_code: RwLock::default() });
+        let mut known = self.known.write();
+        // Paths come from outside; resources do not, so this only guards against a mistake.
+        if known.len() < 10_000 {
+            known.insert(labels.clone(), counters.clone());
+        }
+        counters
+    }
+
+    /// Counts a finished request.
+    pub fn finished(&self, labels: &Labels, code: u16, took: Duration) {
+        let counters = self.counters(labels);
+        if labels.verb != "WATCH" && labels.verb != "CONNECT" {
+            counters.duration.observe(took.as_secs_f64());
+        }
+        if let Some((_, counter)) = counters.by_code.read().iter().find(|(known, _)| *known == code) {
+            counter.inc();
+            return;
+        }
+        let dry_run = if labels.dry_run { "All" } else { "" };
+        let counter = self.requests.with_label_values(&[
+            labels.verb,
+            dry_run,
+            &labels.group,
+            &labels.version,
+            &labels.resource,
+            &labels.subresource,
+            labels.scope,
+            "apiserver",
+            &code.to_string(),
+        ]);
+        counter.inc();
+        counters.by_code.write().push((code, counter));
+    }
+
+    /// Counts a request that is under way, until the guard is dropped.
+    pub fn entered(&self, mutating: bool) -> Open {
+        Open::new(self.inflight.with_label_values(&[if mutating { "mutating" } else { "readOnly" }]))
+    }
+
+    /// Counts an open watch, until the guard is dropped.
+    pub fn watch_opened(&self, row: &Resource) -> Open {
+        Open::new(self.long_running.with_label_values(&[
+            "WATCH",
+            &row.group,
+            &row.version,
+            &row.plural,
+            "",
+            if row.namespaced { "namespace" } else { "cluster" },
+            "apiserver",
+        ]))
+    }
+
+    /// Counts a request that the server gave up or refused to begin.
+    pub fn terminated(&self, labels: &Labels, code: u16) {
+        self.terminations
+            .with_label_values(&[
+                labels.verb,
+                &labels.group,
+                &labels.version,
+                &labels.resource,
+                &labels.subresource,
+                labels.scope,
+                "apiserver",
+                &code.to_string(),
+            ])
+            .inc();
+    }
+
+    /// The text of all metrics, the numbers of objects brought up to date first.
+    pub fn text(&self, store: &Store) -> Vec<u8> {
+        for cache in store.caches() {
+            self.objects.with_label_values(&[&cache.resource.prefix]).set(cache.len() as i64);
+        }
+        component::metrics::text()
+    }
+
+    /// What the store tells of its calls to etcd.
+    pub fn etcd_observer(&self) -> Observer {
+        let (etcd, errors) = (self.etcd.clone(), self.etcd_errors.clone());
+        let operations = ["get", "list", "create", "update", "delete"]
+            .map(|operation| (operation, etcd.with_label_values(&[operation, ""])));
+        Arc::new(move |operation, took, well| {
+            if let Some((_, histogram)) = operations.iter().find(|(known, _)| *known == operation) {
+                histogram.observe(took.as_secs_f64());
+            }
+            if !well {
+                errors.with_label_values(&[operation, ""]).inc();
+            }
+        })
+    }
+}
+
+/// The registered metrics of the process.
+pub struct Shared {
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    inflight: IntGaugeVec,
+    long_running: IntGaugeVec,
+    objects: IntGaugeVec,
+    terminations: IntCounterVec,
+    etcd: HistogramVec,
+    etcd_errors: IntCounterVec,
+}
+
+const ROUTE: [&str; 8] =
+    ["verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component"];
+const ROUTE_AND_CODE: [&str; 9] =
+    ["verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component", "code"];
+
+impl Shared {
+    fn register() -> anyhow::Result<Self> {
+        let register = || -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+            Ok(Self {
+                requests: register_int_counter_vec!(
+                    opts!(
+                        "apiserver_request_total",
+                        "Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code."
+                    ),
+                    &ROUTE_AND_CODE
+                )?,
+                durations: register_histogram_vec!(
+                    histogram_opts!(
+                        "apiserver_request_duration_seconds",
+                        "Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.",
+                        DURATIONS.to_vec()
+                    ),
+                    &ROUTE
+                )?,
+                inflight: register_int_gauge_vec!(
+                    opts!(
+                        "apiserver_current_inflight_requests",
+                        "Maximal number of currently used inflight request limit of this apiserver per request kind in last second."
+                    ),
+                    &["request_kind"]
+                )?,
+                long_running: register_int_gauge_vec!(
+                    opts!(
+                        "apiserver_longrunning_requests",
+                        "Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way."
+                    ),
+                    &["verb", "group", "version", "resource", "subresource", "scope", "component"]
+                )?,
+                objects: register_int_gauge_vec!(
+                    opts!(
+                        "apiserver_storage_objects",
+                        "Number of stored objects at the time of last check split by kind."
+                    ),
+                    &["resource"]
+                )?,
+                terminations: register_int_counter_vec!(
+                    opts!(
+                        "apiserver_request_terminations_total",
+                        "Number of requests which apiserver terminated in self-defense."
+                    ),
+                    &["verb", "group", "version", "resource", "subresource", "scope", "component", "code"]
+                )?,
+                etcd: register_histogram_vec!(
+                    histogram_opts!(
+                        "etcd_request_duration_seconds",
+                        "Etcd request latency in seconds for each operation and object type.",
+                        vec![0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0]
+                    ),
+                    &["operation", "type"]
+                )?,
+                etcd_errors: register_int_counter_vec!(
+                    opts!(
+                        "etcd_request_errors_total",
+                        "Etcd failed request counts for each operation and object type."
+                    ),
+                    &["operation", "type"]
+                )?,
+            })
+        };
+        register().map_err(|error| anyhow::anyhow!("{error}")).context("registering metrics")
+    }
+}
+
+/// Something that is counted while it lasts.
+pub struct Open(IntGauge);
+
+impl Open {
+    fn new(gauge: IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,50 @@
+//! The store's failures as the API's answers.
+
+use apimachinery::Status;
+use storage::Error;
+
+use crate::registry::Entry;
+
+/// What a failure of the store is to the client that asked for one object.
+pub fn of_object(error: Error, entry: &Entry, name: &str) -> Status {
+    let (group, plural) = (entry.group(), entry.plural());
+    match error {
+        Error::NotFound => Status::not_found(group, plural, name),
+        Error::Exists => Status::already_exists(group, plural, name),
+        Error::Conflict(_) => Status::modified(group, plural, name),
+        other => of_collection(other),
+    }
+}
+
+/// What a failure of the store is to the client that asked for many.
+pub fn of_collection(error: Error) -> Status {
+    match error {
+        Error::Compacted => Status::expired(
+            "The resourceVersion for the provided list is too old.",
+        ),
+        Error::Future { asked, current } => too_large(asked, current),
+        Error::Timeout => Status::timeout("timed out waiting for the watch cache"),
+        Error::TooLarge => {
+            Status::too_large("Request is too large: limit is 1572864 bytes for the stored object")
+        }
+        other => {
+            tracing::error!(error = %other, "the store failed");
+            Status::internal(other)
+        }
+    }
+}
+
+/// The refusal of a resourceVersion that has not been reached, as upstream words it.
+fn too_large(asked: i64, current: i64) -> Status {
+    let mut status = Status::timeout(format!("Too large resource version: {asked}, current: {current}"));
+    status.details = Some(Box::new(apimachinery::status::Details {
+        retry_after_seconds: 1,
+        causes: vec![apimachinery::status::Cause {
+            reason: "ResourceVersionTooLarge".into(),
+            message: "Too large resource version".into(),
+            field: String::new(),
+        }],
+        ..Default::default()
+    }));
+    status
+}

@@ -1,0 +1,136 @@
+//! The resources that are served: each a row of the catalogue with its cache and its strategy.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use kinds::Strategy;
+use schema::Resource;
+use storage::{Cache, SelectableField, Store};
+
+/// One resource under one version.
+pub struct Entry {
+    /// The row of the catalogue.
+    pub row: Resource,
+    /// `group/version` of requests and answers.
+    pub api_version: String,
+    /// `group/version` of what is stored, where that is another.
+    pub stored_as: Option<String>,
+    /// Its objects; none where nothing is stored.
+    cache: Option<Arc<Cache>>,
+    /// The kind's own rules.
+    pub strategy: &'static dyn Strategy,
+}
+
+impl Entry {
+    /// The cache of a stored resource.
+    ///
+    /// # Panics
+    /// For resources that are not stored; the dispatcher answers those before any handler is called.
+    pub fn cache(&self) -> &Arc<Cache> {
+        self.cache.as_ref().expect("handlers of objects are called for stored resources only")
+    }
+
+    /// Whether objects are kept.
+    pub fn is_stored(&self) -> bool {
+        self.cache.is_some()
+    }
+
+    /// The store's key of an object.
+    pub fn key(&self, namespace: &str, name: &str) -> String {
+        if self.row.namespaced { format!("{namespace}/{name}") } else { name.to_owned() }
+    }
+
+    /// The group of the stored kind.
+    pub fn group(&self) -> &str {
+        &self.row.group
+    }
+
+    /// The plural name.
+    pub fn plural(&self) -> &str {
+        &self.row.plural
+    }
+}
+
+/// All resources, found by the words of a path.
+#[derive(Default)]
+pub struct Registry {
+    entries: ArcSwap<HashMap<String, Vec<Arc<Entry>>>>,
+}
+
+impl Registry {
+    /// Serves these rows from the store's caches.
+    pub fn new(rows: impl IntoIterator<Item = Resource>, store: &Store) -> Self {
+        let mut entries: HashMap<String, Vec<Arc<Entry>>> = HashMap::new();
+        for row in rows {
+            let cache = row.stored().then(|| store.cache(&row.prefix)).flatten();
+            let (api_version, stored) = (row.api_version(), row.storage_api_version());
+            let strategy = kinds::strategy(&row.group, &row.kind);
+            let stored_as = (stored != api_version).then_some(stored);
+            let list = entries.entry(row.plural.to_string()).or_default();
+            list.push(Arc::new(Entry { row, api_version, stored_as, cache, strategy }));
+        }
+        Self { entries: ArcSwap::from_pointee(entries) }
+    }
+
+    /// Finds a resource by the words of its path.
+    pub fn lookup(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Entry>> {
+        let entries = self.entries.load();
+        entries.get(plural)?.iter().find(|entry| entry.row.group == group && entry.row.version == version).cloned()
+    }
+
+    /// Finds any version of a resource whose own form is the stored one.
+    pub fn stored(&self, group: &str, plural: &str) -> Option<Arc<Entry>> {
+        let entries = self.entries.load();
+        let list = entries.get(plural)?;
+        let of_group = || list.iter().filter(|entry| entry.row.group == group);
+        of_group().find(|entry| entry.stored_as.is_none()).or_else(|| of_group().next()).cloned()
+    }
+
+    /// Whether any resource has this group and version.
+    pub fn serves(&self, group: &str, version: &str) -> bool {
+        self.entries
+            .load()
+            .values()
+            .flatten()
+            .any(|entry| entry.row.group == group && entry.row.version == version)
+    }
+
+    /// All resources.
+    pub fn all(&self) -> Vec<Arc<Entry>> {
+        self.entries.load().values().flatten().cloned().collect()
+    }
+}
+
+/// What the store must cache for these rows.
+pub fn stored_resources<'a>(rows: impl IntoIterator<Item = &'a Resource>) -> Vec<storage::Resource> {
+    let mut resources: Vec<storage::Resource> = Vec::new();
+    for row in rows {
+        let is_storage_form = row.storage_group == row.group && row.storage_version == row.version;
+        if !row.stored() || !is_storage_form {
+            continue;
+        }
+        if resources.iter().any(|known| known.prefix == row.prefix) {
+            continue;
+        }
+        let fields = row.selectable_fields.iter().map(selectable).collect();
+        let resource = storage::Resource::new(&row.prefix, row.namespaced, fields);
+        // The kubelets' watches and the node controllers' look-ups.
+        resources.push(resource.indexed_by("spec.nodeName"));
+    }
+    resources
+}
+
+/// Where a selectable field is, and what it compares as when it is absent.
+fn selectable(name: &str) -> SelectableField {
+    let field = SelectableField::new(name);
+    match name {
+        "spec.hostNetwork" | "spec.unschedulable" => field.absent("false"),
+        "status.replicas" => field.absent("0"),
+        "status.successful" => field.at(&["status.succeeded"]).absent("0"),
+        // Events: who reported, in the old and the new form.
+        "source" => field.at(&["source.component", "reportingComponent"]),
+        "reportingComponent" => field.at(&["reportingComponent", "source.component"]),
+        _ => field,
+    }
+}

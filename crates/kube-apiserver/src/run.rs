@@ -1,0 +1,345 @@
+//! From flags to a server that answers: certificates, port, store, caches, tasks, readiness.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use authn::{
+    Anonymous, Authenticator, ClientAuthority, Issuer, RequestHeader, SigningKey, TokenVerifier, VerificationKey,
+};
+use component::Runtime;
+use schema::{Resource, Stability};
+use storage::{Etcd, EtcdConfig, Freshness, Store};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
+
+use crate::access::token_request::TokenRequests;
+use crate::alloc::{PortRange, Ranges, Services};
+use crate::bootstrap::{self, Authentication};
+use crate::documents::Documents;
+use crate::flags::Flags;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::registry::{Registry, stored_resources};
+use crate::server::{Options, Server};
+use crate::streaming::{Kubelets, PREFERRED_ADDRESSES, Streaming};
+use crate::view::TokenObjects;
+use crate::{authorization, endpoints, http};
+
+/// How many threads serve requests: as many as there are processors, up to where more would only wait.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |count| count.get().clamp(1, 8))
+}
+
+/// Starts the server; what goes on runs in tasks of the runtime.
+pub async fn start(runtime: Runtime, flags: Flags) -> anyhow::Result<()> {
+    serve(&runtime, flags).await.map(|_| ())
+}
+
+/// As [`start`], and gives the server and where it listens.
+pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Server>, SocketAddr)> {
+    let listener = TcpListener::bind((flags.bind_address, flags.secure_port))
+        .await
+        .with_context(|| format!("listening on {}:{}", flags.bind_address, flags.secure_port))?;
+    let address = listener.local_addr()?;
+    let advertised = flags.advertise_address.map_or_else(|| own_address(flags.bind_address), Ok)?;
+
+    let shared = Metrics::shared()?;
+    let metrics = Metrics::new(&shared);
+    let etcd = connect(&flags).await?.observed_by(metrics.etcd_observer());
+    let rows = rows(&flags.runtime_config)?;
+    let mut resources = stored_resources(&rows);
+    resources.push(storage::Resource::new(endpoints::LEASES, false, Vec::new()));
+    let (freshness, freshness_task) = Freshness::new(etcd.clone());
+    let (store, feed, filled) = Store::new(etcd.clone(), freshness, resources);
+
+    let (authenticator, authentication) = authenticator(&flags, &store)?;
+    let authenticator = Arc::new(authenticator);
+    let tls = tls(&flags, &authenticator)?;
+    let stop = runtime.shutdown();
+    let ranges = Ranges::parse(&flags.service_cluster_ip_range)
+        .map_err(anyhow::Error::msg)
+        .context("--service-cluster-ip-range")?;
+    let ports = PortRange::parse(&flags.service_node_port_range)
+        .map_err(anyhow::Error::msg)
+        .context("--service-node-port-range")?;
+    let health = Health::default();
+    for hook in bootstrap::HOOKS {
+        health.expect(hook);
+    }
+    let (loaded_sender, loaded) = watch::channel(false);
+    let server = Arc::new(Server {
+        registry: Registry::new(rows.iter().cloned(), &store),
+        documents: Documents::new(rows, SocketAddr::new(advertised, address.port()).to_string()),
+        options: Options {
+            advertise_address: advertised,
+            port: address.port(),
+            event_ttl: flags.event_ttl,
+            request_timeout: flags.request_timeout,
+            allow_privileged: flags.allow_privileged,
+            jwks_uri: flags.service_account_jwks_uri.clone(),
+        },
+        store,
+        tokens: token_requests(&flags)?,
+        authenticator,
+        authorizer: Arc::new(authorizer(&flags)?),
+        admission: admission(&flags)?,
+        services: Services::new(ranges, ports),
+        streaming: streaming(&flags, &stop)?,
+        health,
+        metrics,
+        reads: Semaphore::new(flags.max_requests_inflight),
+        writes: Semaphore::new(flags.max_mutating_requests_inflight),
+        loaded,
+        stop: stop.clone(),
+    });
+
+    spawn(runtime, "etcd feed", feed.run());
+    spawn(runtime, "etcd revisions", freshness_task);
+    spawn(runtime, "etcd compaction", storage::compact_every(etcd, flags.etcd_compaction_interval));
+    // Connections outlive the signal: they drain after readiness has been off for a while.
+    let closing = tokio_util::sync::CancellationToken::new();
+    let accept = http::connection::accept(server.clone(), listener, tls, closing.clone());
+    runtime.spawn("https", accept);
+    let latch = runtime.latch("bootstrap");
+    spawn(runtime, "start", {
+        let (runtime, server) = (runtime.clone(), server.clone());
+        async move {
+            if filled.await.is_err() {
+                return;
+            }
+            let feeds = authorization::feeds(&server);
+            for (name, feed) in feeds {
+                spawn(&runtime, format!("authorisation by {name}"), feed);
+            }
+            // The feeds read their first state before they wait for anything.
+            tokio::task::yield_now().await;
+            let _ = loaded_sender.send(true);
+            bootstrap::run(&server, &authentication).await;
+            latch.open();
+            endpoints::run(server.clone(), server.stop.clone()).await;
+        }
+    });
+    spawn(runtime, "shutdown", {
+        let (server, delay) = (server.clone(), flags.shutdown_delay_duration);
+        async move {
+            server.stop.cancelled().await;
+            server.health.stop();
+            tokio::time::sleep(delay).await;
+            for cache in server.store.caches() {
+                cache.end_watches();
+            }
+            closing.cancel();
+        }
+    });
+    tracing::info!(%address, advertised = %advertised, "serving");
+    Ok((server, address))
+}
+
+/// Runs a task that lasts as long as the server: one that waits for the end by itself may end then.
+fn spawn(runtime: &Runtime, name: impl Into<String>, task: impl Future<Output = ()> + Send + 'static) {
+    let stop = runtime.shutdown();
+    let name = name.into();
+    let ends_by_itself = matches!(name.as_str(), "start" | "shutdown");
+    runtime.spawn(name, async move {
+        if ends_by_itself {
+            task.await;
+        } else {
+            tokio::select! {
+                () = task => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        Ok::<(), std::convert::Infallible>(())
+    });
+}
+
+/// The address by which this machine reaches others, where none was given.
+fn own_address(bind: IpAddr) -> anyhow::Result<IpAddr> {
+    if !bind.is_unspecified() {
+        return Ok(bind);
+    }
+    // Connecting a datagram socket asks the routing table and sends nothing.
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    match socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()) {
+        Ok(address) => Ok(address.ip()),
+        Err(_) => bail!("cannot tell this machine's address: give --advertise-address"),
+    }
+}
+
+async fn connect(flags: &Flags) -> anyhow::Result<Etcd> {
+    let config = EtcdConfig {
+        servers: flags.etcd_servers.clone(),
+        ca_file: flags.etcd_cafile.clone(),
+        certificate_file: flags.etcd_certfile.clone(),
+        key_file: flags.etcd_keyfile.clone(),
+        prefix: flags.etcd_prefix.clone(),
+    };
+    Etcd::connect(&config).await.context("preparing the connection to etcd")
+}
+
+/// The rows that are on: the stable ones, and what `--runtime-config` turns on or off.
+fn rows(config: &[String]) -> anyhow::Result<Vec<Resource>> {
+    let mut switches = Vec::new();
+    for item in config {
+        let (key, value) = item.split_once('=').unwrap_or((item, "true"));
+        let on = match value {
+            "true" | "1" | "" => true,
+            "false" | "0" => false,
+            _ => bail!("--runtime-config: invalid value {item:?}"),
+        };
+        switches.push((key.to_owned(), on));
+    }
+    let is_on = |row: &Resource| {
+        let mut on = row.stability == Stability::Stable;
+        let (version, full) = (row.api_version(), format!("{}/{}", row.api_version(), row.plural));
+        for (key, value) in &switches {
+            let applies = match key.as_str() {
+                "api/all" => true,
+                "api/ga" => row.stability == Stability::Stable,
+                "api/beta" => row.stability == Stability::Beta,
+                "api/alpha" => row.stability == Stability::Alpha,
+                "api/v1" => version == "v1",
+                key => key == version || key == full,
+            };
+            if applies {
+                on = *value;
+            }
+        }
+        on
+    };
+    Ok(schema::catalogue().all().filter(|row| is_on(row)).cloned().collect())
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+}
+
+fn authenticator(flags: &Flags, store: &Arc<Store>) -> anyhow::Result<(Authenticator, Authentication)> {
+    let objects = Arc::new(TokenObjects { store: store.clone() });
+    let client_ca = flags.client_ca_file.as_deref().map(read).transpose()?;
+    let proxy_ca = flags.requestheader_client_ca_file.as_deref().map(read).transpose()?;
+    let clients = client_ca
+        .as_ref()
+        .map(|pem| ClientAuthority::from_pem(pem.as_bytes()))
+        .transpose()
+        .context("--client-ca-file")?;
+    let proxies = match &proxy_ca {
+        None => None,
+        Some(pem) => Some(RequestHeader {
+            authority: ClientAuthority::from_pem(pem.as_bytes()).context("--requestheader-client-ca-file")?,
+            allowed_names: flags.requestheader_allowed_names.clone(),
+            username_headers: flags.requestheader_username_headers.clone(),
+            uid_headers: flags.requestheader_uid_headers.clone(),
+            group_headers: flags.requestheader_group_headers.clone(),
+            extra_prefixes: flags.requestheader_extra_headers_prefix.clone(),
+        }),
+    };
+    let mut keys = Vec::new();
+    for path in &flags.service_account_key_file {
+        let found = VerificationKey::from_pem(&read(path)?)
+            .with_context(|| format!("--service-account-key-file {}", path.display()))?;
+        keys.extend(found);
+    }
+    if let Some(path) = &flags.service_account_signing_key_file
+        && keys.is_empty()
+    {
+        let signing = SigningKey::from_pem(&read(path)?)
+            .with_context(|| format!("--service-account-signing-key-file {}", path.display()))?;
+        keys.push(signing.verification_key().clone());
+    }
+    let tokens = (!keys.is_empty() && !flags.service_account_issuer.is_empty())
+        .then(|| TokenVerifier::new(keys, flags.service_account_issuer.clone(), objects.clone()));
+    let authenticator = Authenticator {
+        clients,
+        proxies,
+        tokens,
+        bootstrap: flags.enable_bootstrap_token_auth.then(|| objects as Arc<dyn authn::Lookup>),
+        anonymous: match flags.anonymous_auth {
+            None => Anonymous::default(),
+            Some(true) => Anonymous::Enabled,
+            Some(false) => Anonymous::Disabled,
+        },
+        api_audiences: audiences(flags),
+    };
+    let authentication = Authentication {
+        client_ca,
+        proxy_ca,
+        allowed_names: flags.requestheader_allowed_names.clone(),
+        username_headers: flags.requestheader_username_headers.clone(),
+        uid_headers: flags.requestheader_uid_headers.clone(),
+        group_headers: flags.requestheader_group_headers.clone(),
+        extra_prefixes: flags.requestheader_extra_headers_prefix.clone(),
+    };
+    Ok((authenticator, authentication))
+}
+
+/// As upstream: tokens are for the issuer's audience unless something else is said.
+fn audiences(flags: &Flags) -> Vec<String> {
+    if flags.api_audiences.is_empty() { flags.service_account_issuer.clone() } else { flags.api_audiences.clone() }
+}
+
+fn token_requests(flags: &Flags) -> anyhow::Result<Option<TokenRequests>> {
+    let (Some(path), Some(issuer)) =
+        (&flags.service_account_signing_key_file, flags.service_account_issuer.first())
+    else {
+        return Ok(None);
+    };
+    let key = SigningKey::from_pem(&read(path)?)
+        .with_context(|| format!("--service-account-signing-key-file {}", path.display()))?;
+    Ok(Some(TokenRequests {
+        issuer: Issuer::new(issuer.clone(), key),
+        api_audiences: audiences(flags),
+        max_expiration: flags
+            .service_account_max_token_expiration
+            .map(|longest| i64::try_from(longest.as_secs()).unwrap_or(i64::MAX)),
+        extend_expiration: flags.service_account_extend_token_expiration,
+    }))
+}
+
+fn authorizer(flags: &Flags) -> anyhow::Result<authz::Chain> {
+    let modes = flags.authorization_mode.iter().map(|mode| mode.parse()).collect::<Result<_, _>>()?;
+    Ok(authz::Chain::new(modes))
+}
+
+fn admission(flags: &Flags) -> anyhow::Result<admission::Chain> {
+    let on: Vec<&str> = flags.enable_admission_plugins.iter().map(String::as_str).collect();
+    let off: Vec<&str> = flags.disable_admission_plugins.iter().map(String::as_str).collect();
+    Ok(admission::Chain::new(&on, &off)?)
+}
+
+fn streaming(flags: &Flags, stop: &tokio_util::sync::CancellationToken) -> anyhow::Result<Streaming> {
+    let authority = flags.kubelet_certificate_authority.as_deref().map(pki::read_roots).transpose()?;
+    let identity = match (&flags.kubelet_client_certificate, &flags.kubelet_client_key) {
+        (Some(certificate), Some(key)) => Some(pki::Identity::load(certificate, key)?),
+        _ => None,
+    };
+    let mut preferred = flags.kubelet_preferred_address_types.clone();
+    if preferred.is_empty() {
+        preferred = PREFERRED_ADDRESSES.iter().map(|kind| (*kind).to_owned()).collect();
+    }
+    let kubelets = Kubelets::new(authority, identity, preferred)?;
+    Ok(Streaming::new(kubelets, TaskTracker::new(), stop.clone())?)
+}
+
+fn tls(flags: &Flags, authenticator: &Authenticator) -> anyhow::Result<TlsAcceptor> {
+    let identity = pki::Identity::load(&flags.tls_cert_file, &flags.tls_private_key_file)?;
+    let verifier = Arc::new(authenticator.tls_verifier());
+    let mut config = pki::server_config(identity, Some(verifier))?;
+    if flags.tls_min_version == "VersionTLS13" {
+        let versions = [&rustls::version::TLS13];
+        let identity = pki::Identity::load(&flags.tls_cert_file, &flags.tls_private_key_file)?;
+        config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_protocol_versions(&versions)?
+            .with_client_cert_verifier(Arc::new(authenticator.tls_verifier()))
+            .with_cert_resolver(identity);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    }
+    // Sessions of clients that come again are kept in tickets at their side, not in this process's memory.
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.ticketer = rustls::crypto::ring::Ticketer::new()?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

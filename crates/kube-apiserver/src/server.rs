@@ -1,0 +1,130 @@
+//! What every request needs: the store, the resources, who may do what, and what the server was told at start.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use apimachinery::Status;
+use authn::{Authenticator, discovery};
+use authz::Chain;
+use futures::future::BoxFuture;
+use serde_json::Value;
+use storage::{Consistency, Store};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Objects;
+use crate::access::token_request::TokenRequests;
+use crate::alloc::Services;
+use crate::documents::Documents;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+use crate::streaming::Streaming;
+use crate::view::View;
+
+/// What the server was told at start.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `--advertise-address`: where this server is reached from inside the cluster.
+    pub advertise_address: IpAddr,
+    /// The port that it listens on.
+    pub port: u16,
+    /// `--event-ttl`
+    pub event_ttl: Duration,
+    /// `--request-timeout`
+    pub request_timeout: Duration,
+    /// `--allow-privileged`
+    pub allow_privileged: bool,
+    /// `--service-account-jwks-uri`
+    pub jwks_uri: Option<String>,
+}
+
+/// The server's parts, shared by all requests.
+pub struct Server {
+    /// What the server was told at start.
+    pub options: Options,
+    /// Objects.
+    pub store: Arc<Store>,
+    /// Resources.
+    pub registry: Registry,
+    /// Who a request is from.
+    pub authenticator: Arc<Authenticator>,
+    /// Who may do what.
+    pub authorizer: Arc<Chain>,
+    /// What changes and refuses writes.
+    pub admission: admission::Chain,
+    /// Addresses and ports of Services.
+    pub services: Services,
+    /// Tokens of service accounts, where there is a signing key.
+    pub tokens: Option<TokenRequests>,
+    /// Streams to pods and nodes.
+    pub streaming: Streaming,
+    /// Discovery, OpenAPI and the like.
+    pub documents: Documents,
+    /// What `/healthz` and its like tell.
+    pub health: Health,
+    /// Counters.
+    pub metrics: Metrics,
+    /// `--max-requests-inflight`
+    pub reads: Semaphore,
+    /// `--max-mutating-requests-inflight`
+    pub writes: Semaphore,
+    /// Turns true when the watch caches are filled and the authorisers know what is in them.
+    pub loaded: tokio::sync::watch::Receiver<bool>,
+    /// Cancelled when the server stops.
+    pub stop: CancellationToken,
+}
+
+impl Server {
+    /// The cluster as admission sees it.
+    pub fn view(&self) -> View<'_> {
+        View { server: self }
+    }
+
+    /// The documents by which others check the server's tokens.
+    pub fn token_discovery(&self, path: &str) -> Option<(&'static str, Vec<u8>)> {
+        let tokens = self.tokens.as_ref()?;
+        let keys = self.authenticator.tokens.as_ref()?.keys();
+        let (media_type, document) = match path {
+            discovery::KEY_SET_PATH => (discovery::KEY_SET_MEDIA_TYPE, discovery::key_set(keys)),
+            discovery::CONFIGURATION_PATH => {
+                let uri = match &self.options.jwks_uri {
+                    Some(uri) => uri.clone(),
+                    None => format!(
+                        "https://{}{}",
+                        std::net::SocketAddr::new(self.options.advertise_address, self.options.port),
+                        discovery::KEY_SET_PATH
+                    ),
+                };
+                ("application/json", discovery::configuration(tokens.issuer.name(), &uri, keys))
+            }
+            _ => return None,
+        };
+        Some((media_type, serde_json::to_vec(&document).ok()?))
+    }
+
+    /// One object as a tree, as fresh as the last write that anybody was told of.
+    pub async fn read(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<Arc<Value>, Status> {
+        let entry = self.registry.stored(group, resource).ok_or_else(Status::no_such_resource)?;
+        let key = entry.key(namespace, name);
+        let object = self
+            .store
+            .get(entry.cache(), &key, Consistency::Latest)
+            .await
+            .map_err(|error| crate::refusal::of_object(error, &entry, name))?;
+        object.value().map(Arc::new).map_err(Status::internal)
+    }
+}
+
+impl Objects for Server {
+    fn get<'a>(
+        &'a self,
+        group: &'a str,
+        resource: &'a str,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<Value>, Status>> {
+        Box::pin(self.read(group, resource, namespace, name))
+    }
+}
