@@ -3,12 +3,43 @@
 //! [`strategy`] finds the rules of a kind; [`create`] and [`update`] run them in the engine's order together
 //! with the rules of [`metadata`]. Everything is a pure function over `serde_json::Value`.
 
+mod config_map;
+mod controller_revision;
+mod cron;
+mod cron_job;
+mod daemon_set;
+mod deployment;
+mod endpoint_slice;
+mod endpoints;
+mod event;
 pub mod field;
 pub mod generic;
+mod job;
+mod lease;
 pub mod metadata;
 pub mod names;
+pub mod namespace;
+mod node;
+mod persistent_volume;
+mod persistent_volume_claim;
+pub mod pod;
+mod pod_disruption_budget;
+mod pod_template;
+pub mod priority_class;
 pub mod read;
+mod replica_set;
+mod replication_controller;
+mod role;
+mod role_binding;
+pub mod scale;
+pub mod secret;
+mod selectors;
+pub mod service;
+mod stateful_set;
+mod storage_class;
 pub mod strategy;
+mod template;
+mod workload;
 pub mod write;
 
 #[cfg(test)]
@@ -23,8 +54,39 @@ pub use strategy::{Grace, NameRule, Strategy};
 ///
 /// Kinds with several versions have one strategy, over the version that is stored: core/v1 for events of both
 /// groups, autoscaling/v2 for HorizontalPodAutoscalers.
-pub fn strategy(_group: &str, _kind: &str) -> &'static dyn Strategy {
-    &generic::PLAIN
+pub fn strategy(group: &str, kind: &str) -> &'static dyn Strategy {
+    match (group, kind) {
+        ("", "ConfigMap") => &config_map::ConfigMap,
+        ("", "Endpoints") => &endpoints::Endpoints,
+        ("", "Event") => &event::CoreEvent,
+        ("", "Namespace") => &namespace::Namespace,
+        ("", "Node") => &node::Node,
+        ("", "PersistentVolume") => &persistent_volume::PersistentVolume,
+        ("", "PersistentVolumeClaim") => &persistent_volume_claim::PersistentVolumeClaim,
+        ("", "Pod") => &pod::Pod,
+        ("", "PodTemplate") => &pod_template::PodTemplate,
+        ("", "ReplicationController") => &replication_controller::ReplicationController,
+        ("", "Secret") => &secret::Secret,
+        ("", "Service") => &service::Service,
+        ("apps", "ControllerRevision") => &controller_revision::ControllerRevision,
+        ("apps", "DaemonSet") => &daemon_set::DaemonSet,
+        ("apps", "Deployment") => &deployment::Deployment,
+        ("apps", "ReplicaSet") => &replica_set::ReplicaSet,
+        ("apps", "StatefulSet") => &stateful_set::StatefulSet,
+        ("batch", "CronJob") => &cron_job::CronJob,
+        ("batch", "Job") => &job::Job,
+        ("coordination.k8s.io", "Lease") => &lease::Lease,
+        ("discovery.k8s.io", "EndpointSlice") => &endpoint_slice::EndpointSlice,
+        ("events.k8s.io", "Event") => &event::NewEvent,
+        ("policy", "PodDisruptionBudget") => &pod_disruption_budget::PodDisruptionBudget,
+        ("rbac.authorization.k8s.io", "ClusterRole") => &role::ClusterRole,
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding") => &role_binding::ClusterRoleBinding,
+        ("rbac.authorization.k8s.io", "Role") => &role::Role,
+        ("rbac.authorization.k8s.io", "RoleBinding") => &role_binding::RoleBinding,
+        ("scheduling.k8s.io", "PriorityClass") => &priority_class::PriorityClass,
+        ("storage.k8s.io", "StorageClass") => &storage_class::StorageClass,
+        _ => &generic::PLAIN,
+    }
 }
 
 /// Prepares a defaulted and admitted new object and lists everything that is wrong with it.

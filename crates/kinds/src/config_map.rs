@@ -1,0 +1,79 @@
+//! ConfigMaps.
+
+use apimachinery::status::FieldError;
+use serde_json::Value;
+
+use crate::field::{Errors, Path};
+use crate::pod::env::config_key_errors;
+use crate::read::Read;
+use crate::secret::{SIZE_LIMIT, decoded_len, validate_sealed};
+use crate::strategy::Strategy;
+
+/// The rules of ConfigMaps.
+pub struct ConfigMap;
+
+impl Strategy for ConfigMap {
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        let mut size = 0;
+        for (key, value) in object.entries("data") {
+            let data_path = Path::root("data");
+            let path = data_path.key(key);
+            let name = Value::from(key.as_str());
+            errors.invalid_each(&path, &name, config_key_errors(key));
+            if object["binaryData"].get(key).is_some() {
+                errors.invalid(&path, name, "duplicate of key present in binaryData");
+            }
+            size += value.as_str().map_or(0, str::len);
+        }
+        for (key, value) in object.entries("binaryData") {
+            let path = Path::root("binaryData");
+            errors.invalid_each(&path.key(key), &Value::from(key.as_str()), config_key_errors(key));
+            size += decoded_len(value.as_str().unwrap_or_default());
+        }
+        if size > SIZE_LIMIT {
+            errors.too_long(&Path::root(""), SIZE_LIMIT);
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_sealed(new, old, &["data", "binaryData"], &mut errors);
+        errors.extend(self.validate(new));
+        errors.into_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{created, updated};
+    use serde_json::json;
+
+    #[test]
+    fn keys_are_file_names() {
+        assert_eq!(created(&ConfigMap, json!({"data": {"a.b-c_D": "x"}})), "");
+        assert!(
+            created(&ConfigMap, json!({"data": {"a b": "x"}}))
+                .starts_with("data[a b]: Invalid value: \"a b\": a valid config key")
+        );
+        assert_eq!(
+            created(&ConfigMap, json!({"data": {"a": "x"}, "binaryData": {"a": "eA=="}})),
+            "data[a]: Invalid value: \"a\": duplicate of key present in binaryData"
+        );
+        assert_eq!(
+            created(&ConfigMap, json!({"data": {"a": "x".repeat(2 << 20)}})),
+            ": Too long: may not be more than 1048576 bytes"
+        );
+    }
+
+    #[test]
+    fn sealed_data_stays() {
+        let old = json!({"immutable": true, "data": {"a": "1"}});
+        assert_eq!(
+            updated(&ConfigMap, json!({"immutable": true, "data": {"a": "2"}}), old),
+            "data: Forbidden: field is immutable when `immutable` is set"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! DaemonSets.
+
+use apimachinery::status::FieldError;
+use serde_json::Value;
+
+use crate::field::{Errors, Path};
+use crate::pod::warnings;
+use crate::read::{Read, same};
+use crate::strategy::{self, Strategy};
+use crate::workload::{
+    SPEC, STATUS, is_zero, validate_at_most_all, validate_counts, validate_int_or_percent,
+};
+use crate::{selectors, template, write};
+
+/// The rules of DaemonSets.
+pub struct DaemonSet;
+
+/// Counts the changes of the template; a field of this object before apps/v1, kept as an annotation since.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
+impl Strategy for DaemonSet {
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn default(&self, object: &mut Value) {
+        let spec = write::ensure(object, "spec");
+        let update = write::ensure(spec, "updateStrategy");
+        write::zero(update, "type", "RollingUpdate");
+        if update.text("type") == "RollingUpdate" {
+            let rolling = write::ensure(update, "rollingUpdate");
+            write::missing(rolling, "maxUnavailable", 1);
+            write::missing(rolling, "maxSurge", 0);
+        }
+        write::missing(spec, "revisionHistoryLimit", 10);
+        template::default(spec);
+    }
+
+    fn prepare_for_create(&self, object: &mut Value) {
+        strategy::prepare_for_create(true, true, object);
+        set_template_generation(object, template_generation(object).max(1));
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_spec(&object["spec"], &mut errors);
+        errors.into_vec()
+    }
+
+    fn prepare_for_update(&self, new: &mut Value, old: &Value) {
+        let changed = !same(&new["spec"]["template"], &old["spec"]["template"]);
+        strategy::prepare_for_update(true, true, new, old);
+        let generation = template_generation(old);
+        if generation > 0 || changed {
+            set_template_generation(new, generation + i64::from(changed));
+        }
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_spec(&new["spec"], &mut errors);
+        errors.immutable(&SPEC.child("selector"), &new["spec"]["selector"], &old["spec"]["selector"]);
+        errors.into_vec()
+    }
+
+    fn validate_status_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        let counts = [
+            "currentNumberScheduled",
+            "numberMisscheduled",
+            "desiredNumberScheduled",
+            "numberReady",
+            "observedGeneration",
+            "updatedNumberScheduled",
+            "numberAvailable",
+            "numberUnavailable",
+            "collisionCount",
+        ];
+        validate_counts(&new["status"], &counts, &STATUS, &mut errors);
+        errors.into_vec()
+    }
+
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        warnings::template(&object["spec"])
+    }
+}
+
+fn template_generation(object: &Value) -> i64 {
+    object["metadata"]["annotations"].text(TEMPLATE_GENERATION).parse().unwrap_or(0)
+}
+
+fn set_template_generation(object: &mut Value, generation: i64) {
+    let annotations = write::ensure(write::ensure(object, "metadata"), "annotations");
+    write::set(annotations, TEMPLATE_GENERATION, generation.to_string());
+}
+
+fn validate_spec(spec: &Value, errors: &mut Errors) {
+    let selector = &spec["selector"];
+    let selector_path = SPEC.child("selector");
+    if selector.is_null() {
+        errors.required(&selector_path, "");
+    } else {
+        selectors::validate(selector, &selector_path, errors);
+        selectors::validate_template_match(spec, &SPEC, errors);
+        if selectors::is_empty(selector) {
+            errors.invalid(&selector_path, selector.clone(), "empty selector is invalid for daemonset");
+        }
+    }
+    let template_path = SPEC.child("template");
+    template::validate(&spec["template"], &template_path, errors);
+    let pod_path = template_path.child("spec");
+    let pod = &spec["template"]["spec"];
+    if pod.text("restartPolicy") != "Always" {
+        errors.unsupported(&pod_path.child("restartPolicy"), pod.text("restartPolicy"), &["Always"]);
+    }
+    if pod.has("activeDeadlineSeconds") {
+        errors.forbidden(
+            &pod_path.child("activeDeadlineSeconds"),
+            "activeDeadlineSeconds in DaemonSet is not Supported",
+        );
+    }
+    validate_counts(spec, &["minReadySeconds"], &SPEC, errors);
+    validate_rollout(&spec["updateStrategy"], &SPEC.child("updateStrategy"), errors);
+    validate_counts(spec, &["revisionHistoryLimit"], &SPEC, errors);
+}
+
+fn validate_rollout(update: &Value, path: &Path, errors: &mut Errors) {
+    let rolling = &update["rollingUpdate"];
+    let rolling_path = path.child("rollingUpdate");
+    match update.text("type") {
+        "OnDelete" => {}
+        "RollingUpdate" if rolling.is_null() => errors.required(&rolling_path, ""),
+        "RollingUpdate" => {
+            let (unavailable, surge) = (&rolling["maxUnavailable"], &rolling["maxSurge"]);
+            let (unavailable_path, surge_path) =
+                (rolling_path.child("maxUnavailable"), rolling_path.child("maxSurge"));
+            validate_int_or_percent(unavailable, &unavailable_path, errors);
+            validate_at_most_all(unavailable, &unavailable_path, errors);
+            validate_int_or_percent(surge, &surge_path, errors);
+            validate_at_most_all(surge, &surge_path, errors);
+            match (is_zero(unavailable), is_zero(surge)) {
+                (false, false) => errors.invalid(
+                    &surge_path,
+                    surge.clone(),
+                    "may not be set when maxUnavailable is non-zero",
+                ),
+                (true, true) => errors.required(&unavailable_path, "cannot be 0 when maxSurge is 0"),
+                _ => {}
+            }
+        }
+        _ => errors.unsupported(path, update.clone(), &["RollingUpdate", "OnDelete"]),
+    }
+}

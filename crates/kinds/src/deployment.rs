@@ -1,0 +1,247 @@
+//! Deployments.
+
+use apimachinery::status::FieldError;
+use serde_json::Value;
+
+use crate::field::{Errors, Path};
+use crate::pod::warnings;
+use crate::read::{Read, same};
+use crate::strategy::{self, Strategy};
+use crate::workload::{
+    SPEC, empty, is_zero, name_warnings, validate_at_most_all, validate_counts, validate_int_or_percent,
+    validate_status_counts,
+};
+use crate::{selectors, template, write};
+
+/// The rules of Deployments.
+pub struct Deployment;
+
+impl Strategy for Deployment {
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn default(&self, object: &mut Value) {
+        let spec = write::ensure(object, "spec");
+        write::missing(spec, "replicas", 1);
+        let rollout = write::ensure(spec, "strategy");
+        write::zero(rollout, "type", "RollingUpdate");
+        if rollout.text("type") == "RollingUpdate" {
+            let rolling = write::ensure(rollout, "rollingUpdate");
+            write::missing(rolling, "maxUnavailable", "25%");
+            write::missing(rolling, "maxSurge", "25%");
+        }
+        write::missing(spec, "revisionHistoryLimit", 10);
+        write::missing(spec, "progressDeadlineSeconds", 600);
+        template::default(spec);
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_spec(&object["spec"], &mut errors);
+        errors.into_vec()
+    }
+
+    fn prepare_for_update(&self, new: &mut Value, old: &Value) {
+        write::copy(new, "status", old);
+        let changed = !same(&new["spec"], &old["spec"])
+            || !same(&new["metadata"]["annotations"], &old["metadata"]["annotations"]);
+        strategy::count_generation(new, old, changed);
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_spec(&new["spec"], &mut errors);
+        errors.immutable(&SPEC.child("selector"), &new["spec"]["selector"], &old["spec"]["selector"]);
+        errors.into_vec()
+    }
+
+    fn prepare_status_update(&self, new: &mut Value, old: &Value) {
+        strategy::prepare_status_update(new, old);
+        strategy::keep_metadata(new, old, &["labels"]);
+    }
+
+    fn validate_status_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        let parts = [
+            "updatedReplicas",
+            "readyReplicas",
+            "availableReplicas",
+            "unavailableReplicas",
+            "collisionCount",
+        ];
+        validate_status_counts(&new["status"], &parts, &mut errors);
+        let (count, before) = (new["status"].int("collisionCount"), old["status"].int("collisionCount"));
+        if count.unwrap_or(0) < before.unwrap_or(0) {
+            errors.invalid(&Path::root("status.collisionCount"), count.unwrap_or(0), "cannot be decremented");
+        }
+        errors.into_vec()
+    }
+
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        let mut found = name_warnings(object);
+        found.extend(warnings::template(&object["spec"]));
+        found
+    }
+
+    fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
+        if same(&new["spec"]["template"], &old["spec"]["template"]) {
+            return Vec::new();
+        }
+        warnings::template(&new["spec"])
+    }
+}
+
+fn validate_spec(spec: &Value, errors: &mut Errors) {
+    validate_counts(spec, &["replicas"], &SPEC, errors);
+    selectors::validate_workload(spec, &SPEC, errors);
+    selectors::validate_template_match(spec, &SPEC, errors);
+    template::validate_always(spec, &SPEC, errors);
+    validate_rollout(&spec["strategy"], &SPEC.child("strategy"), errors);
+    validate_counts(
+        spec,
+        &["minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"],
+        &SPEC,
+        errors,
+    );
+    if let Some(deadline) = spec.int("progressDeadlineSeconds")
+        && deadline <= spec.int("minReadySeconds").unwrap_or(0)
+    {
+        errors.invalid(
+            &SPEC.child("progressDeadlineSeconds"),
+            deadline,
+            "must be greater than minReadySeconds",
+        );
+    }
+}
+
+fn validate_rollout(rollout: &Value, path: &Path, errors: &mut Errors) {
+    let rolling = &rollout["rollingUpdate"];
+    let rolling_path = path.child("rollingUpdate");
+    match rollout.text("type") {
+        "Recreate" => {
+            if !rolling.is_null() {
+                errors.forbidden(&rolling_path, "may not be specified when strategy `type` is 'Recreate'");
+            }
+        }
+        "RollingUpdate" if rolling.is_null() => {
+            errors.required(&rolling_path, "this should be defaulted and never be nil");
+        }
+        "RollingUpdate" => {
+            let (unavailable, surge) = (&rolling["maxUnavailable"], &rolling["maxSurge"]);
+            let unavailable_path = rolling_path.child("maxUnavailable");
+            validate_int_or_percent(unavailable, &unavailable_path, errors);
+            validate_int_or_percent(surge, &rolling_path.child("maxSurge"), errors);
+            if is_zero(unavailable) && is_zero(surge) {
+                errors.invalid(&unavailable_path, unavailable.clone(), "may not be 0 when `maxSurge` is 0");
+            }
+            validate_at_most_all(unavailable, &unavailable_path, errors);
+        }
+        _ => {
+            let value = if rollout.is_null() { empty() } else { rollout.clone() };
+            errors.unsupported(path, value, &["Recreate", "RollingUpdate"]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{created, defaulted, updated};
+    use serde_json::json;
+
+    fn web() -> Value {
+        json!({"metadata": {"name": "web", "namespace": "x"}, "spec": {
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
+        }})
+    }
+
+    #[test]
+    fn a_bare_deployment_rolls_by_quarters() {
+        let object = defaulted(&Deployment, web());
+        assert_eq!(object["spec"]["replicas"], 1);
+        assert_eq!(
+            object["spec"]["strategy"],
+            json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}})
+        );
+        assert_eq!(object["spec"]["template"]["spec"]["restartPolicy"], "Always");
+        assert_eq!(created(&Deployment, web()), "");
+    }
+
+    #[test]
+    fn the_selector_matches_its_template() {
+        let mut object = web();
+        object["spec"]["template"]["metadata"]["labels"] = json!({"app": "db"});
+        assert_eq!(
+            created(&Deployment, object),
+            "spec.template.metadata.labels: Invalid value: {\"app\":\"db\"}: `selector` does not match template `labels`"
+        );
+        let mut object = web();
+        object["spec"]["selector"] = Value::Null;
+        assert_eq!(created(&Deployment, object), "spec.selector: Required value");
+    }
+
+    #[test]
+    fn a_rollout_must_be_able_to_move() {
+        let mut object = web();
+        object["spec"]["strategy"] = json!({"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}});
+        assert_eq!(
+            created(&Deployment, object),
+            "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: 0: may not be 0 when `maxSurge` is 0"
+        );
+        let mut object = web();
+        object["spec"]["strategy"] = json!({"type": "Recreate", "rollingUpdate": {}});
+        assert_eq!(
+            created(&Deployment, object),
+            "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'"
+        );
+        let mut object = web();
+        object["spec"]["replicas"] = json!(-1);
+        assert_eq!(
+            created(&Deployment, object),
+            "spec.replicas: Invalid value: -1: must be greater than or equal to 0"
+        );
+        let mut object = web();
+        object["spec"]["template"]["spec"]["restartPolicy"] = json!("Never");
+        assert_eq!(
+            created(&Deployment, object),
+            "spec.template.spec.restartPolicy: Unsupported value: \"Never\": supported values: \"Always\""
+        );
+    }
+
+    #[test]
+    fn the_selector_stays() {
+        let mut object = web();
+        object["spec"]["selector"] = json!({"matchLabels": {"app": "db"}});
+        object["spec"]["template"]["metadata"]["labels"] = json!({"app": "db"});
+        assert_eq!(
+            updated(&Deployment, object, web()),
+            "spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"db\"}}: field is immutable"
+        );
+    }
+
+    #[test]
+    fn generation_counts_spec_and_annotations() {
+        let mut old = defaulted(&Deployment, web());
+        Deployment.prepare_for_create(&mut old);
+        old["status"] = json!({"replicas": 1});
+        let mut new = old.clone();
+        new["metadata"]["labels"] = json!({"a": "b"});
+        new["status"] = json!({"replicas": 9});
+        Deployment.prepare_for_update(&mut new, &old);
+        assert_eq!((&new["metadata"]["generation"], &new["status"]["replicas"]), (&json!(1), &json!(1)));
+        new["spec"]["replicas"] = json!(3);
+        Deployment.prepare_for_update(&mut new, &old);
+        assert_eq!(new["metadata"]["generation"], 2);
+        let mut status = old.clone();
+        status["spec"]["replicas"] = json!(5);
+        status["status"]["replicas"] = json!(4);
+        Deployment.prepare_status_update(&mut status, &old);
+        assert_eq!((&status["spec"]["replicas"], &status["status"]["replicas"]), (&json!(1), &json!(4)));
+    }
+}

@@ -1,0 +1,212 @@
+//! Nodes.
+
+use std::borrow::Cow;
+
+use apimachinery::status::FieldError;
+use serde_json::{Value, json};
+
+use crate::field::{Errors, Path};
+use crate::names;
+use crate::pod::resources::{validate_amount, validate_resource_name};
+use crate::pod::scheduling::validate_effect;
+use crate::read::{Read, is_empty, same};
+use crate::service::validate_cidr;
+use crate::strategy::Strategy;
+use crate::write;
+
+/// The rules of Nodes. A kubelet registers its node together with a first status.
+pub struct Node;
+
+const SPEC: Path<'static> = Path::root("spec");
+
+impl Strategy for Node {
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn default(&self, object: &mut Value) {
+        if let Some(status) = write::object(object, "status")
+            && is_empty(&status["allocatable"])
+            && !is_empty(&status["capacity"])
+        {
+            let capacity = status["capacity"].clone();
+            write::set(status, "allocatable", capacity);
+        }
+        let spec = write::ensure(object, "spec");
+        // `podCIDR` is the first of `podCIDRs`; old clients know only the former.
+        match (spec.text("podCIDR").to_owned(), spec.items("podCIDRs").first().cloned()) {
+            (range, None) if !range.is_empty() => write::set(spec, "podCIDRs", json!([range])),
+            (_, Some(first)) => write::set(spec, "podCIDR", first),
+            _ => {}
+        }
+    }
+
+    fn prepare_for_create(&self, object: &mut Value) {
+        write::missing(object, "status", json!({}));
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_node(object, &mut errors);
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_node(new, &mut errors);
+        validate_change(new, old, &mut errors);
+        errors.into_vec()
+    }
+
+    fn validate_status_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_change(new, old, &mut errors);
+        errors.into_vec()
+    }
+
+    fn selectable_fields(&self) -> &'static [&'static str] {
+        &["spec.unschedulable"]
+    }
+
+    fn selectable_field<'a>(&self, object: &'a Value, name: &str) -> Option<Cow<'a, str>> {
+        let unschedulable = object["spec"].flag("unschedulable") == Some(true);
+        (name == "spec.unschedulable").then_some(Cow::Borrowed(if unschedulable { "true" } else { "false" }))
+    }
+
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        warnings(object)
+    }
+
+    fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
+        warnings(new)
+    }
+}
+
+fn warnings(node: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    if node["spec"].has("configSource") {
+        found.push("spec.configSource: deprecated in v1.22, support removal is planned in v1.26".to_owned());
+    }
+    if !node["spec"].text("externalID").is_empty() {
+        found.push("spec.externalID: deprecated in v1.11, unused".to_owned());
+    }
+    found
+}
+
+fn validate_node(node: &Value, errors: &mut Errors) {
+    let spec = &node["spec"];
+    validate_taints(spec.items("taints"), &SPEC.child("taints"), errors);
+    let ranges_path = SPEC.child("podCIDRs");
+    let ranges = spec.items("podCIDRs");
+    for (index, range) in ranges.iter().enumerate() {
+        validate_cidr(range.as_str().unwrap_or_default(), &ranges_path.index(index), errors);
+    }
+    if ranges.len() > 2 {
+        errors.invalid(
+            &ranges_path,
+            spec["podCIDRs"].clone(),
+            "may specify no more than one CIDR for each IP family",
+        );
+    }
+}
+
+fn validate_taints(taints: &[Value], path: &Path, errors: &mut Errors) {
+    for (index, taint) in taints.iter().enumerate() {
+        let path = path.index(index);
+        let (key, effect) = (taint.text("key"), taint.text("effect"));
+        errors.invalid_each(&path.child("key"), &json!(key), names::qualified_name_errors(key));
+        let found = names::label_value_errors(taint.text("value"));
+        if !found.is_empty() {
+            errors.invalid(&path.child("value"), taint.text("value"), found.join(";"));
+        }
+        validate_effect(effect, &path.child("effect"), errors);
+        let same = |other: &&Value| other.text("key") == key && other.text("effect") == effect;
+        if taints[..index].iter().any(|other| same(&other)) {
+            let mut error = FieldError::duplicate(path.to_string(), taint.clone());
+            error.detail = "taints must be unique by key and effect pair".to_owned();
+            errors.push(error);
+        }
+    }
+}
+
+fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
+    let status_path = Path::root("status");
+    for list in ["capacity", "allocatable"] {
+        for (name, value) in new["status"].entries(list) {
+            let list_path = status_path.child(list);
+            let path = list_path.key(name);
+            validate_resource_name(name, &path, errors);
+            validate_amount(name, value, &path, errors);
+        }
+    }
+    let addresses = new["status"].items("addresses");
+    for (index, address) in addresses.iter().enumerate() {
+        if addresses[..index].contains(address) {
+            errors.duplicate(&status_path.child("addresses").index(index), address.clone());
+        }
+    }
+    let (spec, before) = (&new["spec"], &old["spec"]);
+    if !before.items("podCIDRs").is_empty() && !same(&spec["podCIDRs"], &before["podCIDRs"]) {
+        errors.forbidden(
+            &SPEC.child("podCIDRs"),
+            "node updates may not change podCIDR except from \"\" to valid",
+        );
+    }
+    if !before.text("providerID").is_empty() && spec.text("providerID") != before.text("providerID") {
+        errors.forbidden(
+            &SPEC.child("providerID"),
+            "node updates may not change providerID except from \"\" to valid",
+        );
+    }
+    let mut allowed = spec.clone();
+    for key in ["taints", "unschedulable", "podCIDR", "podCIDRs", "providerID", "configSource", "externalID"]
+    {
+        write::copy(&mut allowed, key, before);
+    }
+    if !same(&allowed, before) {
+        errors.forbidden(
+            &Path::root(""),
+            "node updates may only change labels, taints, or capacity (or configSource, if the DynamicKubeletConfig feature gate is enabled)",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{created, defaulted, updated};
+
+    #[test]
+    fn a_node_registers_with_its_status() {
+        let mut node = defaulted(
+            &Node,
+            json!({"status": {"capacity": {"cpu": "2"}}, "spec": {"podCIDR": "10.0.0.0/24"}}),
+        );
+        Node.prepare_for_create(&mut node);
+        assert_eq!(node["status"]["allocatable"], json!({"cpu": "2"}));
+        assert_eq!(node["spec"]["podCIDRs"], json!(["10.0.0.0/24"]));
+    }
+
+    #[test]
+    fn taints_are_well_formed_and_unique() {
+        let taint = json!({"key": "a", "effect": "NoSchedule"});
+        assert_eq!(
+            created(&Node, json!({"spec": {"taints": [taint, taint]}})),
+            "spec.taints[1]: Duplicate value: {\"effect\":\"NoSchedule\",\"key\":\"a\"}: taints must be unique by key and effect pair"
+        );
+        assert_eq!(
+            created(&Node, json!({"spec": {"taints": [{"key": "a", "effect": "Never"}]}})),
+            "spec.taints[0].effect: Unsupported value: \"Never\": supported values: \"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\""
+        );
+    }
+
+    #[test]
+    fn the_pod_range_is_set_once() {
+        let old = json!({"spec": {"podCIDR": "10.0.0.0/24"}});
+        assert_eq!(updated(&Node, old.clone(), json!({"spec": {}})), "");
+        assert_eq!(
+            updated(&Node, json!({"spec": {"podCIDR": "10.0.1.0/24"}}), old),
+            "spec.podCIDRs: Forbidden: node updates may not change podCIDR except from \"\" to valid"
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! ReplicationControllers.
+
+use std::borrow::Cow;
+
+use apimachinery::status::FieldError;
+use serde_json::Value;
+
+use crate::field::Errors;
+use crate::metadata::validate_labels;
+use crate::pod::warnings;
+use crate::read::{Read, is_empty, same};
+use crate::replica_set::{PARTS, replicas_field};
+use crate::strategy::Strategy;
+use crate::workload::{SPEC, name_warnings, validate_counts, validate_status_counts};
+use crate::{template, write};
+
+/// The rules of ReplicationControllers.
+pub struct ReplicationController;
+
+impl Strategy for ReplicationController {
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn default(&self, object: &mut Value) {
+        let labels = object["spec"]["template"]["metadata"]["labels"].clone();
+        let spec = write::ensure(object, "spec");
+        write::missing(spec, "replicas", 1);
+        template::default(spec);
+        if !is_empty(&labels) {
+            if is_empty(&spec["selector"]) {
+                write::set(spec, "selector", labels.clone());
+            }
+            let metadata = write::ensure(object, "metadata");
+            if is_empty(&metadata["labels"]) {
+                write::set(metadata, "labels", labels);
+            }
+        }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        let spec = &object["spec"];
+        validate_counts(spec, &["minReadySeconds"], &SPEC, &mut errors);
+        let selector_path = SPEC.child("selector");
+        if is_empty(&spec["selector"]) {
+            errors.required(&selector_path, "");
+        }
+        validate_labels(&spec["selector"], &selector_path, &mut errors);
+        validate_counts(spec, &["replicas"], &SPEC, &mut errors);
+        if spec["template"].is_null() {
+            errors.required(&SPEC.child("template"), "");
+            return errors.into_vec();
+        }
+        let labels = &spec["template"]["metadata"]["labels"];
+        let matches = spec.entries("selector").all(|(key, value)| labels.get(key) == Some(value));
+        if !matches {
+            errors.invalid(
+                &SPEC.child("template").child("metadata").child("labels"),
+                labels.clone(),
+                "`selector` does not match template `labels`",
+            );
+        }
+        template::validate_always(spec, &SPEC, &mut errors);
+        errors.into_vec()
+    }
+
+    fn validate_status_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_status_counts(&new["status"], &PARTS, &mut errors);
+        errors.into_vec()
+    }
+
+    fn selectable_fields(&self) -> &'static [&'static str] {
+        &["status.replicas"]
+    }
+
+    fn selectable_field<'a>(&self, object: &'a Value, name: &str) -> Option<Cow<'a, str>> {
+        replicas_field(object, name)
+    }
+
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        let mut found = name_warnings(object);
+        found.extend(warnings::template(&object["spec"]));
+        found
+    }
+
+    fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
+        if same(&new["spec"]["template"], &old["spec"]["template"]) {
+            return Vec::new();
+        }
+        warnings::template(&new["spec"])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{created, defaulted};
+    use serde_json::json;
+
+    #[test]
+    fn selector_and_labels_come_from_the_template() {
+        let object = json!({"metadata": {"name": "web"}, "spec": {"template": {
+            "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}});
+        let full = defaulted(&ReplicationController, object.clone());
+        assert_eq!(full["spec"]["selector"], json!({"app": "web"}));
+        assert_eq!(full["metadata"]["labels"], json!({"app": "web"}));
+        assert_eq!(created(&ReplicationController, object), "");
+        assert_eq!(
+            created(&ReplicationController, json!({"spec": {"selector": {"a": "b"}}})),
+            "spec.template: Required value"
+        );
+    }
+}

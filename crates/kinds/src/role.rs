@@ -1,0 +1,110 @@
+//! Roles and ClusterRoles.
+
+use apimachinery::status::FieldError;
+use serde_json::Value;
+
+use crate::field::{Errors, Path};
+use crate::read::Read;
+use crate::selectors;
+use crate::strategy::{NameRule, Strategy};
+
+/// The rules of Roles.
+pub struct Role;
+/// The rules of ClusterRoles.
+pub struct ClusterRole;
+
+impl Strategy for Role {
+    fn name_rule(&self) -> NameRule {
+        NameRule::PathSegment
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_rules(object, true, &mut errors);
+        errors.into_vec()
+    }
+
+    fn allow_create_on_update(&self) -> bool {
+        true
+    }
+}
+
+impl Strategy for ClusterRole {
+    fn name_rule(&self) -> NameRule {
+        NameRule::PathSegment
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_rules(object, false, &mut errors);
+        if object.has("aggregationRule") {
+            let path = Path::root("aggregationRule.clusterRoleSelectors");
+            let wanted = object["aggregationRule"].items("clusterRoleSelectors");
+            if wanted.is_empty() {
+                errors.required(
+                    &path,
+                    "at least one clusterRoleSelector required if aggregationRule is non-nil",
+                );
+            }
+            for (index, selector) in wanted.iter().enumerate() {
+                selectors::validate(selector, &path.index(index), &mut errors);
+            }
+        }
+        errors.into_vec()
+    }
+
+    fn allow_create_on_update(&self) -> bool {
+        true
+    }
+}
+
+fn validate_rules(object: &Value, namespaced: bool, errors: &mut Errors) {
+    for (index, rule) in object.items("rules").iter().enumerate() {
+        let rules_path = Path::root("rules");
+        let path = rules_path.index(index);
+        if rule.items("verbs").is_empty() {
+            errors.required(&path.child("verbs"), "verbs must contain at least one value");
+        }
+        if !rule.items("nonResourceURLs").is_empty() {
+            let urls_path = path.child("nonResourceURLs");
+            if namespaced {
+                errors.invalid(
+                    &urls_path,
+                    rule["nonResourceURLs"].clone(),
+                    "namespaced rules cannot apply to non-resource URLs",
+                );
+            }
+            if ["apiGroups", "resources", "resourceNames"].iter().any(|key| !rule.items(key).is_empty()) {
+                errors.invalid(
+                    &urls_path,
+                    rule["nonResourceURLs"].clone(),
+                    "rules cannot apply to both regular resources and non-resource URLs",
+                );
+            }
+            continue;
+        }
+        if rule.items("apiGroups").is_empty() {
+            errors.required(&path.child("apiGroups"), "resource rules must supply at least one api group");
+        }
+        if rule.items("resources").is_empty() {
+            errors.required(&path.child("resources"), "resource rules must supply at least one resource");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::created;
+    use serde_json::json;
+
+    #[test]
+    fn rules_are_complete() {
+        let rules = json!({"rules": [{"verbs": ["get"], "nonResourceURLs": ["/x"]}, {"apiGroups": [""]}]});
+        assert_eq!(
+            created(&Role, rules.clone()),
+            "rules[0].nonResourceURLs: Invalid value: [\"/x\"]: namespaced rules cannot apply to non-resource URLs\nrules[1].verbs: Required value: verbs must contain at least one value\nrules[1].resources: Required value: resource rules must supply at least one resource"
+        );
+        assert!(!created(&ClusterRole, rules).contains("namespaced"));
+    }
+}

@@ -1,0 +1,181 @@
+//! Secrets.
+
+use std::borrow::Cow;
+
+use apimachinery::ObjectExt;
+use apimachinery::status::FieldError;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::Value;
+
+use crate::field::{Errors, Path};
+use crate::pod::env::config_key_errors;
+use crate::read::{Read, same};
+use crate::strategy::{Strategy, field_text};
+use crate::write;
+
+/// The rules of Secrets.
+pub struct Secret;
+
+/// Bytes that the values of a Secret or ConfigMap may take together.
+pub const SIZE_LIMIT: usize = 1024 * 1024;
+
+const DATA: Path<'static> = Path::root("data");
+/// What upstream says of a change to data that was declared immutable.
+pub(crate) const SEALED: &str = "field is immutable when `immutable` is set";
+
+impl Strategy for Secret {
+    fn default(&self, object: &mut Value) {
+        write::zero(object, "type", "Opaque");
+        if let Some(plain) = write::fields(object).remove("stringData")
+            && let Value::Object(plain) = plain
+            && !plain.is_empty()
+        {
+            let data = write::ensure(object, "data");
+            for (key, value) in plain {
+                write::set(data, &key, BASE64_STANDARD.encode(value.as_str().unwrap_or_default()));
+            }
+        }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        let mut size = 0;
+        for (key, value) in object.entries("data") {
+            errors.invalid_each(&DATA.key(key), &Value::from(key.as_str()), config_key_errors(key));
+            size += decoded_len(value.as_str().unwrap_or_default());
+        }
+        if size > SIZE_LIMIT {
+            errors.too_long(&DATA, SIZE_LIMIT);
+        }
+        validate_type(object, &mut errors);
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        errors.immutable(&Path::root("type"), &new["type"], &old["type"]);
+        validate_sealed(new, old, &["data"], &mut errors);
+        errors.extend(self.validate(new));
+        errors.into_vec()
+    }
+
+    fn selectable_fields(&self) -> &'static [&'static str] {
+        &["type"]
+    }
+
+    fn selectable_field<'a>(&self, object: &'a Value, name: &str) -> Option<Cow<'a, str>> {
+        (name == "type").then(|| field_text(object, name))
+    }
+}
+
+/// Adds the errors of changes to an object that was declared immutable.
+pub(crate) fn validate_sealed(new: &Value, old: &Value, fields: &[&str], errors: &mut Errors) {
+    if old.flag("immutable") != Some(true) {
+        return;
+    }
+    if new.flag("immutable") != Some(true) {
+        errors.forbidden(&Path::root("immutable"), SEALED);
+    }
+    for field in fields {
+        if !same(&new[*field], &old[*field]) {
+            errors.forbidden(&Path::root(field), SEALED);
+        }
+    }
+}
+
+/// Bytes that a base64 text stands for.
+pub(crate) fn decoded_len(text: &str) -> usize {
+    text.len() / 4 * 3
+        - text.bytes().rev().take(2).filter(|byte| *byte == b'=').count().min(text.len() / 4 * 3)
+}
+
+fn validate_type(object: &Value, errors: &mut Errors) {
+    let data = &object["data"];
+    let has = |key: &str| data.get(key).is_some();
+    let mut require = |keys: &[&str]| {
+        for key in keys {
+            if !has(key) {
+                errors.required(&DATA.key(key), "");
+            }
+        }
+    };
+    match object.text("type") {
+        "kubernetes.io/service-account-token" => {
+            const ACCOUNT: &str = "kubernetes.io/service-account.name";
+            if object.annotation(ACCOUNT).unwrap_or_default().is_empty() {
+                let path = Path::root("metadata.annotations");
+                errors.required(&path.key(ACCOUNT), "");
+            }
+        }
+        "kubernetes.io/tls" => require(&["tls.crt", "tls.key"]),
+        "kubernetes.io/ssh-auth" => require(&["ssh-privatekey"]),
+        "kubernetes.io/basic-auth" if !has("username") && !has("password") => {
+            require(&["username", "password"]);
+        }
+        "kubernetes.io/dockercfg" => validate_json(data, ".dockercfg", errors),
+        "kubernetes.io/dockerconfigjson" => validate_json(data, ".dockerconfigjson", errors),
+        _ => {}
+    }
+}
+
+fn validate_json(data: &Value, key: &str, errors: &mut Errors) {
+    let Some(text) = data.get(key).and_then(Value::as_str) else {
+        errors.required(&DATA.key(key), "");
+        return;
+    };
+    let bytes = BASE64_STANDARD.decode(text).unwrap_or_default();
+    if let Err(error) = serde_json::from_slice::<serde_json::Map<String, Value>>(&bytes) {
+        errors.invalid(&DATA.key(key), "<secret contents redacted>", error.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{created, defaulted, updated};
+    use serde_json::json;
+
+    #[test]
+    fn plain_text_becomes_data() {
+        let object =
+            defaulted(&Secret, json!({"stringData": {"a": "b"}, "data": {"a": "eA==", "c": "eA=="}}));
+        assert_eq!(object, json!({"type": "Opaque", "data": {"a": "Yg==", "c": "eA=="}}));
+        assert_eq!((decoded_len("Yg=="), decoded_len("YWJj"), decoded_len("")), (1, 3, 0));
+    }
+
+    #[test]
+    fn each_type_has_its_keys() {
+        for (object, expected) in [
+            (json!({"data": {"a": ""}}), ""),
+            (
+                json!({"data": {"": ""}}),
+                "data[]: Invalid value: \"\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+            ),
+            (
+                json!({"type": "kubernetes.io/tls"}),
+                "data[tls.crt]: Required value\ndata[tls.key]: Required value",
+            ),
+            (
+                json!({"type": "kubernetes.io/service-account-token"}),
+                "metadata.annotations[kubernetes.io/service-account.name]: Required value",
+            ),
+            (json!({"type": "kubernetes.io/dockerconfigjson"}), "data[.dockerconfigjson]: Required value"),
+        ] {
+            assert_eq!(created(&Secret, object), expected);
+        }
+    }
+
+    #[test]
+    fn sealed_data_stays() {
+        let old = json!({"immutable": true, "data": {"a": "eA=="}});
+        assert_eq!(
+            updated(&Secret, json!({"data": {"a": "eQ=="}}), old),
+            "immutable: Forbidden: field is immutable when `immutable` is set\ndata: Forbidden: field is immutable when `immutable` is set"
+        );
+        assert_eq!(
+            updated(&Secret, json!({"type": "b"}), json!({"type": "a"})),
+            "type: Invalid value: \"b\": field is immutable"
+        );
+    }
+}

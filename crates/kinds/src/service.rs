@@ -1,0 +1,194 @@
+//! Services.
+
+mod update;
+mod validate;
+
+pub(crate) use validate::{non_special_address, validate_cidr};
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use apimachinery::status::FieldError;
+use serde_json::{Value, json};
+
+use crate::field::Errors;
+use crate::read::Read;
+use crate::strategy::{NameRule, Strategy, field_text};
+use crate::write;
+
+/// The rules of Services. Addresses and node ports are given out by the server.
+pub struct Service;
+
+impl Strategy for Service {
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn name_rule(&self) -> NameRule {
+        NameRule::Label1035
+    }
+
+    fn default(&self, object: &mut Value) {
+        let spec = write::ensure(object, "spec");
+        write::zero(spec, "sessionAffinity", "None");
+        if spec.text("sessionAffinity") == "None" {
+            write::remove(spec, "sessionAffinityConfig");
+        } else if spec.text("sessionAffinity") == "ClientIP" {
+            let config = write::ensure(write::ensure(spec, "sessionAffinityConfig"), "clientIP");
+            write::missing(config, "timeoutSeconds", 10800);
+        }
+        write::zero(spec, "type", "ClusterIP");
+        for port in write::items(spec, "ports") {
+            write::zero(port, "protocol", "TCP");
+            let number = port["port"].clone();
+            write::zero(port, "targetPort", number);
+        }
+        let kind = spec.text("type").to_owned();
+        let external_addresses = kind == "ClusterIP" && !spec.items("externalIPs").is_empty();
+        if matches!(kind.as_str(), "NodePort" | "LoadBalancer") || external_addresses {
+            write::zero(spec, "externalTrafficPolicy", "Cluster");
+        }
+        if kind != "ExternalName" {
+            write::missing(spec, "internalTrafficPolicy", "Cluster");
+        }
+        if kind == "LoadBalancer" {
+            write::missing(spec, "allocateLoadBalancerNodePorts", true);
+            if let Some(balancer) =
+                write::object(object, "status").and_then(|status| write::object(status, "loadBalancer"))
+            {
+                for ingress in write::items(balancer, "ingress") {
+                    if !ingress.text("ip").is_empty() {
+                        write::missing(ingress, "ipMode", "VIP");
+                    }
+                }
+            }
+        }
+    }
+
+    fn prepare_for_create(&self, object: &mut Value) {
+        write::set(object, "status", json!({"loadBalancer": {}}));
+        update::normalise_cluster_ips(write::ensure(object, "spec"), None);
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate::spec(&object["spec"], &mut errors);
+        errors.into_vec()
+    }
+
+    fn prepare_for_update(&self, new: &mut Value, old: &Value) {
+        write::copy(new, "status", old);
+        let spec = write::ensure(new, "spec");
+        update::normalise_cluster_ips(spec, Some(&old["spec"]));
+        update::keep_allocated(spec, &old["spec"]);
+        update::drop_for_type(spec, &old["spec"]);
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate::change(&new["spec"], &old["spec"], &mut errors);
+        validate::spec(&new["spec"], &mut errors);
+        errors.into_vec()
+    }
+
+    fn validate_status_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate::status(new, &mut errors);
+        errors.into_vec()
+    }
+
+    fn selectable_fields(&self) -> &'static [&'static str] {
+        &["spec.clusterIP", "spec.type"]
+    }
+
+    fn selectable_field<'a>(&self, object: &'a Value, name: &str) -> Option<Cow<'a, str>> {
+        self.selectable_fields().contains(&name).then(|| field_text(object, name))
+    }
+
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        warnings(&object["spec"])
+    }
+
+    fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
+        warnings(&new["spec"])
+    }
+}
+
+/// Whether the service has no virtual address of its own.
+pub fn is_headless(spec: &Value) -> bool {
+    spec.items("clusterIPs").first().map_or(spec.text("clusterIP") == "None", |first| first == "None")
+}
+
+/// Whether services of this type have a virtual address.
+pub fn needs_cluster_ip(spec: &Value) -> bool {
+    matches!(spec.text("type"), "ClusterIP" | "NodePort" | "LoadBalancer")
+}
+
+/// Whether each port of this service gets a port on every node.
+pub fn needs_node_ports(spec: &Value) -> bool {
+    spec.text("type") == "NodePort"
+        || (spec.text("type") == "LoadBalancer" && spec.flag("allocateLoadBalancerNodePorts") != Some(false))
+}
+
+/// Whether the service needs a node port on which nodes tell whether they have endpoints of it.
+pub fn needs_health_check_port(spec: &Value) -> bool {
+    spec.text("type") == "LoadBalancer" && spec.text("externalTrafficPolicy") == "Local"
+}
+
+/// Settles the address families of a service in a cluster that has one, `IPv4` or `IPv6`; says what is wrong
+/// where the service wants another or both.
+pub fn settle_families(object: &mut Value, family: &str) -> Vec<FieldError> {
+    let mut errors = Errors::new();
+    let spec = write::ensure(object, "spec");
+    if !needs_cluster_ip(spec) {
+        return Vec::new();
+    }
+    let path = crate::field::Path::root("spec");
+    if spec.text("ipFamilyPolicy") == "RequireDualStack" {
+        errors.invalid(
+            &path.child("ipFamilyPolicy"),
+            "RequireDualStack",
+            "this cluster is not configured for dual-stack services",
+        );
+    }
+    for (index, wanted) in spec.items("ipFamilies").iter().enumerate() {
+        if wanted != family && matches!(wanted.as_str(), Some("IPv4" | "IPv6")) {
+            errors.invalid(
+                &path.child("ipFamilies").index(index),
+                wanted.clone(),
+                "not configured on this cluster",
+            );
+        }
+    }
+    if errors.is_empty() {
+        write::missing(spec, "ipFamilyPolicy", "SingleStack");
+        if spec.items("ipFamilies").is_empty() {
+            write::set(spec, "ipFamilies", json!([family]));
+        }
+    }
+    errors.into_vec()
+}
+
+fn warnings(spec: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    if !spec.text("externalName").is_empty() && !spec.items("externalIPs").is_empty() {
+        found.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".to_owned());
+    }
+    if spec.text("type") != "ExternalName" && !spec.text("externalName").is_empty() {
+        found.push("spec.externalName is ignored when spec.type is not \"ExternalName\"".to_owned());
+    }
+    if is_headless(spec) {
+        if !spec.text("loadBalancerIP").is_empty() {
+            found.push("spec.loadBalancerIP is ignored for headless services".to_owned());
+        }
+        if !spec.items("externalIPs").is_empty() {
+            found.push("spec.externalIPs is ignored for headless services".to_owned());
+        }
+        if spec.text("sessionAffinity") != "None" {
+            found.push("spec.SessionAffinity is ignored for headless services".to_owned());
+        }
+    }
+    found
+}

@@ -1,0 +1,110 @@
+use super::*;
+use crate::testing::{created, defaulted, updated};
+
+fn service(spec: Value) -> Value {
+    json!({"metadata": {"name": "web", "namespace": "x"}, "spec": spec})
+}
+
+#[test]
+fn defaults_follow_the_type() {
+    let object = defaulted(&Service, service(json!({"ports": [{"port": 80}], "type": "NodePort"})));
+    assert_eq!(
+        object["spec"],
+        json!({"type": "NodePort", "sessionAffinity": "None", "externalTrafficPolicy": "Cluster",
+               "internalTrafficPolicy": "Cluster", "ports": [{"port": 80, "targetPort": 80, "protocol": "TCP"}]})
+    );
+    let object =
+        defaulted(&Service, service(json!({"ports": [{"port": 80}], "sessionAffinity": "ClientIP"})));
+    assert_eq!(object["spec"]["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"], 10800);
+    assert!(object["spec"].get("externalTrafficPolicy").is_none());
+}
+
+#[test]
+fn ports_are_named_and_different() {
+    for (spec, expected) in [
+        (json!({"ports": [{"port": 80}]}), ""),
+        (json!({}), "spec.ports: Required value"),
+        (json!({"clusterIP": "None"}), ""),
+        (json!({"ports": [{"port": 80, "name": "a"}, {"port": 81}]}), "spec.ports[1].name: Required value"),
+        (
+            json!({"ports": [{"port": 80, "name": "a"}, {"port": 80, "name": "b"}]}),
+            "spec.ports[1]: Duplicate value: {\"port\":80,\"protocol\":\"TCP\"}",
+        ),
+        (
+            json!({"ports": [{"port": 0}]}),
+            "spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive\nspec.ports[0].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive",
+        ),
+        (
+            json!({"ports": [{"port": 80, "nodePort": 30080}]}),
+            "spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'",
+        ),
+        (
+            json!({"ports": [{"port": 80}], "type": "Wrong"}),
+            "spec.type: Unsupported value: \"Wrong\": supported values: \"ClusterIP\", \"ExternalName\", \"LoadBalancer\", \"NodePort\"",
+        ),
+        (
+            json!({"ports": [{"port": 80}], "clusterIP": "ten"}),
+            "spec.clusterIPs[0]: Invalid value: \"ten\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+        ),
+        (json!({"type": "ExternalName"}), "spec.externalName: Required value"),
+        (json!({"type": "ExternalName", "externalName": "example.com."}), ""),
+        (
+            json!({"ports": [{"port": 80}], "externalIPs": ["127.0.0.1"]}),
+            "spec.externalIPs[0]: Invalid value: \"127.0.0.1\": may not be in the loopback range (127.0.0.0/8, ::1/128)",
+        ),
+    ] {
+        assert_eq!(created(&Service, service(spec.clone())), expected, "{spec}");
+    }
+}
+
+fn stored() -> Value {
+    service(json!({"type": "NodePort", "clusterIP": "10.96.0.5", "clusterIPs": ["10.96.0.5"],
+        "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack", "ports": [{"port": 80, "nodePort": 30080}]}))
+}
+
+#[test]
+fn an_update_keeps_what_was_given_out() {
+    let old = defaulted(&Service, stored());
+    let mut new =
+        defaulted(&Service, service(json!({"type": "NodePort", "ports": [{"port": 80}, {"port": 81}]})));
+    Service.prepare_for_update(&mut new, &old);
+    assert_eq!(new["spec"]["clusterIP"], "10.96.0.5");
+    assert_eq!(new["spec"]["ports"][0]["nodePort"], 30080);
+    assert!(new["spec"]["ports"][1].get("nodePort").is_none());
+}
+
+#[test]
+fn a_change_of_type_drops_what_the_new_one_lacks() {
+    let old = defaulted(&Service, stored());
+    let mut new = old.clone();
+    new["spec"]["type"] = json!("ClusterIP");
+    Service.prepare_for_update(&mut new, &old);
+    assert!(new["spec"]["ports"][0].get("nodePort").is_none());
+    assert!(new["spec"].get("externalTrafficPolicy").is_none());
+    assert_eq!(new["spec"]["clusterIP"], "10.96.0.5");
+    let mut new = old.clone();
+    new["spec"]["type"] = json!("ExternalName");
+    new["spec"]["externalName"] = json!("example.com");
+    Service.prepare_for_update(&mut new, &old);
+    assert!(new["spec"].get("clusterIP").is_none() && new["spec"].get("clusterIPs").is_none());
+    assert_eq!(crate::testing::listed(Service.validate_update(&new, &old)), "");
+}
+
+#[test]
+fn the_address_stays() {
+    let mut new = stored();
+    new["spec"]["clusterIP"] = json!("10.96.0.6");
+    assert_eq!(
+        updated(&Service, new, stored()),
+        "spec.clusterIPs[0]: Invalid value: [\"10.96.0.6\"]: may not change once set"
+    );
+}
+
+#[test]
+fn families_are_settled_for_one_stack() {
+    let mut object = service(json!({"type": "ClusterIP", "ports": [{"port": 80}]}));
+    assert!(settle_families(&mut object, "IPv4").is_empty());
+    assert_eq!(object["spec"]["ipFamilies"], json!(["IPv4"]));
+    object["spec"]["ipFamilyPolicy"] = json!("RequireDualStack");
+    assert_eq!(settle_families(&mut object, "IPv4").len(), 1);
+}

@@ -1,0 +1,61 @@
+//! StorageClasses.
+
+use apimachinery::status::FieldError;
+use serde_json::Value;
+
+use crate::field::{Errors, Path};
+use crate::names;
+use crate::read::{Read, same};
+use crate::strategy::Strategy;
+use crate::write;
+
+/// The rules of StorageClasses.
+pub struct StorageClass;
+
+impl Strategy for StorageClass {
+    fn default(&self, object: &mut Value) {
+        write::missing(object, "reclaimPolicy", "Delete");
+        write::missing(object, "volumeBindingMode", "Immediate");
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        let provisioner = object.text("provisioner");
+        let path = Path::root("provisioner");
+        if provisioner.is_empty() {
+            errors.required(&path, "");
+        } else {
+            let found = names::qualified_name_errors(&provisioner.to_lowercase());
+            errors.invalid_each(&path, &object["provisioner"], found);
+        }
+        if object.entries("parameters").any(|(key, _)| key.is_empty()) {
+            errors.invalid(&Path::root("parameters"), "", "field can not be empty.");
+        }
+        for (key, supported) in [
+            ("reclaimPolicy", ["Delete", "Retain"]),
+            ("volumeBindingMode", ["Immediate", "WaitForFirstConsumer"]),
+        ] {
+            if !supported.contains(&object.text(key)) {
+                errors.unsupported(&Path::root(key), object.text(key), &supported);
+            }
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        errors.extend(self.validate(new));
+        for key in ["parameters", "provisioner", "reclaimPolicy"] {
+            if !same(&new[key], &old[key]) {
+                errors.forbidden(&Path::root(key), format!("updates to {key} are forbidden."));
+            }
+        }
+        let path = Path::root("volumeBindingMode");
+        errors.immutable(&path, &new["volumeBindingMode"], &old["volumeBindingMode"]);
+        errors.into_vec()
+    }
+
+    fn allow_unconditional_update(&self) -> bool {
+        true
+    }
+}
