@@ -1,1 +1,192 @@
 //! Runs pods through CRI; logs, exec, probes, volumes, status.
+//!
+//! [`plan`] decides what to do with one pod, [`status`] what the API shows of it; both are pure. A worker for each pod
+//! gathers what they look at and carries out what they say.
+
+pub mod backoff;
+mod config;
+pub mod container;
+mod event;
+pub mod image;
+mod kubelet;
+mod node;
+pub mod objects;
+pub mod observed;
+pub mod plan;
+pub mod pod;
+pub mod pods;
+mod probe;
+mod server;
+pub mod settings;
+mod source;
+pub mod status;
+pub mod volume;
+mod worker;
+
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicU16},
+};
+
+use anyhow::Context;
+use cgroups::{Cgroups, Limits, convert};
+use component::{
+    Runtime as Process,
+    client::{Connection, connect},
+    events::Recorder,
+};
+use cri::{Client as CriClient, Runtime, Timeouts};
+use informer::Store;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use parking_lot::RwLock;
+use podrules::requests::QosClass;
+
+pub use config::{Config, Flags, IGNORED, KubeletConfiguration};
+
+use container::resources::Machine;
+use image::Images;
+use kubelet::{Kubelet, NodeFacts};
+use node::machine;
+use objects::Objects;
+use pods::Pods;
+use volume::Tokens;
+
+/// Starts the kubelet's tasks. Returns once they run.
+pub async fn run(config: Config, process: Process) -> anyhow::Result<()> {
+    for field in &config.ignored {
+        tracing::warn!("field {field} of the configuration file has no meaning in Magnetite and is ignored");
+    }
+    let timeouts = Timeouts { request: config.runtime_request_timeout };
+    let runtime: Arc<dyn Runtime> = Arc::new(CriClient::new(&config.runtime_endpoint, timeouts));
+    run_with(config, process, runtime).await
+}
+
+/// Starts the kubelet over a given runtime.
+pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime>) -> anyhow::Result<()> {
+    let settings = config.settings.clone();
+    for folder in [&settings.root_dir, &settings.cert_dir, &settings.pod_logs_dir] {
+        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    let client = match &config.kubeconfig {
+        Some(path) => {
+            let connection =
+                Connection { kubeconfig: Some(path), user_agent: "kubelet", ..Connection::default() };
+            Some(connect(&connection).await?)
+        }
+        None => None,
+    };
+    let version = await_runtime(&*runtime, &process).await?;
+    tracing::info!(runtime = version.runtime_name, version = version.runtime_version, "runtime found");
+
+    let recorder = match &client {
+        Some(client) => Recorder::start(&process, client.clone(), "kubelet", Some(&settings.node_name)),
+        None => Recorder::silent(),
+    };
+    let pods = Arc::new(Pods::default());
+    let wake = Arc::clone(&pods);
+    let (memory, _) = machine::memory();
+    let (_, allocatable) = machine::resources(&settings);
+    let facts = NodeFacts { host_ips: machine::addresses(&settings), allocatable };
+    let kubelet = Arc::new(Kubelet {
+        objects: Objects::new(client.clone(), move |uid| wake.volumes_changed(uid)),
+        tokens: Tokens::new(client.clone()),
+        services: Store::<Service>::new(),
+        images: Images::new(Arc::clone(&runtime), recorder.clone(), settings.max_parallel_image_pulls),
+        recorder,
+        cgroups: make_cgroups(&settings.cgroup_root),
+        machine: Machine {
+            memory: i64::try_from(memory).unwrap_or(i64::MAX),
+            cpu_quota: settings.cpu_cfs_quota,
+        },
+        facts: RwLock::new(facts),
+        port: AtomicU16::new(config.address.port()),
+        runtime_name: version.runtime_name,
+        runtime,
+        client: client.clone(),
+        pods,
+        process: process.clone(),
+        settings,
+    });
+    kubelet.pods.attach(&kubelet);
+    make_qos_cgroups(&kubelet)?;
+
+    if let Some(address) = config.healthz {
+        component::serve::serve(&process, address, component::serve::Endpoints::open()).await?;
+    }
+    server::start(&kubelet, &config).await?;
+    process.spawn("runtime events", source::follow_runtime(Arc::clone(&kubelet)));
+    let mut store = None;
+    if let Some(client) = client {
+        let pods = Store::<Pod>::new();
+        store = Some(pods.clone());
+        process.spawn("pod watch", source::watch_pods(Arc::clone(&kubelet), client.clone(), pods));
+        process.spawn("node status", node::keep(Arc::clone(&kubelet), client.clone()));
+        process.spawn("node lease", node::renew(Arc::clone(&kubelet), client));
+    }
+    if let Some(folder) = kubelet.settings.static_pods.clone() {
+        process.spawn("static pods", source::manifest::watch(Arc::clone(&kubelet), folder));
+    }
+    process.spawn("leftovers", source::sweep(Arc::clone(&kubelet), store));
+    Ok(())
+}
+
+/// Waits for the runtime to answer: the kubelet may be started first.
+async fn await_runtime(runtime: &dyn Runtime, process: &Process) -> anyhow::Result<cri::v1::VersionResponse> {
+    let shutdown = process.shutdown();
+    let mut said = false;
+    loop {
+        match runtime.version().await {
+            Ok(version) => return Ok(version),
+            Err(cri::Error::Unimplemented(why)) => {
+                anyhow::bail!("the container runtime does not serve CRI v1: {why}")
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut said, true) {
+                    tracing::warn!(%error, "waiting for the container runtime");
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(std::time::Duration::from_millis(200)) => {}
+            () = shutdown.cancelled() => anyhow::bail!("stopped while waiting for the container runtime"),
+        }
+    }
+}
+
+/// Finds the host's cgroups. Without any, pods run unbounded, which is said once.
+fn make_cgroups(root: &str) -> Option<Cgroups> {
+    match Cgroups::detect(Path::new("/sys/fs/cgroup")) {
+        Ok(cgroups) => {
+            tracing::info!(version = ?cgroups.version(), root, "cgroups");
+            Some(cgroups)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "pods get no cgroups");
+            None
+        }
+    }
+}
+
+/// Makes the cgroups above those of pods.
+fn make_qos_cgroups(kubelet: &Kubelet) -> anyhow::Result<()> {
+    let Some(cgroups) = &kubelet.cgroups else { return Ok(()) };
+    if !kubelet.settings.cgroups_per_qos {
+        return Ok(());
+    }
+    let allocatable = kubelet.facts.read().allocatable.clone();
+    let milli = allocatable.get("cpu").map_or(0, |cpu| cpu.milli_value());
+    let shares = |shares| Limits { cpu_shares: Some(shares), ..Limits::default() };
+    let all = Limits {
+        // Pods together may not take what is kept for the system.
+        memory: allocatable.get("memory").map(|memory| memory.value()),
+        ..shares(convert::milli_cpu_to_shares(milli))
+    };
+    for (class, limits) in [
+        (QosClass::Guaranteed, all),
+        (QosClass::Burstable, shares(convert::milli_cpu_to_shares(milli))),
+        (QosClass::BestEffort, shares(convert::MIN_SHARES)),
+    ] {
+        cgroups.ensure(&kubelet.qos_cgroup(class), &limits).context("making the cgroups of pods")?;
+    }
+    Ok(())
+}

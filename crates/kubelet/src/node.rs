@@ -1,0 +1,212 @@
+//! The node's own objects: its Node, kept true, and its Lease, kept fresh.
+//!
+//! Keeps true: the Node exists and its status is what the machine and the runtime are. Woken by: time. Reads: the
+//! machine, the runtime, the Node. Writes: the Node's labels and status, the Lease. Gives up: never; without the API
+//! server it waits and tries again.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use component::events::Kind as EventKind;
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{
+        coordination::v1::{Lease, LeaseSpec},
+        core::v1::{Node, NodeSpec, NodeStatus},
+    },
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference},
+};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+
+use crate::{event::node_event, kubelet::Kubelet};
+
+pub mod machine;
+pub mod pressure;
+mod status;
+
+pub use status::{Health, status};
+
+const LEASES: &str = "kube-node-lease";
+
+/// Keeps the Node's status; runs until shutdown.
+pub async fn keep(kubelet: Arc<Kubelet>, client: Client) -> anyhow::Result<()> {
+    let nodes: Api<Node> = Api::all(client);
+    let shutdown = kubelet.process.shutdown();
+    let mut written: Option<(NodeStatus, Instant)> = None;
+    let mut announced = false;
+    let mut pod_cidr = String::new();
+    let latch = kubelet.process.latch("node registered");
+    loop {
+        let mut pause = kubelet.settings.node_status_update_frequency;
+        match once(&kubelet, &nodes, &mut written, &mut pod_cidr).await {
+            Ok(ready) => {
+                if !announced {
+                    announced = true;
+                    node_event(
+                        &kubelet.recorder,
+                        &kubelet.settings.node_name,
+                        EventKind::Normal,
+                        "Starting",
+                        "Starting kubelet.",
+                    );
+                }
+                latch.open();
+                // A node that is not ready is looked at often: what it waits for is usually about to come.
+                if !ready {
+                    pause = pause.min(Duration::from_millis(500));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot write the node's status");
+                pause = pause.min(Duration::from_secs(2));
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// Writes the status where it has changed or is old. Answers whether the node is ready.
+async fn once(
+    kubelet: &Arc<Kubelet>,
+    nodes: &Api<Node>,
+    written: &mut Option<(NodeStatus, Instant)>,
+    pod_cidr: &mut String,
+) -> anyhow::Result<bool> {
+    let name = &kubelet.settings.node_name;
+    let health = Health::of(kubelet).await;
+    let last = written.as_ref().map(|(status, _)| status);
+    let current = status(kubelet, &health, last, Timestamp::now()).await;
+    let ready =
+        current.conditions.iter().flatten().any(|held| held.type_ == "Ready" && held.status == "True");
+    let report = kubelet.settings.node_status_report_frequency;
+    let due = match written {
+        None => true,
+        Some((last, at)) => at.elapsed() >= report || !status::same(last, &current),
+    };
+    if !due {
+        return Ok(ready);
+    }
+    if written.is_none() && kubelet.settings.register_node {
+        register(kubelet, nodes, &current).await?;
+    }
+    let patch = json!({"status": current});
+    match nodes.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await {
+        Ok(node) => {
+            *written = Some((current, Instant::now()));
+            let assigned = node.spec.and_then(|spec| spec.pod_cidr).unwrap_or_default();
+            if !assigned.is_empty() && assigned != *pod_cidr {
+                kubelet.runtime.update_pod_cidr(assigned.clone()).await?;
+                *pod_cidr = assigned;
+            }
+            Ok(ready)
+        }
+        // Someone deleted the node: it registers again.
+        Err(kube::Error::Api(status)) if status.code == 404 => {
+            *written = None;
+            anyhow::ensure!(kubelet.settings.register_node, "node {name:?} does not exist");
+            register(kubelet, nodes, &current).await?;
+            Ok(ready)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn register(kubelet: &Kubelet, nodes: &Api<Node>, status: &NodeStatus) -> anyhow::Result<()> {
+    let settings = &kubelet.settings;
+    let labels = machine::labels(settings);
+    let node = Node {
+        metadata: ObjectMeta {
+            name: Some(settings.node_name.clone()),
+            labels: Some(labels.clone()),
+            annotations: Some(
+                [("volumes.kubernetes.io/controller-managed-attach-detach".to_owned(), "true".to_owned())]
+                    .into(),
+            ),
+            ..ObjectMeta::default()
+        },
+        spec: Some(NodeSpec {
+            provider_id: settings.provider_id.clone(),
+            taints: (!settings.register_with_taints.is_empty())
+                .then(|| settings.register_with_taints.clone()),
+            ..NodeSpec::default()
+        }),
+        status: Some(status.clone()),
+    };
+    match nodes.create(&PostParams::default(), &node).await {
+        Ok(_) => {
+            tracing::info!(node = settings.node_name, "registered");
+            Ok(())
+        }
+        Err(kube::Error::Api(answer)) if answer.code == 409 => {
+            // Labels that the kubelet owns may have changed since.
+            let patch = json!({"metadata": {"labels": labels}});
+            nodes.patch(&settings.node_name, &PatchParams::default(), &Patch::Strategic(patch)).await?;
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Keeps the Lease fresh; runs until shutdown.
+pub async fn renew(kubelet: Arc<Kubelet>, client: Client) -> anyhow::Result<()> {
+    let name = kubelet.settings.node_name.clone();
+    let leases: Api<Lease> = Api::namespaced(client.clone(), LEASES);
+    let nodes: Api<Node> = Api::all(client);
+    let shutdown = kubelet.process.shutdown();
+    // Four renewals fit into the time the lease holds, as upstream.
+    let period = kubelet.settings.lease_duration / 4;
+    let seconds = i32::try_from(kubelet.settings.lease_duration.as_secs()).unwrap_or(40);
+    let mut owned = false;
+    loop {
+        let spec = LeaseSpec {
+            holder_identity: Some(name.clone()),
+            lease_duration_seconds: Some(seconds),
+            renew_time: Some(MicroTime(Timestamp::now())),
+            ..LeaseSpec::default()
+        };
+        let mut metadata = json!({"name": name, "namespace": LEASES});
+        if !owned
+            && let Ok(Some(node)) = nodes.get_opt(&name).await
+            && let Some(uid) = node.metadata.uid
+        {
+            let owner = OwnerReference {
+                api_version: "v1".into(),
+                kind: "Node".into(),
+                name: name.clone(),
+                uid,
+                ..OwnerReference::default()
+            };
+            metadata["ownerReferences"] = json!([owner]);
+            owned = true;
+        }
+        let patch = json!({"metadata": metadata, "spec": spec});
+        let renewed = match leases.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                let lease: Lease = serde_json::from_value(patch)?;
+                leases.create(&PostParams::default(), &lease).await.map(drop)
+            }
+            other => other.map(drop),
+        };
+        let pause = match renewed {
+            Ok(()) => period,
+            Err(error) => {
+                tracing::warn!(%error, "cannot renew the node's lease");
+                owned = false;
+                Duration::from_secs(1).min(period)
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The Node's status.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::core::v1::{
+        ContainerImage, DaemonEndpoint, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeStatus,
+    },
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time},
+};
+
+use super::{
+    machine,
+    pressure::{Left, Pressure, pressure},
+};
+use crate::kubelet::Kubelet;
+
+/// How many images the status names; upstream's.
+const MAX_IMAGES: usize = 50;
+/// How many names of one image; upstream's.
+const MAX_NAMES: usize = 5;
+
+/// How the runtime and the machine are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// What is wrong, in upstream's words; empty when nothing is.
+    pub faults: Vec<String>,
+    /// What runs short.
+    pub pressure: Pressure,
+    /// The runtime's version, `containerd://1.6.20`.
+    pub runtime_version: String,
+}
+
+impl Health {
+    /// Asks.
+    pub async fn of(kubelet: &Arc<Kubelet>) -> Self {
+        let mut faults = Vec::new();
+        match kubelet.runtime.status(false).await {
+            Ok(answer) => {
+                let conditions = answer.status.map(|status| status.conditions).unwrap_or_default();
+                for (kind, what) in [
+                    ("RuntimeReady", "container runtime not ready"),
+                    ("NetworkReady", "container runtime network not ready"),
+                ] {
+                    match conditions.iter().find(|condition| condition.r#type == kind) {
+                        Some(condition) if condition.status => {}
+                        Some(condition) => faults.push(format!(
+                            "{what}: {kind}=false reason:{} message:{}",
+                            condition.reason, condition.message
+                        )),
+                        None => faults.push(format!("{what}: condition {kind} is missing")),
+                    }
+                }
+            }
+            Err(error) => faults.push(format!("container runtime is down: {error}")),
+        }
+        let version =
+            kubelet.runtime.version().await.map(|answer| answer.runtime_version).unwrap_or_default();
+        let left = Left {
+            memory: machine::memory(),
+            disk: machine::disk(&kubelet.settings.root_dir),
+            pids: machine::processes(),
+        };
+        Self {
+            faults,
+            pressure: pressure(&left, &kubelet.settings.eviction_hard),
+            runtime_version: format!("{}://{version}", kubelet.runtime_name),
+        }
+    }
+}
+
+/// Computes the status.
+pub async fn status(
+    kubelet: &Arc<Kubelet>,
+    health: &Health,
+    last: Option<&NodeStatus>,
+    now: Timestamp,
+) -> NodeStatus {
+    let settings = &kubelet.settings;
+    let (capacity, allocatable) = machine::resources(settings);
+    let host_ips = machine::addresses(settings);
+    {
+        let mut facts = kubelet.facts.write();
+        facts.host_ips.clone_from(&host_ips);
+        facts.allocatable = allocatable.clone();
+    }
+    let mut addresses: Vec<NodeAddress> =
+        host_ips.into_iter().map(|address| NodeAddress { type_: "InternalIP".into(), address }).collect();
+    addresses.push(NodeAddress { type_: "Hostname".into(), address: settings.node_name.clone() });
+    let mut info = machine::system();
+    info.container_runtime_version.clone_from(&health.runtime_version);
+    NodeStatus {
+        addresses: Some(addresses),
+        capacity: Some(capacity.into_iter().map(|(name, amount)| (name, Quantity(amount))).collect()),
+        allocatable: Some(
+            allocatable.into_iter().map(|(name, amount)| (name, Quantity(amount.to_string()))).collect(),
+        ),
+        conditions: Some(conditions(health, last, now)),
+        daemon_endpoints: Some(NodeDaemonEndpoints {
+            kubelet_endpoint: Some(DaemonEndpoint { port: i32::from(kubelet.serving_port()) }),
+        }),
+        images: Some(images(kubelet).await),
+        node_info: Some(info),
+        ..NodeStatus::default()
+    }
+}
+
+async fn images(kubelet: &Arc<Kubelet>) -> Vec<ContainerImage> {
+    let mut images = kubelet.runtime.list_images().await.unwrap_or_default();
+    images.sort_by(|one, other| other.size.cmp(&one.size).then_with(|| one.id.cmp(&other.id)));
+    images
+        .into_iter()
+        .take(MAX_IMAGES)
+        .map(|image| ContainerImage {
+            names: Some(image.repo_digests.into_iter().chain(image.repo_tags).take(MAX_NAMES).collect()),
+            size_bytes: i64::try_from(image.size).ok(),
+        })
+        .collect()
+}
+
+fn conditions(health: &Health, last: Option<&NodeStatus>, now: Timestamp) -> Vec<NodeCondition> {
+    let pressure = health.pressure;
+    let ready = match health.faults.is_empty() {
+        true => (true, "KubeletReady", "kubelet is posting ready status".to_owned()),
+        false => (false, "KubeletNotReady", format!("[{}]", health.faults.join(", "))),
+    };
+    // One fault stands without brackets, as upstream joins them.
+    let ready = match health.faults.as_slice() {
+        [only] => (false, ready.1, only.clone()),
+        _ => ready,
+    };
+    let short = |is: bool, yes: (&'static str, &str), no: (&'static str, &str)| {
+        let (reason, message) = if is { yes } else { no };
+        (is, reason, message.to_owned())
+    };
+    let all = [
+        (
+            "MemoryPressure",
+            short(
+                pressure.memory,
+                ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+                ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+            ),
+        ),
+        (
+            "DiskPressure",
+            short(
+                pressure.disk,
+                ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+                ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+            ),
+        ),
+        (
+            "PIDPressure",
+            short(
+                pressure.pids,
+                ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+                ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+            ),
+        ),
+        ("Ready", ready),
+    ];
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    all.into_iter()
+        .map(|(kind, (is, reason, message))| {
+            let status = if is { "True" } else { "False" };
+            let before =
+                last.and_then(|last| last.conditions.iter().flatten().find(|held| held.type_ == kind));
+            let since = before
+                .filter(|before| before.status == status)
+                .and_then(|before| before.last_transition_time.clone());
+            NodeCondition {
+                type_: kind.to_owned(),
+                status: status.to_owned(),
+                reason: Some(reason.to_owned()),
+                message: Some(message),
+                last_heartbeat_time: Some(Time(now)),
+                last_transition_time: since.or(Some(Time(now))),
+            }
+        })
+        .collect()
+}
+
+/// Compares two statuses but for the time they were looked at.
+pub(super) fn same(one: &NodeStatus, other: &NodeStatus) -> bool {
+    let still = |status: &NodeStatus| {
+        let mut status = status.clone();
+        for condition in status.conditions.iter_mut().flatten() {
+            condition.last_heartbeat_time = None;
+        }
+        status
+    };
+    still(one) == still(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    fn text(health: &Health) -> String {
+        let conditions = conditions(health, None, Timestamp::UNIX_EPOCH);
+        let line = |condition: &NodeCondition| {
+            let of = |text: &Option<String>| text.clone().unwrap_or_default();
+            format!(
+                "{}={} {} {}",
+                condition.type_,
+                condition.status,
+                of(&condition.reason),
+                of(&condition.message)
+            )
+        };
+        conditions.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn reasons_and_messages_are_upstreams() {
+        expect![[r#"
+            MemoryPressure=False KubeletHasSufficientMemory kubelet has sufficient memory available
+            DiskPressure=False KubeletHasNoDiskPressure kubelet has no disk pressure
+            PIDPressure=False KubeletHasSufficientPID kubelet has sufficient PID available
+            Ready=True KubeletReady kubelet is posting ready status"#]]
+        .assert_eq(&text(&Health::default()));
+        let health = Health {
+            faults: vec!["container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:x".into()],
+            pressure: Pressure { memory: true, ..Pressure::default() },
+            ..Health::default()
+        };
+        expect![[r#"
+            MemoryPressure=True KubeletHasInsufficientMemory kubelet has insufficient memory available
+            DiskPressure=False KubeletHasNoDiskPressure kubelet has no disk pressure
+            PIDPressure=False KubeletHasSufficientPID kubelet has sufficient PID available
+            Ready=False KubeletNotReady container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:x"#]]
+        .assert_eq(&text(&health));
+    }
+}

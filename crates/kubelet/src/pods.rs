@@ -1,0 +1,228 @@
+//! The pods of this node: one worker each, found by uid, by name and by container.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    kubelet::Kubelet,
+    observed::Observed,
+    plan::Health,
+    pod::{self, PodRef},
+    status::Verdict,
+    worker,
+};
+
+/// What a pod's worker is told.
+#[derive(Debug, Clone)]
+pub enum Order {
+    /// Run this pod; a deletion timestamp on it means: end it.
+    Run(Arc<Pod>),
+    /// The pod is gone from where it came from: end it.
+    Gone(Arc<Pod>),
+}
+
+impl Order {
+    /// The pod as last seen.
+    pub fn pod(&self) -> &Arc<Pod> {
+        match self {
+            Self::Run(pod) | Self::Gone(pod) => pod,
+        }
+    }
+
+    /// Tells whether the pod is to end.
+    pub fn ends(&self) -> bool {
+        matches!(self, Self::Gone(_)) || pod::is_deleting(self.pod())
+    }
+}
+
+/// What a worker and the rest of the kubelet know of a pod together.
+pub struct PodState {
+    /// Its names.
+    pub names: PodRef,
+    /// Wakes the worker.
+    pub wake: Notify,
+    /// Something its volumes are made of has changed.
+    pub volumes_changed: AtomicBool,
+    /// What the runtime last said.
+    pub observed: Mutex<Observed>,
+    /// What the probes say, by container id.
+    pub health: Mutex<BTreeMap<String, Health>>,
+    /// The status last computed.
+    pub status: Mutex<PodStatus>,
+    /// Containers that the runtime said have ended.
+    pub ended: Mutex<HashSet<String>>,
+    /// What the node has decided against the pod.
+    pub verdict: Mutex<Option<Verdict>>,
+    /// The uid under which the API knows the pod: a static pod's mirror has one of its own.
+    pub api_uid: Mutex<Option<String>>,
+}
+
+struct Handle {
+    orders: watch::Sender<Order>,
+    state: Arc<PodState>,
+}
+
+/// All pods of this node.
+#[derive(Default)]
+pub struct Pods {
+    workers: Mutex<HashMap<String, Handle>>,
+    /// Pods whose worker is done while the API still shows them (a finalizer holds them).
+    done: Mutex<HashSet<String>>,
+    containers: Mutex<HashMap<String, String>>,
+    kubelet: Mutex<Weak<Kubelet>>,
+}
+
+impl Pods {
+    /// Tells the set whose pods it holds. Until then no worker starts.
+    pub fn attach(&self, kubelet: &Arc<Kubelet>) {
+        *self.kubelet.lock() = Arc::downgrade(kubelet);
+    }
+
+    /// A pod is new or has changed.
+    pub fn apply(&self, pod: Arc<Pod>) {
+        self.order(Order::Run(pod));
+    }
+
+    /// A pod is gone from its source.
+    pub fn remove(&self, pod: Arc<Pod>) {
+        self.done.lock().remove(pod::uid(&pod));
+        if self.workers.lock().contains_key(pod::uid(&pod)) {
+            self.order(Order::Gone(pod));
+        }
+    }
+
+    /// Ends a pod that only the runtime knows of.
+    pub fn end_orphan(&self, pod: Arc<Pod>) {
+        self.order(Order::Gone(pod));
+    }
+
+    fn order(&self, order: Order) {
+        let uid = pod::uid(order.pod()).to_owned();
+        if self.done.lock().contains(&uid) {
+            return;
+        }
+        let mut workers = self.workers.lock();
+        if let Some(handle) = workers.get(&uid) {
+            handle.orders.send_replace(order);
+            return;
+        }
+        let Some(kubelet) = self.kubelet.lock().upgrade() else { return };
+        let pod = Arc::clone(order.pod());
+        let api_uid = if pod::is_static(&pod) { None } else { Some(uid.clone()) };
+        let state = Arc::new(PodState {
+            names: PodRef::of(&pod),
+            wake: Notify::new(),
+            volumes_changed: AtomicBool::new(false),
+            observed: Mutex::default(),
+            health: Mutex::default(),
+            status: Mutex::new(pod.status.clone().unwrap_or_default()),
+            ended: Mutex::default(),
+            verdict: Mutex::default(),
+            api_uid: Mutex::new(api_uid),
+        });
+        let (orders, receiver) = watch::channel(order);
+        workers.insert(uid, Handle { orders, state: Arc::clone(&state) });
+        worker::spawn(kubelet, state, receiver);
+    }
+
+    /// A worker has nothing left to do. Answers false when an order came meanwhile: then it goes on.
+    pub fn finished(&self, uid: &str, seen: &watch::Receiver<Order>, still_in_api: bool) -> bool {
+        let mut workers = self.workers.lock();
+        if seen.has_changed().unwrap_or(false) {
+            return false;
+        }
+        workers.remove(uid);
+        if still_in_api {
+            self.done.lock().insert(uid.to_owned());
+        }
+        self.containers.lock().retain(|_, owner| owner != uid);
+        true
+    }
+
+    /// Wakes the pod a container or sandbox belongs to, because it has ended.
+    pub fn container_ended(&self, id: &str) {
+        let Some(uid) = self.containers.lock().get(id).cloned() else { return };
+        if let Some(handle) = self.workers.lock().get(&uid) {
+            handle.state.ended.lock().insert(id.to_owned());
+            handle.state.wake.notify_one();
+        }
+    }
+
+    /// Remembers whose containers and sandboxes these are.
+    pub fn claim<'a>(&self, uid: &str, ids: impl Iterator<Item = &'a str>) {
+        let mut containers = self.containers.lock();
+        for id in ids {
+            if !containers.contains_key(id) {
+                containers.insert(id.to_owned(), uid.to_owned());
+            }
+        }
+    }
+
+    /// Has a pod's volumes brought up to date.
+    pub fn volumes_changed(&self, uid: &str) {
+        if let Some(handle) = self.workers.lock().get(uid) {
+            handle.state.volumes_changed.store(true, Ordering::Release);
+            handle.state.wake.notify_one();
+        }
+    }
+
+    /// Wakes every worker.
+    pub fn wake_all(&self) {
+        self.workers.lock().values().for_each(|handle| handle.state.wake.notify_one());
+    }
+
+    /// Lists all pods with what is known of them.
+    pub fn list(&self) -> Vec<(Arc<Pod>, Arc<PodState>)> {
+        let workers = self.workers.lock();
+        let each = workers
+            .values()
+            .map(|handle| (Arc::clone(handle.orders.borrow().pod()), Arc::clone(&handle.state)));
+        each.collect()
+    }
+
+    /// Finds a pod by uid.
+    pub fn by_uid(&self, uid: &str) -> Option<(Arc<Pod>, Arc<PodState>)> {
+        let workers = self.workers.lock();
+        let handle = workers.get(uid)?;
+        Some((Arc::clone(handle.orders.borrow().pod()), Arc::clone(&handle.state)))
+    }
+
+    /// Finds a pod by namespace and name.
+    pub fn by_name(&self, namespace: &str, name: &str) -> Option<(Arc<Pod>, Arc<PodState>)> {
+        self.list()
+            .into_iter()
+            .find(|(_, state)| state.names.namespace == namespace && state.names.name == name)
+    }
+
+    /// Tells whether a worker has this pod.
+    pub fn contains(&self, uid: &str) -> bool {
+        self.workers.lock().contains_key(uid)
+    }
+
+    /// Ends a pod by the node's own decision.
+    pub fn condemn(&self, uid: &str, verdict: Verdict) {
+        if let Some(handle) = self.workers.lock().get(uid) {
+            handle.state.verdict.lock().get_or_insert(verdict);
+            handle.state.wake.notify_one();
+        }
+    }
+
+    /// How many pods there are.
+    pub fn len(&self) -> usize {
+        self.workers.lock().len()
+    }
+
+    /// Tells whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,139 @@
+//! Mirror pods: the API's images of static pods.
+
+use std::sync::Arc;
+
+use informer::Change;
+use k8s_openapi::{
+    api::core::v1::{Node, Pod},
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
+use kube::{
+    Api,
+    api::{DeleteParams, PostParams, Preconditions},
+};
+
+use crate::{
+    kubelet::Kubelet,
+    pod::{self, HASH_ANNOTATION, MIRROR_ANNOTATION},
+};
+
+/// A mirror pod has appeared, changed or gone: its static pod shows its status under the mirror's uid.
+pub fn seen(kubelet: &Arc<Kubelet>, change: &Change<'_, Pod>) {
+    let mirror = change.object();
+    let stands_for = pod::annotation(mirror, MIRROR_ANNOTATION).unwrap_or_default();
+    let named = kubelet.pods.by_name(pod::namespace(mirror), pod::name(mirror));
+    let Some((own, state)) = named.filter(|(own, _)| pod::is_static(own)) else {
+        // Nothing on this node runs it any more.
+        if matches!(change, Change::Applied { .. }) {
+            delete(kubelet, mirror);
+        }
+        return;
+    };
+    match change {
+        Change::Deleted(_) => {
+            *state.api_uid.lock() = None;
+            ensure(kubelet, &own);
+        }
+        Change::Applied { new, .. } if pod::annotation(&own, HASH_ANNOTATION) != Some(stands_for) => {
+            delete(kubelet, new)
+        }
+        Change::Applied { new, .. } if pod::is_deleting(new) => delete(kubelet, new),
+        Change::Applied { new, .. } => {
+            let uid = Some(pod::uid(new).to_owned());
+            let news = {
+                let mut held = state.api_uid.lock();
+                let news = *held != uid;
+                *held = uid;
+                news
+            };
+            if news {
+                state.wake.notify_one();
+            }
+        }
+    }
+}
+
+/// Makes a static pod's mirror where it has none.
+pub fn ensure(kubelet: &Arc<Kubelet>, own: &Arc<Pod>) {
+    let (Some(client), Some((_, state))) = (kubelet.client.clone(), kubelet.pods.by_uid(pod::uid(own)))
+    else {
+        return;
+    };
+    if state.api_uid.lock().is_some() {
+        return;
+    }
+    let (kubelet, own) = (Arc::clone(kubelet), Arc::clone(own));
+    let process = kubelet.process.clone();
+    process.spawn_transient(async move {
+        let owner = match Api::<Node>::all(client.clone()).get_opt(&kubelet.settings.node_name).await {
+            Ok(Some(node)) => node.metadata.uid,
+            // The node registers soon; the mirror is tried again then.
+            _ => return,
+        };
+        let mirror = mirror(&own, &kubelet.settings.node_name, owner);
+        let pods: Api<Pod> = Api::namespaced(client, pod::namespace(&own));
+        match pods.create(&PostParams::default(), &mirror).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => tracing::warn!(pod = pod::name(&own), %error, "cannot create a mirror pod"),
+        }
+    });
+}
+
+/// Removes the mirror of a static pod whose manifest is gone.
+pub fn remove(kubelet: &Arc<Kubelet>, own: &Arc<Pod>) {
+    if let Some(client) = kubelet.client.clone() {
+        let own = Arc::clone(own);
+        kubelet.process.spawn_transient(async move {
+            let pods: Api<Pod> = Api::namespaced(client, pod::namespace(&own));
+            if let Ok(Some(mirror)) = pods.get_opt(pod::name(&own)).await
+                && pod::is_mirror(&mirror)
+            {
+                let _ = pods.delete(pod::name(&own), &DeleteParams::default().grace_period(0)).await;
+            }
+        });
+    }
+}
+
+fn delete(kubelet: &Arc<Kubelet>, mirror: &Arc<Pod>) {
+    let Some(client) = kubelet.client.clone() else { return };
+    let mirror = Arc::clone(mirror);
+    kubelet.process.spawn_transient(async move {
+        let pods: Api<Pod> = Api::namespaced(client, pod::namespace(&mirror));
+        let params = DeleteParams {
+            grace_period_seconds: Some(0),
+            preconditions: Some(Preconditions { uid: mirror.metadata.uid.clone(), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        if let Err(error) = pods.delete(pod::name(&mirror), &params).await {
+            tracing::debug!(pod = pod::name(&mirror), %error, "cannot delete a mirror pod");
+        }
+    });
+}
+
+fn mirror(own: &Pod, node: &str, node_uid: Option<String>) -> Pod {
+    let hash = pod::annotation(own, HASH_ANNOTATION).unwrap_or_default().to_owned();
+    let mut annotations = own.metadata.annotations.clone().unwrap_or_default();
+    annotations.insert(MIRROR_ANNOTATION.to_owned(), hash);
+    Pod {
+        metadata: ObjectMeta {
+            name: own.metadata.name.clone(),
+            namespace: own.metadata.namespace.clone(),
+            labels: own.metadata.labels.clone(),
+            annotations: Some(annotations),
+            owner_references: node_uid.map(|uid| {
+                vec![OwnerReference {
+                    api_version: "v1".into(),
+                    kind: "Node".into(),
+                    name: node.to_owned(),
+                    uid,
+                    controller: Some(true),
+                    ..OwnerReference::default()
+                }]
+            }),
+            ..ObjectMeta::default()
+        },
+        spec: own.spec.clone(),
+        status: None,
+    }
+}

@@ -1,0 +1,165 @@
+//! Writes one pod's status to the API, and lets the pod go in the end.
+//!
+//! Guarantees: only the newest status is written, each once; a pod is deleted only after its last status was written.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
+};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::{kubelet::Kubelet, pods::PodState};
+
+/// What the API is to show.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Wanted {
+    /// The status, once there is one.
+    pub status: Option<PodStatus>,
+    /// Whether the pod is to be let go.
+    pub delete: bool,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Writes until the worker is gone and what it last wanted is done.
+pub(super) async fn run(kubelet: Arc<Kubelet>, state: Arc<PodState>, mut wanted: watch::Receiver<Wanted>) {
+    let shutdown = kubelet.process.shutdown();
+    let Some(client) = kubelet.client.clone() else { return };
+    let pods: Api<Pod> = Api::namespaced(client, &state.names.namespace);
+    let mut written: Option<(String, PodStatus)> = None;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let now = wanted.borrow_and_update().clone();
+        let uid = state.api_uid.lock().clone();
+        let outcome = match uid {
+            // A static pod without its image in the API has nowhere to show.
+            None => Ok(Outcome::Written),
+            Some(uid) => write(&pods, &state, &uid, &now, &mut written).await,
+        };
+        match outcome {
+            Ok(Outcome::Gone) => return,
+            Ok(Outcome::Written) => {
+                pause = FIRST_PAUSE;
+                tokio::select! {
+                    changed = wanted.changed() => if changed.is_err() { return },
+                    () = shutdown.cancelled() => return,
+                }
+            }
+            Err(error) => {
+                tracing::warn!(pod = %state.names.full(), %error, "cannot write a pod's status");
+                // A newer status need not wait out the pause of an older one's failure, but it is no reason to hurry.
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = shutdown.cancelled() => return,
+                }
+                pause = (pause * 2).min(LAST_PAUSE);
+            }
+        }
+    }
+}
+
+enum Outcome {
+    Written,
+    Gone,
+}
+
+async fn write(
+    pods: &Api<Pod>,
+    state: &PodState,
+    uid: &str,
+    wanted: &Wanted,
+    written: &mut Option<(String, PodStatus)>,
+) -> Result<Outcome, kube::Error> {
+    let name = &state.names.name;
+    if let Some(status) = &wanted.status {
+        let current = (uid.to_owned(), status.clone());
+        if written.as_ref() != Some(&current) {
+            let before = written.as_ref().filter(|(owner, _)| owner == uid).map(|(_, status)| status);
+            let patch = patch(uid, before, status);
+            match pods.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await {
+                Ok(_) => *written = Some(current),
+                // Gone, or another pod of the same name by now.
+                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(Outcome::Gone),
+                Err(kube::Error::Api(status)) if status.code == 409 && status.message.contains("uid") => {
+                    return Ok(Outcome::Gone);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    if !wanted.delete {
+        return Ok(Outcome::Written);
+    }
+    let now = DeleteParams {
+        grace_period_seconds: Some(0),
+        preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
+        ..DeleteParams::default()
+    };
+    match pods.delete(name, &now).await {
+        Ok(_) => Ok(Outcome::Gone),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(Outcome::Gone),
+        Err(error) => Err(error),
+    }
+}
+
+/// The strategic merge patch to a status: conditions are merged by type, so that everyone else's stay; addresses are
+/// replaced, so that those of an older sandbox go.
+fn patch(uid: &str, before: Option<&PodStatus>, status: &PodStatus) -> Value {
+    let mut value = serde_json::to_value(status).unwrap_or_default();
+    // What was set before and no longer is must be taken back in so many words.
+    if let (Some(Ok(Value::Object(before))), Value::Object(after)) =
+        (before.map(serde_json::to_value), &mut value)
+    {
+        for key in before.into_iter().map(|(key, _)| key) {
+            after.entry(key).or_insert(Value::Null);
+        }
+    }
+    for key in ["podIPs", "hostIPs"] {
+        if let Some(list) = value.get_mut(key).and_then(Value::as_array_mut) {
+            list.insert(0, json!({"$patch": "replace"}));
+        }
+    }
+    if let Some(conditions) = value.get_mut("conditions").and_then(Value::as_array_mut) {
+        conditions.retain(|condition| {
+            condition["type"].as_str().is_some_and(|kind| crate::status::OWNED.contains(&kind))
+        });
+        // Fields that a condition no longer has would be kept by the merge.
+        for condition in conditions.iter_mut().filter_map(Value::as_object_mut) {
+            for key in ["reason", "message"] {
+                condition.entry(key).or_insert(Value::Null);
+            }
+        }
+    }
+    json!({"metadata": {"uid": uid}, "status": value})
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use k8s_openapi::api::core::v1::{PodCondition, PodIP};
+
+    use super::*;
+
+    #[test]
+    fn others_conditions_are_left_and_own_fields_taken_back() {
+        let condition = |kind: &str| PodCondition {
+            type_: kind.into(),
+            status: "True".into(),
+            ..PodCondition::default()
+        };
+        let before = PodStatus { reason: Some("x".into()), ..PodStatus::default() };
+        let status = PodStatus {
+            phase: Some("Running".into()),
+            conditions: Some(vec![condition("Ready"), condition("example.com/gate")]),
+            pod_ips: Some(vec![PodIP { ip: "10.0.0.1".into() }]),
+            ..PodStatus::default()
+        };
+        expect![[r#"{"metadata":{"uid":"u"},"status":{"conditions":[{"message":null,"reason":null,"status":"True","type":"Ready"}],"phase":"Running","podIPs":[{"$patch":"replace"},{"ip":"10.0.0.1"}],"reason":null}}"#]]
+            .assert_eq(&patch("u", Some(&before), &status).to_string());
+    }
+}
