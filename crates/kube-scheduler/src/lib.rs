@@ -1,1 +1,38 @@
 //! Binds pods to nodes.
+//!
+//! Watches feed a [`core::Core`]; the loop takes pods from its queue, [`schedule::decide`] chooses a node from the
+//! snapshot (pure, by the plugins of the profile), the pod is assumed there, and the binding is written meanwhile.
+
+pub mod amounts;
+mod api;
+pub mod config;
+pub mod core;
+pub mod framework;
+mod metrics;
+pub mod node;
+pub mod plugins;
+pub mod pod;
+pub mod preemption;
+pub mod queue;
+mod run;
+pub mod schedule;
+pub mod snapshot;
+pub mod term;
+#[cfg(test)]
+mod tests;
+pub mod volumes;
+pub mod watch;
+
+use std::process::ExitCode;
+
+pub use config::Config;
+pub use run::start;
+
+/// Runs the scheduler with the process's arguments.
+pub fn main() -> ExitCode {
+    let (flags, ignored) = component::flags::parse::<config::Flags>(config::IGNORED);
+    let logging = flags.logging.clone();
+    component::run("kube-scheduler", 1, &logging, &ignored, |runtime| async move {
+        start(runtime, Config::new(flags)?).await
+    })
+}

@@ -1,3 +1,7 @@
 //! Binds pods to nodes.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kube_scheduler::main()
+}

@@ -1,0 +1,78 @@
+//! What the scheduler writes: bindings, conditions, nominations, evictions.
+
+use apimachinery::time::rfc3339;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1 as core;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Client, Error};
+use serde_json::json;
+
+use crate::pod::Pod;
+
+/// Binds a pod to a node.
+pub async fn bind(client: &Client, pod: &Pod, node: &str) -> Result<(), Error> {
+    let binding = json!({
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid},
+        "target": {"kind": "Node", "name": node},
+    });
+    let request =
+        http::Request::post(format!("/api/v1/namespaces/{}/pods/{}/binding", pod.namespace, pod.name))
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(binding.to_string().into_bytes())
+            .map_err(Error::HttpError)?;
+    client.request_text(request).await.map(drop)
+}
+
+/// Says in the pod's status why it has no node, and which node it is promised.
+pub async fn report_unschedulable(
+    client: &Client,
+    pod: &Pod,
+    message: &str,
+    nominated_node: Option<&str>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mut status = json!({"conditions": [{
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": message,
+        "lastProbeTime": null,
+        "lastTransitionTime": rfc3339(now),
+    }]});
+    if let Some(node) = nominated_node {
+        status["nominatedNodeName"] = node.into();
+    }
+    patch_status(client, pod, status).await
+}
+
+/// Removes a pod in favour of another; its status says so first.
+pub async fn evict(client: &Client, victim: &Pod, scheduler: &str, now: Timestamp) -> Result<(), Error> {
+    let status = json!({"conditions": [{
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "PreemptionByScheduler",
+        "message": format!("{scheduler}: preempting to accommodate a higher priority pod"),
+        "lastTransitionTime": rfc3339(now),
+    }]});
+    match patch_status(client, victim, status).await {
+        Err(Error::Api(status)) if status.code == 404 => return Ok(()),
+        other => other?,
+    }
+    let pods: Api<core::Pod> = Api::namespaced(client.clone(), &victim.namespace);
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions { uid: Some(victim.uid.to_string()), resource_version: None }),
+        ..DeleteParams::default()
+    };
+    match pods.delete(&victim.name, &parameters).await {
+        Err(Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+async fn patch_status(client: &Client, pod: &Pod, status: serde_json::Value) -> Result<(), Error> {
+    let pods: Api<core::Pod> = Api::namespaced(client.clone(), &pod.namespace);
+    let patch = json!({"metadata": {"uid": pod.uid}, "status": status});
+    pods.patch_status(&pod.name, &PatchParams::default(), &Patch::Strategic(patch)).await.map(drop)
+}

@@ -1,0 +1,204 @@
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::framework::Filter;
+use crate::node::Node;
+use crate::pod::Pod;
+use crate::snapshot::Snapshot;
+use crate::volumes::{Claim, Volume};
+
+fn pod(labels: Value, spec: Value) -> Pod {
+    let mut spec = spec;
+    if spec.get("containers").is_none() {
+        spec["containers"] = json!([{"name": "c", "image": "nginx"}]);
+    }
+    let name = format!("{labels}{spec}");
+    serde_json::from_value(
+        json!({"metadata": {"namespace": "d", "name": name, "uid": name, "labels": labels}, "spec": spec}),
+    )
+    .unwrap()
+}
+
+/// Nodes a (zone 1), b (zone 1), c (zone 2), d (no zone), each with the pods given.
+fn snapshot(placed: &[(&str, Pod)]) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    for (name, zone) in [("a", Some("1")), ("b", Some("1")), ("c", Some("2")), ("d", None)] {
+        let mut labels = json!({"kubernetes.io/hostname": name});
+        if let Some(zone) = zone {
+            labels["topology.kubernetes.io/zone"] = zone.into();
+        }
+        let node: Node = serde_json::from_value(json!({
+            "metadata": {"name": name, "labels": labels},
+            "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"}}}))
+        .unwrap();
+        snapshot.set_node(Arc::new(node));
+    }
+    for (index, (node, pod)) in placed.iter().enumerate() {
+        let pod = Arc::new(Pod { uid: index.to_string().into(), ..pod.on(node) });
+        assert!(snapshot.change(node, |info| info.add(pod)));
+    }
+    snapshot
+}
+
+/// The nodes a plugin lets the pod go to, or its refusal.
+fn allowed(plugin: &dyn Plugin, pod: &Pod, snapshot: &Snapshot) -> String {
+    match plugin.filter(pod, snapshot) {
+        Filter::Skip => "skip".into(),
+        Filter::Reject(rejection) => rejection.reasons.join(", "),
+        Filter::Check(check) => {
+            let nodes = snapshot.nodes().iter().filter(|info| check(info).is_ok());
+            nodes.map(|info| info.node.name.to_string()).collect::<Vec<_>>().join("")
+        }
+    }
+}
+
+/// The normalised scores of nodes a, b, c, d.
+fn scores(plugin: &dyn Plugin, pod: &Pod, snapshot: &Snapshot) -> Vec<i64> {
+    let feasible: Vec<_> = snapshot.nodes().iter().map(Arc::as_ref).collect();
+    let Some(scorer) = plugin.score(pod, snapshot, &feasible) else { return Vec::new() };
+    let mut scores: Vec<_> = feasible.iter().map(|info| (scorer.score)(info)).collect();
+    (scorer.normalize)(&mut scores);
+    scores.into_iter().map(|score| score.unwrap_or(0)).collect()
+}
+
+fn near(kind: &str, mode: &str, app: &str, key: &str) -> Value {
+    let term = json!({"labelSelector": {"matchLabels": {"app": app}}, "topologyKey": key});
+    let term =
+        if mode.starts_with("preferred") { json!({"weight": 10, "podAffinityTerm": term}) } else { term };
+    let mode = format!("{mode}DuringSchedulingIgnoredDuringExecution");
+    json!({"affinity": {kind: {mode: [term]}}})
+}
+
+const ZONE: &str = "topology.kubernetes.io/zone";
+const HOST: &str = "kubernetes.io/hostname";
+
+#[test]
+fn inter_pod_affinity_filters_from_both_sides() {
+    let plugin = InterPodAffinity { hard_weight: 1 };
+    let db = pod(json!({"app": "db"}), json!({}));
+    let around = snapshot(&[("a", db)]);
+    let wants = |spec| pod(json!({"app": "web"}), spec);
+    assert_eq!(allowed(&plugin, &wants(json!({})), &around), "skip");
+    assert_eq!(allowed(&plugin, &wants(near("podAffinity", "required", "db", ZONE)), &around), "ab");
+    assert_eq!(allowed(&plugin, &wants(near("podAffinity", "required", "none", ZONE)), &around), "");
+    // The first of a group that attracts itself goes anywhere that has the label.
+    assert_eq!(allowed(&plugin, &wants(near("podAffinity", "required", "web", ZONE)), &around), "abc");
+    assert_eq!(allowed(&plugin, &wants(near("podAntiAffinity", "required", "db", HOST)), &around), "bcd");
+    let loner = pod(json!({"app": "loner"}), near("podAntiAffinity", "required", "web", ZONE));
+    assert_eq!(allowed(&plugin, &wants(json!({})), &snapshot(&[("c", loner)])), "abd");
+}
+
+#[test]
+fn inter_pod_affinity_scores_what_is_preferred() {
+    let plugin = InterPodAffinity { hard_weight: 1 };
+    let around = snapshot(&[("a", pod(json!({"app": "db"}), json!({})))]);
+    let wants = |kind| pod(json!({"app": "web"}), near(kind, "preferred", "db", ZONE));
+    assert_eq!(scores(&plugin, &wants("podAffinity"), &around), [100, 100, 0, 0]);
+    assert_eq!(scores(&plugin, &wants("podAntiAffinity"), &around), [0, 0, 100, 100]);
+}
+
+fn spread(key: &str, skew: i32, mode: &str, more: Value) -> Pod {
+    let mut constraint = json!({"maxSkew": skew, "topologyKey": key, "whenUnsatisfiable": mode,
+        "labelSelector": {"matchLabels": {"app": "web"}}});
+    for (name, value) in more.as_object().cloned().unwrap_or_default() {
+        constraint[name] = value;
+    }
+    pod(json!({"app": "web"}), json!({"topologySpreadConstraints": [constraint]}))
+}
+
+#[test]
+fn topology_spread_keeps_the_skew() {
+    let plugin = PodTopologySpread::default();
+    let web = || pod(json!({"app": "web"}), json!({}));
+    let around = snapshot(&[("a", web()), ("b", web())]);
+    let strict = |skew, more| spread(ZONE, skew, "DoNotSchedule", more);
+    assert_eq!(allowed(&plugin, &strict(1, json!({})), &around), "c");
+    assert_eq!(allowed(&plugin, &strict(3, json!({})), &around), "abc");
+    assert_eq!(allowed(&plugin, &strict(1, json!({"minDomains": 3})), &around), "c");
+    assert_eq!(allowed(&plugin, &spread(ZONE, 1, "ScheduleAnyway", json!({})), &around), "skip");
+    let missing = match plugin.filter(&strict(1, json!({})), &around) {
+        Filter::Check(check) => check(around.node("d").unwrap()).unwrap_err(),
+        other => panic!("{other:?}"),
+    };
+    assert!(missing.unresolvable);
+    assert_eq!(
+        missing.reasons,
+        ["node(s) didn't match pod topology spread constraints (missing required label)"]
+    );
+}
+
+#[test]
+fn topology_spread_prefers_the_emptiest_place() {
+    let plugin = PodTopologySpread::default();
+    let web = || pod(json!({"app": "web"}), json!({}));
+    let around = snapshot(&[("a", web()), ("a", web()), ("b", web())]);
+    let scores = scores(&plugin, &spread(HOST, 1, "ScheduleAnyway", json!({})), &around);
+    assert!(scores[0] < scores[1] && scores[1] < scores[2] && scores[2] == scores[3], "{scores:?}");
+}
+
+#[test]
+fn pods_of_a_service_are_spread_by_default() {
+    let plugin = PodTopologySpread::default();
+    let web = || pod(json!({"app": "web"}), json!({}));
+    let mut around = snapshot(&[("a", web()), ("a", web())]);
+    assert!(scores(&plugin, &web(), &around).is_empty(), "nothing groups it");
+    let selector = apimachinery::labels::Selector::from_pairs([("app", "web")]);
+    Arc::make_mut(&mut around.around)
+        .workloads
+        .insert(("Service", "d/web".into()), crate::snapshot::Workload { selector });
+    let scores = scores(&plugin, &web(), &around);
+    assert!(scores[0] < scores[1] && scores[1] < scores[2], "{scores:?}");
+}
+
+#[test]
+fn host_ports_are_taken_once() {
+    let with = |ip: &str, protocol: &str| {
+        pod(
+            json!({}),
+            json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80, "hostIP": ip, "protocol": protocol}]}]}),
+        )
+    };
+    let around = snapshot(&[("a", with("", "TCP")), ("b", with("10.0.0.1", "TCP"))]);
+    assert_eq!(allowed(&NodePorts, &with("", "TCP"), &around), "cd");
+    assert_eq!(allowed(&NodePorts, &with("10.0.0.2", "TCP"), &around), "bcd");
+    assert_eq!(allowed(&NodePorts, &with("", "UDP"), &around), "abcd");
+}
+
+#[test]
+fn the_emptier_node_scores_higher_and_the_fuller_one_for_packing() {
+    let asks = |cpu: &str| {
+        pod(
+            json!({}),
+            json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu, "memory": "1Gi"}}}]}),
+        )
+    };
+    let around = snapshot(&[("a", asks("2"))]);
+    let least = scores(&ResourcesFit::default(), &asks("1"), &around);
+    assert_eq!(least, [50, 81, 81, 81]);
+    let packing = ResourcesFit { strategy: Strategy { most_allocated: true, ..Strategy::default() } };
+    assert_eq!(scores(&packing, &asks("1"), &around), [50, 18, 18, 18]);
+}
+
+#[test]
+fn claims_decide_about_nodes() {
+    let mut around = snapshot(&[]);
+    let volumes = &mut Arc::make_mut(&mut around.around).volumes;
+    let nodes = serde_json::from_value(json!({"nodeSelectorTerms": [{"matchExpressions": [{"key": HOST, "operator": "In", "values": ["b"]}]}]})).unwrap();
+    volumes.volumes.insert("pv".into(), Volume { nodes: Some(nodes) });
+    let bound = |volume: &str| Claim { volume: Some(volume.into()), ..Claim::default() };
+    volumes.claims.insert("d/bound".into(), bound("pv"));
+    volumes.claims.insert("d/lost".into(), bound("gone"));
+    volumes.claims.insert("d/unbound".into(), Claim::default());
+    let uses = |claim: &str| {
+        pod(json!({}), json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}]}))
+    };
+    assert_eq!(allowed(&VolumeBinding, &uses("bound"), &around), "b");
+    assert_eq!(allowed(&VolumeBinding, &uses("lost"), &around), "");
+    assert_eq!(
+        allowed(&VolumeBinding, &uses("unbound"), &around),
+        "pod has unbound immediate PersistentVolumeClaims"
+    );
+    assert_eq!(allowed(&VolumeBinding, &uses("none"), &around), "persistentvolumeclaim \"none\" not found");
+}

@@ -1,0 +1,227 @@
+//! The shell: the loop that tries pods and carries out what was decided, without waiting for it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use component::events::{Kind, Recorder};
+use component::{Runtime, client, leader, serve};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::core::{Core, Outcome};
+use crate::framework::Misfit;
+use crate::pod::Pod;
+use crate::preemption::Victims;
+use crate::watch::{Shared, Watches};
+use crate::{api, metrics};
+
+/// Requests under way at once; more pods wait in the queue, so that a slow server bounds what is assumed.
+const UNDER_WAY: usize = 256;
+/// How often long-parked pods are looked for (upstream's value).
+const FLUSH: Duration = Duration::from_secs(30);
+
+/// Starts the scheduler.
+pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
+    let connection = client::Connection {
+        kubeconfig: config.kubeconfig.as_deref(),
+        master: config.master.as_deref(),
+        user_agent: "kube-scheduler",
+    };
+    let client = client::connect(&connection).await?;
+    if let Some(address) = config.address {
+        serve::serve(&runtime, address, serve::Endpoints::secure(client.clone(), config.identity()?)?)
+            .await?;
+    }
+    let shared = Shared {
+        core: Arc::new(Mutex::new(Core::new(config.profiles.clone(), config.backoff))),
+        changed: Arc::new(Notify::new()),
+    };
+    let recorder = Recorder::start(&runtime, client.clone(), "default-scheduler", None);
+    let seen = Watches::start(&runtime, &client, &shared);
+    let latch = runtime.latch("informer-sync");
+    let owner = runtime.clone();
+    runtime.spawn("scheduling", async move {
+        let shutdown = owner.shutdown();
+        let leading =
+            leader::run(&owner, client.clone(), "kube-scheduler", &config.leader_election, || async move {
+                seen.await;
+                latch.open();
+                Loop { client, shared, recorder }.run().await;
+                Ok(())
+            });
+        tokio::select! {
+            result = leading => result,
+            () = shutdown.cancelled() => Ok(()),
+        }
+    });
+    Ok(())
+}
+
+/// What came of a request.
+enum Done {
+    Bound { pod: Arc<Pod>, node: Box<str>, result: Result<(), kube::Error>, began: Instant },
+    Reported,
+}
+
+/// What the loop does next.
+enum Next {
+    Tried(Option<Outcome>, Instant),
+    /// Nothing is ready before then.
+    Idle(Option<Instant>),
+}
+
+struct Loop {
+    client: Client,
+    shared: Shared,
+    recorder: Recorder,
+}
+
+impl Loop {
+    async fn run(self) {
+        let mut under_way: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
+        let mut flush = tokio::time::interval(FLUSH);
+        loop {
+            let next_wake = match self.next(under_way.len()) {
+                Next::Tried(outcome, began) => {
+                    if let Some(outcome) = outcome {
+                        self.carry_out(outcome, began, &mut under_way);
+                    }
+                    // Requests and watches get their turn between any two decisions.
+                    tokio::task::yield_now().await;
+                    while let Some(Some(done)) = under_way.next().now_or_never() {
+                        self.done(done);
+                    }
+                    continue;
+                }
+                Next::Idle(next_wake) => next_wake,
+            };
+            let rested = async {
+                match next_wake {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.shared.changed.notified() => {}
+                () = rested => {}
+                Some(done) = under_way.next(), if !under_way.is_empty() => self.done(done),
+                _ = flush.tick() => self.shared.core.lock().queue().flush(Instant::now()),
+            }
+        }
+    }
+
+    /// Tries the next pod, if there is one and room for its request.
+    fn next(&self, under_way: usize) -> Next {
+        let mut core = self.shared.core.lock();
+        let began = Instant::now();
+        core.queue().wake_rested(began);
+        if core.queue().has_active() && under_way < UNDER_WAY {
+            let outcome = core.try_next(began, &mut |below| rand::random_range(0..below.max(1)));
+            drop(core);
+            if let Some(outcome) = &outcome {
+                metrics::attempt(matches!(outcome, Outcome::Bind { .. }), began.elapsed());
+            }
+            return Next::Tried(outcome, began);
+        }
+        metrics::pending(core.queue().counts());
+        Next::Idle(core.queue().next_wake())
+    }
+
+    fn carry_out(
+        &self,
+        outcome: Outcome,
+        began: Instant,
+        under_way: &mut FuturesUnordered<BoxFuture<'static, Done>>,
+    ) {
+        let client = self.client.clone();
+        match outcome {
+            Outcome::Bind { pod, node } => under_way.push(Box::pin(async move {
+                let result = api::bind(&client, &pod, &node).await;
+                Done::Bound { pod, node, result, began }
+            })),
+            Outcome::Wait { pod, misfit, victims } => {
+                let message = misfit.to_string();
+                tracing::debug!(pod = pod.full_name(), message, "no node will do");
+                self.recorder.record(reference(&pod), Kind::Warning, "FailedScheduling", message.as_str());
+                if pod.unschedulable_message.as_deref() == Some(message.as_str()) && victims.is_none() {
+                    return;
+                }
+                let recorder = self.recorder.clone();
+                under_way.push(Box::pin(async move {
+                    report(&client, &recorder, &pod, &misfit, victims).await;
+                    Done::Reported
+                }));
+            }
+        }
+    }
+
+    fn done(&self, done: Done) {
+        let Done::Bound { pod, node, result, began } = done else { return };
+        match result {
+            Ok(()) => {
+                self.shared.core.lock().bound(&pod.uid);
+                metrics::bound(began.elapsed());
+                tracing::info!(pod = pod.full_name(), node = &*node, took = ?began.elapsed(), "bound");
+                let message = format!("Successfully assigned {} to {node}", pod.full_name());
+                self.recorder.record(reference(&pod), Kind::Normal, "Scheduled", message);
+            }
+            Err(error) => {
+                let gone = matches!(&error, kube::Error::Api(status) if status.code == 404);
+                let mut core = self.shared.core.lock();
+                core.not_bound(&pod.uid, Instant::now());
+                if gone {
+                    // The watch tells of the deletion, perhaps later than this answer.
+                    core.queue().remove(&pod.uid);
+                    return;
+                }
+                drop(core);
+                tracing::warn!(pod = pod.full_name(), node = &*node, %error, "binding failed, will try again");
+                self.recorder.record(
+                    reference(&pod),
+                    Kind::Warning,
+                    "FailedScheduling",
+                    format!("binding rejected: {error}"),
+                );
+            }
+        }
+    }
+}
+
+async fn report(client: &Client, recorder: &Recorder, pod: &Pod, misfit: &Misfit, victims: Option<Victims>) {
+    let now = Timestamp::now();
+    if let Some(victims) = &victims {
+        for victim in victims.pods.iter().filter(|victim| !victim.deleting) {
+            match api::evict(client, victim, &pod.scheduler_name, now).await {
+                Ok(()) => {
+                    let message = format!("Preempted by pod {} on node {}", pod.uid, victims.node);
+                    recorder.record(reference(victim), Kind::Normal, "Preempted", message);
+                }
+                Err(error) => {
+                    tracing::warn!(pod = victim.full_name(), %error, "cannot remove a pod for a higher one")
+                }
+            }
+        }
+    }
+    let nominated = victims.as_ref().map(|victims| &*victims.node);
+    if let Err(error) = api::report_unschedulable(client, pod, &misfit.to_string(), nominated, now).await {
+        tracing::debug!(pod = pod.full_name(), %error, "cannot write the pod's condition");
+    }
+}
+
+fn reference(pod: &Pod) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".into()),
+        kind: Some("Pod".into()),
+        namespace: Some(pod.namespace.to_string()),
+        name: Some(pod.name.to_string()),
+        uid: Some(pod.uid.to_string()),
+        ..ObjectReference::default()
+    }
+}

@@ -1,0 +1,172 @@
+//! The decision: which node a pod goes to. Pure over a snapshot; ties are broken by the randomness given.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::framework::{Check, Filter, MAX_SCORE, Misfit, Plugin, Rejection};
+use crate::node::NodeInfo;
+use crate::pod::Pod;
+use crate::snapshot::Snapshot;
+
+/// Below so many nodes all are looked at (upstream's value).
+const LEAST_NODES: usize = 100;
+
+/// The plugins of a profile at each point.
+#[derive(Clone)]
+pub struct Profile {
+    /// The `spec.schedulerName` it serves.
+    pub scheduler_name: String,
+    /// Those that gate.
+    pub gates: Vec<Arc<dyn Plugin>>,
+    /// Those that filter, in order.
+    pub filters: Vec<Arc<dyn Plugin>>,
+    /// Those that score, with their weights.
+    pub scores: Vec<(Arc<dyn Plugin>, i64)>,
+    /// Whether lower pods may be pushed out.
+    pub preempts: bool,
+    /// Of how many nodes in a hundred enough must be found; 0 means by the cluster's size.
+    pub percentage_of_nodes_to_score: usize,
+}
+
+/// Pods that a node has been promised to while lower ones leave it, by node.
+pub type Nominations = BTreeMap<Box<str>, Vec<Arc<Pod>>>;
+
+/// Chooses a node. `start` is where the look at the nodes begins and is moved on, so that each gets its turn.
+pub fn decide(
+    profile: &Profile,
+    pod: &Pod,
+    snapshot: &Snapshot,
+    nominations: &Nominations,
+    start: &mut usize,
+    random: &mut dyn FnMut(usize) -> usize,
+) -> Result<Box<str>, Misfit> {
+    let mut misfit = Misfit { nodes: snapshot.nodes().len(), ..Misfit::default() };
+    let checks = match prepare(profile, pod, snapshot) {
+        Ok(checks) => checks,
+        Err(rejection) => {
+            misfit.plugins.insert(rejection.plugin);
+            misfit.whole = Some(rejection.reasons.join(", "));
+            return Err(misfit);
+        }
+    };
+    // The node that was cleared for this pod is asked first.
+    if let Some(nominated) = pod.nominated_node.as_ref().and_then(|name| snapshot.node(name))
+        && judge(&checks, pod, nominated, nominations).is_ok()
+    {
+        return Ok(nominated.node.name.clone());
+    }
+
+    let nodes = snapshot.nodes();
+    let enough = enough_nodes(nodes.len(), profile.percentage_of_nodes_to_score);
+    let mut feasible: Vec<&NodeInfo> = Vec::new();
+    let mut looked_at = 0;
+    while looked_at < nodes.len() && feasible.len() < enough {
+        let info = &nodes[(*start + looked_at) % nodes.len()];
+        looked_at += 1;
+        match judge(&checks, pod, info, nominations) {
+            Ok(()) => feasible.push(info),
+            Err(rejection) => misfit.add(&info.node.name, rejection),
+        }
+    }
+    if !nodes.is_empty() {
+        *start = (*start + looked_at) % nodes.len();
+    }
+    match feasible.as_slice() {
+        [] => Err(misfit),
+        [only] => Ok(only.node.name.clone()),
+        _ => Ok(best(profile, pod, snapshot, &feasible, random).node.name.clone()),
+    }
+}
+
+/// Makes the checks of all filtering plugins.
+pub fn prepare<'a>(
+    profile: &'a Profile,
+    pod: &'a Pod,
+    snapshot: &'a Snapshot,
+) -> Result<Vec<Check<'a>>, Rejection> {
+    let mut checks = Vec::with_capacity(profile.filters.len());
+    for plugin in &profile.filters {
+        match plugin.filter(pod, snapshot) {
+            Filter::Skip => {}
+            Filter::Reject(rejection) => return Err(rejection),
+            Filter::Check(check) => checks.push(check),
+        }
+    }
+    Ok(checks)
+}
+
+/// Judges a node as it is, and as it will be with the pods of the same or a higher rank that it is promised to.
+pub fn judge(
+    checks: &[Check<'_>],
+    pod: &Pod,
+    info: &NodeInfo,
+    nominations: &Nominations,
+) -> Result<(), Rejection> {
+    let run = |info: &NodeInfo| checks.iter().try_for_each(|check| check(info));
+    let promised: Vec<&Arc<Pod>> = nominations
+        .get(&info.node.name)
+        .into_iter()
+        .flatten()
+        .filter(|other| other.priority >= pod.priority && other.uid != pod.uid)
+        .collect();
+    if !promised.is_empty() {
+        let mut filled = info.clone();
+        promised.into_iter().for_each(|other| filled.add(other.clone()));
+        run(&filled)?;
+    }
+    run(info)
+}
+
+fn best<'a>(
+    profile: &Profile,
+    pod: &Pod,
+    snapshot: &Snapshot,
+    feasible: &[&'a NodeInfo],
+    random: &mut dyn FnMut(usize) -> usize,
+) -> &'a NodeInfo {
+    let mut totals = vec![0i64; feasible.len()];
+    for (plugin, weight) in &profile.scores {
+        let Some(scorer) = plugin.score(pod, snapshot, feasible) else { continue };
+        let mut scores: Vec<Option<i64>> = feasible.iter().map(|info| (scorer.score)(info)).collect();
+        (scorer.normalize)(&mut scores);
+        for (total, score) in totals.iter_mut().zip(scores) {
+            *total += weight * score.unwrap_or(0).clamp(0, MAX_SCORE);
+        }
+    }
+    let highest = totals.iter().copied().max().unwrap_or(0);
+    let ties: Vec<usize> = (0..feasible.len()).filter(|index| totals[*index] == highest).collect();
+    feasible[ties[random(ties.len()).min(ties.len() - 1)]]
+}
+
+/// How many feasible nodes are enough, so that large clusters are not searched whole for each pod.
+fn enough_nodes(nodes: usize, percentage: usize) -> usize {
+    if nodes < LEAST_NODES {
+        return nodes;
+    }
+    let percentage = match percentage {
+        // Upstream's curve: half of 100 nodes, a tenth of 5,000, never less than a twentieth.
+        0 => 50usize.saturating_sub(nodes / 125).max(5),
+        given => given.min(100),
+    };
+    (nodes * percentage / 100).max(LEAST_NODES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_clusters_are_not_searched_whole() {
+        for (nodes, percentage, expected) in [
+            (3, 0, 3),
+            (99, 0, 99),
+            (100, 0, 100),
+            (1000, 0, 420),
+            (5000, 0, 500),
+            (1000, 100, 1000),
+            (200, 1, 100),
+        ] {
+            assert_eq!(enough_nodes(nodes, percentage), expected);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The scheduler's memory and decisions with simulated clusters.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::core::{Core, Outcome};
+use crate::node::Node;
+use crate::pod::Pod;
+use crate::queue::Backoff;
+
+/// A small generator, so that a failing run can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % below.max(1)
+    }
+}
+
+struct Cluster {
+    core: Core,
+    now: Instant,
+    random: Random,
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+fn pod(name: &str, more: Value) -> Arc<Pod> {
+    let mut pod = json!({
+        "metadata": {"namespace": "default", "name": name, "uid": name, "labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "c", "image": "nginx"}]},
+    });
+    merge(&mut pod, more);
+    Arc::new(serde_json::from_value(pod).unwrap())
+}
+
+fn sized(name: &str, cpu: &str) -> Arc<Pod> {
+    pod(name, json!({"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]}}))
+}
+
+fn node(name: &str, more: Value) -> Arc<Node> {
+    let mut node = json!({
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"}},
+    });
+    merge(&mut node, more);
+    Arc::new(serde_json::from_value(node).unwrap())
+}
+
+impl Cluster {
+    fn new(nodes: impl IntoIterator<Item = Arc<Node>>) -> Self {
+        let flags = <crate::config::Flags as clap::Parser>::parse_from(["kube-scheduler"]);
+        let core = Core::new(Config::new(flags).unwrap().profiles, Backoff::default());
+        let mut cluster = Cluster { core, now: Instant::now(), random: Random(42) };
+        for node in nodes {
+            cluster.core.apply_node(node, cluster.now);
+        }
+        cluster
+    }
+
+    fn add(&mut self, pod: Arc<Pod>) {
+        self.core.apply_pod(pod, self.now);
+    }
+
+    fn step(&mut self) -> Option<Outcome> {
+        let random = &mut self.random;
+        self.core.try_next(self.now, &mut |below| random.below(below))
+    }
+
+    /// Schedules everything that waits: the node of each pod, or why it has none.
+    fn run(&mut self) -> BTreeMap<String, String> {
+        let mut results = BTreeMap::new();
+        while let Some(outcome) = self.step() {
+            match outcome {
+                Outcome::Bind { pod, node } => {
+                    // The watch shows the binding.
+                    self.core.apply_pod(Arc::new(pod.on(&node)), self.now);
+                    results.insert(pod.name.to_string(), node.to_string());
+                }
+                Outcome::Wait { pod, misfit, .. } => {
+                    results.insert(pod.name.to_string(), misfit.to_string());
+                }
+            }
+        }
+        results
+    }
+
+    fn place(&mut self, pod: Arc<Pod>) -> String {
+        let name = pod.name.to_string();
+        self.add(pod);
+        self.run().remove(&name).expect("the pod was tried")
+    }
+}
+
+fn lab() -> Vec<Arc<Node>> {
+    let control_plane = json!({"spec": {"taints": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]}});
+    vec![node("m-k8s", control_plane), node("w1-k8s", json!({})), node("w2-k8s", json!({}))]
+}
+
+#[test]
+fn says_why_in_upstreams_words() {
+    let mut cluster = Cluster::new(lab());
+    assert_eq!(
+        cluster.place(sized("big", "100")),
+        "0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 Insufficient cpu. \
+         preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+    );
+    assert_eq!(Cluster::new([]).place(sized("a", "1")), "no nodes available to schedule pods");
+    for number in 0..2 {
+        cluster.place(sized(&format!("full-{number}"), "4"));
+    }
+    assert_eq!(
+        cluster.place(sized("more", "1")),
+        "0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 Insufficient cpu. \
+         preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod."
+    );
+}
+
+#[test]
+fn a_deployments_pods_are_spread_over_the_workers() {
+    let mut cluster = Cluster::new(lab());
+    for number in 0..6 {
+        cluster.add(pod(&format!("p{number}"), json!({})));
+    }
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for node in cluster.run().into_values() {
+        *counts.entry(node).or_default() += 1;
+    }
+    assert_eq!(counts, BTreeMap::from([("w1-k8s".into(), 3), ("w2-k8s".into(), 3)]));
+}
+
+#[test]
+fn hundreds_of_nodes_are_never_overcommitted_and_evenly_filled() {
+    let nodes = (0..300).map(|number| {
+        let zone = format!("z{}", number % 3);
+        node(&format!("n{number}"), json!({"metadata": {"labels": {"topology.kubernetes.io/zone": zone}}}))
+    });
+    let mut cluster = Cluster::new(nodes);
+    let mut random = Random(7);
+    let mut refused = 0;
+    for number in 0..3000 {
+        let cpu = format!("{}m", 100 + random.below(10) * 100);
+        cluster.add(sized(&format!("p{number}"), &cpu));
+        if number % 50 == 49 {
+            refused += cluster.run().values().filter(|result| result.starts_with("0/")).count();
+        }
+        // Some go again.
+        if random.below(10) == 0 {
+            let uid = format!("p{}", random.below(number + 1));
+            cluster.core.delete_pod(&uid, cluster.now);
+        }
+    }
+    assert!(refused < 1500, "{refused} refused while there was room");
+    let mut used: Vec<i64> = Vec::new();
+    for info in cluster.core.snapshot().nodes() {
+        assert!(
+            info.requested.milli_cpu <= info.node.allocatable.milli_cpu,
+            "{} overcommitted",
+            info.node.name
+        );
+        let sum: i64 = info.pods.values().map(|pod| pod.requests.milli_cpu).sum();
+        assert_eq!(sum, info.requested.milli_cpu, "the sum is kept right");
+        used.push(sum);
+    }
+    used.sort_unstable();
+    assert!(used[used.len() - 15] - used[15] <= 2000, "spread {} to {}", used[15], used[used.len() - 15]);
+}
+
+#[test]
+fn a_refused_pod_goes_when_what_it_waits_for_comes() {
+    let mut cluster = Cluster::new(lab());
+    let wanted = pod("ssd", json!({"spec": {"nodeSelector": {"disk": "ssd"}}}));
+    assert!(cluster.place(wanted).contains("2 node(s) didn't match Pod's node affinity/selector"));
+    cluster.now += Duration::from_secs(2);
+    // Something else changes: it is not tried.
+    cluster.core.apply_node(node("w1-k8s", json!({"metadata": {"labels": {"other": "x"}}})), cluster.now);
+    assert!(cluster.run().is_empty());
+    cluster.core.apply_node(node("w1-k8s", json!({"metadata": {"labels": {"disk": "ssd"}}})), cluster.now);
+    assert_eq!(cluster.run(), BTreeMap::from([("ssd".into(), "w1-k8s".into())]));
+}
+
+#[test]
+fn room_of_a_pod_that_went_is_used_and_room_of_a_failed_binding_is_free() {
+    let mut cluster = Cluster::new([node("n", json!({}))]);
+    assert_eq!(cluster.place(sized("a", "3")), "n");
+    assert!(cluster.place(sized("b", "3")).contains("Insufficient cpu"));
+    cluster.now += Duration::from_secs(2);
+    cluster.core.delete_pod("a", cluster.now);
+    let Some(Outcome::Bind { pod, .. }) = cluster.step() else { panic!("b is tried") };
+    assert!(cluster.place(sized("c", "3")).contains("Insufficient cpu"), "b is assumed");
+    cluster.core.not_bound(&pod.uid, cluster.now);
+    cluster.now += Duration::from_secs(20);
+    assert_eq!(cluster.run().values().filter(|result| *result == "n").count(), 1);
+    assert!(cluster.core.snapshot().nodes()[0].requested.milli_cpu <= 4000);
+}
+
+#[test]
+fn pods_seen_before_their_node_count_once_it_comes() {
+    let mut cluster = Cluster::new([]);
+    cluster.add(Arc::new(sized("early", "3").on("n")));
+    cluster.core.apply_node(node("n", json!({})), cluster.now);
+    assert_eq!(cluster.core.snapshot().nodes()[0].requested.milli_cpu, 3000);
+    cluster.core.delete_node("n");
+    cluster.core.delete_pod("early", cluster.now);
+    cluster.core.apply_node(node("n", json!({})), cluster.now);
+    assert_eq!(cluster.core.snapshot().nodes()[0].requested.milli_cpu, 0);
+}
+
+#[test]
+fn gated_pods_other_schedulers_and_leaving_pods_are_left_alone() {
+    let mut cluster = Cluster::new(lab());
+    cluster.add(pod("gated", json!({"spec": {"schedulingGates": [{"name": "g"}]}})));
+    cluster.add(pod("other", json!({"spec": {"schedulerName": "other"}})));
+    cluster.add(pod("leaving", json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})));
+    assert!(cluster.run().is_empty());
+    assert!(cluster.place(pod("gated", json!({}))).starts_with('w'));
+}
+
+#[test]
+fn a_higher_pod_pushes_out_as_few_and_as_low_as_it_can() {
+    let mut cluster = Cluster::new([node("n1", json!({})), node("n2", json!({}))]);
+    let ranked = |name: &str, cpu: &str, priority: i32, node: &str| {
+        let mut pod = (*sized(name, cpu)).clone();
+        pod.priority = priority;
+        Arc::new(pod.on(node))
+    };
+    cluster.add(ranked("low", "2", 1, "n1"));
+    cluster.add(ranked("middle", "2", 5, "n1"));
+    cluster.add(ranked("high", "4", 7, "n2"));
+    let mut urgent = (*sized("urgent", "2")).clone();
+    urgent.priority = 10;
+    cluster.add(Arc::new(urgent));
+    let Some(Outcome::Wait { victims: Some(victims), .. }) = cluster.step() else { panic!("it preempts") };
+    assert_eq!(&*victims.node, "n1");
+    assert_eq!(victims.pods.iter().map(|pod| &*pod.name).collect::<Vec<_>>(), ["low"]);
+    // The room is promised: a pod of lower rank does not take it.
+    cluster.core.delete_pod("low", cluster.now);
+    assert!(cluster.place(sized("sneaky", "2")).starts_with("0/2"));
+    cluster.now += Duration::from_secs(2);
+    assert_eq!(cluster.run().get("urgent").map(String::as_str), Some("n1"));
+}

@@ -1,0 +1,397 @@
+//! Feeding the scheduler's memory from watches, decoded straight into slim types.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use apimachinery::labels::Selector;
+use component::Runtime;
+use informer::{Change, Metadata, Object, Store, Watch, reflect};
+use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, policy::v1 as policy, storage::v1 as storage};
+use kube::Client;
+use parking_lot::Mutex;
+use serde::Deserialize;
+use tokio::sync::Notify;
+
+use crate::core::Core;
+use crate::framework::Event;
+use crate::node::Node;
+use crate::pod::Pod;
+use crate::preemption::Budget;
+use crate::snapshot::{Surroundings, Workload};
+use crate::term;
+use crate::volumes::{Claim, Volume};
+
+/// The memory with a bell that rings when something may be ready to be tried.
+#[derive(Clone)]
+pub struct Shared {
+    /// The memory.
+    pub core: Arc<Mutex<Core>>,
+    /// Rings when the queue may have changed.
+    pub changed: Arc<Notify>,
+}
+
+impl Shared {
+    fn change(&self, change: impl FnOnce(&mut Core, Instant)) {
+        change(&mut self.core.lock(), Instant::now());
+        self.changed.notify_one();
+    }
+
+    fn surroundings(&self, event: Option<Event<'_>>, change: impl FnOnce(&mut Surroundings)) {
+        self.change(|core, now| core.change_surroundings(event, now, change));
+    }
+}
+
+/// An object of which one thing is kept, made from the wire's form `W`.
+#[derive(Debug, Deserialize)]
+#[serde(bound = "T: Facts", from = "Wire<T::Spec, T::Status>")]
+struct Kept<T: Facts> {
+    namespace: Box<str>,
+    name: Box<str>,
+    uid: Box<str>,
+    resource_version: Box<str>,
+    facts: Arc<T>,
+}
+
+/// What is kept of an object.
+trait Facts: Send + Sync + 'static {
+    type Spec: serde::de::DeserializeOwned;
+    type Status: serde::de::DeserializeOwned;
+    fn read(metadata: Metadata, wire: Rest<Self::Spec, Self::Status>) -> Self;
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<S, T> {
+    #[serde(default)]
+    metadata: Metadata,
+    #[serde(default = "none")]
+    spec: Option<S>,
+    #[serde(default = "none")]
+    status: Option<T>,
+    /// Of storage classes, which have no spec.
+    #[serde(default)]
+    volume_binding_mode: Option<String>,
+}
+
+/// An object without its metadata.
+struct Rest<S, T> {
+    spec: Option<S>,
+    status: Option<T>,
+    volume_binding_mode: Option<String>,
+}
+
+fn none<T>() -> Option<T> {
+    None
+}
+
+impl<T: Facts> From<Wire<T::Spec, T::Status>> for Kept<T> {
+    fn from(wire: Wire<T::Spec, T::Status>) -> Self {
+        let metadata = &wire.metadata;
+        Kept {
+            namespace: metadata.namespace.as_str().into(),
+            name: metadata.name.as_str().into(),
+            uid: metadata.uid.as_str().into(),
+            resource_version: metadata.resource_version.as_str().into(),
+            facts: Arc::new(T::read(
+                wire.metadata,
+                Rest { spec: wire.spec, status: wire.status, volume_binding_mode: wire.volume_binding_mode },
+            )),
+        }
+    }
+}
+
+impl<T: Facts> Object for Kept<T> {
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn resource_version(&self) -> &str {
+        &self.resource_version
+    }
+}
+
+/// A status of which nothing is kept.
+type Nothing = serde::de::IgnoredAny;
+
+#[derive(Debug)]
+struct NamespaceLabels(std::collections::BTreeMap<String, String>);
+
+impl Facts for NamespaceLabels {
+    type Spec = Nothing;
+    type Status = Nothing;
+    fn read(metadata: Metadata, _: Rest<Nothing, Nothing>) -> Self {
+        NamespaceLabels(metadata.labels)
+    }
+}
+
+/// The selector of a Service or ReplicationController: exact pairs.
+#[derive(Debug)]
+struct Pairs(Option<Selector>);
+
+#[derive(Deserialize)]
+struct PairsSpec {
+    #[serde(default)]
+    selector: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl Facts for Pairs {
+    type Spec = PairsSpec;
+    type Status = Nothing;
+    fn read(_: Metadata, wire: Rest<PairsSpec, Nothing>) -> Self {
+        let pairs = wire.spec.and_then(|spec| spec.selector).filter(|pairs| !pairs.is_empty());
+        Pairs(pairs.map(|pairs| {
+            Selector::from_pairs(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+        }))
+    }
+}
+
+/// The selector of a ReplicaSet or StatefulSet.
+#[derive(Debug)]
+struct Labels(Option<Selector>);
+
+#[derive(Deserialize)]
+struct LabelsSpec {
+    selector: Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector>,
+}
+
+impl Facts for Labels {
+    type Spec = LabelsSpec;
+    type Status = Nothing;
+    fn read(_: Metadata, wire: Rest<LabelsSpec, Nothing>) -> Self {
+        Labels(wire.spec.and_then(|spec| spec.selector).map(|selector| term::selector(Some(&selector))))
+    }
+}
+
+impl Facts for Claim {
+    type Spec = core::PersistentVolumeClaimSpec;
+    type Status = Nothing;
+    fn read(metadata: Metadata, wire: Rest<core::PersistentVolumeClaimSpec, Nothing>) -> Self {
+        let spec = wire.spec.unwrap_or_default();
+        // A volume that is named but not yet bound for good may still turn out to be another's.
+        let bound = metadata.annotations.contains_key("pv.kubernetes.io/bind-completed");
+        Claim {
+            volume: spec.volume_name.filter(|name| bound && !name.is_empty()).map(Into::into),
+            class: spec.storage_class_name.map(Into::into),
+            deleting: metadata.is_deleting(),
+        }
+    }
+}
+
+impl Facts for Volume {
+    type Spec = core::PersistentVolumeSpec;
+    type Status = Nothing;
+    fn read(_: Metadata, wire: Rest<core::PersistentVolumeSpec, Nothing>) -> Self {
+        Volume { nodes: wire.spec.and_then(|spec| spec.node_affinity).and_then(|affinity| affinity.required) }
+    }
+}
+
+/// Whether claims of the class wait for their pod to have a node.
+#[derive(Debug)]
+struct Waits(bool);
+
+impl Facts for Waits {
+    type Spec = Nothing;
+    type Status = Nothing;
+    fn read(_: Metadata, wire: Rest<Nothing, Nothing>) -> Self {
+        Waits(wire.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"))
+    }
+}
+
+impl Facts for Budget {
+    type Spec = policy::PodDisruptionBudgetSpec;
+    type Status = policy::PodDisruptionBudgetStatus;
+    fn read(
+        metadata: Metadata,
+        wire: Rest<policy::PodDisruptionBudgetSpec, policy::PodDisruptionBudgetStatus>,
+    ) -> Self {
+        let selector = wire.spec.and_then(|spec| spec.selector);
+        Budget {
+            namespace: metadata.namespace.into(),
+            selector: term::selector(selector.as_ref()),
+            allowed: wire.status.map_or(0, |status| i64::from(status.disruptions_allowed.unwrap_or(0))),
+        }
+    }
+}
+
+/// The watches of the scheduler.
+pub struct Watches<'a> {
+    runtime: &'a Runtime,
+    client: &'a Client,
+    shared: &'a Shared,
+    /// Waited for before the first pod is tried.
+    ready: Vec<futures::future::BoxFuture<'static, ()>>,
+}
+
+impl<'a> Watches<'a> {
+    /// Starts all watches; the future ends once everything was seen.
+    pub fn start(
+        runtime: &'a Runtime,
+        client: &'a Client,
+        shared: &'a Shared,
+    ) -> impl Future<Output = ()> + use<> {
+        let mut watches = Watches { runtime, client, shared, ready: Vec::new() };
+        // Nodes first, and pods that have ended never.
+        watches.nodes();
+        watches.pods();
+        watches.namespaces();
+        watches.workloads::<core::Service, Pairs>("Service", |pairs| pairs.0.clone());
+        watches.workloads::<core::ReplicationController, Pairs>("ReplicationController", |pairs| {
+            pairs.0.clone()
+        });
+        watches.workloads::<apps::ReplicaSet, Labels>("ReplicaSet", |labels| labels.0.clone());
+        watches.workloads::<apps::StatefulSet, Labels>("StatefulSet", |labels| labels.0.clone());
+        watches.volumes();
+        watches.budgets();
+        let all = futures::future::join_all(watches.ready);
+        async move {
+            all.await;
+        }
+    }
+
+    fn spawn<K: Object>(&mut self, watch: Watch, store: &Store<K>) {
+        let (client, feeding, shutdown) = (self.client.clone(), store.clone(), self.runtime.shutdown());
+        self.runtime.spawn(format!("watch {}", watch.path()), async move {
+            tokio::select! {
+                () = reflect(client, watch, feeding) => {}
+                () = shutdown.cancelled() => {}
+            }
+            anyhow::Ok(())
+        });
+        let store = store.clone();
+        self.ready.push(Box::pin(async move { store.ready().await }));
+    }
+
+    fn pods(&mut self) {
+        let store: Store<Pod> = Store::new();
+        let shared = self.shared.clone();
+        store.on_change(move |change| match change {
+            Change::Applied { new, .. } => shared.change(|core, now| core.apply_pod((*new).clone(), now)),
+            Change::Deleted(last) => shared.change(|core, now| core.delete_pod(&last.uid, now)),
+        });
+        let watch = Watch::all::<core::Pod>().fields("status.phase!=Succeeded,status.phase!=Failed");
+        self.spawn(watch, &store);
+    }
+
+    fn nodes(&mut self) {
+        let store: Store<Node> = Store::new();
+        let shared = self.shared.clone();
+        store.on_change(move |change| match change {
+            Change::Applied { new, .. } => shared.change(|core, now| core.apply_node((*new).clone(), now)),
+            Change::Deleted(last) => shared.change(|core, _| core.delete_node(&last.name)),
+        });
+        self.spawn(Watch::all::<core::Node>(), &store);
+    }
+
+    fn namespaces(&mut self) {
+        let store: Store<Kept<NamespaceLabels>> = Store::new();
+        let shared = self.shared.clone();
+        store.on_change(move |change| {
+            let name = change.object().name.clone();
+            let labels = match change {
+                Change::Applied { new, .. } => Some(new.facts.0.clone()),
+                Change::Deleted(_) => None,
+            };
+            shared.surroundings(Some(Event::Namespaces), |around| {
+                match labels {
+                    Some(labels) => around.namespaces.insert(name, labels),
+                    None => around.namespaces.remove(&name),
+                };
+            });
+        });
+        self.spawn(Watch::all::<core::Namespace>().metadata_only(), &store);
+    }
+
+    fn workloads<K: k8s_openapi::Resource, T: Facts>(
+        &mut self,
+        kind: &'static str,
+        read: fn(&T) -> Option<Selector>,
+    ) {
+        let store: Store<Kept<T>> = Store::new();
+        let shared = self.shared.clone();
+        store.on_change(move |change| {
+            let object = change.object();
+            let key = (kind, format!("{}/{}", object.namespace, object.name).into());
+            let selector = match change {
+                Change::Applied { new, .. } => read(&new.facts),
+                Change::Deleted(_) => None,
+            };
+            let mut core = shared.core.lock();
+            core.change_surroundings(None, Instant::now(), |around| {
+                match selector {
+                    Some(selector) => around.workloads.insert(key, Workload { selector }),
+                    None => around.workloads.remove(&key),
+                };
+            });
+        });
+        self.spawn(Watch::all::<K>(), &store);
+    }
+
+    fn volumes(&mut self) {
+        let claims: Store<Kept<Claim>> = Store::new();
+        let shared = self.shared.clone();
+        claims.on_change(move |change| {
+            let object = change.object();
+            let key = format!("{}/{}", object.namespace, object.name).into();
+            let claim = match change {
+                Change::Applied { new, .. } => Some((*new.facts).clone()),
+                Change::Deleted(_) => None,
+            };
+            shared.surroundings(Some(Event::Volumes), |around| {
+                match claim {
+                    Some(claim) => around.volumes.claims.insert(key, claim),
+                    None => around.volumes.claims.remove(&key),
+                };
+            });
+        });
+        self.spawn(Watch::all::<core::PersistentVolumeClaim>(), &claims);
+
+        let volumes: Store<Kept<Volume>> = Store::new();
+        let shared = self.shared.clone();
+        volumes.on_change(move |change| {
+            let key = change.object().name.clone();
+            let volume = match change {
+                Change::Applied { new, .. } => Some((*new.facts).clone()),
+                Change::Deleted(_) => None,
+            };
+            shared.surroundings(Some(Event::Volumes), |around| {
+                match volume {
+                    Some(volume) => around.volumes.volumes.insert(key, volume),
+                    None => around.volumes.volumes.remove(&key),
+                };
+            });
+        });
+        self.spawn(Watch::all::<core::PersistentVolume>(), &volumes);
+
+        let classes: Store<Kept<Waits>> = Store::new();
+        let shared = self.shared.clone();
+        classes.on_change(move |change| {
+            let key = change.object().name.clone();
+            let waits = matches!(change, Change::Applied { new, .. } if new.facts.0);
+            shared.surroundings(Some(Event::Volumes), |around| {
+                match waits {
+                    true => around.volumes.waiting_classes.insert(key),
+                    false => around.volumes.waiting_classes.remove(&key),
+                };
+            });
+        });
+        self.spawn(Watch::all::<storage::StorageClass>(), &classes);
+    }
+
+    fn budgets(&mut self) {
+        let store: Store<Kept<Budget>> = Store::new();
+        let (shared, all) = (self.shared.clone(), store.clone());
+        store.on_change(move |_| {
+            let budgets = all.list().iter().map(|budget| budget.facts.clone()).collect();
+            shared.core.lock().set_budgets(budgets);
+        });
+        self.spawn(Watch::all::<policy::PodDisruptionBudget>(), &store);
+    }
+}
