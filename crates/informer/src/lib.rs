@@ -25,6 +25,6 @@ pub use key::Key;
 pub use object::{LAST_APPLIED, Metadata, Object, PartialObject, null_is_default};
 pub use queue::{RateLimit, WorkQueue};
 pub use reflector::{Error, reflect};
-pub use store::{Change, Store};
+pub use store::{Change, Sink, Store};
 pub use watch::Watch;
 pub use workers::{Outcome, run_workers};

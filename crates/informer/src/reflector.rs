@@ -1,12 +1,13 @@
 //! Keeps a store equal to the server's state: list once, then watch for as long as the process lives.
 
+use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use http::Request;
 use kube::Client;
 use tracing::{debug, info, warn};
 
-use crate::{Backoff, Object, Store, Watch};
+use crate::{Backoff, Object, Sink, Watch};
 use event::{Event, Page};
 use lines::Lines;
 
@@ -71,13 +72,14 @@ enum State {
     At(String),
 }
 
-/// Watches for as long as it is polled and keeps `store` equal to what it sees.
+/// Watches for as long as it is polled and keeps a [`Store`](crate::Store), or another sink, equal to what it sees.
 ///
 /// Asks for a streaming list first and falls back to pages where the server does not know it. Retries every failure
 /// with growing pauses, says once that it lost the server and once that it has it back.
-pub async fn reflect<K: Object>(client: Client, watch: Watch, store: Store<K>) {
+pub async fn reflect<K: Object>(client: Client, watch: Watch, sink: impl Sink<K>) {
+    let kind = PhantomData;
     let mut reflector =
-        Reflector { client, watch, store, state: State::Unknown, streaming: true, lost: false };
+        Reflector { client, watch, sink, state: State::Unknown, streaming: true, lost: false, kind };
     let mut backoff = Backoff::default();
     loop {
         let Err(error) = reflector.step().await else { continue };
@@ -96,18 +98,19 @@ pub async fn reflect<K: Object>(client: Client, watch: Watch, store: Store<K>) {
     }
 }
 
-struct Reflector<K> {
+struct Reflector<K, S> {
     client: Client,
     watch: Watch,
-    store: Store<K>,
+    sink: S,
     state: State,
     /// Whether the server is believed to know streaming lists.
     streaming: bool,
     /// Whether the last attempt failed, which is said once.
     lost: bool,
+    kind: PhantomData<fn() -> K>,
 }
 
-impl<K: Object> Reflector<K> {
+impl<K: Object, S: Sink<K>> Reflector<K, S> {
     /// Goes on until the present listing is complete or the present watch has ended.
     async fn step(&mut self) -> Result<(), Error> {
         let timeout = rand::random_range(TIMEOUT_SECONDS);
@@ -135,7 +138,7 @@ impl<K: Object> Reflector<K> {
     }
 
     async fn list(&mut self) -> Result<(), Error> {
-        self.store.restart();
+        self.sink.restart();
         let mut token = String::new();
         loop {
             let body = self.client.request_text(self.watch.page(&token)).await.map_err(request_error)?;
@@ -143,10 +146,10 @@ impl<K: Object> Reflector<K> {
             let page: Page<K> = serde_json::from_str(&body).map_err(Error::Decode)?;
             drop(body);
             for object in page.items {
-                self.store.apply(object);
+                self.sink.apply(object);
             }
             if page.metadata.continue_token.is_empty() {
-                self.store.restarted();
+                self.sink.restarted();
                 self.state = State::At(page.metadata.resource_version);
                 return Ok(());
             }
@@ -160,7 +163,7 @@ impl<K: Object> Reflector<K> {
         let silence = Duration::from_secs(timeout.into()) + MARGIN;
         let initial = matches!(self.state, State::Unknown);
         if initial {
-            self.store.restart();
+            self.sink.restart();
         }
         let mut lines = Lines::open(&self.client, request).await?;
         self.found();
@@ -173,18 +176,18 @@ impl<K: Object> Reflector<K> {
             match Event::<K>::decode(line)? {
                 Event::Applied(object) => {
                     self.advance(object.resource_version());
-                    self.store.apply(object);
+                    self.sink.apply(object);
                 }
                 Event::Deleted(object) => {
                     self.advance(object.resource_version());
                     let key = object.key();
-                    self.store.delete(key.as_str(), Some(object));
+                    self.sink.delete(key.as_str(), Some(object));
                 }
                 Event::Bookmark { resource_version, end_of_initial } => {
                     if matches!(self.state, State::At(_)) {
                         self.advance(&resource_version);
                     } else if end_of_initial {
-                        self.store.restarted();
+                        self.sink.restarted();
                         self.state = State::At(resource_version);
                     }
                 }

@@ -41,6 +41,33 @@ impl<'a, K> Change<'a, K> {
 
 type Handler<K> = Box<dyn Fn(&Change<'_, K>) + Send + Sync>;
 
+/// What a watch fills: a [`Store`], or an index of one's own that keeps less than whole objects.
+pub trait Sink<K>: Send + Sync {
+    /// Takes an object that is new or changed.
+    fn apply(&self, object: K);
+    /// Takes word that the object of this key is gone; `last` is its state at the end if it is known.
+    fn delete(&self, key: &str, last: Option<K>);
+    /// A listing from nothing begins.
+    fn restart(&self);
+    /// The listing ends: what was not applied since its beginning is gone.
+    fn restarted(&self);
+}
+
+impl<K: Object> Sink<K> for Store<K> {
+    fn apply(&self, object: K) {
+        Store::apply(self, object);
+    }
+    fn delete(&self, key: &str, last: Option<K>) {
+        Store::delete(self, key, last);
+    }
+    fn restart(&self) {
+        Store::restart(self);
+    }
+    fn restarted(&self) {
+        Store::restarted(self);
+    }
+}
+
 /// The objects of one resource as the watch last showed them.
 ///
 /// Cheap to clone; all clones are the same store. Objects are shared, never copied. A handler runs inside the

@@ -211,6 +211,17 @@ impl Api {
         self.send_accepting(Method::GET, path, "", None, accept).await
     }
 
+    /// Reads what is at a path in another form than plain JSON.
+    pub async fn get_as(&self, path: &str, accept: &str) -> Result<Value, Error> {
+        self.send_accepting(Method::GET, path, "", None, accept).await
+    }
+
+    /// Deletes everything in the collection at a path.
+    pub async fn delete_collection(&self, path: &str, propagation: Propagation) -> Result<Value, Error> {
+        let delete = Delete { propagation: Some(propagation), ..Delete::default() };
+        self.send(Method::DELETE, path, "application/json", Some(&delete.body())).await
+    }
+
     /// Lists the metadata of what is at a path.
     pub async fn list_metadata(&self, path: &str) -> Result<Value, Error> {
         let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";

@@ -5,7 +5,19 @@ use futures::future::BoxFuture;
 use crate::context::Context;
 
 mod deployment;
+mod endpoint_slice;
+mod endpoints;
+mod garbage;
+mod namespace;
+mod node_ipam;
+mod node_lifecycle;
+mod pod_garbage;
 mod replica_set;
+mod root_ca;
+mod service_account;
+mod service_pods;
+mod taint_eviction;
+mod token_secret;
 
 /// A controller at work; ends at shutdown.
 pub type Running = BoxFuture<'static, ()>;
@@ -16,7 +28,7 @@ pub struct Controller {
     pub name: &'static str,
     /// The older name that `--controllers` also takes.
     pub alias: &'static str,
-    /// The service account in `kube-system`.
+    /// The service account in `kube-system`; empty for one that acts with the manager's own credentials.
     pub account: &'static str,
     /// The source of its events.
     pub event_source: &'static str,
@@ -51,6 +63,94 @@ pub const ALL: &[Controller] = &[
         event_source: "replication-controller",
         by_default: true,
         start: replica_set::start_replication_controllers,
+    },
+    Controller {
+        name: "namespace-controller",
+        alias: "namespace",
+        account: "namespace-controller",
+        event_source: "namespace-controller",
+        by_default: true,
+        start: namespace::start,
+    },
+    Controller {
+        name: "garbage-collector-controller",
+        alias: "garbagecollector",
+        account: "generic-garbage-collector",
+        event_source: "garbage-collector-controller",
+        by_default: true,
+        start: garbage::start,
+    },
+    Controller {
+        name: "endpoints-controller",
+        alias: "endpoint",
+        account: "endpoint-controller",
+        event_source: "endpoint-controller",
+        by_default: true,
+        start: endpoints::start,
+    },
+    Controller {
+        name: "endpointslice-controller",
+        alias: "endpointslice",
+        account: "endpointslice-controller",
+        event_source: "endpoint-slice-controller",
+        by_default: true,
+        start: endpoint_slice::start,
+    },
+    Controller {
+        name: "serviceaccount-controller",
+        alias: "serviceaccount",
+        account: "service-account-controller",
+        event_source: "service-account-controller",
+        by_default: true,
+        start: service_account::start,
+    },
+    Controller {
+        name: "serviceaccount-token-controller",
+        alias: "serviceaccount-token",
+        account: "",
+        event_source: "serviceaccount-token-controller",
+        by_default: true,
+        start: token_secret::start,
+    },
+    Controller {
+        name: "root-ca-certificate-publisher-controller",
+        alias: "root-ca-cert-publisher",
+        account: "root-ca-cert-publisher",
+        event_source: "root-ca-certificate-publisher",
+        by_default: true,
+        start: root_ca::start,
+    },
+    Controller {
+        name: "node-ipam-controller",
+        alias: "nodeipam",
+        account: "node-controller",
+        event_source: "cidrAllocator",
+        by_default: true,
+        start: node_ipam::start,
+    },
+    Controller {
+        name: "node-lifecycle-controller",
+        alias: "nodelifecycle",
+        account: "node-controller",
+        event_source: "node-controller",
+        by_default: true,
+        start: node_lifecycle::start,
+    },
+    Controller {
+        name: "taint-eviction-controller",
+        alias: "taint-eviction",
+        account: "node-controller",
+        event_source: "taint-eviction-controller",
+        by_default: true,
+        start: taint_eviction::start,
+    },
+    Controller {
+        name: "pod-garbage-collector-controller",
+        alias: "podgc",
+        account: "pod-garbage-collector",
+        event_source: "pod-garbage-collector",
+        by_default: true,
+        start: pod_garbage::start,
     },
 ];
 

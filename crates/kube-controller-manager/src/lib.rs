@@ -8,6 +8,7 @@ mod batch;
 mod config;
 mod context;
 mod controllers;
+mod discovery;
 mod ownership;
 pub mod objects;
 mod pods;

@@ -2,8 +2,8 @@
 
 mod condition;
 mod deployment;
-mod endpoint_slice;
-mod endpoints;
+pub mod endpoint_slice;
+pub mod endpoints;
 mod lease;
 mod namespace;
 mod node;
@@ -79,7 +79,7 @@ macro_rules! resource {
         }
     };
 }
-use resource;
+pub(crate) use resource;
 
 /// Reads a `LabelSelector`; one that cannot be read selects nothing.
 fn label_selector<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Selector, D::Error> {

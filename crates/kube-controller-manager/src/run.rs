@@ -64,7 +64,7 @@ fn start(
     let stores = Stores::new(client.clone(), runtime.clone());
     let options = Arc::new(config.options);
     for controller in chosen {
-        let api = if options.use_service_account_credentials {
+        let api = if options.use_service_account_credentials && !controller.account.is_empty() {
             let identity = Identity::new(writer.client.clone(), controller.account);
             Api::with_identity(writer.anonymous.clone(), identity)
         } else {
