@@ -1,0 +1,263 @@
+//! `kubectl apply`: makes the server's objects as the files say, changing only what the files have changed.
+
+mod last_applied;
+mod merge;
+mod prune;
+mod server_side;
+
+use serde_json::{Value, json};
+
+use super::create::LAST_APPLIED;
+use super::delete::{Deletion, gone};
+use crate::cli::{Command, DryRun, Flag, Invocation, flag};
+use crate::client::{MERGE, STRATEGIC, with_query};
+use crate::error::{Error, Result};
+use crate::print::{self, Printer};
+use crate::resource::{Item, Session, files};
+
+pub use merge::{apply as strategic_merge, three_way, three_way_json};
+
+/// Applies files.
+pub static COMMAND: Command = Command {
+    name: "apply",
+    short: "Apply a configuration to a resource by file name or stdin",
+    long: "Apply a configuration to a resource by file name or stdin. The resource name must be specified. The object is created if it is not there yet; to use 'apply' later, create it with 'apply' or 'create --save-config'.\n\nJSON and YAML are read.",
+    examples: "
+# What a file says
+kubectl apply -f deployment.yaml
+
+# Every manifest of a directory, and those below
+kubectl apply -R -f manifests/
+
+# With the server merging, and fields owned
+kubectl apply --server-side -f deployment.yaml
+
+# What a kustomization builds
+kubectl apply -k overlay/",
+    usage: "apply (-f FILENAME | -k DIRECTORY)",
+    flags: &[flag::FILES, flag::PRINT, flag::DRY_RUN, flag::VALIDATE, flag::SELECTOR, flag::DELETE, flag::SUBRESOURCE, FLAGS],
+    subcommands: &[&last_applied::EDIT, &last_applied::SET, &last_applied::VIEW],
+    run: Some(|invocation| Box::pin(run(invocation))),
+    ..Command::NONE
+};
+
+const FLAGS: &[Flag] = &[
+    Flag::switch("all", "Prune among all objects of the namespace."),
+    Flag::text("field-manager", "kubectl-client-side-apply", "Name under which the server records these fields' owner."),
+    Flag::switch("force-conflicts", "With --server-side, take over fields that others own."),
+    Flag::bool("openapi-patch", "true", "Accepted for compatibility; merging follows the built-in schema."),
+    Flag::bool("overwrite", "true", "Let the file's values win over changes made on the server."),
+    Flag::switch("prune", "Delete objects that were applied before and are in no file any more."),
+    Flag::array("prune-allowlist", "Types that may be pruned (group/version/kind)."),
+    Flag::switch("server-side", "Let the server do the merging."),
+    Flag::switch("wait", "Wait until deleted objects are gone."),
+];
+
+async fn run(invocation: Invocation) -> Result<()> {
+    if !invocation.args.is_empty() {
+        return Err(invocation.usage(format!("Unexpected args: [{}]", invocation.args.join(" "))));
+    }
+    if !files::given(&invocation) {
+        return Err(Error::message("must specify one of -f and -k"));
+    }
+    let dry_run = invocation.dry_run()?;
+    let server_side = invocation.is("server-side");
+    if server_side && dry_run == DryRun::Client {
+        return Err(Error::message("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)"));
+    }
+    if invocation.is("force-conflicts") && !server_side {
+        return Err(Error::message("--force-conflicts only works with --server-side"));
+    }
+    if invocation.is("prune") && !invocation.is("all") && invocation.text("selector").is_empty() {
+        return Err(Error::message("all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all flag. If you did not mean to prune all resources, specify a label selector"));
+    }
+    let session = Session::open(&invocation).await?;
+    let selector = apimachinery::labels::parse(invocation.text("selector")).map_err(|error| Error::message(error.to_string()))?;
+    let mut errors = Vec::new();
+    let mut items = Vec::new();
+    let documents = files::read(&invocation)?;
+    let read_any = !documents.is_empty();
+    for document in documents {
+        match files::item(&session, document).await {
+            Ok(item) if selector.matches_value(item.object["metadata"]["labels"].as_object()) => items.push(item),
+            Ok(_) => {}
+            Err(error) => errors.push(error),
+        }
+    }
+    if !read_any {
+        return Err(Error::message("no objects passed to apply"));
+    }
+    let mut printer = Printer::from_flags(&invocation)?;
+    let single = items.len() == 1;
+    let mut results: Vec<Value> = Vec::new();
+    let mut applied: Vec<Item> = Vec::new();
+    for item in items {
+        let outcome = match server_side {
+            true => server_side::apply(&session, &invocation, &item, dry_run).await.map(|object| (object, "serverside-applied")),
+            false => apply(&session, &invocation, &item, dry_run).await,
+        };
+        match outcome {
+            Ok((object, done)) => {
+                if printer.is_none() {
+                    outln!("{} {done}{}", print::name(&object), dry_run.suffix());
+                }
+                applied.push(Item { object: object.clone(), ..item });
+                results.push(object);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    if let Some(printer) = &mut printer
+        && !results.is_empty()
+    {
+        match single {
+            true => printer.print(&results[0])?,
+            false => printer.print(&print::list_of(results))?,
+        }
+    }
+    super::warnings_as_errors(&invocation, &session)?;
+    Error::all(errors)?;
+    if invocation.is("prune") {
+        prune::prune(&session, &invocation, &applied, dry_run).await?;
+    }
+    Ok(())
+}
+
+/// The configuration of an object as its annotation keeps it: the object without the annotation, as one line.
+pub fn configuration(object: &Value) -> String {
+    let mut object = object.clone();
+    if !object["metadata"]["annotations"].is_object() {
+        object["metadata"]["annotations"] = json!({});
+    }
+    if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
+        annotations.remove(LAST_APPLIED);
+    }
+    format!("{}\n", print::json::compact(&object))
+}
+
+/// Applies a strategic merge patch to a copy of an object.
+pub fn strategic(object: &Value, patch: &Value) -> Result<Value> {
+    Ok(strategic_merge(object, patch))
+}
+
+/// Whether merging follows the built-in schema, or is plain JSON merging as for custom kinds.
+pub fn is_built_in(group: &str) -> bool {
+    matches!(
+        group,
+        "" | "apps"
+            | "autoscaling"
+            | "batch"
+            | "extensions"
+            | "policy"
+            | "admissionregistration.k8s.io"
+            | "apiextensions.k8s.io"
+            | "apiregistration.k8s.io"
+            | "authentication.k8s.io"
+            | "authorization.k8s.io"
+            | "certificates.k8s.io"
+            | "coordination.k8s.io"
+            | "discovery.k8s.io"
+            | "events.k8s.io"
+            | "flowcontrol.apiserver.k8s.io"
+            | "internal.apiserver.k8s.io"
+            | "networking.k8s.io"
+            | "node.k8s.io"
+            | "rbac.authorization.k8s.io"
+            | "resource.k8s.io"
+            | "scheduling.k8s.io"
+            | "storage.k8s.io"
+            | "storagemigration.k8s.io"
+    )
+}
+
+/// The patch that makes the server's object as the file says, and its media type; `None` when nothing is to change.
+pub fn patch_for(item: &Item, current: &Value, overwrite: bool) -> Result<Option<(&'static str, Value)>> {
+    let mut modified = item.object.clone();
+    modified["metadata"]["annotations"][LAST_APPLIED] = configuration(&item.object).into();
+    let original = current["metadata"]["annotations"][LAST_APPLIED]
+        .as_str()
+        .and_then(|text| serde_json::from_str::<Value>(text).ok())
+        .unwrap_or_else(|| json!({}));
+    let built_in = is_built_in(&item.resource.group);
+    let patch = match built_in {
+        true => three_way(&original, &modified, current),
+        false => three_way_json(&original, &modified, current),
+    };
+    if !overwrite && let Some(field) = merge::conflict(&original, &modified, current) {
+        return Err(Error::message(format!("patch: conflict between the file and the server in {field}")));
+    }
+    let kind = if built_in { STRATEGIC } else { MERGE };
+    Ok((!merge::is_empty(&patch)).then_some((kind, patch)))
+}
+
+async fn apply(session: &Session, invocation: &Invocation, item: &Item, dry_run: DryRun) -> Result<(Value, &'static str)> {
+    let server_dry_run = if dry_run == DryRun::Server { "All" } else { "" };
+    let validation = super::field_validation(invocation.text("validate"));
+    let query =
+        [("dryRun", server_dry_run), ("fieldManager", invocation.text("field-manager")), ("fieldValidation", validation)];
+    let current = match session.client.get(&item.path()).await {
+        Ok(current) => current,
+        Err(error) if error.is_not_found() => {
+            let mut object = item.object.clone();
+            object["metadata"]["annotations"][LAST_APPLIED] = configuration(&item.object).into();
+            if dry_run == DryRun::Client {
+                return Ok((object, "created"));
+            }
+            let path = with_query(&item.collection(), &query);
+            let created = session.client.post(&path, &object).await.map_err(|error| error.during("creating", &item.source))?;
+            return Ok((created, "created"));
+        }
+        Err(error) => return Err(error.during("retrieving current configuration of", &item.source)),
+    };
+    if current["metadata"]["annotations"][LAST_APPLIED].is_null() && dry_run != DryRun::Client {
+        errln!(
+            "Warning: resource {}/{} is missing the {LAST_APPLIED} annotation which is required by kubectl apply. kubectl apply should only be used on resources created declaratively by either kubectl create --save-config or kubectl apply. The missing annotation will be patched automatically.",
+            item.resource.plural,
+            item.name
+        );
+    }
+    let Some((kind, patch)) = patch_for(item, &current, invocation.is("overwrite"))? else {
+        return Ok((current, "unchanged"));
+    };
+    if dry_run == DryRun::Client {
+        return Ok((super::change::locally(&current, kind, &patch)?, "configured"));
+    }
+    let subresource = invocation.text("subresource");
+    let path = if subresource.is_empty() { item.path() } else { format!("{}/{subresource}", item.path()) };
+    match session.client.patch(&with_query(&path, &query), kind, &patch).await {
+        Ok(object) => Ok((object, "configured")),
+        Err(error) if invocation.is("force") && (error.is_conflict() || error.reason() == "Invalid") => {
+            recreate(session, invocation, item).await
+        }
+        Err(error) => {
+            let resource = &item.resource;
+            let about = format!(
+                "applying patch:\n{}\nto:\nResource: \"{}\", GroupVersionKind: \"{}, Kind={}\"\nName: \"{}\", Namespace: \"{}\"\nfor: \"{}\"",
+                print::json::compact(&patch),
+                [resource.group.as_str(), &resource.version, &resource.plural].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/"),
+                resource.api_version(),
+                resource.kind,
+                item.name,
+                item.namespace.as_deref().unwrap_or(""),
+                item.source
+            );
+            Err(match error {
+                Error::Server { status, .. } => {
+                    Error::Server { status, context: Some(format!("error when {about}: error when patching \"{}\"", item.source)) }
+                }
+                other => other,
+            })
+        }
+    }
+}
+
+/// With `--force`: what cannot be changed is deleted and created again.
+async fn recreate(session: &Session, invocation: &Invocation, item: &Item) -> Result<(Value, &'static str)> {
+    let mut deletion = Deletion::from_flags(invocation, DryRun::None)?;
+    deletion.quiet = true;
+    deletion.delete(session, item).await?;
+    gone(session, item, None).await?;
+    let mut object = item.object.clone();
+    object["metadata"]["annotations"][LAST_APPLIED] = configuration(&item.object).into();
+    Ok((session.client.post(&item.collection(), &object).await?, "configured"))
+}

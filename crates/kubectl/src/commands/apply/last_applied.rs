@@ -1,0 +1,121 @@
+//! `kubectl apply view-last-applied|set-last-applied|edit-last-applied`.
+
+use serde_json::{Value, json};
+
+use super::{LAST_APPLIED, configuration};
+use crate::cli::{Command, DryRun, Flag, Invocation, flag};
+use crate::client::{MERGE, with_query};
+use crate::error::{Error, Result};
+use crate::print;
+use crate::resource::{Session, files};
+
+/// Shows what was applied last.
+pub static VIEW: Command = Command {
+    name: "view-last-applied",
+    short: "View the latest last-applied-configuration annotations of a resource/object",
+    examples: "
+# What was applied to a deployment last
+kubectl apply view-last-applied deployment/web",
+    usage: "view-last-applied (TYPE [NAME | -l label] | TYPE/NAME | -f FILENAME)",
+    flags: &[flag::FILES, flag::SELECTOR, flag::ALL, &[Flag::text("output", "yaml", "yaml or json.").short('o')]],
+    run: Some(|invocation| Box::pin(view(invocation))),
+    ..Command::NONE
+};
+
+/// Sets what counts as applied last.
+pub static SET: Command = Command {
+    name: "set-last-applied",
+    short: "Set the last-applied-configuration annotation on a live object to match the contents of a file",
+    examples: "
+# The file counts as applied, nothing else changes
+kubectl apply set-last-applied -f deployment.yaml",
+    usage: "set-last-applied -f FILENAME",
+    flags: &[&[
+        Flag::list("filename", "File, directory or URL that names the objects; '-' reads standard input.").short('f'),
+        Flag::switch("create-annotation", "Add the annotation where there is none."),
+    ], flag::PRINT, flag::DRY_RUN],
+    run: Some(|invocation| Box::pin(set(invocation))),
+    ..Command::NONE
+};
+
+/// Edits what counts as applied last.
+pub static EDIT: Command = Command {
+    name: "edit-last-applied",
+    short: "Edit latest last-applied-configuration annotations of a resource/object",
+    examples: "
+# In the editor
+kubectl apply edit-last-applied deployment/web",
+    usage: "edit-last-applied (RESOURCE/NAME | -f FILENAME)",
+    flags: &[flag::FILES, flag::PRINT, flag::VALIDATE, &[
+        Flag::text("field-manager", "kubectl-client-side-apply", "Name under which the server records these fields' owner."),
+        Flag::switch("windows-line-endings", "End lines as Windows does while editing."),
+    ]],
+    run: Some(|invocation| Box::pin(edit(invocation))),
+    ..Command::NONE
+};
+
+fn last_applied(object: &Value) -> Result<Value> {
+    let text = object["metadata"]["annotations"][LAST_APPLIED].as_str().ok_or_else(|| {
+        Error::message(format!(
+            "no last-applied-configuration annotation found on resource: {}",
+            object["metadata"]["name"].as_str().unwrap_or("")
+        ))
+    })?;
+    serde_json::from_str(text).map_err(|error| Error::message(format!("the annotation is not JSON: {error}")))
+}
+
+async fn view(invocation: Invocation) -> Result<()> {
+    let output = invocation.text("output");
+    if !matches!(output, "yaml" | "json") {
+        return Err(invocation.usage(format!("Unexpected -o output mode: {output}, the flag 'output' must be one of yaml|json")));
+    }
+    let session = Session::open(&invocation).await?;
+    for item in session.current(&invocation, &invocation.args).await? {
+        let applied = last_applied(&item.object)?;
+        match output {
+            "json" => outln!("{}", print::json::text(&applied)),
+            _ => out!("{}", print::yaml::text(&applied)),
+        }
+    }
+    Ok(())
+}
+
+async fn set(invocation: Invocation) -> Result<()> {
+    let session = Session::open(&invocation).await?;
+    let dry_run = invocation.dry_run()?;
+    for item in files::items(&session, &invocation).await? {
+        let current = session.client.get(&item.path()).await?;
+        let known = current["metadata"]["annotations"][LAST_APPLIED].as_str();
+        if known.is_none() && !invocation.is("create-annotation") {
+            return Err(Error::message(format!(
+                "no last-applied-configuration annotation found on resource: {}, to create the annotation, run the command with --create-annotation",
+                item.name
+            )));
+        }
+        let text = configuration(&item.object);
+        let mut object = current.clone();
+        if known != Some(&text) && dry_run != DryRun::Client {
+            let patch = json!({"metadata": {"annotations": {LAST_APPLIED: text}}});
+            let query = [("dryRun", if dry_run == DryRun::Server { "All" } else { "" })];
+            object = session.client.patch(&with_query(&item.path(), &query), MERGE, &patch).await?;
+        }
+        print::result(&invocation, &object, &format!("configured{}", dry_run.suffix()))?;
+    }
+    Ok(())
+}
+
+async fn edit(invocation: Invocation) -> Result<()> {
+    let session = Session::open(&invocation).await?;
+    for item in session.current(&invocation, &invocation.args).await? {
+        let before = print::yaml::text(&last_applied(&item.object)?);
+        let Some(edited) = crate::commands::edit::text(&before, "yaml")? else {
+            outln!("Edit cancelled, no changes made.");
+            continue;
+        };
+        let applied = crate::resource::yaml::one(&edited).map_err(Error::message)?;
+        let patch = json!({"metadata": {"annotations": {LAST_APPLIED: configuration(&applied)}}});
+        let object = session.client.patch(&item.path(), MERGE, &patch).await?;
+        print::result(&invocation, &object, "edited")?;
+    }
+    Ok(())
+}

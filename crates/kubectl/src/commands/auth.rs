@@ -1,0 +1,171 @@
+//! `kubectl auth can-i|whoami`.
+
+use serde_json::{Value, json};
+
+use crate::cli::{Command, Flag, Invocation, flag};
+use crate::error::{Error, Result};
+use crate::print::{Printer, tabwriter};
+use crate::resource::Session;
+
+/// Asks about permissions.
+pub static COMMAND: Command = Command {
+    name: "auth",
+    short: "Inspect authorization",
+    usage: "auth [flags]",
+    subcommands: &[&CAN_I, &WHOAMI],
+    ..Command::NONE
+};
+
+static CAN_I: Command = Command {
+    name: "can-i",
+    short: "Check whether an action is allowed",
+    long: "Check whether an action is allowed.\n\nThe verb is one of the API's (get, list, watch, create, delete, …); the type is a resource, or a path of the server that begins with '/'.",
+    examples: "
+# May I create pods in any namespace?
+kubectl auth can-i create pods --all-namespaces
+
+# What may I do in this one?
+kubectl auth can-i --list
+
+# May a service account?
+kubectl auth can-i get pods --as=system:serviceaccount:default:robot",
+    usage: "can-i VERB [TYPE | TYPE/NAME | NONRESOURCEURL]",
+    flags: &[flag::ALL_NAMESPACES, &[
+        Flag::switch("list", "List all that is allowed."),
+        Flag::switch("no-headers", "Leave out the headers."),
+        Flag::switch("quiet", "Say it by the exit code only.").short('q'),
+        Flag::text("subresource", "", "Subresource, such as log or scale."),
+    ]],
+    run: Some(|invocation| Box::pin(can_i(invocation))),
+    ..Command::NONE
+};
+
+static WHOAMI: Command = Command {
+    name: "whoami",
+    short: "Experimental: Check self subject attributes",
+    examples: "
+# Who the server takes me for
+kubectl auth whoami",
+    usage: "whoami",
+    flags: &[flag::PRINT],
+    run: Some(|invocation| Box::pin(whoami(invocation))),
+    ..Command::NONE
+};
+
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1";
+
+async fn can_i(invocation: Invocation) -> Result<()> {
+    let session = Session::open(&invocation).await?;
+    if invocation.is("list") {
+        return list(&session, &invocation).await;
+    }
+    let (verb, word) = match invocation.args.as_slice() {
+        [verb, word] => (verb, word),
+        [verb, word, _name] if !word.contains('/') => (verb, word),
+        _ => return Err(Error::message("you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'kubectl auth can-i -h' for help and examples.")),
+    };
+    let mut spec = json!({});
+    if word.starts_with('/') {
+        spec["nonResourceAttributes"] = json!({"path": word, "verb": verb});
+    } else {
+        let (kind, name) = word.split_once('/').unwrap_or((word, invocation.args.get(2).map_or("", String::as_str)));
+        let (group, plural, namespaced) = match session.mapper.resource(kind).await {
+            Ok(resource) => (resource.group.clone(), resource.plural.clone(), resource.namespaced),
+            Err(_) if kind == "*" => ("*".into(), "*".into(), true),
+            Err(_) => {
+                errln!("Warning: the server doesn't have a resource type '{kind}'\n");
+                (String::new(), kind.to_string(), true)
+            }
+        };
+        if !namespaced && !invocation.is("all-namespaces") {
+            errln!("Warning: resource '{plural}' is not namespace scoped{}\n", if group.is_empty() { String::new() } else { format!(" in group '{group}'") });
+        }
+        let namespace = if invocation.is("all-namespaces") { "" } else { &session.namespace };
+        spec["resourceAttributes"] = json!({"verb": verb, "group": group, "resource": plural, "namespace": namespace});
+        for (field, value) in [("name", name), ("subresource", invocation.text("subresource"))] {
+            if !value.is_empty() {
+                spec["resourceAttributes"][field] = value.into();
+            }
+        }
+    }
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec});
+    let reply = session.client.post(&format!("{REVIEWS}/selfsubjectaccessreviews"), &review).await?;
+    let allowed = reply["status"]["allowed"] == true;
+    if !invocation.is("quiet") {
+        let mut answer = if allowed { "yes" } else { "no" }.to_string();
+        for (field, title) in [("reason", ""), ("evaluationError", "")] {
+            let text = reply["status"][field].as_str().unwrap_or("");
+            if !allowed && !text.is_empty() {
+                answer.push_str(&format!(" - {title}{text}"));
+            }
+        }
+        outln!("{answer}");
+    }
+    if allowed { Ok(()) } else { Err(Error::Exit(1, String::new())) }
+}
+
+async fn list(session: &Session, invocation: &Invocation) -> Result<()> {
+    let namespace = if invocation.is("all-namespaces") { "" } else { &session.namespace };
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": namespace}});
+    let reply = session.client.post(&format!("{REVIEWS}/selfsubjectrulesreviews"), &review).await?;
+    let status = &reply["status"];
+    if status["incomplete"] == true {
+        errln!("warning: the list may be incomplete: {}", status["evaluationError"].as_str().unwrap_or(""));
+    }
+    let texts = |rule: &Value, field: &str| -> Vec<String> {
+        rule[field].as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_string)).collect()
+    };
+    let bracket = |list: Vec<String>| format!("[{}]", list.join(" "));
+    let mut rows = Vec::new();
+    for rule in status["resourceRules"].as_array().into_iter().flatten() {
+        for group in texts(rule, "apiGroups") {
+            for resource in texts(rule, "resources") {
+                let (base, sub) = resource.split_once('/').map_or((resource.as_str(), String::new()), |(base, sub)| (base, format!("/{sub}")));
+                let named = if group.is_empty() { resource.clone() } else { format!("{base}.{group}{sub}") };
+                rows.push(format!("{named}\t[]\t{}\t{}\n", bracket(texts(rule, "resourceNames")), bracket(texts(rule, "verbs"))));
+            }
+        }
+    }
+    rows.sort();
+    let mut urls: Vec<String> = Vec::new();
+    for rule in status["nonResourceRules"].as_array().into_iter().flatten() {
+        for url in texts(rule, "nonResourceURLs") {
+            urls.push(format!("\t[{url}]\t[]\t{}\n", bracket(texts(rule, "verbs"))));
+        }
+    }
+    urls.sort();
+    rows.extend(urls);
+    rows.dedup();
+    let header = if invocation.is("no-headers") { "" } else { "Resources\tNon-Resource URLs\tResource Names\tVerbs\n" };
+    out!("{}", tabwriter::align(&format!("{header}{}", rows.concat()), tabwriter::TABLE));
+    Ok(())
+}
+
+async fn whoami(invocation: Invocation) -> Result<()> {
+    invocation.no_args()?;
+    let session = Session::open(&invocation).await?;
+    let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+    let reply = session.client.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &review).await?;
+    if let Some(mut printer) = Printer::from_flags(&invocation)? {
+        return printer.print(&reply);
+    }
+    let user = &reply["status"]["userInfo"];
+    let mut text = "ATTRIBUTE\tVALUE\n".to_string();
+    for (title, field) in [("Username", "username"), ("UID", "uid")] {
+        if let Some(value) = user[field].as_str().filter(|value| !value.is_empty()) {
+            text.push_str(&format!("{title}\t{value}\n"));
+        }
+    }
+    let bracket = |list: &Value| {
+        let words: Vec<&str> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        format!("[{}]", words.join(" "))
+    };
+    if user["groups"].is_array() {
+        text.push_str(&format!("Groups\t{}\n", bracket(&user["groups"])));
+    }
+    for (key, values) in user["extra"].as_object().into_iter().flatten() {
+        text.push_str(&format!("Extra: {key}\t{}\n", bracket(values)));
+    }
+    out!("{}", tabwriter::align(&text, tabwriter::TABLE));
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! `kubectl certificate approve|deny`.
+
+use apimachinery::object::ObjectExt;
+use serde_json::json;
+
+use super::change;
+use crate::cli::{Command, Flag, Invocation, flag};
+use crate::error::{Error, Result};
+use crate::resource::{Session, files};
+
+/// Decides on certificate signing requests.
+pub static COMMAND: Command = Command {
+    name: "certificate",
+    short: "Modify certificate resources",
+    usage: "certificate SUBCOMMAND",
+    subcommands: &[&APPROVE, &DENY],
+    ..Command::NONE
+};
+
+static APPROVE: Command = Command {
+    name: "approve",
+    short: "Approve a certificate signing request",
+    long: "Approve a certificate signing request.\n\nThe signer then issues the certificate: be sure of who asks, and what for.",
+    examples: "
+# A request
+kubectl certificate approve csr-web",
+    usage: "approve (-f FILENAME | NAME)",
+    flags: &[flag::FILES, flag::PRINT, FORCE],
+    run: Some(|invocation| Box::pin(run(invocation, "Approved"))),
+    ..Command::NONE
+};
+
+static DENY: Command = Command {
+    name: "deny",
+    short: "Deny a certificate signing request",
+    examples: "
+# A request
+kubectl certificate deny csr-web",
+    usage: "deny (-f FILENAME | NAME)",
+    flags: &[flag::FILES, flag::PRINT, FORCE],
+    run: Some(|invocation| Box::pin(run(invocation, "Denied"))),
+    ..Command::NONE
+};
+
+const FORCE: &[Flag] = &[Flag::switch("force", "Decide again although it was decided so already.")];
+const PATH: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+
+async fn run(invocation: Invocation, decision: &'static str) -> Result<()> {
+    let session = Session::open(&invocation).await?;
+    let mut names: Vec<String> =
+        invocation.args.iter().map(|name| name.rsplit('/').next().unwrap_or(name).to_string()).collect();
+    for document in files::read(&invocation)? {
+        names.push(document.object.name().to_string());
+    }
+    if names.is_empty() {
+        return Err(invocation.usage("one or more CSRs must be specified as <name> or -f <filename>"));
+    }
+    for name in names {
+        let mut request = session.client.get(&format!("{PATH}/{name}")).await?;
+        let (verb, reason) = if decision == "Approved" { ("approve", "KubectlApprove") } else { ("deny", "KubectlDeny") };
+        let decided = |kind: &str| request.list_at(&["status", "conditions"]).iter().any(|condition| condition["type"] == kind);
+        if decided(if decision == "Approved" { "Denied" } else { "Approved" }) {
+            return Err(Error::message(format!("certificate signing request \"{name}\" is already {}", if decision == "Approved" { "Denied" } else { "Approved" })));
+        }
+        if !decided(decision) || invocation.is("force") {
+            let condition = json!({"type": decision, "status": "True", "reason": reason,
+                "message": format!("This CSR was {} by kubectl certificate {verb}.", decision.to_lowercase()),
+                "lastUpdateTime": apimachinery::time::now_rfc3339()});
+            let mut conditions = request.list_at(&["status", "conditions"]).to_vec();
+            conditions.retain(|known| known["type"] != decision);
+            conditions.push(condition);
+            request["status"]["conditions"] = conditions.into();
+            request = session.client.put(&format!("{PATH}/{name}/approval"), &request).await?;
+        }
+        change::report(&invocation, &request, &decision.to_lowercase())?;
+    }
+    Ok(())
+}

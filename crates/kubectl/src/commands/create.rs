@@ -1,0 +1,92 @@
+//! `kubectl create`: from files, or by the subcommands that make an object from flags.
+
+pub mod configmap;
+mod files;
+mod ingress;
+mod job;
+mod namespace;
+mod poddisruptionbudget;
+mod priorityclass;
+mod quota;
+mod serviceaccount;
+mod rbac;
+pub mod secret;
+mod service;
+mod token;
+mod workload;
+
+pub use files::COMMAND;
+pub use rbac::subjects;
+pub use service::parse_target_port;
+
+use serde_json::Value;
+
+use crate::cli::{DryRun, Flag, Invocation};
+use crate::client::with_query;
+use crate::error::{Error, Result};
+use crate::print::{Printer, name};
+use crate::resource::Session;
+
+/// The manager that upstream records for objects created by this command.
+pub const MANAGER: &[Flag] =
+    &[Flag::text("field-manager", "kubectl-create", "Name under which the server records these fields' owner.")];
+
+/// The annotation that keeps the applied configuration.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Creates an object that flags describe, or prints it on a dry run.
+///
+/// `what` is how upstream's message names it (`configmap:`); empty where upstream shows the server's error as it is.
+pub async fn generated(invocation: &Invocation, mut object: Value, plural: &str, namespaced: bool, what: &str) -> Result<()> {
+    let dry_run = invocation.dry_run()?;
+    if invocation.is("save-config") {
+        save_config(&mut object);
+    }
+    let session = Session::open(invocation).await?;
+    if namespaced && session.namespace_given {
+        object["metadata"]["namespace"] = session.namespace.clone().into();
+    }
+    if dry_run != DryRun::Client {
+        let api_version = object["apiVersion"].as_str().unwrap_or("v1");
+        let root = if api_version.contains('/') { "/apis" } else { "/api" };
+        let collection = match namespaced {
+            true => format!("{root}/{api_version}/namespaces/{}/{plural}", session.namespace),
+            false => format!("{root}/{api_version}/{plural}"),
+        };
+        let path = with_query(&collection, &write_query(invocation, dry_run));
+        object = session.client.post(&path, &object).await.map_err(|error| match error {
+            Error::Server { status, .. } if !what.is_empty() && status["reason"] != "Invalid" => {
+                Error::message(format!("failed to create {what} {}", status["message"].as_str().unwrap_or("")))
+            }
+            other => other,
+        })?;
+        super::warnings_as_errors(invocation, &session)?;
+    }
+    report(invocation, &object, "created", dry_run)
+}
+
+/// Query parameters of a request that writes.
+pub fn write_query(invocation: &Invocation, dry_run: DryRun) -> [(&'static str, &str); 3] {
+    [
+        ("dryRun", if dry_run == DryRun::Server { "All" } else { "" }),
+        ("fieldManager", invocation.text("field-manager")),
+        ("fieldValidation", super::field_validation(invocation.text("validate"))),
+    ]
+}
+
+/// Prints `pod/x created`, or the object in the format of `-o`.
+pub fn report(invocation: &Invocation, object: &Value, done: &str, dry_run: DryRun) -> Result<()> {
+    match Printer::from_flags(invocation)? {
+        Some(mut printer) => printer.print(object),
+        None => {
+            outln!("{} {done}{}", name(object), dry_run.suffix());
+            Ok(())
+        }
+    }
+}
+
+/// Records an object's configuration in its annotation, for a later apply.
+pub fn save_config(object: &mut Value) {
+    let text = crate::commands::apply::configuration(object);
+    object["metadata"]["annotations"][LAST_APPLIED] = text.into();
+}

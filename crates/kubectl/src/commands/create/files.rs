@@ -1,0 +1,114 @@
+//! `kubectl create -f`: every object of the files, as they are.
+
+use crate::cli::{Command, DryRun, Flag, Invocation, flag};
+use crate::client::with_query;
+use crate::error::{Error, Result};
+use crate::resource::{Item, Session, files};
+
+use super::{MANAGER, configmap, ingress, job, namespace, poddisruptionbudget, priorityclass, quota, rbac, report, secret, service, serviceaccount, token, workload};
+
+/// Creates objects.
+pub static COMMAND: Command = Command {
+    name: "create",
+    short: "Create a resource from a file or from stdin",
+    long: "Create a resource from a file or from stdin.\n\nJSON and YAML are read.",
+    examples: "
+# The objects of a file
+kubectl create -f pod.yaml
+
+# The object that comes on standard input
+cat pod.json | kubectl create -f -
+
+# An object that flags describe
+kubectl create deployment web --image=nginx --replicas=3",
+    usage: "create -f FILENAME",
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::DRY_RUN,
+        flag::VALIDATE,
+        flag::SAVE_CONFIG,
+        flag::SELECTOR,
+        MANAGER,
+        FLAGS,
+    ],
+    subcommands: &[
+        &rbac::CLUSTERROLE,
+        &rbac::CLUSTERROLEBINDING,
+        &configmap::COMMAND,
+        &job::CRONJOB,
+        &workload::DEPLOYMENT,
+        &ingress::COMMAND,
+        &job::JOB,
+        &namespace::COMMAND,
+        &poddisruptionbudget::COMMAND,
+        &priorityclass::COMMAND,
+        &quota::COMMAND,
+        &rbac::ROLE,
+        &rbac::ROLEBINDING,
+        &secret::COMMAND,
+        &service::COMMAND,
+        &serviceaccount::COMMAND,
+        &token::COMMAND,
+    ],
+    run: Some(|invocation| Box::pin(run(invocation))),
+    ..Command::NONE
+};
+
+const FLAGS: &[Flag] = &[
+    Flag::switch("edit", "Open the objects in an editor before they are created."),
+    Flag::text("raw", "", "Path of the server to which the file is posted as it is."),
+    Flag::switch("windows-line-endings", "End lines as Windows does while editing."),
+];
+
+async fn run(invocation: Invocation) -> Result<()> {
+    if !invocation.args.is_empty() {
+        return Err(invocation.usage(format!("Unexpected args: [{}]", invocation.args.join(" "))));
+    }
+    if !files::given(&invocation) {
+        errln!("error: must specify one of -f and -k\n");
+        return Err(Error::Exit(1, crate::cli::help::text(invocation.path())));
+    }
+    let session = Session::open(&invocation).await?;
+    let raw = invocation.text("raw");
+    if !raw.is_empty() {
+        return crate::commands::raw::with_file(&session, http::Method::POST, raw, invocation.list("filename")).await;
+    }
+    let dry_run = invocation.dry_run()?;
+    let mut documents = files::read(&invocation)?;
+    if invocation.is("edit") {
+        documents = crate::commands::edit::documents(documents)?;
+    }
+    if documents.is_empty() {
+        return Err(Error::message("no objects passed to create"));
+    }
+    let selector = apimachinery::labels::parse(invocation.text("selector"))
+        .map_err(|error| Error::message(error.to_string()))?;
+    let mut errors = Vec::new();
+    for document in documents {
+        let done = async {
+            let item = files::item(&session, document).await?;
+            if !selector.matches_value(item.object["metadata"]["labels"].as_object()) {
+                return Ok(());
+            }
+            create(&session, &invocation, item, dry_run).await
+        };
+        if let Err(error) = done.await {
+            errors.push(error);
+        }
+    }
+    crate::commands::warnings_as_errors(&invocation, &session)?;
+    Error::all(errors)
+}
+
+async fn create(session: &Session, invocation: &Invocation, mut item: Item, dry_run: DryRun) -> Result<()> {
+    if invocation.is("save-config") || !item.object["metadata"]["annotations"][super::LAST_APPLIED].is_null() {
+        super::save_config(&mut item.object);
+    }
+    if dry_run != DryRun::Client {
+        let path = with_query(&item.collection(), &super::write_query(invocation, dry_run));
+        item.object =
+            session.client.post(&path, &item.object).await.map_err(|error| error.during("creating", &item.source))?;
+    }
+    report(invocation, &item.object, "created", dry_run)
+}

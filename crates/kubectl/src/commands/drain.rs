@@ -1,0 +1,281 @@
+//! `kubectl cordon`, `kubectl uncordon` and `kubectl drain`.
+
+use std::time::Duration;
+
+use apimachinery::object::ObjectExt;
+use serde_json::{Value, json};
+
+use super::delete::gone;
+use crate::cli::{Command, DryRun, Flag, Invocation, flag};
+use crate::client::{MERGE, with_query};
+use crate::error::{Error, Result};
+use crate::resource::{Item, Session, nodes, pods};
+
+/// Keeps new pods away from a node.
+pub static CORDON: Command = Command {
+    name: "cordon",
+    short: "Mark node as unschedulable",
+    examples: "
+# No new pods for a node
+kubectl cordon w1-k8s",
+    usage: "cordon NODE",
+    flags: &[flag::DRY_RUN, flag::SELECTOR],
+    run: Some(|invocation| Box::pin(mark(invocation, true))),
+    ..Command::NONE
+};
+
+/// Lets new pods on a node again.
+pub static UNCORDON: Command = Command {
+    name: "uncordon",
+    short: "Mark node as schedulable",
+    examples: "
+# New pods for a node again
+kubectl uncordon w1-k8s",
+    usage: "uncordon NODE",
+    flags: &[flag::DRY_RUN, flag::SELECTOR],
+    run: Some(|invocation| Box::pin(mark(invocation, false))),
+    ..Command::NONE
+};
+
+/// Moves the pods away from a node.
+pub static DRAIN: Command = Command {
+    name: "drain",
+    short: "Drain node in preparation for maintenance",
+    long: "Drain node in preparation for maintenance.\n\nThe node gets no new pods, and its pods are evicted, as far as disruption budgets allow, or deleted where the server has no evictions. Pods of daemon sets stay; they need --ignore-daemonsets. Pods that nothing would replace need --force; pods with data in an emptyDir need --delete-emptydir-data.",
+    examples: "
+# Before work on a node
+kubectl drain w1-k8s --ignore-daemonsets
+
+# With pods that nothing replaces, and 15 minutes to end
+kubectl drain w1-k8s --force --grace-period=900",
+    usage: "drain NODE",
+    flags: &[flag::DRY_RUN, flag::SELECTOR, flag::CHUNK_SIZE, DRAIN_FLAGS],
+    run: Some(|invocation| Box::pin(drain(invocation))),
+    ..Command::NONE
+};
+
+const DRAIN_FLAGS: &[Flag] = &[
+    Flag::switch("delete-emptydir-data", "Go on although data of emptyDir volumes is lost."),
+    Flag::switch("disable-eviction", "Delete pods, past their disruption budgets."),
+    Flag::switch("force", "Go on although nothing would replace some pods."),
+    Flag::int("grace-period", "-1", "Seconds given to each pod to end; negative means its own."),
+    Flag::switch("ignore-daemonsets", "Leave the pods of daemon sets where they are."),
+    Flag::text("pod-selector", "", "Label query of the pods to move."),
+    Flag::int("skip-wait-for-delete-timeout", "0", "Do not wait for pods that have been ending for longer than this many seconds."),
+    Flag::duration("timeout", "0s", "How long to wait; zero means without limit."),
+];
+
+async fn chosen(session: &Session, invocation: &Invocation) -> Result<Vec<Item>> {
+    let selector = invocation.text("selector");
+    match (invocation.args.is_empty(), selector.is_empty()) {
+        (true, true) => Err(invocation.usage(format!("USAGE: {} [flags]", invocation.path().last().map_or("", |c| c.usage)))),
+        (false, false) => Err(Error::message("error: cannot specify both a node name and a --selector option")),
+        (true, false) => session.list(&nodes(), None, selector, "").await,
+        (false, true) => {
+            let mut found = Vec::new();
+            for name in &invocation.args {
+                let name = name.strip_prefix("node/").or_else(|| name.strip_prefix("nodes/")).unwrap_or(name);
+                found.push(session.fetch(&nodes(), name).await?);
+            }
+            Ok(found)
+        }
+    }
+}
+
+async fn mark(invocation: Invocation, unschedulable: bool) -> Result<()> {
+    let session = Session::open(&invocation).await?;
+    for node in chosen(&session, &invocation).await? {
+        mark_one(&session, &invocation, &node, unschedulable).await?;
+    }
+    Ok(())
+}
+
+async fn mark_one(session: &Session, invocation: &Invocation, node: &Item, unschedulable: bool) -> Result<()> {
+    let done = if unschedulable { "cordoned" } else { "uncordoned" };
+    let dry_run = invocation.dry_run()?;
+    if (node.object["spec"]["unschedulable"] == true) == unschedulable {
+        outln!("node/{} already {done}{}", node.name, dry_run.suffix());
+        return Ok(());
+    }
+    if dry_run != DryRun::Client {
+        let value = if unschedulable { json!(true) } else { Value::Null };
+        let path = with_query(&node.path(), &[("dryRun", if dry_run == DryRun::Server { "All" } else { "" })]);
+        session.client.patch(&path, MERGE, &json!({"spec": {"unschedulable": value}})).await?;
+    }
+    outln!("node/{} {done}{}", node.name, dry_run.suffix());
+    Ok(())
+}
+
+/// What is to be done about a pod of a node that is drained.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Evict,
+    EvictWithWarning(&'static str),
+    Skip,
+    SkipWithWarning(&'static str),
+    Refuse(&'static str),
+}
+
+struct Rules {
+    force: bool,
+    ignore_daemonsets: bool,
+    delete_local_data: bool,
+}
+
+const DAEMONSET: &str = "ignoring DaemonSet-managed Pods";
+const UNMANAGED: &str = "deleting Pods that declare no controller";
+const LOCAL_DATA: &str = "deleting Pods with local storage";
+
+fn verdict(pod: &Value, rules: &Rules) -> Verdict {
+    if pod.annotation("kubernetes.io/config.mirror").is_some() {
+        return Verdict::Skip;
+    }
+    if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
+        return Verdict::Evict;
+    }
+    let owner = pod.controller_of();
+    if owner.as_ref().is_some_and(|owner| owner.kind == "DaemonSet") {
+        return match rules.ignore_daemonsets {
+            true => Verdict::SkipWithWarning(DAEMONSET),
+            false => Verdict::Refuse("cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)"),
+        };
+    }
+    let local = pod.list_at(&["spec", "volumes"]).iter().any(|volume| !volume["emptyDir"].is_null());
+    if local && !rules.delete_local_data {
+        return Verdict::Refuse("cannot delete Pods with local storage (use --delete-emptydir-data to override)");
+    }
+    match (owner, local) {
+        (None, _) if !rules.force => Verdict::Refuse("cannot delete Pods that declare no controller (use --force to override)"),
+        (None, _) => Verdict::EvictWithWarning(UNMANAGED),
+        (Some(_), true) => Verdict::EvictWithWarning(LOCAL_DATA),
+        (Some(_), false) => Verdict::Evict,
+    }
+}
+
+async fn drain(invocation: Invocation) -> Result<()> {
+    let session = Session::open(&invocation).await?;
+    let found = chosen(&session, &invocation).await?;
+    for node in &found {
+        mark_one(&session, &invocation, node, true).await?;
+    }
+    let timeout = invocation.duration("timeout");
+    for node in found {
+        let one = drain_one(&session, &invocation, &node);
+        let outcome = match timeout.is_zero() {
+            true => one.await,
+            false => tokio::time::timeout(timeout, one).await.unwrap_or_else(|_| {
+                Err(Error::message(format!("drain did not complete within {}", apimachinery::time::format_go_duration(timeout.as_nanos() as i64))))
+            }),
+        };
+        if let Err(error) = outcome {
+            errln!("error: unable to drain node \"{}\" due to error: {error}, continuing command...", node.name);
+            return Err(Error::Exit(1, format!("There are pending nodes to be drained:\n {}\nerror: {error}", node.name)));
+        }
+        outln!("node/{} drained{}", node.name, invocation.dry_run()?.suffix());
+    }
+    Ok(())
+}
+
+async fn drain_one(session: &Session, invocation: &Invocation, node: &Item) -> Result<()> {
+    let rules = Rules {
+        force: invocation.is("force"),
+        ignore_daemonsets: invocation.is("ignore-daemonsets"),
+        delete_local_data: invocation.is("delete-emptydir-data"),
+    };
+    let field = format!("spec.nodeName={}", node.name);
+    let found = session.list(&pods(), None, invocation.text("pod-selector"), &field).await?;
+    let mut evicted = Vec::new();
+    let mut warnings: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut refused: Vec<(&str, Vec<String>)> = Vec::new();
+    let note = |list: &mut Vec<(&'static str, Vec<String>)>, why: &'static str, name: String| match list.iter_mut().find(|(known, _)| *known == why) {
+        Some((_, names)) => names.push(name),
+        None => list.push((why, vec![name])),
+    };
+    for pod in found {
+        let name = format!("{}/{}", pod.namespace.as_deref().unwrap_or(""), pod.name);
+        match verdict(&pod.object, &rules) {
+            Verdict::Evict => evicted.push(pod),
+            Verdict::EvictWithWarning(why) => {
+                note(&mut warnings, why, name);
+                evicted.push(pod);
+            }
+            Verdict::Skip => {}
+            Verdict::SkipWithWarning(why) => note(&mut warnings, why, name),
+            Verdict::Refuse(why) => note(&mut refused, why, name),
+        }
+    }
+    let join = |list: &[(&str, Vec<String>)]| {
+        list.iter().map(|(why, names)| format!("{why}: {}", names.join(", "))).collect::<Vec<_>>().join("; ")
+    };
+    if !refused.is_empty() {
+        return Err(Error::message(join(&refused)));
+    }
+    if !warnings.is_empty() {
+        errln!("Warning: {}", join(&warnings));
+    }
+    let dry_run = invocation.dry_run()?;
+    if dry_run == DryRun::Client {
+        for pod in &evicted {
+            outln!("evicting pod {}/{} (dry run)", pod.namespace.as_deref().unwrap_or(""), pod.name);
+        }
+        return Ok(());
+    }
+    futures::future::try_join_all(evicted.iter().map(|pod| evict(session, invocation, pod))).await?;
+    Ok(())
+}
+
+async fn evict(session: &Session, invocation: &Invocation, pod: &Item) -> Result<()> {
+    let namespace = pod.namespace.as_deref().unwrap_or("");
+    let mut options = json!({});
+    if invocation.int("grace-period") >= 0 {
+        options["gracePeriodSeconds"] = invocation.int("grace-period").into();
+    }
+    if invocation.dry_run()? == DryRun::Server {
+        options["dryRun"] = json!(["All"]);
+    }
+    loop {
+        let sent = if invocation.is("disable-eviction") {
+            session.client.delete(&pod.path(), &options).await
+        } else {
+            errln!("evicting pod {namespace}/{}", pod.name);
+            let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction",
+                "metadata": {"name": pod.name, "namespace": namespace}, "deleteOptions": options});
+            session.client.post(&format!("{}/eviction", pod.path()), &eviction).await
+        };
+        match sent {
+            Ok(_) => break,
+            Err(error) if error.is_not_found() => return Ok(()),
+            // A disruption budget says: not now.
+            Err(error) if error.code() == 429 => {
+                errln!("error when evicting pods/\"{}\" -n \"{namespace}\" (will retry after 5s): {error}", pod.name);
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+            Err(error) => {
+                return Err(Error::message(format!("error when evicting pods/\"{}\" -n \"{namespace}\": {error}", pod.name)));
+            }
+        }
+    }
+    if invocation.dry_run()? == DryRun::None {
+        gone(session, pod, Some(pod.object.uid())).await?;
+        outln!("pod/{} {}", pod.name, if invocation.is("disable-eviction") { "deleted" } else { "evicted" });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_that_nothing_replaces_need_force() {
+        let rules = |force| Rules { force, ignore_daemonsets: false, delete_local_data: false };
+        let owned = |kind: &str| json!({"metadata": {"name": "p", "ownerReferences": [{"kind": kind, "name": "o", "uid": "u", "controller": true, "apiVersion": "apps/v1"}]}});
+        assert!(matches!(verdict(&json!({"metadata": {"name": "p"}}), &rules(false)), Verdict::Refuse(_)));
+        assert_eq!(verdict(&json!({"metadata": {"name": "p"}}), &rules(true)), Verdict::EvictWithWarning(UNMANAGED));
+        assert_eq!(verdict(&owned("ReplicaSet"), &rules(false)), Verdict::Evict);
+        assert!(matches!(verdict(&owned("DaemonSet"), &rules(true)), Verdict::Refuse(_)));
+        let mut local = owned("ReplicaSet");
+        local["spec"]["volumes"] = json!([{"name": "v", "emptyDir": {}}]);
+        assert!(matches!(verdict(&local, &rules(true)), Verdict::Refuse(_)));
+    }
+}

@@ -1,0 +1,89 @@
+//! `kubectl set`: single features of objects that hold pod templates.
+
+mod env;
+mod image;
+mod resources;
+mod selector;
+mod serviceaccount;
+mod subject;
+
+use serde_json::{Value, json};
+
+use super::change;
+use crate::cli::{Command, Flag, Invocation};
+use crate::client::STRATEGIC;
+use crate::error::{Error, Result};
+use crate::resource::{Item, Session};
+
+/// Sets features of objects.
+pub static COMMAND: Command = Command {
+    name: "set",
+    short: "Set specific features on objects",
+    long: "Configure application resources.\n\nThese commands change what exists already.",
+    usage: "set SUBCOMMAND",
+    subcommands: &[
+        &env::COMMAND,
+        &image::COMMAND,
+        &resources::COMMAND,
+        &selector::COMMAND,
+        &serviceaccount::COMMAND,
+        &subject::COMMAND,
+    ],
+    ..Command::NONE
+};
+
+const MANAGER: &[Flag] =
+    &[Flag::text("field-manager", "kubectl-set", "Name under which the server records these fields' owner.")];
+
+const CONTAINERS: &[Flag] =
+    &[Flag::text("containers", "*", "Names of the containers to change; '*' matches any part.").short('c')];
+
+/// Where an object's pod spec is.
+fn pod_spec_path(kind: &str) -> Option<&'static [&'static str]> {
+    match kind {
+        "Pod" => Some(&["spec"]),
+        "CronJob" => Some(&["spec", "jobTemplate", "spec", "template", "spec"]),
+        "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet" | "Job" | "ReplicationController" => {
+            Some(&["spec", "template", "spec"])
+        }
+        _ => None,
+    }
+}
+
+/// An object's pod spec.
+fn pod_spec(item: &Item) -> Result<&Value> {
+    let kind = item.object["kind"].as_str().unwrap_or("");
+    let path = pod_spec_path(kind)
+        .ok_or_else(|| Error::message(format!("the object is not a pod or does not have a pod template: {kind}")))?;
+    Ok(path.iter().fold(&item.object, |value, name| &value[*name]))
+}
+
+/// Puts a change of the pod spec where it belongs.
+fn in_pod_spec(item: &Item, change: Value) -> Value {
+    let path = pod_spec_path(item.object["kind"].as_str().unwrap_or("")).unwrap_or(&[]);
+    path.iter().rev().fold(change, |value, name| json!({*name: value}))
+}
+
+/// Sends a change of the pod spec, unless it changes nothing, and reports it.
+async fn send(session: &Session, invocation: &Invocation, item: &Item, spec: Value, done: &str) -> Result<()> {
+    let patch = in_pod_spec(item, spec);
+    let same = super::apply::strategic(&item.object, &patch).is_ok_and(|changed| changed == item.object);
+    if same && !invocation.is("local") && invocation.dry_run()? == crate::cli::DryRun::None {
+        // Upstream says nothing when there is nothing to change.
+        return Ok(());
+    }
+    let object = change::patched(session, invocation, item, STRATEGIC, &patch).await?;
+    change::report(invocation, &object, done)
+}
+
+/// Whether a container's name matches a pattern with `*`.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((prefix, rest)) => {
+            name.strip_prefix(prefix).is_some_and(|tail| {
+                rest.is_empty() || (0..=tail.len()).any(|at| tail.is_char_boundary(at) && matches(rest, &tail[at..]))
+            })
+        }
+    }
+}

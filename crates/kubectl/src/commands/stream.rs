@@ -1,0 +1,173 @@
+//! Standard input, output and the terminal joined to a container: what exec, attach and run share.
+
+use std::io::IsTerminal;
+
+use bytes::Bytes;
+use nix::sys::termios::{self, SetArg, Termios};
+use tokio::io::AsyncReadExt;
+use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
+
+use crate::client::{Channels, Frame, Signal};
+use crate::error::{Error, Result};
+use crate::resource::Session;
+
+const STDIN: u8 = 0;
+const STDOUT: u8 = 1;
+const STDERR: u8 = 2;
+const ERROR: u8 = 3;
+
+/// What is joined.
+#[derive(Clone, Copy)]
+pub struct Streams {
+    /// Send standard input.
+    pub stdin: bool,
+    /// There is a terminal on both sides.
+    pub tty: bool,
+}
+
+impl Streams {
+    /// Takes the terminal away when standard input is not one, and says so.
+    pub fn checked(stdin: bool, tty: bool, quiet: bool) -> Self {
+        if tty && stdin && !std::io::stdin().is_terminal() {
+            if !quiet {
+                errln!("Unable to use a TTY - input is not a terminal or the right kind of file");
+            }
+            return Self { stdin, tty: false };
+        }
+        Self { stdin, tty }
+    }
+
+    /// The query parameters of the request.
+    pub fn query(self) -> [(&'static str, &'static str); 4] {
+        let on = |flag: bool| if flag { "true" } else { "" };
+        [("stdin", on(self.stdin)), ("stdout", "true"), ("stderr", on(!self.tty)), ("tty", on(self.tty))]
+    }
+}
+
+/// Connects to a path and copies until the process ends; its exit code becomes the error.
+pub async fn join(session: &Session, path: &str, streams: Streams) -> Result<()> {
+    let channels = session.client.websocket(path).await?;
+    let _raw = if streams.tty { RawTerminal::enter() } else { None };
+    copy(channels, streams).await
+}
+
+async fn copy(mut channels: Channels, streams: Streams) -> Result<()> {
+    let mut stdin = tokio::io::stdin();
+    let mut reading = streams.stdin;
+    let mut input = vec![0; 32 << 10];
+    let mut resized = match streams.tty {
+        true => Some(signal(SignalKind::window_change())?),
+        false => None,
+    };
+    if streams.tty {
+        resize(&mut channels).await?;
+    }
+    let mut status: Option<Bytes> = None;
+    loop {
+        tokio::select! {
+            frame = channels.next() => match frame? {
+                Frame::Data(STDOUT, bytes) => crate::out::bytes(&bytes),
+                Frame::Data(STDERR, bytes) => {
+                    use std::io::Write;
+                    let _ = std::io::stderr().lock().write_all(&bytes);
+                }
+                Frame::Data(ERROR, bytes) => {
+                    status = Some(bytes);
+                    break;
+                }
+                Frame::Data(..) => {}
+                Frame::Closed => break,
+            },
+            read = stdin.read(&mut input), if reading => match read {
+                Ok(0) | Err(_) => {
+                    reading = false;
+                    channels.send(Signal::Close(STDIN)).await?;
+                }
+                Ok(count) => channels.send(Signal::Data(STDIN, Bytes::copy_from_slice(&input[..count]))).await?,
+            },
+            Some(()) = next(&mut resized) => resize(&mut channels).await?,
+        }
+    }
+    channels.close().await;
+    match status {
+        Some(status) => Channels::outcome(&status),
+        None => Ok(()),
+    }
+}
+
+async fn next(resized: &mut Option<UnixSignal>) -> Option<()> {
+    match resized {
+        Some(resized) => resized.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn resize(channels: &mut Channels) -> Result<()> {
+    match window_size() {
+        Some((width, height)) => channels.send(Signal::Resize(width, height)).await,
+        None => Ok(()),
+    }
+}
+
+/// The terminal's columns and rows.
+fn window_size() -> Option<(u16, u16)> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ writes one winsize, which is what the pointer names, and keeps nothing.
+    #[allow(unsafe_code)]
+    let result = unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    (result == 0 && size.ws_col > 0).then_some((size.ws_col, size.ws_row))
+}
+
+/// The terminal in raw mode: keys go to the process as they are. Put back when dropped.
+struct RawTerminal {
+    saved: Termios,
+}
+
+impl RawTerminal {
+    fn enter() -> Option<Self> {
+        let stdin = std::io::stdin();
+        let saved = termios::tcgetattr(&stdin).ok()?;
+        let mut raw = saved.clone();
+        termios::cfmakeraw(&mut raw);
+        termios::tcsetattr(&stdin, SetArg::TCSANOW, &raw).ok()?;
+        Some(Self { saved })
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(std::io::stdin(), SetArg::TCSANOW, &self.saved);
+    }
+}
+
+/// Picks the container that a command means, and says so when it had to choose.
+pub fn container(pod: &serde_json::Value, wanted: &str, quiet: bool) -> Result<String> {
+    use apimachinery::object::ObjectExt;
+    let names = |field: &str| -> Vec<String> {
+        pod["spec"][field].as_array().into_iter().flatten().filter_map(|c| c["name"].as_str().map(str::to_string)).collect()
+    };
+    let (main, init, debug) = (names("containers"), names("initContainers"), names("ephemeralContainers"));
+    if !wanted.is_empty() {
+        return match main.iter().chain(&init).chain(&debug).any(|name| name == wanted) {
+            true => Ok(wanted.to_string()),
+            false => Err(Error::message(format!("container {wanted} not found in pod {}", pod.name()))),
+        };
+    }
+    if let Some(default) = pod.annotation("kubectl.kubernetes.io/default-container").filter(|name| !name.is_empty()) {
+        if main.iter().any(|name| name == default) {
+            return Ok(default.to_string());
+        }
+        errln!("Default container name \"{default}\" not found in pod {}", pod.name());
+    }
+    let first = main.first().cloned().ok_or_else(|| Error::message(format!("pod {} has no containers", pod.name())))?;
+    if main.len() + init.len() + debug.len() > 1 && !quiet {
+        let all: Vec<String> = main
+            .iter()
+            .cloned()
+            .chain(debug.iter().map(|name| format!("{name} (ephem)")))
+            .chain(init.iter().map(|name| format!("{name} (init)")))
+            .collect();
+        errln!("Defaulted container \"{first}\" out of: {}", all.join(", "));
+    }
+    Ok(first)
+}
