@@ -5,12 +5,41 @@ use std::fmt;
 use apimachinery::status::Status;
 use serde_json::Value;
 
-use crate::attributes::Attributes;
+use crate::attributes::{Attributes, Operation};
+use crate::certificates::{CertificateApproval, CertificateSigning, CertificateSubjectRestriction};
+use crate::default_ingress_class::DefaultIngressClass;
+use crate::default_storage_class::DefaultStorageClass;
+use crate::default_toleration_seconds::DefaultTolerationSeconds;
+use crate::limit_ranger::LimitRanger;
+use crate::namespace_lifecycle::NamespaceLifecycle;
+use crate::node_restriction::NodeRestriction;
+use crate::persistent_volume_claim_resize::PersistentVolumeClaimResize;
 use crate::plugin::{Context, Plugin, View};
+use crate::pod_security::PodSecurity;
+use crate::pod_topology_labels::PodTopologyLabels;
+use crate::priority::Priority;
+use crate::runtime_class::RuntimeClass;
+use crate::service_account::ServiceAccount;
+use crate::storage_object_in_use_protection::StorageObjectInUseProtection;
+use crate::taint_nodes_by_condition::TaintNodesByCondition;
 
 /// The plugins that are switched on, in order.
 pub struct Chain {
     plugins: Vec<Box<dyn Plugin>>,
+}
+
+/// Stands for the quota charges in the flags and in the list of names: the server makes them itself, last of all,
+/// when [`Chain::charges_quota`] says so.
+struct ResourceQuota;
+
+impl Plugin for ResourceQuota {
+    fn name(&self) -> &'static str {
+        "ResourceQuota"
+    }
+
+    fn handles(&self, _operation: Operation) -> bool {
+        false
+    }
 }
 
 /// A plugin name that upstream does not have or that is not part of this server.
@@ -29,7 +58,26 @@ impl std::error::Error for UnknownPlugin {}
 ///
 /// Webhooks and CEL policies belong between `PodTopologyLabels` and the quota charges.
 fn all() -> Vec<(bool, Box<dyn Plugin>)> {
-    vec![]
+    vec![
+        (true, Box::new(NamespaceLifecycle)),
+        (true, Box::new(LimitRanger)),
+        (true, Box::new(ServiceAccount)),
+        (false, Box::new(NodeRestriction)),
+        (true, Box::new(TaintNodesByCondition)),
+        (true, Box::new(PodSecurity)),
+        (true, Box::new(Priority)),
+        (true, Box::new(DefaultTolerationSeconds)),
+        (true, Box::new(DefaultStorageClass)),
+        (true, Box::new(StorageObjectInUseProtection)),
+        (true, Box::new(PersistentVolumeClaimResize)),
+        (true, Box::new(RuntimeClass)),
+        (true, Box::new(CertificateApproval)),
+        (true, Box::new(CertificateSigning)),
+        (true, Box::new(CertificateSubjectRestriction)),
+        (true, Box::new(DefaultIngressClass)),
+        (true, Box::new(PodTopologyLabels)),
+        (true, Box::new(ResourceQuota)),
+    ]
 }
 
 impl Chain {
@@ -55,6 +103,11 @@ impl Chain {
     /// Names of the plugins that are switched on, in order.
     pub fn names(&self) -> Vec<&'static str> {
         self.plugins.iter().map(|plugin| plugin.name()).collect()
+    }
+
+    /// Whether the server has to charge quotas (see [`crate::quota`]).
+    pub fn charges_quota(&self) -> bool {
+        self.names().contains(&"ResourceQuota")
     }
 
     /// Lets each plugin change the object; gives the warnings for the client.
@@ -85,5 +138,21 @@ impl Chain {
             plugin.validate(&mut context, object)?;
         }
         Ok(context.warnings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plugins_are_switched_by_name() {
+        let usual = Chain::new(&[], &[]).unwrap();
+        assert!(usual.names().starts_with(&["NamespaceLifecycle", "LimitRanger", "ServiceAccount"]));
+        assert!(!usual.names().contains(&"NodeRestriction") && usual.charges_quota());
+        let other = Chain::new(&["NodeRestriction"], &["ResourceQuota", "Priority"]).unwrap();
+        assert!(other.names().contains(&"NodeRestriction") && !other.charges_quota());
+        assert!(!other.names().contains(&"Priority"));
+        assert_eq!(Chain::new(&["Nothing"], &[]).err(), Some(UnknownPlugin("Nothing".into())));
     }
 }

@@ -5,8 +5,28 @@
 //! cluster it asks a [`View`].
 
 mod attributes;
+mod certificates;
 mod chain;
+mod default_class;
+mod default_ingress_class;
+mod default_storage_class;
+mod default_toleration_seconds;
+mod limit_ranger;
+mod namespace_lifecycle;
+mod node_restriction;
+mod persistent_volume_claim_resize;
 mod plugin;
+mod pod_security;
+mod pod_topology_labels;
+mod priority;
+pub mod quota;
+mod runtime_class;
+mod service_account;
+mod storage_object_in_use_protection;
+mod taint_nodes_by_condition;
+
+#[cfg(test)]
+mod testing;
 
 pub use attributes::{Attributes, Operation, User};
 pub use chain::{Chain, UnknownPlugin};

@@ -3,22 +3,34 @@
 //! [`strategy`] finds the rules of a kind; [`create`] and [`update`] run them in the engine's order together
 //! with the rules of [`metadata`]. Everything is a pure function over `serde_json::Value`.
 
+mod address;
+mod admission_policy;
+mod api_service;
+pub mod certificate_signing_request;
 mod config_map;
 mod controller_revision;
 mod cron;
 mod cron_job;
+mod csi;
 mod daemon_set;
 mod deployment;
+pub mod deprecation;
+mod device;
 mod endpoint_slice;
 mod endpoints;
 mod event;
 pub mod field;
+mod flow_control;
 pub mod generic;
+mod horizontal_pod_autoscaler;
+mod ingress;
 mod job;
 mod lease;
+mod limit_range;
 pub mod metadata;
 pub mod names;
 pub mod namespace;
+mod network_policy;
 mod node;
 mod persistent_volume;
 mod persistent_volume_claim;
@@ -29,8 +41,11 @@ pub mod priority_class;
 pub mod read;
 mod replica_set;
 mod replication_controller;
+mod resource_quota;
+mod review;
 mod role;
 mod role_binding;
+mod runtime_class;
 pub mod scale;
 pub mod secret;
 mod selectors;
@@ -39,11 +54,14 @@ mod stateful_set;
 mod storage_class;
 pub mod strategy;
 mod template;
+mod webhook_configuration;
 mod workload;
 pub mod write;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use apimachinery::status::FieldError;
 use serde_json::Value;
@@ -85,6 +103,57 @@ pub fn strategy(group: &str, kind: &str) -> &'static dyn Strategy {
         ("rbac.authorization.k8s.io", "RoleBinding") => &role_binding::RoleBinding,
         ("scheduling.k8s.io", "PriorityClass") => &priority_class::PriorityClass,
         ("storage.k8s.io", "StorageClass") => &storage_class::StorageClass,
+        ("", "LimitRange") => &limit_range::LimitRange,
+        ("", "ResourceQuota") => &resource_quota::ResourceQuota,
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicy") => {
+            &admission_policy::Policy { mutating: true }
+        }
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding") => {
+            &admission_policy::PolicyBinding { mutating: true }
+        }
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration") => {
+            &webhook_configuration::WebhookConfiguration { mutating: true }
+        }
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
+            &admission_policy::Policy { mutating: false }
+        }
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
+            &admission_policy::PolicyBinding { mutating: false }
+        }
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration") => {
+            &webhook_configuration::WebhookConfiguration { mutating: false }
+        }
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => &generic::WITH_STATUS,
+        ("apiregistration.k8s.io", "APIService") => &api_service::ApiService,
+        ("authentication.k8s.io", "TokenRequest") => &review::TokenRequest,
+        ("authentication.k8s.io", "TokenReview") => &review::TokenReview,
+        ("authorization.k8s.io", "LocalSubjectAccessReview" | "SubjectAccessReview") => {
+            &review::SubjectAccessReview
+        }
+        ("authorization.k8s.io", "SelfSubjectAccessReview") => &review::SelfSubjectAccessReview,
+        ("autoscaling", "HorizontalPodAutoscaler") => &horizontal_pod_autoscaler::HorizontalPodAutoscaler,
+        ("certificates.k8s.io", "CertificateSigningRequest") => {
+            &certificate_signing_request::CertificateSigningRequest
+        }
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => &flow_control::FlowSchema,
+        ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => {
+            &flow_control::PriorityLevelConfiguration
+        }
+        ("networking.k8s.io", "IPAddress") => &address::IpAddress,
+        ("networking.k8s.io", "Ingress") => &ingress::Ingress,
+        ("networking.k8s.io", "IngressClass") => &ingress::IngressClass,
+        ("networking.k8s.io", "NetworkPolicy") => &network_policy::NetworkPolicy,
+        ("networking.k8s.io", "ServiceCIDR") => &address::ServiceCidr,
+        ("node.k8s.io", "RuntimeClass") => &runtime_class::RuntimeClass,
+        ("resource.k8s.io", "DeviceClass") => &device::DeviceClass,
+        ("resource.k8s.io", "ResourceClaim") => &device::ResourceClaim,
+        ("resource.k8s.io", "ResourceClaimTemplate") => &device::ResourceClaimTemplate,
+        ("resource.k8s.io", "ResourceSlice") => &device::ResourceSlice,
+        ("storage.k8s.io", "CSIDriver") => &csi::CsiDriver,
+        ("storage.k8s.io", "CSINode") => &csi::CsiNode,
+        ("storage.k8s.io", "CSIStorageCapacity") => &csi::CsiStorageCapacity,
+        ("storage.k8s.io", "VolumeAttachment") => &csi::VolumeAttachment,
+        ("storage.k8s.io", "VolumeAttributesClass") => &csi::VolumeAttributesClass,
         _ => &generic::PLAIN,
     }
 }

@@ -21,11 +21,7 @@ pub(crate) fn validate_counts(object: &Value, keys: &[&str], path: &Path, errors
 /// Validates a number that is not negative, or a percentage.
 pub(crate) fn validate_int_or_percent(value: &Value, path: &Path, errors: &mut Errors) {
     match value {
-        Value::String(text) => {
-            if percent(text).is_none() {
-                errors.invalid(path, text.as_str(), PERCENT);
-            }
-        }
+        Value::String(text) if percent(text).is_none() => errors.invalid(path, text.as_str(), PERCENT),
         Value::Number(_) if value.as_i64().unwrap_or(0) < 0 => {
             errors.invalid(path, value.clone(), "must be greater than or equal to 0");
         }

@@ -1,0 +1,280 @@
+//! The baseline standard: known ways out of a container are closed.
+
+use kinds::read::Read;
+use serde_json::Value;
+
+use super::checks::{Finding, containers, listed, names, plural, quoted};
+
+const CAPABILITIES: [&str; 13] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+const SYSCTLS: [&str; 12] = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
+];
+
+/// Adds what breaks the standard; `restricted` replaces two of its checks by stricter ones.
+pub(super) fn check(metadata: &Value, spec: &Value, restricted: bool, found: &mut Vec<Finding>) {
+    if !restricted {
+        capabilities(spec, found);
+        seccomp(spec, found);
+    }
+    app_armor(metadata, spec, found);
+    host_namespaces(spec, found);
+    host_path(spec, found);
+    host_ports(spec, found);
+    host_probes(spec, found);
+    privileged(spec, found);
+    proc_mount(spec, found);
+    se_linux(spec, found);
+    sysctls(spec, found);
+    windows(spec, found);
+}
+
+fn capabilities(spec: &Value, found: &mut Vec<Finding>) {
+    let mut bad: Vec<&str> = Vec::new();
+    let mut forbidden: Vec<&str> = Vec::new();
+    for container in containers(spec) {
+        let added = container["securityContext"]["capabilities"].items("add");
+        let mut own: Vec<&str> =
+            added.iter().filter_map(Value::as_str).filter(|name| !CAPABILITIES.contains(name)).collect();
+        if !own.is_empty() {
+            bad.push(container.text("name"));
+            forbidden.append(&mut own);
+        }
+    }
+    if !bad.is_empty() {
+        forbidden.sort_unstable();
+        forbidden.dedup();
+        found.push(Finding {
+            check: "capabilities_baseline",
+            reason: "non-default capabilities",
+            detail: format!(
+                "{} must not include {} in securityContext.capabilities.add",
+                listed(&bad),
+                quoted(&forbidden)
+            ),
+        });
+    }
+}
+
+fn seccomp(spec: &Value, found: &mut Vec<Finding>) {
+    let unconfined = |context: &Value| context["seccompProfile"].text("type") == "Unconfined";
+    let pod = unconfined(&spec["securityContext"]);
+    let bad = names(spec, |container| unconfined(&container["securityContext"]));
+    if pod || !bad.is_empty() {
+        let who = match (pod, bad.is_empty()) {
+            (true, true) => "pod".to_owned(),
+            (true, false) => format!("pod and {}", listed(&bad)),
+            (false, _) => listed(&bad),
+        };
+        found.push(Finding {
+            check: "seccompProfile_baseline",
+            reason: "seccompProfile",
+            detail: format!("{who} must not set securityContext.seccompProfile.type to \"Unconfined\""),
+        });
+    }
+}
+
+fn app_armor(metadata: &Value, spec: &Value, found: &mut Vec<Finding>) {
+    let unconfined = |context: &Value| context["appArmorProfile"].text("type") == "Unconfined";
+    let mut who: Vec<String> = Vec::new();
+    if unconfined(&spec["securityContext"]) {
+        who.push("pod must not set AppArmor profile type to \"Unconfined\"".to_owned());
+    }
+    let bad = names(spec, |container| unconfined(&container["securityContext"]));
+    if !bad.is_empty() {
+        who.push(format!("{} must not set AppArmor profile type to \"Unconfined\"", listed(&bad)));
+    }
+    for (key, value) in metadata.entries("annotations") {
+        let profile = value.as_str().unwrap_or_default();
+        let allowed = matches!(profile, "" | "runtime/default") || profile.starts_with("localhost/");
+        if key.starts_with("container.apparmor.security.beta.kubernetes.io/") && !allowed {
+            who.push(format!("annotation must not set AppArmor profile type to \"{key}={profile}\""));
+        }
+    }
+    if !who.is_empty() {
+        let reason =
+            if who.len() == 1 { "forbidden AppArmor profile" } else { "forbidden AppArmor profiles" };
+        found.push(Finding { check: "appArmorProfile", reason, detail: who.join(" and ") });
+    }
+}
+
+fn host_namespaces(spec: &Value, found: &mut Vec<Finding>) {
+    let used: Vec<String> = ["hostNetwork", "hostPID", "hostIPC"]
+        .iter()
+        .filter(|key| spec.flag(key) == Some(true))
+        .map(|key| format!("{key}=true"))
+        .collect();
+    if !used.is_empty() {
+        found.push(Finding { check: "hostNamespaces", reason: "host namespaces", detail: used.join(", ") });
+    }
+}
+
+fn host_path(spec: &Value, found: &mut Vec<Finding>) {
+    let bad: Vec<&str> = spec
+        .items("volumes")
+        .iter()
+        .filter(|volume| volume.has("hostPath"))
+        .map(|volume| volume.text("name"))
+        .collect();
+    if !bad.is_empty() {
+        found.push(Finding {
+            check: "hostPathVolumes",
+            reason: "hostPath volumes",
+            detail: format!("{} {}", plural("volume", bad.len()), quoted(&bad)),
+        });
+    }
+}
+
+fn host_ports(spec: &Value, found: &mut Vec<Finding>) {
+    let host_port = |port: &Value| port.int("hostPort").filter(|number| *number != 0);
+    let bad = names(spec, |container| container.items("ports").iter().any(|port| host_port(port).is_some()));
+    if bad.is_empty() {
+        return;
+    }
+    let mut ports: Vec<i64> =
+        containers(spec).flat_map(|container| container.items("ports")).filter_map(host_port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    let text: Vec<String> = ports.iter().map(i64::to_string).collect();
+    found.push(Finding {
+        check: "hostPorts",
+        reason: "hostPort",
+        detail: format!(
+            "{} {} {} {}",
+            listed(&bad),
+            if bad.len() == 1 { "uses" } else { "use" },
+            plural("hostPort", ports.len()),
+            text.join(", ")
+        ),
+    });
+}
+
+fn host_probes(spec: &Value, found: &mut Vec<Finding>) {
+    let handler =
+        |handler: &Value| ["httpGet", "tcpSocket"].iter().any(|kind| !handler[*kind].text("host").is_empty());
+    let bad = names(spec, |container| {
+        ["livenessProbe", "readinessProbe", "startupProbe"].iter().any(|probe| handler(&container[*probe]))
+            || ["postStart", "preStop"].iter().any(|hook| handler(&container["lifecycle"][*hook]))
+    });
+    if !bad.is_empty() {
+        found.push(Finding {
+            check: "hostProbesAndHostLifecycle",
+            reason: "probe or lifecycle host",
+            detail: format!("{} must not set host in probes or lifecycle hooks", listed(&bad)),
+        });
+    }
+}
+
+fn privileged(spec: &Value, found: &mut Vec<Finding>) {
+    let bad = names(spec, |container| container["securityContext"].flag("privileged") == Some(true));
+    if !bad.is_empty() {
+        found.push(Finding {
+            check: "privileged",
+            reason: "privileged",
+            detail: format!("{} must not set securityContext.privileged=true", listed(&bad)),
+        });
+    }
+}
+
+fn proc_mount(spec: &Value, found: &mut Vec<Finding>) {
+    // Inside a user namespace the kernel guards /proc by itself.
+    if spec.flag("hostUsers") == Some(false) {
+        return;
+    }
+    let unusual =
+        |container: &Value| !matches!(container["securityContext"].text("procMount"), "" | "Default");
+    let bad = names(spec, unusual);
+    if !bad.is_empty() {
+        let mut kinds: Vec<&str> = containers(spec)
+            .filter(|container| unusual(container))
+            .map(|container| container["securityContext"].text("procMount"))
+            .collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        found.push(Finding {
+            check: "procMount",
+            reason: "procMount",
+            detail: format!("{} must not set securityContext.procMount to {}", listed(&bad), quoted(&kinds)),
+        });
+    }
+}
+
+fn se_linux(spec: &Value, found: &mut Vec<Finding>) {
+    const TYPES: [&str; 5] = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+    let options = || {
+        std::iter::once(&spec["securityContext"])
+            .chain(containers(spec).map(|container| &container["securityContext"]))
+            .map(|context| &context["seLinuxOptions"])
+    };
+    let mut types: Vec<&str> =
+        options().map(|options| options.text("type")).filter(|kind| !TYPES.contains(kind)).collect();
+    types.sort_unstable();
+    types.dedup();
+    let mut details = Vec::new();
+    if !types.is_empty() {
+        details.push(format!("{} {}", plural("type", types.len()), quoted(&types)));
+    }
+    if options().any(|options| !options.text("user").is_empty()) {
+        details.push("user may not be set".to_owned());
+    }
+    if options().any(|options| !options.text("role").is_empty()) {
+        details.push("role may not be set".to_owned());
+    }
+    if !details.is_empty() {
+        found.push(Finding { check: "seLinuxOptions", reason: "seLinuxOptions", detail: details.join("; ") });
+    }
+}
+
+fn sysctls(spec: &Value, found: &mut Vec<Finding>) {
+    let bad: Vec<&str> = spec["securityContext"]
+        .items("sysctls")
+        .iter()
+        .map(|sysctl| sysctl.text("name"))
+        .filter(|name| !SYSCTLS.contains(name))
+        .collect();
+    if !bad.is_empty() {
+        found.push(Finding { check: "sysctls", reason: "forbidden sysctls", detail: bad.join(", ") });
+    }
+}
+
+fn windows(spec: &Value, found: &mut Vec<Finding>) {
+    let host = |context: &Value| context["windowsOptions"].flag("hostProcess") == Some(true);
+    let pod = host(&spec["securityContext"]);
+    let bad = names(spec, |container| host(&container["securityContext"]));
+    if pod || !bad.is_empty() {
+        let who = match (pod, bad.is_empty()) {
+            (true, true) => "pod".to_owned(),
+            (true, false) => format!("pod and {}", listed(&bad)),
+            (false, _) => listed(&bad),
+        };
+        found.push(Finding {
+            check: "windowsHostProcess",
+            reason: "hostProcess",
+            detail: format!("{who} must not set securityContext.windowsOptions.hostProcess=true"),
+        });
+    }
+}

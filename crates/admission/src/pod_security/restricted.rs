@@ -1,0 +1,187 @@
+//! The restricted standard: what hardened pods look like.
+
+use kinds::read::Read;
+use serde_json::Value;
+
+use super::checks::{Finding, containers, listed, names, plural, quoted};
+
+/// The sources that a restricted pod's volumes may have.
+const VOLUMES: [&str; 9] = [
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "image",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+];
+
+/// Adds what breaks the standard beyond the baseline.
+pub(super) fn check(spec: &Value, found: &mut Vec<Finding>) {
+    volumes(spec, found);
+    run_as_user(spec, found);
+    // These have no meaning on Windows.
+    if spec["os"].text("name") != "windows" {
+        escalation(spec, found);
+        capabilities(spec, found);
+        seccomp(spec, found);
+    }
+    non_root(spec, found);
+}
+
+fn escalation(spec: &Value, found: &mut Vec<Finding>) {
+    let bad =
+        names(spec, |container| container["securityContext"].flag("allowPrivilegeEscalation") != Some(false));
+    if !bad.is_empty() {
+        found.push(Finding {
+            check: "allowPrivilegeEscalation",
+            reason: "allowPrivilegeEscalation != false",
+            detail: format!("{} must set securityContext.allowPrivilegeEscalation=false", listed(&bad)),
+        });
+    }
+}
+
+fn capabilities(spec: &Value, found: &mut Vec<Finding>) {
+    let own = |container: &Value| container["securityContext"]["capabilities"].clone();
+    let keeping = names(spec, |container| !own(container).items("drop").iter().any(|name| name == "ALL"));
+    let mut extra: Vec<String> = Vec::new();
+    let adding =
+        names(spec, |container| own(container).items("add").iter().any(|name| name != "NET_BIND_SERVICE"));
+    for container in containers(spec) {
+        let capabilities = &container["securityContext"]["capabilities"];
+        extra.extend(
+            capabilities
+                .items("add")
+                .iter()
+                .filter_map(Value::as_str)
+                .filter(|name| *name != "NET_BIND_SERVICE")
+                .map(str::to_owned),
+        );
+    }
+    extra.sort_unstable();
+    extra.dedup();
+    let mut details = Vec::new();
+    if !keeping.is_empty() {
+        details.push(format!("{} must set securityContext.capabilities.drop=[\"ALL\"]", listed(&keeping)));
+    }
+    if !adding.is_empty() {
+        details.push(format!(
+            "{} must not include {} in securityContext.capabilities.add",
+            listed(&adding),
+            quoted(&extra)
+        ));
+    }
+    if !details.is_empty() {
+        found.push(Finding {
+            check: "capabilities_restricted",
+            reason: "unrestricted capabilities",
+            detail: details.join("; "),
+        });
+    }
+}
+
+fn volumes(spec: &Value, found: &mut Vec<Finding>) {
+    let mut bad: Vec<&str> = Vec::new();
+    let mut kinds: Vec<&str> = Vec::new();
+    for volume in spec.items("volumes") {
+        let source = volume.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
+        let unusual: Vec<&str> = source.filter(|key| *key != "name" && !VOLUMES.contains(key)).collect();
+        if !unusual.is_empty() {
+            bad.push(volume.text("name"));
+            kinds.extend(unusual);
+        }
+    }
+    if !bad.is_empty() {
+        kinds.sort_unstable();
+        kinds.dedup();
+        found.push(Finding {
+            check: "restrictedVolumes",
+            reason: "restricted volume types",
+            detail: format!(
+                "{} {} {} restricted volume {} {}",
+                plural("volume", bad.len()),
+                quoted(&bad),
+                if bad.len() == 1 { "uses" } else { "use" },
+                plural("type", kinds.len()),
+                quoted(&kinds)
+            ),
+        });
+    }
+}
+
+fn non_root(spec: &Value, found: &mut Vec<Finding>) {
+    let pod = spec["securityContext"].flag("runAsNonRoot");
+    let explicit = names(spec, |container| container["securityContext"].flag("runAsNonRoot") == Some(false));
+    let implicit = names(spec, |container| container["securityContext"].flag("runAsNonRoot").is_none());
+    let mut details = Vec::new();
+    if pod == Some(false) {
+        details.push("pod must not set securityContext.runAsNonRoot=false".to_owned());
+    }
+    if !explicit.is_empty() {
+        details.push(format!("{} must not set securityContext.runAsNonRoot=false", listed(&explicit)));
+    }
+    if details.is_empty() && pod != Some(true) && !implicit.is_empty() {
+        details.push(format!("pod or {} must set securityContext.runAsNonRoot=true", listed(&implicit)));
+    }
+    if !details.is_empty() {
+        found.push(Finding {
+            check: "runAsNonRoot",
+            reason: "runAsNonRoot != true",
+            detail: details.join(" and "),
+        });
+    }
+}
+
+fn run_as_user(spec: &Value, found: &mut Vec<Finding>) {
+    let root = |context: &Value| context.int("runAsUser") == Some(0);
+    let pod = root(&spec["securityContext"]);
+    let bad = names(spec, |container| root(&container["securityContext"]));
+    if pod || !bad.is_empty() {
+        let who = match (pod, bad.is_empty()) {
+            (true, true) => "pod".to_owned(),
+            (true, false) => format!("pod and {}", listed(&bad)),
+            (false, _) => listed(&bad),
+        };
+        found.push(Finding {
+            check: "runAsUser",
+            reason: "runAsUser=0",
+            detail: format!("{who} must not set runAsUser=0"),
+        });
+    }
+}
+
+fn seccomp(spec: &Value, found: &mut Vec<Finding>) {
+    let kind = |context: &Value| context["seccompProfile"].text("type").to_owned();
+    let allowed = |kind: &str| matches!(kind, "RuntimeDefault" | "Localhost");
+    let pod = kind(&spec["securityContext"]);
+    let wrong = names(spec, |container| {
+        let kind = kind(&container["securityContext"]);
+        !kind.is_empty() && !allowed(&kind)
+    });
+    let unset = names(spec, |container| kind(&container["securityContext"]).is_empty());
+    let mut details = Vec::new();
+    if !pod.is_empty() && !allowed(&pod) {
+        details.push(format!("pod must not set securityContext.seccompProfile.type to {pod:?}"));
+    }
+    if !wrong.is_empty() {
+        details.push(format!(
+            "{} must not set securityContext.seccompProfile.type to \"Unconfined\"",
+            listed(&wrong)
+        ));
+    }
+    if details.is_empty() && pod.is_empty() && !unset.is_empty() {
+        details.push(format!(
+            "pod or {} must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\"",
+            listed(&unset)
+        ));
+    }
+    if !details.is_empty() {
+        found.push(Finding {
+            check: "seccompProfile_restricted",
+            reason: "seccompProfile",
+            detail: details.join(" and "),
+        });
+    }
+}

@@ -1,0 +1,86 @@
+use super::*;
+use crate::testing::{Cluster, Request};
+use serde_json::json;
+
+fn create(labels: Value, spec: Value) -> (Result<(), String>, Vec<String>) {
+    let cluster = Cluster::new().with("", "namespaces", json!({"metadata": {"name": "x", "labels": labels}}));
+    let request = Request::create("", "pods").inside("x").named("web");
+    let pod = json!({"metadata": {"name": "web"}, "spec": spec});
+    let (result, warnings) = request.run(&cluster, |context| PodSecurity.validate(context, &pod));
+    (result.map_err(|status| status.message), warnings)
+}
+
+fn bare() -> Value {
+    json!({"containers": [{"name": "c", "image": "i"}]})
+}
+
+#[test]
+fn namespaces_are_open_by_default() {
+    let host =
+        json!({"hostNetwork": true, "containers": [{"name": "c", "securityContext": {"privileged": true}}]});
+    assert_eq!(create(json!({}), host), (Ok(()), vec![]));
+}
+
+#[test]
+fn restricted_says_everything_that_is_missing() {
+    let (result, _) = create(json!({"pod-security.kubernetes.io/enforce": "restricted"}), bare());
+    assert_eq!(
+        result.unwrap_err(),
+        "pods \"web\" is forbidden: violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"c\" must set securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container \"c\" must set securityContext.capabilities.drop=[\"ALL\"]), runAsNonRoot != true (pod or container \"c\" must set securityContext.runAsNonRoot=true), seccompProfile (pod or container \"c\" must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")"
+    );
+    let hard = json!({
+        "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [{"name": "c", "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}}],
+        "volumes": [{"name": "a", "emptyDir": {}}],
+    });
+    assert_eq!(create(json!({"pod-security.kubernetes.io/enforce": "restricted"}), hard).0, Ok(()));
+}
+
+#[test]
+fn baseline_closes_the_host() {
+    let spec = json!({"hostPID": true, "volumes": [{"name": "v", "hostPath": {"path": "/"}}],
+        "containers": [{"name": "a", "ports": [{"hostPort": 80}], "securityContext": {"privileged": true, "capabilities": {"add": ["SYS_ADMIN"]}}}, {"name": "b"}]});
+    assert_eq!(
+        create(json!({"pod-security.kubernetes.io/enforce": "baseline"}), spec).0.unwrap_err(),
+        "pods \"web\" is forbidden: violates PodSecurity \"baseline:latest\": non-default capabilities (container \"a\" must not include \"SYS_ADMIN\" in securityContext.capabilities.add), host namespaces (hostPID=true), hostPath volumes (volume \"v\"), hostPort (container \"a\" uses hostPort 80), privileged (container \"a\" must not set securityContext.privileged=true)"
+    );
+    assert_eq!(create(json!({"pod-security.kubernetes.io/enforce": "baseline"}), bare()).0, Ok(()));
+}
+
+#[test]
+fn warnings_let_through() {
+    let (result, warnings) = create(json!({"pod-security.kubernetes.io/warn": "restricted"}), bare());
+    assert_eq!(result, Ok(()));
+    assert!(
+        warnings[0].starts_with("would violate PodSecurity \"restricted:latest\": allowPrivilegeEscalation")
+    );
+}
+
+#[test]
+fn labels_of_namespaces_are_checked() {
+    let bad = json!({"metadata": {"name": "x", "labels": {"pod-security.kubernetes.io/enforce": "tight"}}});
+    let refused =
+        Request::create("", "namespaces").named("x").admit(&PodSecurity, &Cluster::new(), bad).unwrap_err();
+    assert_eq!(
+        refused.message,
+        "Namespace \"x\" is invalid: metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: \"tight\": must be one of privileged, baseline, restricted"
+    );
+}
+
+#[test]
+fn a_tighter_namespace_warns_of_its_pods() {
+    let pod = |name: &str| json!({"metadata": {"name": name, "namespace": "x"}, "spec": {"hostPID": true}});
+    let cluster = Cluster::new().with("", "pods", pod("a")).with("", "pods", pod("b"));
+    let old = json!({"metadata": {"name": "x"}});
+    let new =
+        json!({"metadata": {"name": "x", "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}});
+    let request = Request::update("", "namespaces", old).named("x");
+    let (_, warnings) = request.run(&cluster, |context| PodSecurity.validate(context, &new));
+    assert_eq!(
+        warnings,
+        [
+            "existing pods in namespace \"x\" violate the new PodSecurity enforce level \"baseline:latest\"",
+            "a (and 1 other pod): host namespaces"
+        ]
+    );
+}

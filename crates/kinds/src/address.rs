@@ -1,0 +1,81 @@
+//! IPAddresses and ServiceCIDRs.
+
+use apimachinery::status::FieldError;
+use serde_json::Value;
+
+use crate::field::{Errors, Path};
+use crate::read::{Read, same};
+use crate::service::validate_cidr;
+use crate::strategy::{NameRule, Strategy};
+
+/// The rules of IPAddresses.
+pub struct IpAddress;
+/// The rules of ServiceCIDRs.
+pub struct ServiceCidr;
+
+const SPEC: Path<'static> = Path::root("spec");
+
+impl Strategy for IpAddress {
+    fn name_rule(&self) -> NameRule {
+        NameRule::Address
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        let parent = &object["spec"]["parentRef"];
+        let path = SPEC.child("parentRef");
+        if parent.is_null() {
+            errors.required(&path, "");
+            return errors.into_vec();
+        }
+        for key in ["resource", "name"] {
+            if parent.text(key).is_empty() {
+                errors.required(&path.child(key), "");
+            }
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        if !same(&new["spec"]["parentRef"], &old["spec"]["parentRef"]) {
+            errors.invalid(
+                &SPEC.child("parentRef"),
+                new["spec"]["parentRef"].clone(),
+                crate::field::IMMUTABLE,
+            );
+        }
+        errors.into_vec()
+    }
+
+    fn selectable_fields(&self) -> &'static [&'static str] {
+        &["spec.parentRef.resource", "spec.parentRef.name"]
+    }
+}
+
+impl Strategy for ServiceCidr {
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        let ranges = object["spec"].items("cidrs");
+        let path = SPEC.child("cidrs");
+        if ranges.is_empty() {
+            errors.required(&path, "at least one CIDR required");
+        } else if ranges.len() > 2 {
+            errors.invalid(&path, object["spec"]["cidrs"].clone(), "may only hold up to 2 values");
+        }
+        for (index, range) in ranges.iter().enumerate() {
+            validate_cidr(range.as_str().unwrap_or_default(), &path.index(index), &mut errors);
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        errors.immutable(&SPEC.child("cidrs"), &new["spec"]["cidrs"], &old["spec"]["cidrs"]);
+        errors.into_vec()
+    }
+}

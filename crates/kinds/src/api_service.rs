@@ -1,0 +1,77 @@
+//! APIServices.
+
+use apimachinery::status::FieldError;
+use serde_json::Value;
+
+use crate::field::{Errors, Path};
+use crate::read::Read;
+use crate::strategy::{NameRule, Strategy};
+use crate::write;
+
+/// The rules of APIServices.
+pub struct ApiService;
+
+const SPEC: Path<'static> = Path::root("spec");
+
+impl Strategy for ApiService {
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn name_rule(&self) -> NameRule {
+        NameRule::PathSegment
+    }
+
+    fn default(&self, object: &mut Value) {
+        if let Some(service) = write::object(object, "spec").and_then(|spec| write::object(spec, "service")) {
+            write::missing(service, "port", 443);
+        }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        let spec = &object["spec"];
+        let name = object["metadata"].text("name");
+        let required = format!("{}.{}", spec.text("version"), spec.text("group"));
+        if name != required {
+            errors.invalid(
+                &Path::root("metadata.name"),
+                name,
+                format!("must be `spec.version+\".\"+spec.group`: {required:?}"),
+            );
+        }
+        for (key, most) in [("groupPriorityMinimum", 20000), ("versionPriority", 1000)] {
+            let value = spec.int(key).unwrap_or(0);
+            if value <= 0 || value > most {
+                errors.invalid(&SPEC.child(key), value, format!("must be positive and less than {}", most));
+            }
+        }
+        let service_path = SPEC.child("service");
+        if spec.has("service") {
+            for key in ["namespace", "name"] {
+                if spec["service"].text(key).is_empty() {
+                    errors.required(&service_path.child(key), "");
+                }
+            }
+            if spec.flag("insecureSkipTLSVerify") == Some(true) && !spec.text("caBundle").is_empty() {
+                errors.invalid(
+                    &SPEC.child("insecureSkipTLSVerify"),
+                    true,
+                    "may not be true if caBundle is present",
+                );
+            }
+        } else {
+            if !spec.text("caBundle").is_empty() {
+                errors.invalid(&SPEC.child("caBundle"), "", "local APIServices may not have a caBundle");
+            }
+            if spec.flag("insecureSkipTLSVerify") == Some(true) {
+                errors.invalid(
+                    &SPEC.child("insecureSkipTLSVerify"),
+                    true,
+                    "local APIServices may not have insecureSkipTLSVerify",
+                );
+            }
+        }
+        errors.into_vec()
+    }
+}

@@ -1,0 +1,287 @@
+//! CSIDrivers, CSINodes, CSIStorageCapacities, VolumeAttachments and VolumeAttributesClasses.
+
+use apimachinery::status::FieldError;
+use serde_json::Value;
+
+use crate::field::{Errors, Path};
+use crate::names;
+use crate::pod::resources::quantity;
+use crate::read::{Read, same};
+use crate::selectors;
+use crate::strategy::{NameRule, Strategy};
+use crate::write;
+
+/// The rules of CSIDrivers.
+pub struct CsiDriver;
+/// The rules of CSINodes.
+pub struct CsiNode;
+/// The rules of CSIStorageCapacities.
+pub struct CsiStorageCapacity;
+/// The rules of VolumeAttachments.
+pub struct VolumeAttachment;
+/// The rules of VolumeAttributesClasses.
+pub struct VolumeAttributesClass;
+
+const SPEC: Path<'static> = Path::root("spec");
+
+fn validate_driver_name(name: &str, path: &Path, errors: &mut Errors) {
+    if name.is_empty() {
+        errors.required(path, "");
+        return;
+    }
+    if name.len() > 63 {
+        errors.too_long(path, 63);
+    }
+    errors.invalid_each(path, &Value::from(name), names::errors(NameRule::Subdomain, &name.to_lowercase()));
+}
+
+impl Strategy for CsiDriver {
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn default(&self, object: &mut Value) {
+        let spec = write::ensure(object, "spec");
+        write::missing(spec, "attachRequired", true);
+        write::missing(spec, "podInfoOnMount", false);
+        write::missing(spec, "storageCapacity", false);
+        write::missing(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
+        if spec.items("volumeLifecycleModes").is_empty() {
+            write::set(spec, "volumeLifecycleModes", serde_json::json!(["Persistent"]));
+        }
+        write::missing(spec, "requiresRepublish", false);
+        write::missing(spec, "seLinuxMount", false);
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_driver_name(object["metadata"].text("name"), &Path::root("metadata.name"), &mut errors);
+        let spec = &object["spec"];
+        if !spec.has("attachRequired") {
+            errors.required(&SPEC.child("attachedRequired"), "");
+        }
+        let policy = spec.text("fsGroupPolicy");
+        if !matches!(policy, "ReadWriteOnceWithFSType" | "File" | "None") {
+            errors.unsupported(
+                &SPEC.child("fsGroupPolicy"),
+                policy,
+                &["File", "None", "ReadWriteOnceWithFSType"],
+            );
+        }
+        for mode in spec.items("volumeLifecycleModes") {
+            if mode != "Persistent" && mode != "Ephemeral" {
+                errors.unsupported(
+                    &SPEC.child("volumeLifecycleModes"),
+                    mode.clone(),
+                    &["Ephemeral", "Persistent"],
+                );
+            }
+        }
+        let tokens = spec.items("tokenRequests");
+        for (index, token) in tokens.iter().enumerate() {
+            let list_path = SPEC.child("tokenRequests");
+            let path = list_path.index(index);
+            if tokens[..index].iter().any(|other| other.text("audience") == token.text("audience")) {
+                errors.duplicate(&path.child("audience"), token.text("audience"));
+            }
+            if let Some(seconds) = token.int("expirationSeconds").filter(|seconds| *seconds < 600) {
+                errors.invalid(
+                    &path.child("expirationSeconds"),
+                    seconds,
+                    "may not specify a duration less than 10 minutes",
+                );
+            }
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        errors.extend(self.validate(new));
+        for key in ["attachRequired", "volumeLifecycleModes"] {
+            errors.immutable(&SPEC.child(key), &new["spec"][key], &old["spec"][key]);
+        }
+        errors.into_vec()
+    }
+}
+
+impl Strategy for CsiNode {
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        let drivers = object["spec"].items("drivers");
+        for (index, driver) in drivers.iter().enumerate() {
+            let list_path = SPEC.child("drivers");
+            let path = list_path.index(index);
+            let name = driver.text("name");
+            validate_driver_name(name, &path.child("name"), &mut errors);
+            let id = driver.text("nodeID");
+            if id.is_empty() {
+                errors.required(&path.child("nodeID"), "");
+            } else if id.len() > 192 {
+                errors.too_long(&path.child("nodeID"), 192);
+            }
+            if let Some(count) = driver["allocatable"].int("count").filter(|count| *count < 0) {
+                errors.invalid(
+                    &path.child("allocatable").child("count"),
+                    count,
+                    "must be greater than or equal to 0",
+                );
+            }
+            let keys = driver.items("topologyKeys");
+            for (index, key) in keys.iter().enumerate() {
+                let found = names::qualified_name_errors(key.as_str().unwrap_or_default());
+                errors.invalid_each(&path, key, found);
+                if keys[..index].contains(key) {
+                    errors.duplicate(&path.child("topologyKeys"), key.clone());
+                }
+            }
+            if drivers[..index].iter().any(|other| other.text("name") == name) {
+                errors.duplicate(&path.child("name"), name);
+            }
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        errors.extend(self.validate(new));
+        for before in old["spec"].items("drivers") {
+            let after =
+                new["spec"].items("drivers").iter().find(|driver| driver.text("name") == before.text("name"));
+            let mut comparable = after.cloned().unwrap_or(Value::Null);
+            // How many volumes a node takes may be learned anew.
+            if after.is_some() {
+                write::copy(&mut comparable, "allocatable", before);
+            }
+            if after.is_some() && !same(&comparable, before) {
+                errors.invalid(&Path::root("CSINodeDriver"), comparable, "field is immutable");
+            }
+        }
+        errors.into_vec()
+    }
+}
+
+impl Strategy for CsiStorageCapacity {
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        selectors::validate(&object["nodeTopology"], &Path::root("nodeTopology"), &mut errors);
+        let class = object.text("storageClassName");
+        let path = Path::root("storageClassName");
+        errors.invalid_each(&path, &Value::from(class), names::errors(NameRule::Subdomain, class));
+        for key in ["capacity", "maximumVolumeSize"] {
+            if quantity(&object[key]).is_some_and(|amount| amount.sign() < 0) {
+                errors.invalid(&Path::root(key), object[key].clone(), "must be greater than or equal to 0");
+            }
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        errors.extend(self.validate(new));
+        for key in ["nodeTopology", "storageClassName"] {
+            errors.immutable(&Path::root(key), &new[key], &old[key]);
+        }
+        errors.into_vec()
+    }
+}
+
+impl Strategy for VolumeAttachment {
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn prepare_for_create(&self, object: &mut Value) {
+        write::set(object, "status", serde_json::json!({"attached": false}));
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        let spec = &object["spec"];
+        validate_driver_name(spec.text("attacher"), &SPEC.child("attacher"), &mut errors);
+        let source = &spec["source"];
+        let path = SPEC.child("source");
+        match (source.has("inlineVolumeSpec"), source.has("persistentVolumeName")) {
+            (false, false) => {
+                errors
+                    .required(&path, "must specify exactly one of inlineVolumeSpec and persistentVolumeName");
+            }
+            (true, true) => errors
+                .forbidden(&path, "must specify exactly one of inlineVolumeSpec and persistentVolumeName"),
+            (false, true) if source.text("persistentVolumeName").is_empty() => {
+                errors.required(
+                    &path.child("persistentVolumeName"),
+                    "must specify non empty persistentVolumeName",
+                );
+            }
+            _ => {}
+        }
+        let node = spec.text("nodeName");
+        let found = names::errors(NameRule::Subdomain, node);
+        errors.invalid_each(&SPEC.child("nodeName"), &Value::from(node), found);
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        errors.extend(self.validate(new));
+        if !same(&new["spec"], &old["spec"]) {
+            errors.invalid(&SPEC, new["spec"].clone(), "field is immutable");
+        }
+        errors.into_vec()
+    }
+}
+
+impl Strategy for VolumeAttributesClass {
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_driver_name(object.text("driverName"), &Path::root("driverName"), &mut errors);
+        if object.entries("parameters").next().is_none() {
+            errors.required(&Path::root("parameters"), "must contain at least one key/value pair");
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        errors.extend(self.validate(new));
+        for key in ["driverName", "parameters"] {
+            if !same(&new[key], &old[key]) {
+                errors.forbidden(&Path::root(key), format!("updates to {key} are forbidden."));
+            }
+        }
+        errors.into_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{created, updated};
+    use serde_json::json;
+
+    #[test]
+    fn attachments_name_one_volume() {
+        let attachment =
+            |source: Value| json!({"spec": {"attacher": "a.example", "nodeName": "w1", "source": source}});
+        assert_eq!(created(&VolumeAttachment, attachment(json!({"persistentVolumeName": "v"}))), "");
+        assert!(created(&VolumeAttachment, attachment(json!({}))).contains("must specify exactly one of"));
+        assert!(
+            updated(
+                &VolumeAttachment,
+                attachment(json!({"persistentVolumeName": "w"})),
+                attachment(json!({"persistentVolumeName": "v"}))
+            )
+            .ends_with("field is immutable")
+        );
+    }
+
+    #[test]
+    fn drivers_have_names() {
+        assert_eq!(created(&CsiDriver, json!({"metadata": {"name": "a.example"}})), "");
+        assert_eq!(
+            created(&CsiNode, json!({"spec": {"drivers": [{"name": "a.example"}]}})),
+            "spec.drivers[0].nodeID: Required value"
+        );
+    }
+}

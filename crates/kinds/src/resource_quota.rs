@@ -1,0 +1,148 @@
+//! ResourceQuotas.
+
+use apimachinery::status::FieldError;
+use serde_json::Value;
+
+use crate::field::{Errors, Path};
+use crate::pod::defaults::round_up;
+use crate::pod::resources::{validate_amount, validate_resource_name};
+use crate::read::{Read, same};
+use crate::strategy::Strategy;
+use crate::write;
+
+/// The rules of ResourceQuotas.
+pub struct ResourceQuota;
+
+const SCOPES: [&str; 7] = [
+    "BestEffort",
+    "CrossNamespacePodAffinity",
+    "NotBestEffort",
+    "NotTerminating",
+    "PriorityClass",
+    "Terminating",
+    "VolumeAttributesClass",
+];
+
+impl Strategy for ResourceQuota {
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn default(&self, object: &mut Value) {
+        round_up(write::ensure(object, "spec"), "hard");
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        let spec = &object["spec"];
+        validate_amounts(spec, "hard", &Path::root("spec"), &mut errors);
+        let scopes_path = Path::root("spec.scopes");
+        let scopes = spec.items("scopes");
+        for scope in scopes {
+            if !SCOPES.iter().any(|known| scope == known) {
+                errors.invalid(&scopes_path, spec["scopes"].clone(), "unsupported scope");
+            }
+        }
+        for (one, other) in [("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")] {
+            let has = |name: &str| scopes.iter().any(|scope| scope == name);
+            if has(one) && has(other) {
+                errors.invalid(&scopes_path, spec["scopes"].clone(), "conflicting scopes");
+            }
+        }
+        for (index, term) in spec["scopeSelector"].items("matchExpressions").iter().enumerate() {
+            validate_term(term, &Path::root("spec.scopeSelector.matchExpressions").index(index), &mut errors);
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        errors.extend(self.validate(new));
+        if !same(&new["spec"]["scopes"], &old["spec"]["scopes"]) {
+            errors.invalid(
+                &Path::root("spec.scopes"),
+                new["spec"]["scopes"].clone(),
+                crate::field::IMMUTABLE,
+            );
+        }
+        errors.into_vec()
+    }
+
+    fn validate_status_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        for list in ["hard", "used"] {
+            validate_amounts(&new["status"], list, &Path::root("status"), &mut errors);
+        }
+        errors.into_vec()
+    }
+}
+
+fn validate_amounts(object: &Value, list: &str, path: &Path, errors: &mut Errors) {
+    let list_path = path.child(list);
+    for (name, value) in object.entries(list) {
+        let path = list_path.key(name);
+        validate_resource_name(name, &path, errors);
+        validate_amount(name, value, &path, errors);
+    }
+}
+
+fn validate_term(term: &Value, path: &Path, errors: &mut Errors) {
+    let scope = term.text("scopeName");
+    if !SCOPES.contains(&scope) {
+        errors.invalid(&path.child("scopeName"), scope, "unsupported scope");
+    }
+    let operator = term.text("operator");
+    let by_class = matches!(scope, "PriorityClass" | "VolumeAttributesClass");
+    if !by_class && operator != "Exists" {
+        errors.invalid(
+            &path.child("operator"),
+            operator,
+            "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity",
+        );
+    }
+    let values = term.items("values");
+    match operator {
+        "In" | "NotIn" if values.is_empty() => errors.required(
+            &path.child("values"),
+            "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
+        ),
+        "In" | "NotIn" => {}
+        "Exists" | "DoesNotExist" if !values.is_empty() => errors.invalid(
+            &path.child("values"),
+            term["values"].clone(),
+            "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector",
+        ),
+        "Exists" | "DoesNotExist" => {}
+        other => errors.invalid(&path.child("operator"), other, "not a valid selector operator"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{created, updated};
+    use serde_json::json;
+
+    #[test]
+    fn quotas_name_known_things() {
+        assert_eq!(
+            created(
+                &ResourceQuota,
+                json!({"spec": {"hard": {"pods": "5", "requests.cpu": "1", "count/deployments.apps": "2"}}})
+            ),
+            ""
+        );
+        assert_eq!(
+            created(&ResourceQuota, json!({"spec": {"hard": {"chairs": "5"}}})),
+            "spec.hard[chairs]: Invalid value: \"chairs\": must be a standard resource type or fully qualified"
+        );
+        assert_eq!(
+            created(&ResourceQuota, json!({"spec": {"hard": {"pods": "1500m"}}})),
+            "spec.hard[pods]: Invalid value: \"1500m\": must be an integer"
+        );
+        assert_eq!(
+            updated(&ResourceQuota, json!({"spec": {"scopes": ["BestEffort"]}}), json!({})),
+            "spec.scopes: Invalid value: [\"BestEffort\"]: field is immutable"
+        );
+    }
+}

@@ -1,0 +1,37 @@
+//! RuntimeClasses.
+
+use apimachinery::status::FieldError;
+use serde_json::Value;
+
+use crate::field::{Errors, Path};
+use crate::metadata::validate_labels;
+use crate::pod::probes::validate_label;
+use crate::pod::resources::validate_amount;
+use crate::pod::scheduling::validate_tolerations;
+use crate::read::Read;
+use crate::strategy::Strategy;
+
+/// The rules of RuntimeClasses.
+pub struct RuntimeClass;
+
+impl Strategy for RuntimeClass {
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        validate_label(object.text("handler"), &Path::root("handler"), &mut errors);
+        let overhead_path = Path::root("overhead.podFixed");
+        for (name, value) in object["overhead"].entries("podFixed") {
+            validate_amount(name, value, &overhead_path.key(name), &mut errors);
+        }
+        let scheduling = &object["scheduling"];
+        let path = Path::root("scheduling");
+        validate_labels(&scheduling["nodeSelector"], &path.child("nodeSelector"), &mut errors);
+        validate_tolerations(scheduling.items("tolerations"), &path.child("tolerations"), &mut errors);
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        errors.immutable(&Path::root("handler"), &new["handler"], &old["handler"]);
+        errors.into_vec()
+    }
+}

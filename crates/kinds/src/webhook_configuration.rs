@@ -1,0 +1,192 @@
+//! MutatingWebhookConfigurations and ValidatingWebhookConfigurations.
+
+use apimachinery::status::FieldError;
+use serde_json::{Value, json};
+
+use crate::field::{Errors, Path};
+use crate::read::{Read, same};
+use crate::selectors;
+use crate::strategy::{Strategy, count_generation};
+use crate::write;
+
+/// The rules of both kinds of webhook configurations.
+pub struct WebhookConfiguration {
+    /// Whether the webhooks change objects.
+    pub mutating: bool,
+}
+
+impl Strategy for WebhookConfiguration {
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn default(&self, object: &mut Value) {
+        for hook in write::items(object, "webhooks") {
+            write::missing(hook, "failurePolicy", "Fail");
+            write::missing(hook, "matchPolicy", "Equivalent");
+            write::missing(hook, "namespaceSelector", json!({}));
+            write::missing(hook, "objectSelector", json!({}));
+            write::missing(hook, "timeoutSeconds", 10);
+            if self.mutating {
+                write::missing(hook, "reinvocationPolicy", "Never");
+            }
+            for rule in write::items(hook, "rules") {
+                write::missing(rule, "scope", "*");
+            }
+            if let Some(config) = write::object(hook, "clientConfig")
+                && let Some(service) = write::object(config, "service")
+            {
+                write::missing(service, "port", 443);
+            }
+        }
+    }
+
+    fn prepare_for_update(&self, new: &mut Value, old: &Value) {
+        count_generation(new, old, !same(&new["webhooks"], &old["webhooks"]));
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        let hooks = object.items("webhooks");
+        for (index, hook) in hooks.iter().enumerate() {
+            let path = Path::root("webhooks");
+            let path = path.index(index);
+            validate_hook(hook, &path, &mut errors);
+            if hooks[..index].iter().any(|other| other.text("name") == hook.text("name")) {
+                errors.duplicate(&path.child("name"), hook.text("name"));
+            }
+        }
+        errors.into_vec()
+    }
+}
+
+fn validate_hook(hook: &Value, path: &Path, errors: &mut Errors) {
+    let name = hook.text("name");
+    let name_path = path.child("name");
+    if name.is_empty() {
+        errors.required(&name_path, "");
+    } else {
+        let found = crate::names::errors(crate::strategy::NameRule::Subdomain, name);
+        let valid = found.is_empty();
+        errors.invalid_each(&name_path, &Value::from(name), found);
+        if valid && name.split('.').count() < 3 {
+            errors.invalid(
+                &name_path,
+                name,
+                "should be a domain with at least three segments separated by dots",
+            );
+        }
+    }
+    let versions = hook.items("admissionReviewVersions");
+    let versions_path = path.child("admissionReviewVersions");
+    if versions.is_empty() {
+        errors.required(&versions_path, "must specify one of v1, v1beta1");
+    } else if !versions.iter().any(|version| version == "v1" || version == "v1beta1") {
+        errors.invalid(
+            &versions_path,
+            hook["admissionReviewVersions"].clone(),
+            "must include at least one of v1, v1beta1",
+        );
+    }
+    for (index, rule) in hook.items("rules").iter().enumerate() {
+        validate_rule(rule, &path.child("rules").index(index), errors);
+    }
+    for (key, supported) in [
+        ("failurePolicy", ["Fail", "Ignore"]),
+        ("matchPolicy", ["Equivalent", "Exact"]),
+        ("reinvocationPolicy", ["IfNeeded", "Never"]),
+    ] {
+        if hook.has(key) && !supported.contains(&hook.text(key)) {
+            errors.unsupported(&path.child(key), hook.text(key), &supported);
+        }
+    }
+    match hook.text("sideEffects") {
+        "None" | "NoneOnDryRun" => {}
+        "" => errors.required(&path.child("sideEffects"), "must specify one of None, NoneOnDryRun"),
+        other => errors.unsupported(&path.child("sideEffects"), other, &["None", "NoneOnDryRun"]),
+    }
+    if let Some(seconds) = hook.int("timeoutSeconds").filter(|seconds| !(1..=30).contains(seconds)) {
+        errors.invalid(
+            &path.child("timeoutSeconds"),
+            seconds,
+            "the timeout value must be between 1 and 30 seconds",
+        );
+    }
+    for key in ["namespaceSelector", "objectSelector"] {
+        selectors::validate(&hook[key], &path.child(key), errors);
+    }
+    let config = &hook["clientConfig"];
+    let config_path = path.child("clientConfig");
+    match (config.has("url"), config.has("service")) {
+        (true, false) => {
+            if !config.text("url").starts_with("https://") {
+                errors.invalid(
+                    &config_path.child("url"),
+                    config.text("url"),
+                    "'https' is the only allowed URL scheme; desired format: https://host[/path]",
+                );
+            }
+        }
+        (false, true) => {
+            for key in ["name", "namespace"] {
+                if config["service"].text(key).is_empty() {
+                    errors.required(
+                        &config_path.child("service").child(key),
+                        format!("service {key} is required"),
+                    );
+                }
+            }
+        }
+        _ => errors.required(&config_path, "exactly one of url or service is required"),
+    }
+}
+
+fn validate_rule(rule: &Value, path: &Path, errors: &mut Errors) {
+    for key in ["apiGroups", "apiVersions", "resources"] {
+        let items = rule.items(key);
+        if items.is_empty() {
+            errors.required(&path.child(key), "");
+        }
+        if key != "resources" && items.len() > 1 && items.iter().any(|item| item == "*") {
+            errors.invalid(
+                &path.child(key),
+                rule[key].clone(),
+                "if '*' is present, must not specify other values",
+            );
+        }
+    }
+    let operations = rule.items("operations");
+    if operations.is_empty() {
+        errors.required(&path.child("operations"), "");
+    }
+    for (index, operation) in operations.iter().enumerate() {
+        const KNOWN: [&str; 5] = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
+        if !KNOWN.iter().any(|known| operation == known) {
+            errors.unsupported(&path.child("operations").index(index), operation.clone(), &KNOWN);
+        }
+    }
+    if rule.has("scope") && !matches!(rule.text("scope"), "*" | "Cluster" | "Namespaced") {
+        errors.unsupported(&path.child("scope"), rule.text("scope"), &["*", "Cluster", "Namespaced"]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{created, defaulted};
+
+    #[test]
+    fn webhooks_are_complete() {
+        let hook = json!({"webhooks": [{"name": "a.b.c", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+            "clientConfig": {"service": {"name": "s", "namespace": "n"}}}]});
+        let strategy = WebhookConfiguration { mutating: true };
+        assert_eq!(created(&strategy, hook.clone()), "");
+        let full = defaulted(&strategy, hook);
+        assert_eq!(full["webhooks"][0]["clientConfig"]["service"]["port"], 443);
+        assert_eq!(full["webhooks"][0]["reinvocationPolicy"], "Never");
+        assert_eq!(
+            created(&strategy, json!({"webhooks": [{"name": "a.b.c", "clientConfig": {"url": "http://x"}}]})),
+            "webhooks[0].admissionReviewVersions: Required value: must specify one of v1, v1beta1\nwebhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun\nwebhooks[0].clientConfig.url: Invalid value: \"http://x\": 'https' is the only allowed URL scheme; desired format: https://host[/path]"
+        );
+    }
+}
