@@ -127,7 +127,7 @@ impl State {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use k8s_openapi::api::core::v1::Service as ApiService;
     use k8s_openapi::api::discovery::v1::EndpointSlice;
 
