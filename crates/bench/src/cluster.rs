@@ -141,7 +141,7 @@ async fn one_after_another(pods: &Api<Pod>) -> anyhow::Result<Vec<f64>> {
     for number in 0..PODS {
         let name = format!("bench-{number}");
         let begun = Instant::now();
-        run_all(pods, &[name.clone()]).await?;
+        run_all(pods, std::slice::from_ref(&name)).await?;
         times.push(begun.elapsed().as_secs_f64() * 1e3);
         remove(pods).await?;
     }

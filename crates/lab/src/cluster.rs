@@ -59,13 +59,13 @@ impl Lab {
         for node in &topology.nodes {
             progress.step(&format!("node {} {}", node.name, node.address), || lab.start_node(node))?;
         }
+        progress.step("images imported on every node", || images::import_all(&lab))?;
         progress.step("API server ready", || {
             wait_for("API server", READY_WITHIN, || {
                 Ok(lab.kubectl(&["get", "--raw", "/readyz"])?.status.success().then_some(()))
             })
         })?;
         progress.step("add-ons", || lab.add_ons())?;
-        progress.step("images imported on every node", || images::import_all(&lab))?;
         progress.step("nodes Ready", || wait_for("nodes", READY_WITHIN, || lab.nodes_ready()))?;
         progress.step("cluster DNS", || {
             lab.must(&["-n", "kube-system", "rollout", "status", "deployment/cluster-dns", "--timeout=120s"])

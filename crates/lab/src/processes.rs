@@ -66,9 +66,7 @@ pub fn find(program: &str, word: &str, state: &Path) -> Vec<Pid> {
             let named = words
                 .first()
                 .is_some_and(|first| first.rsplit(|byte| *byte == b'/').next() == Some(program.as_bytes()));
-            named
-                && words.contains(&word.as_bytes())
-                && words.contains(&state.as_bytes())
+            named && words.contains(&word.as_bytes()) && words.contains(&state.as_bytes())
         })
         .map(Pid::from_raw)
         .collect()

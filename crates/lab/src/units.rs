@@ -125,7 +125,6 @@ fn controller_manager() -> Vec<String> {
         "--cluster-name=kubernetes".into(),
         format!("--cluster-signing-cert-file={PKI}/ca.crt"),
         format!("--cluster-signing-key-file={PKI}/ca.key"),
-        "--controllers=*,bootstrapsigner,tokencleaner".into(),
         format!("--kubeconfig={config}"),
         "--leader-elect=true".into(),
         format!("--root-ca-file={PKI}/ca.crt"),
