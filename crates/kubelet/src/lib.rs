@@ -19,8 +19,10 @@ mod probe;
 mod server;
 pub mod settings;
 mod source;
+mod spdy;
 pub mod status;
 pub mod volume;
+mod watch;
 mod worker;
 
 use std::{
@@ -124,7 +126,7 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
         process.spawn("node lease", node::renew(Arc::clone(&kubelet), client));
     }
     if let Some(folder) = kubelet.settings.static_pods.clone() {
-        process.spawn("static pods", source::manifest::watch(Arc::clone(&kubelet), folder));
+        process.spawn("static pods", source::manifest::run(Arc::clone(&kubelet), folder));
     }
     process.spawn("leftovers", source::sweep(Arc::clone(&kubelet), store));
     Ok(())

@@ -1,12 +1,266 @@
-//! The kubelet's own API.
+//! The kubelet's own API: what the API server asks of a node, over TLS, for known users only.
 
+mod auth;
+mod forward;
 pub mod logs;
+mod metrics;
+mod query;
+mod stats;
+mod stream;
+mod websocket;
 
-use std::sync::Arc;
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use anyhow::Context;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use k8s_openapi::{List, api::core::v1::Pod};
+use rustls::pki_types::CertificateDer;
+use serde_json::json;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_rustls::TlsAcceptor;
 
 use crate::{Config, kubelet::Kubelet};
+use auth::Access;
+use query::Query;
 
-/// Starts serving.
-pub async fn start(_kubelet: &Arc<Kubelet>, _config: &Config) -> anyhow::Result<()> {
+/// Connections served at once; exec sessions and log streams each hold one.
+const CONNECTIONS: usize = 512;
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+type Body = BoxBody<Bytes, std::io::Error>;
+
+/// What the server's tasks share.
+struct Server {
+    kubelet: Arc<Kubelet>,
+    access: Access,
+}
+
+/// Binds the port and starts serving.
+pub async fn start(kubelet: &Arc<Kubelet>, config: &Config) -> anyhow::Result<()> {
+    let tls = auth::tls(kubelet, config)?;
+    let listener = listen(config.address)?;
+    let bound = listener.local_addr()?;
+    kubelet.port.store(bound.port(), Ordering::Relaxed);
+    tracing::info!(%bound, "serving");
+    let server =
+        Arc::new(Server { kubelet: Arc::clone(kubelet), access: Access::new(kubelet.client.clone()) });
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let shutdown = kubelet.process.shutdown();
+    kubelet.process.spawn("server", async move {
+        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let slot = Arc::clone(&slots).acquire_owned().await?;
+            let stream = tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                },
+                () = shutdown.cancelled() => return anyhow::Ok(()),
+            };
+            let (server, acceptor, stop) = (Arc::clone(&server), acceptor.clone(), shutdown.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = connection(server, acceptor, stream) => {}
+                    () = stop.cancelled() => {}
+                }
+                drop(slot);
+            });
+        }
+    });
     Ok(())
+}
+
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address).with_context(|| format!("listening on {address}"))?;
+    listener.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(listener)?)
+}
+
+async fn connection(server: Arc<Server>, acceptor: TlsAcceptor, stream: TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "TLS handshake");
+            return;
+        }
+        Err(_) => return,
+    };
+    let peer = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first())
+        .map(|leaf| leaf.clone().into_owned());
+    let peer: Option<Arc<CertificateDer<'static>>> = peer.map(Arc::new);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (server, peer) = (Arc::clone(&server), peer.clone());
+        async move { Ok::<_, Infallible>(answer(&server, peer.as_deref(), request).await) }
+    });
+    let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    if let Err(error) = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "connection");
+    }
+}
+
+/// An answer of text.
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    typed(status, "text/plain; charset=utf-8", body)
+}
+
+fn typed(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Full::new(body.into()).map_err(|never| match never {}).boxed());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    response
+}
+
+fn json_answer(value: &impl serde::Serialize) -> Response<Body> {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => typed(StatusCode::OK, "application/json", bytes),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+async fn answer(
+    server: &Arc<Server>,
+    peer: Option<&CertificateDer<'_>>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let user = match server.access.user(peer, request.headers()).await {
+        Ok(user) => user,
+        Err(refusal) => return refusal,
+    };
+    let node = &server.kubelet.settings.node_name;
+    if let Err(refusal) = server.access.check(&user, request.method(), request.uri().path(), node).await {
+        return refusal;
+    }
+    route(server, request).await
+}
+
+async fn route(server: &Arc<Server>, request: Request<Incoming>) -> Response<Body> {
+    let kubelet = &server.kubelet;
+    let path = request.uri().path().to_owned();
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    match parts.as_slice() {
+        ["healthz"] | ["healthz", "ping" | "log" | "syncloop"] => text(StatusCode::OK, "ok"),
+        ["pods"] => json_answer(&pods(kubelet)),
+        ["runningpods"] => running_pods(kubelet).await,
+        ["containerLogs", namespace, pod, container] => {
+            logs::serve(kubelet, namespace, pod, container, &query).await
+        }
+        ["logs", ..] => logs::files(&parts[1..]).await,
+        ["exec", target @ ..] | ["attach", target @ ..] => {
+            let Some(target) = stream::Target::parse(target) else { return not_found() };
+            stream::serve(kubelet, request, &target, &query, parts[0] == "attach").await
+        }
+        ["portForward", namespace, pod] | ["portForward", namespace, pod, _] => {
+            let (namespace, pod) = ((*namespace).to_owned(), (*pod).to_owned());
+            forward::serve(kubelet, request, &namespace, &pod, &query).await
+        }
+        ["run", target @ ..] if request.method() == Method::POST => {
+            let Some(target) = stream::Target::parse(target) else { return not_found() };
+            stream::run(kubelet, &target, &query).await
+        }
+        ["stats", "summary"] => stats::summary(kubelet, query.is("only_cpu_and_memory")).await,
+        ["metrics"] => metrics_text(component::metrics::text()),
+        ["metrics", "resource"] => metrics_text(metrics::resource(kubelet).await),
+        ["metrics", "cadvisor"] => metrics_text(metrics::cadvisor(kubelet).await),
+        ["metrics", "probes"] => metrics_text(metrics::probes(kubelet)),
+        ["configz"] => json_answer(&configz(kubelet)),
+        _ => not_found(),
+    }
+}
+
+fn metrics_text(bytes: Vec<u8>) -> Response<Body> {
+    typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", bytes)
+}
+
+fn not_found() -> Response<Body> {
+    text(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+/// The pods as asked for, with the status they have now.
+fn pods(kubelet: &Kubelet) -> serde_json::Value {
+    let items: Vec<Pod> = kubelet
+        .pods
+        .list()
+        .into_iter()
+        .map(|(pod, state)| Pod { status: Some(state.status.lock().clone()), ..Pod::clone(&pod) })
+        .collect();
+    let list = List { items, ..List::default() };
+    serde_json::to_value(list).unwrap_or_default()
+}
+
+async fn running_pods(kubelet: &Kubelet) -> Response<Body> {
+    let items: Vec<serde_json::Value> = kubelet
+        .pods
+        .list()
+        .into_iter()
+        .filter(|(_, state)| state.observed.lock().is_alive())
+        .map(|(_, state)| {
+            let observed = state.observed.lock();
+            let containers: Vec<_> = observed
+                .running()
+                .map(|container| json!({"name": container.name, "image": container.image, "resources": {}}))
+                .collect();
+            let names = &state.names;
+            json!({
+                "metadata": {"name": names.name, "namespace": names.namespace, "uid": names.uid},
+                "spec": {"containers": containers},
+                "status": {},
+            })
+        })
+        .collect();
+    json_answer(&json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}))
+}
+
+/// The configuration in use, under upstream's names.
+fn configz(kubelet: &Kubelet) -> serde_json::Value {
+    let settings = &kubelet.settings;
+    let go = |duration: Duration| {
+        apimachinery::time::format_go_duration(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+    };
+    json!({"kubeletconfig": {
+        "staticPodPath": settings.static_pods,
+        "clusterDomain": settings.cluster_domain,
+        "clusterDNS": settings.cluster_dns,
+        "nodeStatusUpdateFrequency": go(settings.node_status_update_frequency),
+        "nodeStatusReportFrequency": go(settings.node_status_report_frequency),
+        "nodeLeaseDurationSeconds": settings.lease_duration.as_secs(),
+        "imageMinimumGCAge": go(settings.image_minimum_gc_age),
+        "imageGCHighThresholdPercent": settings.image_gc_high_percent,
+        "imageGCLowThresholdPercent": settings.image_gc_low_percent,
+        "cgroupRoot": settings.cgroup_root,
+        "cgroupsPerQOS": settings.cgroups_per_qos,
+        "cgroupDriver": "cgroupfs",
+        "maxPods": settings.max_pods,
+        "podPidsLimit": settings.pod_pids_limit,
+        "resolvConf": settings.resolv_conf,
+        "cpuCFSQuota": settings.cpu_cfs_quota,
+        "maxParallelImagePulls": settings.max_parallel_image_pulls,
+        "evictionHard": settings.eviction_hard,
+        "containerLogMaxSize": settings.container_log_max_size.to_string(),
+        "containerLogMaxFiles": settings.container_log_max_files,
+        "podLogsDir": settings.pod_logs_dir,
+        "registerNode": settings.register_node,
+    }})
 }

@@ -122,7 +122,9 @@ pub fn resources(settings: &Settings) -> (BTreeMap<String, String>, BTreeMap<Str
         take(name, kept.parse().ok());
     }
     let whole = |bytes: u64| {
-        i64::try_from(bytes).ok().map(|bytes| Quantity::from_value(bytes, apimachinery::quantity::Format::DecimalSi))
+        i64::try_from(bytes)
+            .ok()
+            .map(|bytes| Quantity::from_value(bytes, apimachinery::quantity::Format::DecimalSi))
     };
     take("memory", threshold("memory.available", memory).and_then(whole));
     take("ephemeral-storage", threshold("nodefs.available", disk.capacity).and_then(whole));

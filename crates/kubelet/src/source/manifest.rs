@@ -3,32 +3,30 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use k8s_openapi::api::core::v1::{Pod, Toleration};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use sha2::{Digest, Sha256};
-use tokio::{io::AsyncReadExt, net::unix::pipe};
 
 use super::mirror;
 use crate::{
     kubelet::Kubelet,
     pod::{self, HASH_ANNOTATION, SOURCE_ANNOTATION},
     volume::blocking,
+    watch,
 };
 
 /// How often the folder is read even when nothing was heard of it (`fileCheckFrequency`).
 const CHECK: Duration = Duration::from_secs(20);
 
 /// Runs the pods of a folder; runs until shutdown.
-pub async fn watch(kubelet: Arc<Kubelet>, folder: PathBuf) -> anyhow::Result<()> {
+pub async fn run(kubelet: Arc<Kubelet>, folder: PathBuf) -> anyhow::Result<()> {
     let shutdown = kubelet.process.shutdown();
     let mut present: BTreeMap<String, Arc<Pod>> = BTreeMap::new();
-    let mut inotify = listen(&folder);
+    let mut listener = watch::replaced(&folder);
     loop {
         let (path, node) = (folder.clone(), kubelet.settings.node_name.clone());
         let found = blocking(move || Ok(read(&path, &node))).await?;
@@ -46,7 +44,7 @@ pub async fn watch(kubelet: Arc<Kubelet>, folder: PathBuf) -> anyhow::Result<()>
         }
         present = found;
         tokio::select! {
-            () = changed(inotify.as_mut()) => {
+            () = watch::changed(listener.as_mut()) => {
                 // Editors write in several steps.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -55,31 +53,6 @@ pub async fn watch(kubelet: Arc<Kubelet>, folder: PathBuf) -> anyhow::Result<()>
             }
             () = shutdown.cancelled() => return Ok(()),
         }
-    }
-}
-
-/// Listens for changes of a folder. The kernel's events are read like a pipe: that they come is all that counts.
-fn listen(folder: &Path) -> Option<pipe::Receiver> {
-    let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok()?;
-    let events = AddWatchFlags::IN_CLOSE_WRITE
-        | AddWatchFlags::IN_MOVED_TO
-        | AddWatchFlags::IN_MOVED_FROM
-        | AddWatchFlags::IN_DELETE;
-    match inotify.add_watch(folder, events) {
-        Ok(_) => pipe::Receiver::from_owned_fd_unchecked(OwnedFd::from(inotify)).ok(),
-        Err(error) => {
-            tracing::info!(folder = %folder.display(), %error, "cannot listen for manifests, reading them every 20 s");
-            None
-        }
-    }
-}
-
-async fn changed(inotify: Option<&mut pipe::Receiver>) {
-    let Some(inotify) = inotify else { return std::future::pending().await };
-    // Many events fit; more of them wake once more.
-    let mut events = [0; 4096];
-    if !matches!(inotify.read(&mut events).await, Ok(1..)) {
-        std::future::pending().await
     }
 }
 
@@ -114,6 +87,17 @@ fn parse(text: &str, node: &str, path: &Path) -> anyhow::Result<Pod> {
     let spec = pod.spec.get_or_insert_default();
     anyhow::ensure!(!spec.containers.is_empty(), "the pod has no containers");
     spec.node_name = Some(node.to_owned());
+    for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
+        // The API server fills these in for everyone else.
+        if let Some(resources) = &mut container.resources
+            && let Some(limits) = &resources.limits
+        {
+            let requests = resources.requests.get_or_insert_default();
+            for (name, amount) in limits {
+                requests.entry(name.clone()).or_insert_with(|| amount.clone());
+            }
+        }
+    }
     spec.service_account_name = None;
     // Nothing the cluster does with taints ends a static pod.
     spec.tolerations.get_or_insert_default().push(Toleration {

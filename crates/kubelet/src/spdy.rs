@@ -1,0 +1,276 @@
+//! SPDY/3.1, as far as exec, attach and port-forward use it: streams of bytes over one upgraded connection.
+//!
+//! Both ends are here: the kubelet is a server to `kubectl` and a client of the runtime's streaming server. Flow control
+//! windows are not kept, as no peer in this field keeps them.
+
+mod frame;
+mod headers;
+mod inflate;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    sync::mpsc,
+};
+
+use frame::Frame;
+use headers::{Compressor, Decompressor};
+
+/// The name in `Upgrade:`.
+pub const UPGRADE: &str = "SPDY/3.1";
+
+/// Chunks of one stream that wait for a slow reader; more hold the connection.
+const CHUNKS: usize = 16;
+/// Frames that wait to be sent; more hold whoever sends.
+const FRAMES: usize = 32;
+/// Streams a peer may open that nobody has taken up yet.
+const UNCLAIMED: usize = 64;
+/// The largest payload of one data frame sent.
+const MAX_DATA: usize = 32 << 10;
+
+/// A stream's headers, by lower-case name.
+pub type Headers = Vec<(String, String)>;
+
+enum Outgoing {
+    Open { id: u32, headers: Headers },
+    Reply { id: u32 },
+    Data { id: u32, data: Bytes, last: bool },
+    Pong { id: u32 },
+    Away,
+}
+
+/// One end of a connection.
+#[derive(Clone)]
+pub struct Connection {
+    outgoing: mpsc::Sender<Outgoing>,
+    streams: Arc<Mutex<HashMap<u32, mpsc::Sender<Bytes>>>>,
+    next: Arc<AtomicU32>,
+}
+
+/// One stream. Dropping it leaves what the peer still sends unread.
+pub struct Stream {
+    id: u32,
+    /// The headers it was opened with.
+    pub headers: Headers,
+    incoming: mpsc::Receiver<Bytes>,
+    sender: Sender,
+}
+
+/// The sending half of a stream.
+#[derive(Clone)]
+pub struct Sender {
+    id: u32,
+    outgoing: mpsc::Sender<Outgoing>,
+}
+
+/// The connection is gone.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is closed")]
+pub struct Closed;
+
+impl Connection {
+    /// Runs a connection over an upgraded byte stream. The streams that the peer opens come out of the receiver; it
+    /// ends with the connection.
+    pub fn start<S>(io: S, client: bool) -> (Self, mpsc::Receiver<Stream>)
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let (outgoing, queue) = mpsc::channel(FRAMES);
+        let (opened, accepted) = mpsc::channel(UNCLAIMED);
+        let connection = Self {
+            outgoing,
+            streams: Arc::default(),
+            // A client's streams are odd, a server's even.
+            next: Arc::new(AtomicU32::new(if client { 1 } else { 2 })),
+        };
+        let (reader, writer) = tokio::io::split(io);
+        tokio::spawn(write(writer, queue));
+        let (streams, replies) = (Arc::clone(&connection.streams), connection.outgoing.downgrade());
+        tokio::spawn(async move {
+            if let Err(error) = read(reader, &streams, replies, opened).await {
+                tracing::debug!(%error, "SPDY connection");
+            }
+            // Readers see the end.
+            streams.lock().clear();
+        });
+        (connection, accepted)
+    }
+
+    /// Opens a stream.
+    pub async fn open(&self, headers: Headers) -> Result<Stream, Closed> {
+        let id = self.next.fetch_add(2, Ordering::Relaxed);
+        let (deliver, incoming) = mpsc::channel(CHUNKS);
+        self.streams.lock().insert(id, deliver);
+        self.outgoing.send(Outgoing::Open { id, headers: headers.clone() }).await.map_err(|_| Closed)?;
+        Ok(Stream { id, headers, incoming, sender: Sender { id, outgoing: self.outgoing.clone() } })
+    }
+
+    /// Says goodbye: what was sent before still goes out.
+    pub async fn close(&self) {
+        let _ = self.outgoing.send(Outgoing::Away).await;
+    }
+}
+
+impl Stream {
+    /// Reads what comes next; none at the end.
+    pub async fn read(&mut self) -> Option<Bytes> {
+        self.incoming.recv().await
+    }
+
+    /// Its sending half.
+    pub fn sender(&self) -> Sender {
+        self.sender.clone()
+    }
+
+    /// Reads a header.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+    }
+
+    /// Its number on the connection.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+}
+
+impl Sender {
+    /// Sends bytes.
+    pub async fn write(&self, mut data: Bytes) -> Result<(), Closed> {
+        while !data.is_empty() {
+            let chunk = data.split_to(data.len().min(MAX_DATA));
+            let frame = Outgoing::Data { id: self.id, data: chunk, last: false };
+            self.outgoing.send(frame).await.map_err(|_| Closed)?;
+        }
+        Ok(())
+    }
+
+    /// Says that no more will be sent.
+    pub async fn finish(&self) -> Result<(), Closed> {
+        let frame = Outgoing::Data { id: self.id, data: Bytes::new(), last: true };
+        self.outgoing.send(frame).await.map_err(|_| Closed)
+    }
+}
+
+async fn write<W: AsyncWrite + Unpin>(mut writer: W, mut queue: mpsc::Receiver<Outgoing>) {
+    let mut compressor = Compressor::default();
+    while let Some(outgoing) = queue.recv().await {
+        let (bytes, done) = match outgoing {
+            Outgoing::Open { id, headers } => (frame::syn_stream(id, &compressor.compress(&headers)), false),
+            Outgoing::Reply { id } => (frame::syn_reply(id, &compressor.compress(&[])), false),
+            Outgoing::Data { id, data, last } => (frame::data(id, &data, last), false),
+            Outgoing::Pong { id } => (frame::ping(id), false),
+            Outgoing::Away => (frame::go_away(), true),
+        };
+        if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() || done {
+            break;
+        }
+    }
+    let _ = writer.shutdown().await;
+}
+
+async fn read<R: AsyncRead + Unpin>(
+    mut reader: R,
+    streams: &Mutex<HashMap<u32, mpsc::Sender<Bytes>>>,
+    replies: mpsc::WeakSender<Outgoing>,
+    opened: mpsc::Sender<Stream>,
+) -> Result<(), frame::Error> {
+    let mut decompressor = Decompressor::default();
+    while let Some(frame) = frame::read(&mut reader).await? {
+        // Held only for one answer: the connection ends when everyone else has let go of it.
+        let Some(outgoing) = replies.upgrade() else { return Ok(()) };
+        match frame {
+            Frame::SynStream { id, last, block } => {
+                let headers = decompressor.decompress(&block)?;
+                let (deliver, incoming) = mpsc::channel(CHUNKS);
+                if !last {
+                    streams.lock().insert(id, deliver);
+                }
+                let sender = Sender { id, outgoing: outgoing.clone() };
+                if outgoing.send(Outgoing::Reply { id }).await.is_err() {
+                    return Ok(());
+                }
+                let _ = opened.send(Stream { id, headers, incoming, sender }).await;
+            }
+            Frame::SynReply { last, id, block } => {
+                // The headers say nothing, but the decompressor must see them.
+                decompressor.decompress(&block)?;
+                if last {
+                    streams.lock().remove(&id);
+                }
+            }
+            Frame::Headers { block } => drop(decompressor.decompress(&block)?),
+            Frame::Data { id, last, data } => {
+                let deliver = streams.lock().get(&id).cloned();
+                if let Some(deliver) = deliver
+                    && !data.is_empty()
+                {
+                    // Nobody reads it any more: nothing is lost.
+                    let _ = deliver.send(data).await;
+                }
+                if last {
+                    streams.lock().remove(&id);
+                }
+            }
+            Frame::Reset { id } => {
+                streams.lock().remove(&id);
+            }
+            Frame::Ping { id } => {
+                let _ = outgoing.send(Outgoing::Pong { id }).await;
+            }
+            Frame::GoAway => return Ok(()),
+            Frame::Other => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn streams_carry_bytes_both_ways() {
+        let (one, other) = tokio::io::duplex(1 << 16);
+        let (client, _none) = Connection::start(one, true);
+        let (_server, mut accepted) = Connection::start(other, false);
+        let mut first = client.open(vec![("streamtype".into(), "error".into())]).await.unwrap();
+        let second = client.open(vec![("streamtype".into(), "data".into())]).await.unwrap();
+        let error = accepted.recv().await.unwrap();
+        let mut data = accepted.recv().await.unwrap();
+        assert_eq!((error.header("streamtype"), data.header("streamtype")), ("error", "data"));
+        let big = Bytes::from(vec![7; 100_000]);
+        let sender = second.sender();
+        let expected = big.clone();
+        tokio::spawn(async move {
+            sender.write(big).await.unwrap();
+            sender.finish().await.unwrap();
+        });
+        let mut got = Vec::new();
+        while let Some(chunk) = data.read().await {
+            got.extend_from_slice(&chunk);
+        }
+        assert_eq!(got, expected);
+        error.sender().write(Bytes::from_static(b"no")).await.unwrap();
+        error.sender().finish().await.unwrap();
+        assert_eq!(first.read().await.unwrap(), "no");
+        assert_eq!(first.read().await, None);
+    }
+
+    #[tokio::test]
+    async fn garbage_ends_the_connection_and_nothing_else() {
+        let (mut one, other) = tokio::io::duplex(1 << 16);
+        let (_server, mut accepted) = Connection::start(other, false);
+        // A control frame of a stream with a header block that is no zlib.
+        one.write_all(&[0x80, 3, 0, 1, 0, 0, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff]).await.unwrap();
+        assert!(accepted.recv().await.is_none());
+    }
+}
