@@ -275,7 +275,28 @@ impl Api {
         self.modify(seen, "status", |live| merge(&mut live["status"], status)).await
     }
 
-    async fn send(&self, method: Method, path: &str, kind: &str, body: Option<&Value>) -> Result<Value, Error> {
+    /// Writes a status that was counted from what was asked for and not from the status before: it holds as long
+    /// as nothing else was asked for, even if the store has not yet seen the last status written.
+    pub async fn update_counted_status<K: Resource>(&self, seen: &K, status: &Value) -> Result<(), Error> {
+        let path = path_of(seen);
+        let mut live = self.get(&path).await?;
+        let metadata = &live["metadata"];
+        if metadata["generation"] != seen.metadata().generation || metadata["uid"] != *seen.uid() {
+            return Err(Error::Stale(path));
+        }
+        if merge(&mut live["status"], status) {
+            self.update(&format!("{path}/status"), &live).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Error> {
         self.send_accepting(method, path, kind, body, "application/json").await
     }
 

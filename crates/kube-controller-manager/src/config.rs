@@ -128,7 +128,13 @@ pub struct Config {
 #[derive(Debug, Clone, Parser)]
 pub struct Options {
     /// Controllers to run: '*' for all that run by default, 'name' to add one, '-name' to leave one out
-    #[arg(long, default_value = "*", value_delimiter = ',', allow_hyphen_values = true, value_name = "NAMES")]
+    #[arg(
+        long,
+        default_value = "*",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        value_name = "NAMES"
+    )]
     pub controllers: Vec<String>,
     /// Whether each controller acts under its own service account
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
@@ -262,7 +268,11 @@ pub struct Concurrency {
     #[arg(long = "concurrent-ephemeralvolume-syncs", default_value_t = 5, value_name = "COUNT")]
     pub ephemeral_volumes: usize,
     /// Objects of the CronJob controller's validating policies
-    #[arg(long = "concurrent-validating-admission-policy-status-syncs", default_value_t = 5, value_name = "COUNT")]
+    #[arg(
+        long = "concurrent-validating-admission-policy-status-syncs",
+        default_value_t = 5,
+        value_name = "COUNT"
+    )]
     pub policies: usize,
 }
 

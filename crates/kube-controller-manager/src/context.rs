@@ -76,7 +76,8 @@ impl Stores {
     /// Returns the one store of a type.
     pub fn of<K: Resource>(&self) -> Store<K> {
         let mut typed = self.typed.lock();
-        if let Some(store) = typed.get(&TypeId::of::<K>()).and_then(|store| store.downcast_ref::<Store<K>>()) {
+        if let Some(store) = typed.get(&TypeId::of::<K>()).and_then(|store| store.downcast_ref::<Store<K>>())
+        {
             return store.clone();
         }
         let store = Store::<K>::new();

@@ -33,7 +33,12 @@ impl Served {
 
     /// Returns the path of its collection; an empty namespace gives all of them, or the cluster's.
     pub fn path(&self, namespace: &str) -> String {
-        collection_path(&self.group, &self.version, &self.plural, if self.namespaced { namespace } else { "" })
+        collection_path(
+            &self.group,
+            &self.version,
+            &self.plural,
+            if self.namespaced { namespace } else { "" },
+        )
     }
 
     /// Returns `resource.group`, as messages name it; with a closing point in the core group, as upstream does.
@@ -56,7 +61,8 @@ pub async fn discover(api: &Api) -> Result<Discovered, Error> {
     let mut discovered = Discovered::default();
     for path in ["/api", "/apis"] {
         let list = api.get_as(path, AGGREGATED).await?;
-        let groups: Groups = serde_json::from_value(list).map_err(|error| Error::Malformed(error.to_string()))?;
+        let groups: Groups =
+            serde_json::from_value(list).map_err(|error| Error::Malformed(error.to_string()))?;
         read(groups, &mut discovered);
     }
     Ok(discovered)
@@ -119,9 +125,10 @@ fn read(groups: Groups, discovered: &mut Discovered) {
                 discovered.failed.push(name.trim_start_matches('/').to_owned());
             }
             for resource in version.resources {
-                let known = discovered.resources.iter().any(|one| {
-                    one.group == group_name && one.plural == resource.resource
-                });
+                let known = discovered
+                    .resources
+                    .iter()
+                    .any(|one| one.group == group_name && one.plural == resource.resource);
                 if known {
                     continue;
                 }

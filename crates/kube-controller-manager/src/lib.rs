@@ -9,8 +9,8 @@ mod config;
 mod context;
 mod controllers;
 mod discovery;
-mod ownership;
 pub mod objects;
+mod ownership;
 mod pods;
 mod run;
 

@@ -44,7 +44,11 @@ pub trait Resource: Object {
 
     /// Returns `group/version`, or the version alone in the core group.
     fn api_version() -> String {
-        if Self::GROUP.is_empty() { Self::VERSION.to_owned() } else { format!("{}/{}", Self::GROUP, Self::VERSION) }
+        if Self::GROUP.is_empty() {
+            Self::VERSION.to_owned()
+        } else {
+            format!("{}/{}", Self::GROUP, Self::VERSION)
+        }
     }
 }
 

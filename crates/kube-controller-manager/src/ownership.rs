@@ -154,7 +154,11 @@ mod tests {
             (json!({"labels": web}), &dying_owner, Claim::Ignore),
             (json!({"labels": db}), &owner, Claim::Ignore),
         ] {
-            assert_eq!(claim(&metadata(object.clone()), &metadata(owner.clone()), &selector), expected, "{object}");
+            assert_eq!(
+                claim(&metadata(object.clone()), &metadata(owner.clone()), &selector),
+                expected,
+                "{object}"
+            );
         }
     }
 }

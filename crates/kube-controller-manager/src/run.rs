@@ -21,8 +21,11 @@ const AGENT: &str = "kube-controller-manager";
 /// Serves health, waits for leadership, then runs the chosen controllers until shutdown.
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let chosen = controllers::choose(&config.options.controllers)?;
-    let connection =
-        Connection { kubeconfig: config.kubeconfig.as_deref(), master: config.master.as_deref(), user_agent: AGENT };
+    let connection = Connection {
+        kubeconfig: config.kubeconfig.as_deref(),
+        master: config.master.as_deref(),
+        user_agent: AGENT,
+    };
     let kube_config = client::config(&connection).await?;
     let client = client::from_config(kube_config.clone())?;
     if config.secure_port != 0 {
@@ -95,7 +98,11 @@ async fn endpoints(config: &Config, client: &Client) -> anyhow::Result<Endpoints
         }
         _ => None,
     };
-    let reviewer = match config.authorization_kubeconfig.as_deref().or(config.authentication_kubeconfig.as_deref()) {
+    let reviewer = match config
+        .authorization_kubeconfig
+        .as_deref()
+        .or(config.authentication_kubeconfig.as_deref())
+    {
         Some(path) if Some(path) != config.kubeconfig.as_deref() => {
             let connection =
                 Connection { kubeconfig: Some(path), master: config.master.as_deref(), user_agent: AGENT };

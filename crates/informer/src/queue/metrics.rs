@@ -35,7 +35,8 @@ impl All {
                 &["name"]
             )
             .ok()?,
-            depth: register_int_gauge_vec!("workqueue_depth", "Current depth of workqueue", &["name"]).ok()?,
+            depth: register_int_gauge_vec!("workqueue_depth", "Current depth of workqueue", &["name"])
+                .ok()?,
             waited: register_histogram_vec!(
                 histogram_opts!(
                     "workqueue_queue_duration_seconds",

@@ -5,7 +5,11 @@ use crate::objects::Resource;
 /// Returns the path of a resource's collection; an empty namespace gives all of them, or the cluster's.
 pub fn collection_path(group: &str, version: &str, plural: &str, namespace: &str) -> String {
     let root = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
-    if namespace.is_empty() { format!("{root}/{plural}") } else { format!("{root}/namespaces/{namespace}/{plural}") }
+    if namespace.is_empty() {
+        format!("{root}/{plural}")
+    } else {
+        format!("{root}/namespaces/{namespace}/{plural}")
+    }
 }
 
 /// Returns the path of a type's collection in a namespace.
@@ -31,6 +35,9 @@ mod tests {
     #[test]
     fn paths_are_those_of_the_api() {
         assert_eq!(named_path::<Node>("", "w1"), "/api/v1/nodes/w1");
-        assert_eq!(named_path::<Deployment>("web", "front"), "/apis/apps/v1/namespaces/web/deployments/front");
+        assert_eq!(
+            named_path::<Deployment>("web", "front"),
+            "/apis/apps/v1/namespaces/web/deployments/front"
+        );
     }
 }

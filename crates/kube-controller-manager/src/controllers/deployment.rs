@@ -153,7 +153,12 @@ impl Shell {
     }
 
     /// Creates the replica set of the present template. A name taken by a stranger is counted as a collision.
-    async fn create(&self, deployment: &Deployment, new: &NewReplicaSet, plan: &mut Plan) -> Result<(), Error> {
+    async fn create(
+        &self,
+        deployment: &Deployment,
+        new: &NewReplicaSet,
+        plan: &mut Plan,
+    ) -> Result<(), Error> {
         let namespace = &deployment.metadata.namespace;
         let object = new.object(namespace, &controller_reference(deployment));
         let api = &self.context.api;
@@ -221,9 +226,10 @@ fn owner(set: &ReplicaSet) -> Option<Key> {
 /// Tells whether a live replica set is the one that was to be created.
 fn is_ours(live: &Value, deployment: &Deployment, template: &Template) -> bool {
     let owners = live["metadata"]["ownerReferences"].as_array();
-    let controlled = owners.into_iter().flatten().any(|owner| {
-        owner["uid"] == *deployment.metadata.uid && owner["controller"] == true
-    });
+    let controlled = owners
+        .into_iter()
+        .flatten()
+        .any(|owner| owner["uid"] == *deployment.metadata.uid && owner["controller"] == true);
     controlled && Template::from(&live["spec"]["template"]).is_same(template)
 }
 

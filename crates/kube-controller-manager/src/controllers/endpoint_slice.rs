@@ -25,9 +25,9 @@ use tracker::Tracker;
 
 mod desired;
 mod packing;
-mod tracker;
 #[cfg(test)]
 mod tests;
+mod tracker;
 
 /// The label that names the service of a slice.
 const SERVICE: &str = "kubernetes.io/service-name";

@@ -105,7 +105,12 @@ impl Shell {
         }
     }
 
-    async fn write(&self, service: &Service, present: Option<&Endpoints>, desired: Desired) -> Result<(), Error> {
+    async fn write(
+        &self,
+        service: &Service,
+        present: Option<&Endpoints>,
+        desired: Desired,
+    ) -> Result<(), Error> {
         let labels = labels(service);
         let mut annotations = present.map(|present| present.metadata.annotations.clone()).unwrap_or_default();
         if desired.truncated {
@@ -131,8 +136,7 @@ impl Shell {
             metadata["uid"] = present.metadata.uid.clone().into();
             metadata["resourceVersion"] = present.metadata.resource_version.clone().into();
         }
-        let object =
-            json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": desired.subsets});
+        let object = json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": desired.subsets});
         let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
         let api = &self.context.api;
         match present {

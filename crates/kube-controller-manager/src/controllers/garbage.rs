@@ -240,7 +240,13 @@ impl Shell {
             let graph = self.graph.lock();
             let Some(item) = graph.item(&uid).cloned() else { return Ok(()) };
             let dependents = graph.dependents(&uid);
-            (item, dependents.iter().filter_map(|one| Some((one.clone(), graph.item(one)?.clone()))).collect::<Vec<_>>())
+            (
+                item,
+                dependents
+                    .iter()
+                    .filter_map(|one| Some((one.clone(), graph.item(one)?.clone())))
+                    .collect::<Vec<_>>(),
+            )
         };
         let Some(path) = self.monitors.path(&item) else { return Ok(()) };
         for (dependent_uid, dependent) in dependents {
@@ -248,7 +254,8 @@ impl Shell {
             let Some(live) = self.live(&path, &dependent_uid).await? else { continue };
             let text = uid.to_string();
             let references = owner_references(&live);
-            let kept: Vec<OwnerReference> = references.iter().filter(|owner| owner.uid != text).cloned().collect();
+            let kept: Vec<OwnerReference> =
+                references.iter().filter(|owner| owner.uid != text).cloned().collect();
             if kept.len() != references.len() {
                 ignore_gone(self.set_owners(&path, &live, &kept).await)?;
             }

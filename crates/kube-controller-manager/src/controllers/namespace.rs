@@ -118,7 +118,8 @@ impl Shell {
     async fn delete_all(&self, namespace: &str, resource: &Served, content: &mut Content) {
         if !resource.can(&["list"]) {
             if resource.can(&["deletecollection"]) {
-                let deleted = self.api.delete_collection(&resource.path(namespace), Propagation::Background).await;
+                let deleted =
+                    self.api.delete_collection(&resource.path(namespace), Propagation::Background).await;
                 content.note_failure(resource, deleted.err());
             }
             return;
@@ -167,9 +168,10 @@ impl Shell {
             return None;
         }
         let pods = self.pods.in_namespace(namespace);
-        let graces = pods.iter().filter(|pod| !pod.is_terminal()).filter_map(|pod| {
-            u64::try_from(pod.metadata.deletion_grace_period_seconds?).ok()
-        });
+        let graces = pods
+            .iter()
+            .filter(|pod| !pod.is_terminal())
+            .filter_map(|pod| u64::try_from(pod.metadata.deletion_grace_period_seconds?).ok());
         graces.max().map(Duration::from_secs)
     }
 

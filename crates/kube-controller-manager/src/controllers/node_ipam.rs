@@ -102,7 +102,8 @@ impl Shell {
             return Ok(Outcome::Done);
         }
         let name = &node.metadata.name;
-        let allocated: Option<Vec<IpNet>> = self.pools.lock().iter_mut().map(|pool| pool.allocate(name)).collect();
+        let allocated: Option<Vec<IpNet>> =
+            self.pools.lock().iter_mut().map(|pool| pool.allocate(name)).collect();
         let Some(allocated) = allocated else {
             self.release(name);
             let message = format!("Node {name} status is now: CIDRNotAvailable");

@@ -211,12 +211,14 @@ impl Shell {
             return Ok(());
         }
         let name = &node.metadata.name;
-        let is_marked = |signs: &HashMap<String, Watched>| signs.get(name).is_some_and(|watched| watched.pods_marked);
+        let is_marked =
+            |signs: &HashMap<String, Watched>| signs.get(name).is_some_and(|watched| watched.pods_marked);
         if is_marked(&self.signs.lock()) {
             return Ok(());
         }
         for pod in self.pods.by_index(BY_NODE, name) {
-            let Some(condition) = find(&pod.status.conditions, "Ready").filter(|one| one.status == "True") else {
+            let Some(condition) = find(&pod.status.conditions, "Ready").filter(|one| one.status == "True")
+            else {
                 continue;
             };
             let mut condition = condition.clone();

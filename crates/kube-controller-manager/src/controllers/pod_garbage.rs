@@ -117,7 +117,10 @@ impl Shell {
                 }
             }
             Work::Ended => {
-                for pod in surplus(self.pods.by_index(BY_END, ENDED), self.context.options.terminated_pod_gc_threshold) {
+                for pod in surplus(
+                    self.pods.by_index(BY_END, ENDED),
+                    self.context.options.terminated_pod_gc_threshold,
+                ) {
                     self.remove(&pod, None).await?;
                 }
             }
@@ -206,7 +209,9 @@ mod tests {
                 "status": {"phase": "Failed", "reason": reason}});
             Arc::new(serde_json::from_value(pod).unwrap())
         };
-        let pods = || vec![pod("young", 9, ""), pod("old", 1, ""), pod("evicted", 8, "Evicted"), pod("older", 0, "")];
+        let pods = || {
+            vec![pod("young", 9, ""), pod("old", 1, ""), pod("evicted", 8, "Evicted"), pod("older", 0, "")]
+        };
         let names = |threshold: i32| -> Vec<String> {
             surplus(pods(), threshold).iter().map(|pod| pod.metadata.name.clone()).collect()
         };

@@ -195,7 +195,7 @@ impl<K: Replicas> Shell<K> {
         // A set that was not acted on keeps what was said before.
         let status = if may_act { with_failure(status, said, now()) } else { status };
         if status != *set.status() {
-            match self.context.api.update_status(&*set, &decision::wire(&status)).await {
+            match self.context.api.update_counted_status(&*set, &decision::wire(&status)).await {
                 Err(error) if error.is_not_found() => return Ok(Outcome::Done),
                 other => other?,
             }

@@ -57,7 +57,9 @@ pub fn start(context: Context) -> Option<Running> {
     let on_namespace = Arc::clone(&shell);
     shell.namespaces.on_change(move |change| on_namespace.queue.add(change.object().key()));
     let on_config_map = Arc::clone(&shell);
-    shell.config_maps.on_change(move |change| on_config_map.queue.add(Key::new("", change.object().namespace())));
+    shell
+        .config_maps
+        .on_change(move |change| on_config_map.queue.add(Key::new("", change.object().namespace())));
     Some(Box::pin(async move {
         shell.namespaces.ready().await;
         shell.config_maps.ready().await;

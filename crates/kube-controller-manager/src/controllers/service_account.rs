@@ -19,7 +19,8 @@ const NAME: &str = "default";
 
 /// Starts the controller.
 pub fn start(context: Context) -> Option<Running> {
-    let accounts = Watch::resource("", "v1", "serviceaccounts", "").fields("metadata.name=default").metadata_only();
+    let accounts =
+        Watch::resource("", "v1", "serviceaccounts", "").fields("metadata.name=default").metadata_only();
     let shell = Arc::new(Shell {
         namespaces: context.stores.of(),
         accounts: context.stores.watch(accounts),

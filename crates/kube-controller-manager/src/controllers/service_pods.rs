@@ -36,7 +36,8 @@ pub fn services_of(services: &Store<Service>, pod: &Pod) -> Vec<Key> {
 
 /// Tells whether two versions of a pod make different endpoints.
 fn matters(old: &Pod, new: &Pod) -> bool {
-    let addresses = |pod: &Pod| -> Vec<String> { pod.status.pod_ips.iter().map(|ip| ip.ip.clone()).collect() };
+    let addresses =
+        |pod: &Pod| -> Vec<String> { pod.status.pod_ips.iter().map(|ip| ip.ip.clone()).collect() };
     let ready = |pod: &Pod| find(&pod.status.conditions, "Ready").map(|condition| condition.status.clone());
     old.metadata.is_deleting() != new.metadata.is_deleting()
         || old.is_terminal() != new.is_terminal()

@@ -44,7 +44,8 @@ pub fn start(context: Context) -> Option<Running> {
             Change::Applied { old, new } => {
                 !new.spec.node_name.is_empty()
                     && old.is_none_or(|old| {
-                        old.spec.node_name != new.spec.node_name || old.spec.tolerations != new.spec.tolerations
+                        old.spec.node_name != new.spec.node_name
+                            || old.spec.tolerations != new.spec.tolerations
                     })
             }
             Change::Deleted(_) => true,
@@ -95,14 +96,19 @@ impl Shell {
             self.tainted.lock().remove(&key);
             return Ok(Outcome::Done);
         };
-        let taints = self.nodes.get(&pod.spec.node_name).map(|node| node.spec.taints.clone()).unwrap_or_default();
+        let taints =
+            self.nodes.get(&pod.spec.node_name).map(|node| node.spec.taints.clone()).unwrap_or_default();
         let since = {
             let mut tainted = self.tainted.lock();
             let evicting = taints.iter().any(|taint| taint.effect == "NoExecute");
             if !evicting {
                 if tainted.remove(&key).is_some_and(|(uid, _)| uid == pod.metadata.uid) {
                     drop(tainted);
-                    self.context.normal(&*pod, "TaintManagerEviction", format!("Cancelling deletion of Pod {key}"));
+                    self.context.normal(
+                        &*pod,
+                        "TaintManagerEviction",
+                        format!("Cancelling deletion of Pod {key}"),
+                    );
                 }
                 return Ok(Outcome::Done);
             }
@@ -173,15 +179,19 @@ mod tests {
     #[test]
     fn pods_stay_as_long_as_they_tolerate() {
         let taints: Vec<Taint> =
-            serde_json::from_value(json!([{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}])).unwrap();
+            serde_json::from_value(json!([{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}]))
+                .unwrap();
         let tolerates = |seconds: Option<i64>| -> Vec<Toleration> {
-            let mut toleration = json!({"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute"});
+            let mut toleration =
+                json!({"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute"});
             if let Some(seconds) = seconds {
                 toleration["tolerationSeconds"] = seconds.into();
             }
             serde_json::from_value(json!([toleration])).unwrap()
         };
-        let fate = |tolerations: &[Toleration], seconds: u64| decide(&taints, tolerations, Duration::from_secs(seconds));
+        let fate = |tolerations: &[Toleration], seconds: u64| {
+            decide(&taints, tolerations, Duration::from_secs(seconds))
+        };
         assert_eq!(fate(&[], 0), Fate::Goes);
         assert_eq!(fate(&tolerates(None), 10_000), Fate::Stays);
         assert_eq!(fate(&tolerates(Some(300)), 100), Fate::Waits(Duration::from_secs(200)));

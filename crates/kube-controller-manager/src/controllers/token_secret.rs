@@ -70,7 +70,9 @@ pub fn start(context: Context) -> Option<Running> {
         let account = change.object();
         let is_edge = matches!(change, Change::Deleted(_) | Change::Applied { old: None, .. });
         for secret in on_account.secrets.in_namespace(account.namespace()) {
-            if is_edge && secret.metadata.annotations.get(ACCOUNT_NAME).is_some_and(|name| name == account.name()) {
+            if is_edge
+                && secret.metadata.annotations.get(ACCOUNT_NAME).is_some_and(|name| name == account.name())
+            {
                 on_account.queue.add(secret.key());
             }
         }
@@ -168,7 +170,8 @@ impl Signer {
             }
         };
         let der = key.secret_der();
-        let key = ring::signature::RsaKeyPair::from_pkcs8(der).or_else(|_| ring::signature::RsaKeyPair::from_der(der));
+        let key = ring::signature::RsaKeyPair::from_pkcs8(der)
+            .or_else(|_| ring::signature::RsaKeyPair::from_der(der));
         let Ok(key) = key else {
             tracing::info!("the service account key is not RSA: tokens are not written into secrets");
             return None;
@@ -177,7 +180,12 @@ impl Signer {
         Some(Signer { key, key_id, authority })
     }
 
-    fn sign(&self, namespace: &str, account: &PartialObject, secret: &TokenSecret) -> Result<String, ring::error::Unspecified> {
+    fn sign(
+        &self,
+        namespace: &str,
+        account: &PartialObject,
+        secret: &TokenSecret,
+    ) -> Result<String, ring::error::Unspecified> {
         let header = json!({"alg": "RS256", "kid": self.key_id});
         let claims = json!({
             "iss": "kubernetes/serviceaccount",
@@ -201,7 +209,8 @@ fn key_id(key: &ring::signature::RsaKeyPair) -> String {
     use sha2::{Digest, Sha256};
     let public = key.public().as_ref();
     // SEQUENCE { SEQUENCE { rsaEncryption, NULL }, BIT STRING { public key } }
-    const ALGORITHM: [u8; 15] = [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+    const ALGORITHM: [u8; 15] =
+        [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
     let mut bits = vec![0x03];
     bits.extend(der_length(public.len() + 1));
     bits.push(0);
@@ -230,7 +239,8 @@ mod tests {
     #[test]
     fn a_secret_goes_with_its_very_account() {
         let account: PartialObject =
-            serde_json::from_value(json!({"metadata": {"name": "robot", "namespace": "a", "uid": "u1"}})).unwrap();
+            serde_json::from_value(json!({"metadata": {"name": "robot", "namespace": "a", "uid": "u1"}}))
+                .unwrap();
         let secret = |annotations: Value| -> TokenSecret {
             serde_json::from_value(json!({"metadata": {"name": "s", "annotations": annotations}})).unwrap()
         };

@@ -107,7 +107,8 @@ impl From<WireStrategy> for Strategy {
         if wire.kind == "Recreate" {
             return Strategy::Recreate;
         }
-        let rolling = wire.rolling_update.unwrap_or(WireRollingUpdate { max_surge: None, max_unavailable: None });
+        let rolling =
+            wire.rolling_update.unwrap_or(WireRollingUpdate { max_surge: None, max_unavailable: None });
         Strategy::RollingUpdate {
             max_surge: rolling.max_surge.unwrap_or_default(),
             max_unavailable: rolling.max_unavailable.unwrap_or_default(),

@@ -189,7 +189,8 @@ impl Pod {
             IntOrString::Int(number) => return Some(*number),
             IntOrString::String(name) => name,
         };
-        let sidecars = self.spec.init_containers.iter().filter(|container| container.restart_policy == "Always");
+        let sidecars =
+            self.spec.init_containers.iter().filter(|container| container.restart_policy == "Always");
         let mut ports = self.spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
         let found = ports.find(|port| {
             port.name.as_ref() == Some(name) && port.protocol.as_deref().unwrap_or("TCP") == protocol
@@ -242,8 +243,7 @@ fn pinned_node<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Stri
         affinity.node_affinity.and_then(|node| node.required_during_scheduling_ignored_during_execution);
     let fields = required.into_iter().flat_map(|required| required.node_selector_terms);
     let mut fields = fields.flat_map(|term| term.match_fields);
-    let pin = fields.find(|field| {
-        field.key == "metadata.name" && field.operator == "In" && field.values.len() == 1
-    });
+    let pin = fields
+        .find(|field| field.key == "metadata.name" && field.operator == "In" && field.values.len() == 1);
     Ok(pin.and_then(|mut field| field.values.pop()).unwrap_or_default())
 }

@@ -73,7 +73,9 @@ impl Service {
         if self.spec.selector.is_empty() || self.spec.kind == "ExternalName" {
             return None;
         }
-        Some(Selector::from_pairs(self.spec.selector.iter().map(|(key, value)| (key.as_str(), value.as_str()))))
+        Some(Selector::from_pairs(
+            self.spec.selector.iter().map(|(key, value)| (key.as_str(), value.as_str())),
+        ))
     }
 }
 

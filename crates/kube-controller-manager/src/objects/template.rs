@@ -98,14 +98,16 @@ mod tests {
 
     #[test]
     fn templates_are_the_same_whatever_their_hash_label_and_empty_fields() {
-        let plain = Template::from(&json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [1]}}));
+        let plain =
+            Template::from(&json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [1]}}));
         let labelled = json!({"metadata": {"labels": {"app": "web", "pod-template-hash": "x"},
             "creationTimestamp": null}, "spec": {"containers": [1], "volumes": []}});
         let labelled = Template::from(&labelled);
         assert!(plain.is_same(&labelled));
         assert_eq!(plain.hash(None), labelled.hash(None));
         assert_ne!(plain.hash(None), plain.hash(Some(1)));
-        let other = Template::from(&json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [2]}}));
+        let other =
+            Template::from(&json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [2]}}));
         assert!(!plain.is_same(&other));
         assert_eq!(labelled.value()["metadata"]["labels"]["pod-template-hash"], "x");
     }

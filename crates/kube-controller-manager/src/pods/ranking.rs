@@ -102,11 +102,20 @@ mod tests {
         let mut pods = vec![
             pod("j-oldest", json!({})),
             pod("i-restarted", json!({"/status/containerStatuses/0/restartCount": 3})),
-            pod("h-younger-ready", json!({"/status/conditions/0/lastTransitionTime": "2026-01-02T00:00:00Z"})),
+            pod(
+                "h-younger-ready",
+                json!({"/status/conditions/0/lastTransitionTime": "2026-01-02T00:00:00Z"}),
+            ),
             pod("f-crowded", json!({"/spec/nodeName": "crowd"})),
-            pod("g-dear-on-crowd", json!({"/spec/nodeName": "crowd",
-                "/metadata": {"name": "g", "uid": "g", "annotations": {DELETION_COST: "10"}}})),
-            pod("e-cheap", json!({"/metadata": {"name": "e", "uid": "e", "annotations": {DELETION_COST: "-1"}}})),
+            pod(
+                "g-dear-on-crowd",
+                json!({"/spec/nodeName": "crowd",
+                "/metadata": {"name": "g", "uid": "g", "annotations": {DELETION_COST: "10"}}}),
+            ),
+            pod(
+                "e-cheap",
+                json!({"/metadata": {"name": "e", "uid": "e", "annotations": {DELETION_COST: "-1"}}}),
+            ),
             pod("d-not-ready", json!({"/status/conditions/0/status": "False"})),
             pod("c-unknown", json!({"/status/phase": "Unknown"})),
             pod("b-pending", json!({"/status/phase": "Pending"})),

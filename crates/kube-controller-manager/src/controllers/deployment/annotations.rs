@@ -16,14 +16,8 @@ pub const MAXIMUM: &str = "deployment.kubernetes.io/max-replicas";
 const HISTORY_LENGTH: usize = 2000;
 
 /// Annotations of a deployment that its replica sets do not take over.
-const OWN: [&str; 6] = [
-    informer::LAST_APPLIED,
-    REVISION,
-    HISTORY,
-    DESIRED,
-    MAXIMUM,
-    "deprecated.daemonset.template.generation",
-];
+const OWN: [&str; 6] =
+    [informer::LAST_APPLIED, REVISION, HISTORY, DESIRED, MAXIMUM, "deprecated.daemonset.template.generation"];
 
 /// Copies the deployment's annotations to those of its new replica set and gives that the next revision.
 pub fn annotate(annotations: &mut BTreeMap<String, String>, deployment: &Deployment, next: i64) {

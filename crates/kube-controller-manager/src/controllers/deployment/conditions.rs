@@ -108,7 +108,8 @@ pub fn judge_progress(
             let message = format!("{subject} has successfully progressed.");
             set(&mut status.conditions, progressing("True", NEW_AVAILABLE, message, view.now));
         } else if has_moved(&deployment.status, &status) {
-            let mut moved = progressing("True", "ReplicaSetUpdated", format!("{subject} is progressing."), view.now);
+            let mut moved =
+                progressing("True", "ReplicaSetUpdated", format!("{subject} is progressing."), view.now);
             if let Some(present) = present.as_ref().filter(|present| present.status == "True") {
                 moved.last_transition_time = present.last_transition_time.clone();
             }
@@ -121,9 +122,8 @@ pub fn judge_progress(
         }
     }
     let newest_first = rollout.new.into_iter().chain(rollout.old());
-    let failure = newest_first.filter_map(|index| {
-        find(&rollout.sets[index].object.status.conditions, REPLICA_FAILURE)
-    });
+    let failure =
+        newest_first.filter_map(|index| find(&rollout.sets[index].object.status.conditions, REPLICA_FAILURE));
     match failure.into_iter().next() {
         Some(failure) => {
             let mut told = failure.clone();

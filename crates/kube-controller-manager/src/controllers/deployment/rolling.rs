@@ -35,7 +35,8 @@ pub fn scale_old(rollout: &mut Rollout<'_>) {
         return;
     }
     let minimum = rollout.deployment.spec.replicas - fence(rollout.deployment).unavailable;
-    let new_unavailable = rollout.new.map_or(0, |new| rollout.sets[new].replicas - rollout.sets[new].available());
+    let new_unavailable =
+        rollout.new.map_or(0, |new| rollout.sets[new].replicas - rollout.sets[new].available());
     let removable = rollout.total(|set| set.replicas) - minimum - new_unavailable;
     if removable <= 0 {
         return;

@@ -8,7 +8,8 @@ use crate::objects::Strategy;
 /// Plans the sizes that the deployment's number of pods asks for.
 pub fn scale(rollout: &mut Rollout<'_>) {
     let desired = rollout.deployment.spec.replicas;
-    let active: Vec<usize> = (0..rollout.sets.len()).filter(|index| rollout.sets[*index].replicas > 0).collect();
+    let active: Vec<usize> =
+        (0..rollout.sets.len()).filter(|index| rollout.sets[*index].replicas > 0).collect();
     let only = match active[..] {
         [] => rollout.new.or_else(|| rollout.old().last().copied()),
         [only] => Some(only),

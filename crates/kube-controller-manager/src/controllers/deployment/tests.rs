@@ -68,85 +68,145 @@ fn check(deployment: &Deployment, sets: Vec<Set>, expected: Expect) {
 #[test]
 fn a_rollout_goes_up_by_surge_and_down_by_unavailability() {
     let ten = deployment(10, json!({}));
-    check(&ten, vec![], expect![[r#"
+    check(
+        &ten,
+        vec![],
+        expect![[r#"
         create 10 revision 1
-    "#]]);
-    check(&ten, vec![set("v1", 10, 10, 10, 13)], expect![[r#"
+    "#]],
+    );
+    check(
+        &ten,
+        vec![set("v1", 10, 10, 10, 13)],
+        expect![[r#"
         create 3 revision 2
-    "#]]);
+    "#]],
+    );
     let both = |old: (i32, i32), new: (i32, i32)| {
         vec![set("v1", old.0, old.1, 10, 13), set("v2", new.0, new.1, 10, 13)]
     };
-    check(&ten, both((10, 10), (3, 0)), expect![[r#"
+    check(
+        &ten,
+        both((10, 10), (3, 0)),
+        expect![[r#"
         web-v1: 10 → 8
-    "#]]);
-    check(&ten, both((8, 8), (3, 0)), expect![[r#"
+    "#]],
+    );
+    check(
+        &ten,
+        both((8, 8), (3, 0)),
+        expect![[r#"
         web-v2: 3 → 5
-    "#]]);
-    check(&ten, both((8, 8), (5, 3)), expect![[r#"
+    "#]],
+    );
+    check(
+        &ten,
+        both((8, 8), (5, 3)),
+        expect![[r#"
         web-v1: 8 → 5
-    "#]]);
+    "#]],
+    );
     check(&ten, both((0, 0), (10, 9)), expect![[""]]);
-    check(&ten, both((3, 0), (10, 8)), expect![[r#"
+    check(
+        &ten,
+        both((3, 0), (10, 8)),
+        expect![[r#"
         web-v1: 3 → 0
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn unhealthy_old_pods_go_first() {
     let ten = deployment(10, json!({}));
     let sets = vec![set("v0", 4, 1, 10, 13), set("v1", 6, 6, 10, 13), set("v2", 3, 3, 10, 13)];
-    check(&ten, sets, expect![[r#"
+    check(
+        &ten,
+        sets,
+        expect![[r#"
         web-v0: 4 → 0
         web-v1: 6 → 5
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn recreate_waits_for_the_last_old_pod() {
     let three = deployment(3, json!({"/spec/strategy/type": "Recreate"}));
-    check(&three, vec![set("v1", 3, 3, 3, 3)], expect![[r#"
+    check(
+        &three,
+        vec![set("v1", 3, 3, 3, 3)],
+        expect![[r#"
         web-v1: 3 → 0
-    "#]]);
+    "#]],
+    );
     let mut ending = set("v1", 0, 0, 3, 3);
     ending.unfinished_pods = 1;
     check(&three, vec![ending], expect![[""]]);
-    check(&three, vec![set("v1", 0, 0, 3, 3)], expect![[r#"
+    check(
+        &three,
+        vec![set("v1", 0, 0, 3, 3)],
+        expect![[r#"
         create 3 revision 2
-    "#]]);
-    check(&three, vec![set("v1", 0, 0, 3, 3), set("v2", 1, 1, 3, 3)], expect![[r#"
+    "#]],
+    );
+    check(
+        &three,
+        vec![set("v1", 0, 0, 3, 3), set("v2", 1, 1, 3, 3)],
+        expect![[r#"
         web-v2: 1 → 3
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn scaling_during_a_rollout_is_shared_by_size() {
     // 15 of at most 15 become 45: v1 10 → 30, v2 5 → 15.
     let change = json!({"/spec/strategy/rollingUpdate": {"maxSurge": 0, "maxUnavailable": 3}});
-    check(&deployment(45, change), vec![set("v1", 10, 10, 15, 15), set("v2", 5, 5, 15, 15)], expect![[r#"
+    check(
+        &deployment(45, change),
+        vec![set("v1", 10, 10, 15, 15), set("v2", 5, 5, 15, 15)],
+        expect![[r#"
         web-v1: 10 → 30
         web-v2: 5 → 15
-    "#]]);
+    "#]],
+    );
     let change = json!({"/spec/strategy/rollingUpdate": {"maxSurge": 3, "maxUnavailable": 2}});
-    check(&deployment(5, change), vec![set("v1", 8, 8, 10, 13), set("v2", 5, 3, 10, 13)], expect![[r#"
+    check(
+        &deployment(5, change),
+        vec![set("v1", 8, 8, 10, 13), set("v2", 5, 3, 10, 13)],
+        expect![[r#"
         web-v1: 8 → 5
         web-v2: 5 → 3
-    "#]]);
-    check(&deployment(0, json!({})), vec![set("v1", 8, 8, 10, 13), set("v2", 5, 3, 10, 13)], expect![[r#"
+    "#]],
+    );
+    check(
+        &deployment(0, json!({})),
+        vec![set("v1", 8, 8, 10, 13), set("v2", 5, 3, 10, 13)],
+        expect![[r#"
         web-v1: 8 → 0
         web-v2: 5 → 0
-    "#]]);
-    check(&deployment(4, json!({})), vec![set("v2", 3, 3, 3, 4)], expect![[r#"
+    "#]],
+    );
+    check(
+        &deployment(4, json!({})),
+        vec![set("v2", 3, 3, 3, 4)],
+        expect![[r#"
         web-v2: 3 → 4
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_paused_deployment_scales_but_does_not_roll() {
     let paused = deployment(5, json!({"/spec/paused": true}));
-    check(&paused, vec![set("v1", 3, 3, 3, 4)], expect![[r#"
+    check(
+        &paused,
+        vec![set("v1", 3, 3, 3, 4)],
+        expect![[r#"
         web-v1: 3 → 5
-    "#]]);
+    "#]],
+    );
     let plan = step(&paused, vec![set("v1", 5, 5, 5, 7)]);
     assert!(plan.create.is_none());
     assert_eq!(find(&plan.status.conditions, "Progressing").unwrap().reason, "DeploymentPaused");
@@ -154,8 +214,11 @@ fn a_paused_deployment_scales_but_does_not_roll() {
 
 #[test]
 fn rolling_back_gives_the_old_set_the_next_revision_and_remembers_its_own() {
-    let back = deployment(3, json!({"/spec/template": template("v1"),
-        "/metadata/annotations": {annotations::REVISION: "2", "note": "x"}}));
+    let back = deployment(
+        3,
+        json!({"/spec/template": template("v1"),
+        "/metadata/annotations": {annotations::REVISION: "2", "note": "x"}}),
+    );
     let plan = step(&back, vec![set("v1", 0, 0, 3, 4), set("v2", 3, 3, 3, 4)]);
     let set = &plan.sets[0];
     assert_eq!(set.annotations[annotations::REVISION], "3");
@@ -171,10 +234,14 @@ fn old_sets_beyond_the_history_limit_go_once_the_rollout_is_complete() {
     let old = || vec![set("v1", 0, 0, 2, 3), set("v2", 0, 0, 2, 3), set("v3", 0, 0, 2, 3)];
     let with = |new: Set| old().into_iter().chain([new]).collect::<Vec<_>>();
     check(&two, with(set("v4", 2, 1, 2, 3)), expect![[""]]);
-    check(&two, with(set("v4", 2, 2, 2, 3)), expect![[r#"
+    check(
+        &two,
+        with(set("v4", 2, 2, 2, 3)),
+        expect![[r#"
         delete web-v1
         delete web-v2
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -184,9 +251,7 @@ fn tells_progress_completion_and_the_missed_deadline() {
         let condition = find(&plan.status.conditions, "Progressing").unwrap().clone();
         (condition.status, condition.reason, condition.message, plan.look_again.map(|after| after.as_secs()))
     };
-    let old = |reason: &str, updated: &str| {
-        json!([{"type": "Progressing", "status": "True", "reason": reason, "lastUpdateTime": updated}])
-    };
+    let old = |reason: &str, updated: &str| json!([{"type": "Progressing", "status": "True", "reason": reason, "lastUpdateTime": updated}]);
     let one = deployment(1, json!({}));
     let (status, reason, message, _) = progress(&one, vec![]);
     assert_eq!((&*status, &*reason), ("True", "NewReplicaSetCreated"));
@@ -203,12 +268,16 @@ fn tells_progress_completion_and_the_missed_deadline() {
     assert_eq!(again, None);
 
     let stuck = |updated: &str| {
-        deployment(1, json!({"/status": {"conditions": old("ReplicaSetUpdated", updated), "replicas": 1,
-            "updatedReplicas": 1}}))
+        deployment(
+            1,
+            json!({"/status": {"conditions": old("ReplicaSetUpdated", updated), "replicas": 1,
+            "updatedReplicas": 1}}),
+        )
     };
     let (_, reason, _, again) = progress(&stuck("2026-01-01T00:55:00Z"), vec![set("v2", 1, 0, 1, 2)]);
     assert_eq!((&*reason, again), ("ReplicaSetUpdated", Some(301)));
-    let (status, reason, message, again) = progress(&stuck("2026-01-01T00:50:00Z"), vec![set("v2", 1, 0, 1, 2)]);
+    let (status, reason, message, again) =
+        progress(&stuck("2026-01-01T00:50:00Z"), vec![set("v2", 1, 0, 1, 2)]);
     assert_eq!((&*status, &*reason, again), ("False", "ProgressDeadlineExceeded", None));
     assert_eq!(message, "ReplicaSet \"web-v2\" has timed out progressing.");
 }
@@ -231,7 +300,11 @@ fn a_new_replica_set_carries_the_hash_in_labels_and_selector() {
     let object = new.object("default", &controller_reference(&deployment(1, json!({}))));
     assert_eq!(object["metadata"]["name"], format!("web-{}", new.hash));
     for path in ["/metadata/labels", "/spec/selector/matchLabels", "/spec/template/metadata/labels"] {
-        assert_eq!(*object.pointer(path).unwrap(), json!({"app": "web", "pod-template-hash": new.hash}), "{path}");
+        assert_eq!(
+            *object.pointer(path).unwrap(),
+            json!({"app": "web", "pod-template-hash": new.hash}),
+            "{path}"
+        );
     }
     assert_eq!(object["metadata"]["ownerReferences"][0]["blockOwnerDeletion"], true);
 }

@@ -102,7 +102,11 @@ fn pack_group(
             None => {
                 let count = left.len().min(FULL);
                 let endpoints = left.drain(..count).collect();
-                packing.create.push(Slice { address_type: family.to_owned(), ports: ports.to_vec(), endpoints });
+                packing.create.push(Slice {
+                    address_type: family.to_owned(),
+                    ports: ports.to_vec(),
+                    endpoints,
+                });
             }
         }
     }
@@ -112,12 +116,17 @@ fn pack_group(
         if draft.endpoints.is_empty() && !std::mem::take(&mut keep_one) {
             packing.delete.push(draft.slice);
         } else if draft.changed || draft.slice.metadata.labels != *labels {
-            let content = Slice { address_type: family.to_owned(), ports: ports.to_vec(), endpoints: draft.endpoints };
+            let content =
+                Slice { address_type: family.to_owned(), ports: ports.to_vec(), endpoints: draft.endpoints };
             packing.update.push((draft.slice, content));
         }
     }
     if keep_one {
-        packing.create.push(Slice { address_type: family.to_owned(), ports: ports.to_vec(), endpoints: Vec::new() });
+        packing.create.push(Slice {
+            address_type: family.to_owned(),
+            ports: ports.to_vec(),
+            endpoints: Vec::new(),
+        });
     }
 }
 

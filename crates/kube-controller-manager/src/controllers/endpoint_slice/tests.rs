@@ -73,7 +73,8 @@ fn endpoints_name_pod_node_and_zone() {
             "conditions": {"ready": true, "serving": true, "terminating": false},
             "targetRef": {"kind": "Pod", "namespace": "default", "name": "p000", "uid": "u0"}})
     );
-    let near = desired(&service(json!({"trafficDistribution": "PreferSameNode"})), &[pod(0, "ready")], &zones());
+    let near =
+        desired(&service(json!({"trafficDistribution": "PreferSameNode"})), &[pod(0, "ready")], &zones());
     let hints = near.values().flatten().next().unwrap().hints.clone().unwrap();
     assert_eq!(json!(hints), json!({"forZones": [{"name": "z1"}], "forNodes": [{"name": "w1"}]}));
 }
@@ -99,7 +100,8 @@ fn settle(packing: Packing, before: &[Arc<EndpointSlice>]) -> Vec<Arc<EndpointSl
             after.len() - 1
         });
         let mut slice = (*present).clone();
-        (slice.address_type, slice.ports, slice.endpoints) = (content.address_type, content.ports, content.endpoints);
+        (slice.address_type, slice.ports, slice.endpoints) =
+            (content.address_type, content.ports, content.endpoints);
         slice.metadata.labels = labels.clone();
         after[index] = Arc::new(slice);
     }

@@ -72,7 +72,8 @@ fn group(behind: BTreeMap<Option<Port>, BTreeSet<(bool, Address)>>) -> Vec<Subse
         .map(|(addresses, mut ports)| {
             ports.sort();
             let (ready, waiting): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|(ready, _)| *ready);
-            let plain = |addresses: Vec<(bool, Address)>| addresses.into_iter().map(|(_, address)| address).collect();
+            let plain =
+                |addresses: Vec<(bool, Address)>| addresses.into_iter().map(|(_, address)| address).collect();
             Subset { addresses: plain(ready), not_ready_addresses: plain(waiting), ports }
         })
         .collect();
@@ -117,7 +118,9 @@ mod tests {
 
     fn told(desired: &Desired) -> Vec<String> {
         let tell = |subset: &Subset| {
-            let ips = |addresses: &[Address]| addresses.iter().map(|address| address.ip.clone()).collect::<Vec<_>>().join(" ");
+            let ips = |addresses: &[Address]| {
+                addresses.iter().map(|address| address.ip.clone()).collect::<Vec<_>>().join(" ")
+            };
             let ports: Vec<String> = subset.ports.iter().map(|port| port.port.to_string()).collect();
             format!("{} | {} : {}", ips(&subset.addresses), ips(&subset.not_ready_addresses), ports.join(" "))
         };
@@ -128,10 +131,19 @@ mod tests {
     fn groups_addresses_by_equal_ports() {
         let named = |number: i32| json!([{"name": "web", "containerPort": number}]);
         let ports = json!([{"name": "a", "port": 80, "targetPort": "web"}, {"name": "b", "port": 443}]);
-        let pods = [pod(1, true, named(8080)), pod(2, true, named(9090)), pod(3, false, named(8080)), pod(4, true, json!([]))];
+        let pods = [
+            pod(1, true, named(8080)),
+            pod(2, true, named(9090)),
+            pod(3, false, named(8080)),
+            pod(4, true, json!([])),
+        ];
         assert_eq!(
             told(&desired(&service(ports), &pods)),
-            ["10.0.0.1 | 10.0.0.3 : 8080", "10.0.0.2 |  : 9090", "10.0.0.1 10.0.0.2 10.0.0.4 | 10.0.0.3 : 443"]
+            [
+                "10.0.0.1 | 10.0.0.3 : 8080",
+                "10.0.0.2 |  : 9090",
+                "10.0.0.1 10.0.0.2 10.0.0.4 | 10.0.0.3 : 443"
+            ]
         );
         assert_eq!(told(&desired(&service(json!([])), &pods[..1])), ["10.0.0.1 |  : "]);
         assert_eq!(desired(&service(json!([{"port": 80}])), &[]).subsets, []);
@@ -142,6 +154,9 @@ mod tests {
         let pods: Vec<_> = (0..1200).map(|number| pod(number, number >= 300, json!([]))).collect();
         let desired = desired(&service(json!([{"port": 80}])), &pods);
         assert!(desired.truncated);
-        assert_eq!((desired.subsets[0].addresses.len(), desired.subsets[0].not_ready_addresses.len()), (900, 100));
+        assert_eq!(
+            (desired.subsets[0].addresses.len(), desired.subsets[0].not_ready_addresses.len()),
+            (900, 100)
+        );
     }
 }

@@ -213,7 +213,8 @@ mod tests {
             .iter()
             .map(|(uid, blocks)| json!({"apiVersion": "v1", "kind": "X", "name": uid, "uid": uid, "blockOwnerDeletion": blocks}))
             .collect();
-        let mut metadata = json!({"name": uid, "uid": uid, "ownerReferences": owners, "finalizers": finalizers});
+        let mut metadata =
+            json!({"name": uid, "uid": uid, "ownerReferences": owners, "finalizers": finalizers});
         if !finalizers.is_empty() {
             metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
         }
@@ -244,7 +245,10 @@ mod tests {
     #[test]
     fn an_owner_not_yet_seen_is_checked_later() {
         let mut graph = Graph::default();
-        assert_eq!(graph.apply(1, &object("child", &[("owner", false)], &[])), [Task::CheckLater(uid("child"))]);
+        assert_eq!(
+            graph.apply(1, &object("child", &[("owner", false)], &[])),
+            [Task::CheckLater(uid("child"))]
+        );
         graph.apply(0, &object("owner", &[], &[]));
         assert!(!graph.needs_attention(graph.item(&uid("child")).unwrap()));
     }

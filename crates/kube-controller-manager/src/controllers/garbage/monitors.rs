@@ -109,7 +109,8 @@ impl Monitors {
         let running = self.running.lock();
         let of_kind = |served: &&Served| served.group == group && served.kind == owner.kind;
         let same_version = |served: &&Served| of_kind(served) && served.version == version;
-        let served = running.served.iter().find(same_version).or_else(|| running.served.iter().find(of_kind))?;
+        let served =
+            running.served.iter().find(same_version).or_else(|| running.served.iter().find(of_kind))?;
         // A cluster-scoped object cannot have an owner in a namespace: which one would that be.
         if served.namespaced && namespace.is_empty() {
             return None;
@@ -152,7 +153,8 @@ async fn follow(shell: &Arc<Shell>) {
                     let version = format!("{}/{}", served.group, served.version);
                     discovered.failed.contains(&version)
                 };
-                let wanted: Vec<Served> = discovered.resources.iter().filter(|one| is_monitored(one)).cloned().collect();
+                let wanted: Vec<Served> =
+                    discovered.resources.iter().filter(|one| is_monitored(one)).cloned().collect();
                 adjust(shell, wanted, is_failed).await;
                 REFRESH
             }
@@ -192,7 +194,11 @@ async fn adjust(shell: &Arc<Shell>, wanted: Vec<Served>, is_failed: impl Fn(&Ser
 }
 
 /// Settles which watches begin and which end.
-fn settle(shell: &Arc<Shell>, wanted: Vec<Served>, is_failed: impl Fn(&Served) -> bool) -> (Vec<Watching>, Vec<u32>) {
+fn settle(
+    shell: &Arc<Shell>,
+    wanted: Vec<Served>,
+    is_failed: impl Fn(&Served) -> bool,
+) -> (Vec<Watching>, Vec<u32>) {
     let (mut begun, mut stopped) = (Vec::new(), Vec::new());
     let mut running = shell.monitors.running.lock();
     for (number, handle) in &running.tasks {
@@ -217,7 +223,8 @@ fn settle(shell: &Arc<Shell>, wanted: Vec<Served>, is_failed: impl Fn(&Served) -
         }
         shell.monitors.pending.send_modify(|pending| *pending += 1);
         let watch = Watch::resource(&served.group, &served.version, &served.plural, "").metadata_only();
-        let feed = Feed { shell: Arc::clone(shell), number, seen: Mutex::new(None), listed: Mutex::new(false) };
+        let feed =
+            Feed { shell: Arc::clone(shell), number, seen: Mutex::new(None), listed: Mutex::new(false) };
         let watching: BoxFuture<'static, ()> = Box::pin(reflect(shell.monitors.client.clone(), watch, feed));
         let (watching, handle) = abortable(watching);
         running.tasks.insert(number, handle);

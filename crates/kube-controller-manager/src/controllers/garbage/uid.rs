@@ -33,7 +33,8 @@ impl fmt::Display for Uid {
             Uid::Text(text) => f.write_str(text),
             Uid::Uuid(number) => {
                 let digits = format!("{number:032x}");
-                let (a, b, c, d, e) = (&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]);
+                let (a, b, c, d, e) =
+                    (&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]);
                 write!(f, "{a}-{b}-{c}-{d}-{e}")
             }
         }

@@ -73,7 +73,11 @@ impl Content {
     /// Returns the namespace's conditions, the order and the times of unchanged ones kept.
     pub fn conditions(&self, before: &[Condition], now: Timestamp) -> Vec<Condition> {
         let counted = |counts: &BTreeMap<String, usize>, word: &str| {
-            counts.iter().map(|(name, count)| format!("{name}{word}{count} resource instances")).collect::<Vec<_>>().join(", ")
+            counts
+                .iter()
+                .map(|(name, count)| format!("{name}{word}{count} resource instances"))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let discovery = if self.failed_groups.is_empty() {
             ("False", "ResourcesDiscovered", "All resources successfully discovered".to_owned())
@@ -89,7 +93,11 @@ impl Content {
             ("False", "ContentDeleted", message)
         } else {
             let (count, failures) = (self.failures.len(), self.failures.join(", "));
-            ("True", "ContentDeletionFailed", format!("Failed to delete all resource types, {count} remaining: {failures}"))
+            (
+                "True",
+                "ContentDeletionFailed",
+                format!("Failed to delete all resource types, {count} remaining: {failures}"),
+            )
         };
         let remaining = if self.remaining.is_empty() {
             ("False", "ContentRemoved", "All content successfully removed".to_owned())
@@ -101,7 +109,11 @@ impl Content {
             ("False", "ContentHasNoFinalizers", "All content-preserving finalizers finished".to_owned())
         } else {
             let counts = counted(&self.finalizers, " in ");
-            ("True", "SomeFinalizersRemain", format!("Some content in the namespace has finalizers remaining: {counts}"))
+            (
+                "True",
+                "SomeFinalizersRemain",
+                format!("Some content in the namespace has finalizers remaining: {counts}"),
+            )
         };
         let parsed = ("False", "ParsedGroupVersions", "All legacy kube types successfully parsed".to_owned());
         let mut conditions = before.to_vec();
@@ -166,7 +178,8 @@ mod tests {
         assert!(!content.is_gone());
         assert_eq!(content.look_again(), Some(Duration::from_secs(16)));
         let first = content.conditions(&[], early);
-        let told: Vec<String> = first.iter().map(|one| format!("{} {} {}", one.kind, one.status, one.message)).collect();
+        let told: Vec<String> =
+            first.iter().map(|one| format!("{} {} {}", one.kind, one.status, one.message)).collect();
         expect![[r#"
             NamespaceDeletionDiscoveryFailure False All resources successfully discovered
             NamespaceDeletionGroupVersionParsingFailure False All legacy kube types successfully parsed

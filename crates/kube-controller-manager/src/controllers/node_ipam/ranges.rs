@@ -25,7 +25,10 @@ impl Ranges {
     /// Cuts a range into parts of a prefix length; `None` if they do not fit or are too many.
     pub fn new(whole: IpNet, size: u8, reserved: &[IpNet]) -> Option<Ranges> {
         let fits = size >= whole.prefix_len() && size <= whole.max_prefix_len();
-        if !fits || (size - whole.prefix_len() > MOST_BITS && matches!(whole, IpNet::V6(_))) || size - whole.prefix_len() > 30 {
+        if !fits
+            || (size - whole.prefix_len() > MOST_BITS && matches!(whole, IpNet::V6(_)))
+            || size - whole.prefix_len() > 30
+        {
             return None;
         }
         let overlaps = |other: &&IpNet| whole.contains(&other.network()) || other.contains(&whole.network());
@@ -42,7 +45,10 @@ impl Ranges {
         for step in 0..count {
             let index = (self.next + step) % count;
             let part = self.part(index)?;
-            let is_reserved = self.reserved.iter().any(|other| other.contains(&part.network()) || part.contains(&other.network()));
+            let is_reserved = self
+                .reserved
+                .iter()
+                .any(|other| other.contains(&part.network()) || part.contains(&other.network()));
             if !self.taken.contains_key(&index) && !is_reserved {
                 self.taken.insert(index, node.to_owned());
                 self.next = (index + 1) % count;
@@ -58,7 +64,11 @@ impl Ranges {
         if !is_inside && !range.contains(&self.whole.network()) {
             return;
         }
-        let last = if is_inside { self.index(range.broadcast().min(self.whole.broadcast())) } else { self.count() - 1 };
+        let last = if is_inside {
+            self.index(range.broadcast().min(self.whole.broadcast()))
+        } else {
+            self.count() - 1
+        };
         let first = if is_inside { self.index(range.network()) } else { 0 };
         for index in first..=last {
             self.taken.entry(index).or_insert_with(|| node.to_owned());
@@ -85,7 +95,9 @@ impl Ranges {
         let bits = u32::from(self.whole.max_prefix_len() - self.size);
         let start = number(self.whole.network()) + u128::from(index).checked_shl(bits).unwrap_or(0);
         match self.whole {
-            IpNet::V4(_) => Ipv4Net::new(Ipv4Addr::from(u32::try_from(start).ok()?), self.size).ok().map(IpNet::V4),
+            IpNet::V4(_) => {
+                Ipv4Net::new(Ipv4Addr::from(u32::try_from(start).ok()?), self.size).ok().map(IpNet::V4)
+            }
             IpNet::V6(_) => Ipv6Net::new(Ipv6Addr::from(start), self.size).ok().map(IpNet::V6),
         }
     }

@@ -39,7 +39,8 @@ pub fn judge(node: &Node, signs: &Signs, now: Timestamp) -> Judgement {
         let left = grace - signs.silent_for + Duration::from_millis(100);
         return Judgement { unknown: None, look_again: Some(left) };
     }
-    let is_said = REPORTED.iter().all(|kind| find(conditions, kind).is_some_and(|one| one.status == "Unknown"));
+    let is_said =
+        REPORTED.iter().all(|kind| find(conditions, kind).is_some_and(|one| one.status == "Unknown"));
     if is_said {
         return Judgement { unknown: None, look_again: None };
     }
@@ -92,7 +93,10 @@ mod tests {
     #[test]
     fn a_node_that_was_heard_within_its_grace_is_left_alone() {
         let ready = json!([{"type": "Ready", "status": "True"}]);
-        assert_eq!(judged(ready, 40), Judgement { unknown: None, look_again: Some(Duration::from_millis(100)) });
+        assert_eq!(
+            judged(ready, 40),
+            Judgement { unknown: None, look_again: Some(Duration::from_millis(100)) }
+        );
         assert_eq!(judged(json!([]), 45).look_again, Some(Duration::from_millis(15_100)));
     }
 

@@ -74,7 +74,8 @@ pub fn replace(node: &Node, no_schedule: &[&str], no_execute: Option<&str>, now:
         }
         _ => false,
     };
-    let is_desired = |taint: &Taint| desired.iter().any(|(key, effect)| *key == taint.key && *effect == taint.effect);
+    let is_desired =
+        |taint: &Taint| desired.iter().any(|(key, effect)| *key == taint.key && *effect == taint.effect);
     let mut taints: Vec<Taint> =
         node.spec.taints.iter().filter(|taint| !is_ours(taint) || is_desired(taint)).cloned().collect();
     for (key, effect) in desired {
@@ -104,7 +105,8 @@ mod tests {
 
     fn told(node: &Node) -> Vec<String> {
         let ready = find(&node.status.conditions, "Ready").map(|ready| &*ready.status);
-        let taints = replace(node, &no_schedule(node), no_execute(ready), "2026-01-01T00:00:00Z".parse().unwrap());
+        let taints =
+            replace(node, &no_schedule(node), no_execute(ready), "2026-01-01T00:00:00Z".parse().unwrap());
         let short = |taint: &Taint| {
             let added = if taint.time_added.is_some() { "+" } else { "" };
             format!("{added}{}:{}", taint.key.trim_start_matches("node.kubernetes.io/"), taint.effect)
@@ -116,7 +118,10 @@ mod tests {
     fn taints_follow_conditions() {
         let ready = |status: &str| json!({"type": "Ready", "status": status});
         assert_eq!(told(&node(json!([ready("True")]), false, json!([]))), [""; 0]);
-        assert_eq!(told(&node(json!([ready("False")]), false, json!([]))), ["+not-ready:NoSchedule", "+not-ready:NoExecute"]);
+        assert_eq!(
+            told(&node(json!([ready("False")]), false, json!([]))),
+            ["+not-ready:NoSchedule", "+not-ready:NoExecute"]
+        );
         assert_eq!(
             told(&node(json!([ready("Unknown")]), true, json!([]))),
             ["+unreachable:NoSchedule", "+unschedulable:NoSchedule", "+unreachable:NoExecute"]
@@ -134,7 +139,12 @@ mod tests {
         let unknown = json!([{"type": "Ready", "status": "Unknown"}]);
         assert_eq!(
             told(&node(unknown, false, taints.clone())),
-            ["node-role.kubernetes.io/control-plane:NoSchedule", "mine:NoExecute", "+unreachable:NoSchedule", "+unreachable:NoExecute"]
+            [
+                "node-role.kubernetes.io/control-plane:NoSchedule",
+                "mine:NoExecute",
+                "+unreachable:NoSchedule",
+                "+unreachable:NoExecute"
+            ]
         );
         let not_ready = json!([{"type": "Ready", "status": "False"}]);
         assert_eq!(told(&node(not_ready, false, taints)).len(), 4);

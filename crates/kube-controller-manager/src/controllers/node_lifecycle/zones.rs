@@ -157,7 +157,10 @@ mod tests {
         let mut zones = zones(50, &[("a", true), ("a", true), ("a", false)]);
         let now = Instant::now();
         assert_eq!(zones.permit(&key("a"), now), Permit::Granted);
-        assert_eq!(zones.permit(&key("a"), now + Duration::from_secs(4)), Permit::After(Duration::from_secs(6)));
+        assert_eq!(
+            zones.permit(&key("a"), now + Duration::from_secs(4)),
+            Permit::After(Duration::from_secs(6))
+        );
         assert_eq!(zones.permit(&key("a"), now + Duration::from_secs(10)), Permit::Granted);
     }
 

@@ -71,7 +71,8 @@ pub fn decide<K: Replicas>(view: &View<'_, K>) -> Decision {
 fn count<K: Replicas>(view: &View<'_, K>, active: &[Arc<Pod>], terminating: usize) -> ReplicaSetStatus {
     let template = view.set.template().value();
     let labels = template["metadata"]["labels"].as_object();
-    let labels = labels.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
+    let labels =
+        labels.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
     let full = Selector::from_pairs(labels);
     let number = |counts: &dyn Fn(&Pod) -> bool| {
         i32::try_from(active.iter().filter(|pod| counts(pod)).count()).unwrap_or(i32::MAX)
