@@ -143,8 +143,9 @@ async fn answer(
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     match path {
-        "/healthz" | "/livez" => return text(StatusCode::OK, "ok"),
-        "/readyz" => {
+        // The names without a z are those of CoreDNS, which cluster-dns stands in for.
+        "/healthz" | "/livez" | "/health" => return text(StatusCode::OK, "ok"),
+        "/readyz" | "/ready" => {
             return ready(readiness, request.uri().query().is_some_and(|query| query.contains("verbose")));
         }
         _ => {}
