@@ -1,5 +1,7 @@
 //! The proxy's rules in a real kernel: a node and its pods as network namespaces that live as long as the test.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 #[path = "kernel/net.rs"]
 mod net;
 

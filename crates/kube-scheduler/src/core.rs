@@ -207,7 +207,7 @@ impl Core {
                     }
                 }
                 self.queue.park(&pod.uid, misfit.plugins.clone());
-                Some(Outcome::Wait { pod, misfit: Box::new(misfit), victims })
+                Some(Outcome::Wait { pod, misfit, victims })
             }
         }
     }

@@ -56,10 +56,13 @@ impl fmt::Debug for Filter<'_> {
     }
 }
 
+/// Gives one node's raw score; none leaves the node at 0.
+pub type Score<'a> = Box<dyn Fn(&NodeInfo) -> Option<i64> + 'a>;
+
 /// Scores one node for the pod it was made for, and brings the scores of all nodes to 0..=100.
 pub struct Scorer<'a> {
-    /// The raw score; none leaves the node at 0.
-    pub score: Box<dyn Fn(&NodeInfo) -> Option<i64> + 'a>,
+    /// Scores a node.
+    pub score: Score<'a>,
     /// Brings raw scores to 0..=100.
     pub normalize: fn(&mut [Option<i64>]),
 }

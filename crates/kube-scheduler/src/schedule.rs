@@ -39,8 +39,8 @@ pub fn decide(
     nominations: &Nominations,
     start: &mut usize,
     random: &mut dyn FnMut(usize) -> usize,
-) -> Result<Box<str>, Misfit> {
-    let mut misfit = Misfit { nodes: snapshot.nodes().len(), ..Misfit::default() };
+) -> Result<Box<str>, Box<Misfit>> {
+    let mut misfit = Box::new(Misfit { nodes: snapshot.nodes().len(), ..Misfit::default() });
     let checks = match prepare(profile, pod, snapshot) {
         Ok(checks) => checks,
         Err(rejection) => {
