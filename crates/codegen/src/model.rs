@@ -89,7 +89,10 @@ pub fn build(definitions: &Definitions) -> Result<Model> {
         for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
             let shape = shape(schema).with_context(|| format!("{name}.{field}"))?;
             let key = (name.clone(), field.clone());
-            let required = required.contains(&field.as_str());
+            // k8s-openapi requires the metadata of every kind; the API does not.
+            let is_metadata =
+                matches!(&shape, ShapeModel::Ref(_, ty) if ty.starts_with(META) && ty.ends_with("Meta"));
+            let required = required.contains(&field.as_str()) && !is_metadata;
             let pointer = pointers.remove(&key);
             fields.push(FieldModel {
                 name: field.clone(),

@@ -25,12 +25,12 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // admissionregistration.v1.MutatingAdmissionPolicy
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 22, 0, 0, 0), // spec
     // admissionregistration.v1.MutatingAdmissionPolicyBinding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 21, 0, 0, 0), // spec
     // admissionregistration.v1.MutatingAdmissionPolicyBindingList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -70,7 +70,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // admissionregistration.v1.MutatingWebhookConfiguration
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(1193, 8, 2, 683, 15, 0, 0), // webhooks
     // admissionregistration.v1.MutatingWebhookConfigurationList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -112,13 +112,13 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // admissionregistration.v1.ValidatingAdmissionPolicy
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 35, 0, 0, 0), // spec
     f(1860, 6, 0, 36, 0, 0, 0), // status
     // admissionregistration.v1.ValidatingAdmissionPolicyBinding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 34, 0, 0, 0), // spec
     // admissionregistration.v1.ValidatingAdmissionPolicyBindingList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -162,7 +162,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // admissionregistration.v1.ValidatingWebhookConfiguration
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(1193, 8, 2, 690, 15, 0, 0), // webhooks
     // admissionregistration.v1.ValidatingWebhookConfigurationList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -197,12 +197,12 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // admissionregistration.v1alpha1.MutatingAdmissionPolicy
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 49, 0, 0, 0), // spec
     // admissionregistration.v1alpha1.MutatingAdmissionPolicyBinding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 48, 0, 0, 0), // spec
     // admissionregistration.v1alpha1.MutatingAdmissionPolicyBindingList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -264,12 +264,12 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // admissionregistration.v1beta1.MutatingAdmissionPolicy
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 62, 0, 0, 0), // spec
     // admissionregistration.v1beta1.MutatingAdmissionPolicyBinding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 61, 0, 0, 0), // spec
     // admissionregistration.v1beta1.MutatingAdmissionPolicyBindingList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -323,7 +323,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apiserverinternal.v1alpha1.StorageVersion
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 71, 0, 0, 0), // spec
     f(1860, 6, 0, 72, 0, 0, 0), // status
     // apiserverinternal.v1alpha1.StorageVersionCondition
@@ -346,7 +346,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(5121, 4, 0, 10, 0, 0, 0), // data
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(5126, 8, 1, 5, 0, 0, 0), // revision
     // apps.v1.ControllerRevisionList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -356,7 +356,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apps.v1.DaemonSet
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 76, 0, 0, 0), // spec
     f(1860, 6, 0, 77, 0, 0, 0), // status
     // apps.v1.DaemonSetCondition
@@ -393,7 +393,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apps.v1.Deployment
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 81, 0, 0, 0), // spec
     f(1860, 6, 0, 82, 0, 0, 0), // status
     // apps.v1.DeploymentCondition
@@ -433,7 +433,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apps.v1.ReplicaSet
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 86, 0, 0, 0), // spec
     f(1860, 6, 0, 87, 0, 0, 0), // status
     // apps.v1.ReplicaSetCondition
@@ -472,7 +472,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apps.v1.StatefulSet
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 95, 0, 0, 0), // spec
     f(1860, 6, 0, 96, 0, 0, 0), // status
     // apps.v1.StatefulSetCondition
@@ -525,14 +525,14 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // authentication.v1.SelfSubjectReview
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(1860, 6, 0, 99, 0, 0, 0), // status
     // authentication.v1.SelfSubjectReviewStatus
     f(6998, 8, 0, 104, 0, 0, 0), // userInfo
     // authentication.v1.TokenRequest
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 100, 0, 0, 0), // spec
     f(1860, 6, 0, 101, 0, 0, 0), // status
     // authentication.v1.TokenRequestSpec
@@ -545,7 +545,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // authentication.v1.TokenReview
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 102, 0, 0, 0), // spec
     f(1860, 6, 0, 103, 0, 0, 0), // status
     // authentication.v1.TokenReviewSpec
@@ -570,7 +570,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // authorization.v1.LocalSubjectAccessReview
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 113, 0, 0, 0), // spec
     f(1860, 6, 0, 114, 0, 0, 0), // status
     // authorization.v1.NonResourceAttributes
@@ -597,7 +597,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // authorization.v1.SelfSubjectAccessReview
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 111, 0, 0, 0), // spec
     f(1860, 6, 0, 114, 0, 0, 0), // status
     // authorization.v1.SelfSubjectAccessReviewSpec
@@ -606,7 +606,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // authorization.v1.SelfSubjectRulesReview
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 112, 0, 0, 0), // spec
     f(1860, 6, 0, 115, 0, 0, 0), // status
     // authorization.v1.SelfSubjectRulesReviewSpec
@@ -614,7 +614,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // authorization.v1.SubjectAccessReview
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 113, 0, 0, 0), // spec
     f(1860, 6, 0, 114, 0, 0, 0), // status
     // authorization.v1.SubjectAccessReviewSpec
@@ -641,7 +641,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // autoscaling.v1.HorizontalPodAutoscaler
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 118, 0, 0, 0), // spec
     f(1860, 6, 0, 119, 0, 0, 0), // status
     // autoscaling.v1.HorizontalPodAutoscalerList
@@ -663,7 +663,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // autoscaling.v1.Scale
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 120, 0, 0, 0), // spec
     f(1860, 6, 0, 121, 0, 0, 0), // status
     // autoscaling.v1.ScaleSpec
@@ -701,7 +701,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // autoscaling.v2.HorizontalPodAutoscaler
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 132, 0, 0, 0), // spec
     f(1860, 6, 0, 133, 0, 0, 0), // status
     // autoscaling.v2.HorizontalPodAutoscalerBehavior
@@ -780,7 +780,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // batch.v1.CronJob
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 146, 0, 0, 0), // spec
     f(1860, 6, 0, 147, 0, 0, 0), // status
     // batch.v1.CronJobList
@@ -804,7 +804,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // batch.v1.Job
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 150, 0, 0, 0), // spec
     f(1860, 6, 0, 151, 0, 0, 0), // status
     // batch.v1.JobCondition
@@ -875,7 +875,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // certificates.v1.CertificateSigningRequest
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 162, 0, 0, 0), // spec
     f(1860, 6, 0, 163, 0, 0, 0), // status
     // certificates.v1.CertificateSigningRequestCondition
@@ -905,7 +905,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // certificates.v1alpha1.ClusterTrustBundle
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 165, 0, 0, 0), // spec
     // certificates.v1alpha1.ClusterTrustBundleList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -918,7 +918,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // certificates.v1beta1.ClusterTrustBundle
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 167, 0, 0, 0), // spec
     // certificates.v1beta1.ClusterTrustBundleList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -931,7 +931,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // certificates.v1beta1.PodCertificateRequest
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 169, 0, 0, 0), // spec
     f(1860, 6, 0, 170, 0, 0, 0), // status
     // certificates.v1beta1.PodCertificateRequestList
@@ -961,7 +961,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // coordination.v1.Lease
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 172, 0, 0, 0), // spec
     // coordination.v1.LeaseList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -979,7 +979,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // coordination.v1alpha2.LeaseCandidate
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 174, 0, 0, 0), // spec
     // coordination.v1alpha2.LeaseCandidateList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -996,7 +996,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // coordination.v1beta1.LeaseCandidate
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 176, 0, 0, 0), // spec
     // coordination.v1beta1.LeaseCandidateList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -1044,7 +1044,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.Binding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(8977, 6, 1, 287, 0, 0, 0), // target
     // core.v1.CSIPersistentVolumeSource
     f(13709, 25, 0, 349, 0, 0, 0), // controllerExpandSecretRef
@@ -1107,7 +1107,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(2329, 10, 2, 741, 22, 0, 0), // conditions
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     // core.v1.ComponentStatusList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 742, 0, 0, 0), // items
@@ -1119,7 +1119,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(5121, 4, 2, 954, 0, 0, 0), // data
     f(14380, 9, 0, 0, 0, 0, 0), // immutable
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     // core.v1.ConfigMapEnvSource
     f(306, 4, 1, 11, 0, 0, 1), // name
     f(14219, 8, 0, 0, 0, 0, 0), // optional
@@ -1262,7 +1262,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.Endpoints
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(16159, 7, 2, 754, 5, 0, 0), // subsets
     // core.v1.EndpointsList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -1322,7 +1322,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(513, 4, 2, 11, 0, 0, 0), // kind
     f(16551, 13, 0, 12, 0, 0, 0), // lastTimestamp
     f(2611, 7, 2, 11, 0, 0, 0), // message
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(2637, 6, 2, 11, 0, 0, 0), // reason
     f(16565, 7, 0, 287, 0, 0, 0), // related
     f(16573, 18, 2, 11, 0, 0, 0), // reportingComponent
@@ -1452,7 +1452,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.LimitRange
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 256, 0, 0, 0), // spec
     // core.v1.LimitRangeItem
     f(17966, 7, 2, 953, 0, 0, 0), // default
@@ -1494,7 +1494,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.Namespace
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 266, 0, 0, 0), // spec
     f(1860, 6, 0, 267, 0, 0, 0), // status
     // core.v1.NamespaceCondition
@@ -1516,7 +1516,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.Node
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 282, 0, 0, 0), // spec
     f(1860, 6, 0, 283, 0, 0, 0), // status
     // core.v1.NodeAddress
@@ -1618,13 +1618,13 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.PersistentVolume
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 295, 0, 0, 0), // spec
     f(1860, 6, 0, 296, 0, 0, 0), // status
     // core.v1.PersistentVolumeClaim
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 291, 0, 0, 0), // spec
     f(1860, 6, 0, 292, 0, 0, 0), // status
     // core.v1.PersistentVolumeClaimCondition
@@ -1712,7 +1712,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.Pod
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 315, 0, 0, 0), // spec
     f(1860, 6, 0, 316, 0, 0, 0), // status
     // core.v1.PodAffinity
@@ -1858,7 +1858,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.PodTemplate
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(5347, 8, 0, 318, 0, 0, 0), // template
     // core.v1.PodTemplateList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -1921,7 +1921,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.ReplicationController
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 329, 0, 0, 0), // spec
     f(1860, 6, 0, 330, 0, 0, 0), // status
     // core.v1.ReplicationControllerCondition
@@ -1961,7 +1961,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.ResourceQuota
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 335, 0, 0, 0), // spec
     f(1860, 6, 0, 336, 0, 0, 0), // status
     // core.v1.ResourceQuotaList
@@ -2024,7 +2024,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(5121, 4, 2, 952, 0, 0, 0), // data
     f(14380, 9, 0, 0, 0, 0, 0), // immutable
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(24302, 10, 2, 954, 0, 0, 0), // stringData
     f(4867, 4, 2, 11, 0, 63, 0), // type
     // core.v1.SecretEnvSource
@@ -2067,7 +2067,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.Service
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 356, 0, 0, 0), // spec
     f(1860, 6, 0, 357, 0, 0, 0), // status
     // core.v1.ServiceAccount
@@ -2075,7 +2075,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(22069, 28, 0, 0, 0, 0, 0), // automountServiceAccountToken
     f(22224, 16, 2, 767, 5, 0, 0), // imagePullSecrets
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(24702, 7, 2, 777, 15, 0, 0), // secrets
     // core.v1.ServiceAccountList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -2280,7 +2280,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(17228, 9, 2, 816, 5, 0, 0), // endpoints
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(14771, 5, 0, 817, 5, 0, 0), // ports
     // discovery.v1.EndpointSliceList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -2300,7 +2300,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(27168, 16, 0, 230, 0, 0, 0), // deprecatedSource
     f(16511, 9, 0, 8, 0, 0, 0), // eventTime
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(27185, 4, 2, 11, 0, 0, 0), // note
     f(2637, 6, 2, 11, 0, 0, 0), // reason
     f(27190, 9, 0, 287, 0, 0, 0), // regarding
@@ -2325,7 +2325,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // flowcontrol.v1.FlowSchema
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 395, 0, 0, 0), // spec
     f(1860, 6, 0, 396, 0, 0, 0), // status
     // flowcontrol.v1.FlowSchemaCondition
@@ -2366,7 +2366,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // flowcontrol.v1.PriorityLevelConfiguration
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 405, 0, 0, 0), // spec
     f(1860, 6, 0, 406, 0, 0, 0), // status
     // flowcontrol.v1.PriorityLevelConfigurationCondition
@@ -2417,7 +2417,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // networking.v1.IPAddress
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 415, 0, 0, 0), // spec
     // networking.v1.IPAddressList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -2432,7 +2432,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // networking.v1.Ingress
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 427, 0, 0, 0), // spec
     f(1860, 6, 0, 428, 0, 0, 0), // status
     // networking.v1.IngressBackend
@@ -2441,7 +2441,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // networking.v1.IngressClass
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 421, 0, 0, 0), // spec
     // networking.v1.IngressClassList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -2491,7 +2491,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // networking.v1.NetworkPolicy
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 435, 0, 0, 0), // spec
     // networking.v1.NetworkPolicyEgressRule
     f(14771, 5, 2, 842, 5, 0, 0), // ports
@@ -2528,7 +2528,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // networking.v1.ServiceCIDR
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 439, 0, 0, 0), // spec
     f(1860, 6, 0, 440, 0, 0, 0), // status
     // networking.v1.ServiceCIDRList
@@ -2543,7 +2543,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // networking.v1beta1.IPAddress
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 442, 0, 0, 0), // spec
     // networking.v1beta1.IPAddressList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -2560,7 +2560,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // networking.v1beta1.ServiceCIDR
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 445, 0, 0, 0), // spec
     f(1860, 6, 0, 446, 0, 0, 0), // status
     // networking.v1beta1.ServiceCIDRList
@@ -2578,7 +2578,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(30649, 7, 1, 11, 0, 0, 0), // handler
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(22272, 8, 0, 447, 0, 0, 0), // overhead
     f(30657, 10, 0, 449, 0, 0, 0), // scheduling
     // node.v1.RuntimeClassList
@@ -2593,11 +2593,11 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(30764, 13, 0, 649, 0, 0, 0), // deleteOptions
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     // policy.v1.PodDisruptionBudget
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 451, 0, 0, 0), // spec
     f(1860, 6, 0, 452, 0, 0, 0), // status
     // policy.v1.PodDisruptionBudgetList
@@ -2624,12 +2624,12 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(31159, 15, 0, 453, 0, 0, 0), // aggregationRule
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(1095, 5, 0, 850, 5, 0, 0), // rules
     // rbac.v1.ClusterRoleBinding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(31213, 7, 1, 459, 0, 0, 0), // roleRef
     f(27989, 8, 2, 853, 5, 0, 0), // subjects
     // rbac.v1.ClusterRoleBindingList
@@ -2651,12 +2651,12 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // rbac.v1.Role
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(1095, 5, 0, 850, 5, 0, 0), // rules
     // rbac.v1.RoleBinding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(31213, 7, 1, 459, 0, 0, 0), // roleRef
     f(27989, 8, 2, 853, 5, 0, 0), // subjects
     // rbac.v1.RoleBindingList
@@ -2750,7 +2750,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1.DeviceClass
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 478, 0, 0, 0), // spec
     // resource.v1.DeviceClassConfiguration
     f(32154, 6, 0, 490, 0, 0, 0), // opaque
@@ -2827,7 +2827,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1.ResourceClaim
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 493, 0, 0, 0), // spec
     f(1860, 6, 0, 494, 0, 0, 0), // status
     // resource.v1.ResourceClaimConsumerReference
@@ -2849,7 +2849,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1.ResourceClaimTemplate
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 496, 0, 0, 0), // spec
     // resource.v1.ResourceClaimTemplateList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -2866,7 +2866,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1.ResourceSlice
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 499, 0, 0, 0), // spec
     // resource.v1.ResourceSliceList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -2890,7 +2890,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1alpha3.DeviceTaintRule
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 502, 0, 0, 0), // spec
     f(1860, 6, 0, 503, 0, 0, 0), // status
     // resource.v1alpha3.DeviceTaintRuleList
@@ -2921,7 +2921,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1alpha3.ResourcePoolStatusRequest
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 507, 0, 0, 0), // spec
     f(1860, 6, 0, 508, 0, 0, 0), // status
     // resource.v1alpha3.ResourcePoolStatusRequestList
@@ -3011,7 +3011,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta1.DeviceClass
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 527, 0, 0, 0), // spec
     // resource.v1beta1.DeviceClassConfiguration
     f(32154, 6, 0, 538, 0, 0, 0), // opaque
@@ -3086,7 +3086,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta1.ResourceClaim
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 541, 0, 0, 0), // spec
     f(1860, 6, 0, 542, 0, 0, 0), // status
     // resource.v1beta1.ResourceClaimConsumerReference
@@ -3108,7 +3108,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta1.ResourceClaimTemplate
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 544, 0, 0, 0), // spec
     // resource.v1beta1.ResourceClaimTemplateList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -3125,7 +3125,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta1.ResourceSlice
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 547, 0, 0, 0), // spec
     // resource.v1beta1.ResourceSliceList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -3213,7 +3213,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta2.DeviceClass
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 565, 0, 0, 0), // spec
     // resource.v1beta2.DeviceClassConfiguration
     f(32154, 6, 0, 581, 0, 0, 0), // opaque
@@ -3266,7 +3266,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta2.DeviceTaintRule
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 574, 0, 0, 0), // spec
     f(1860, 6, 0, 575, 0, 0, 0), // status
     // resource.v1beta2.DeviceTaintRuleList
@@ -3310,7 +3310,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta2.ResourceClaim
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 584, 0, 0, 0), // spec
     f(1860, 6, 0, 585, 0, 0, 0), // status
     // resource.v1beta2.ResourceClaimConsumerReference
@@ -3332,7 +3332,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta2.ResourceClaimTemplate
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 587, 0, 0, 0), // spec
     // resource.v1beta2.ResourceClaimTemplateList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -3349,7 +3349,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta2.ResourceSlice
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 590, 0, 0, 0), // spec
     // resource.v1beta2.ResourceSliceList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -3370,7 +3370,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(38977, 11, 2, 11, 0, 0, 0), // description
     f(38989, 13, 2, 0, 0, 0, 0), // globalDefault
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(22281, 16, 0, 11, 0, 24, 0), // preemptionPolicy
     f(9260, 5, 0, 4, 0, 0, 0), // value
     // scheduling.v1.PriorityClassList
@@ -3383,7 +3383,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // scheduling.v1alpha2.PodGroup
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 599, 0, 0, 0), // spec
     f(1860, 6, 0, 600, 0, 0, 0), // status
     // scheduling.v1alpha2.PodGroupList
@@ -3433,7 +3433,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // scheduling.v1alpha2.Workload
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 607, 0, 0, 0), // spec
     // scheduling.v1alpha2.WorkloadList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -3449,7 +3449,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // storage.v1.CSIDriver
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 609, 0, 0, 0), // spec
     // storage.v1.CSIDriverList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -3471,7 +3471,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // storage.v1.CSINode
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 612, 0, 0, 0), // spec
     // storage.v1.CSINodeDriver
     f(19610, 11, 0, 622, 0, 0, 0), // allocatable
@@ -3490,7 +3490,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(19622, 8, 0, 9, 0, 0, 0), // capacity
     f(513, 4, 2, 11, 0, 0, 0), // kind
     f(40658, 17, 0, 9, 0, 0, 0), // maximumVolumeSize
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(40676, 12, 0, 653, 0, 0, 0), // nodeTopology
     f(20278, 16, 1, 11, 0, 0, 0), // storageClassName
     // storage.v1.CSIStorageCapacityList
@@ -3503,7 +3503,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(40790, 17, 2, 808, 5, 0, 0), // allowedTopologies
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(20788, 12, 2, 677, 5, 0, 0), // mountOptions
     f(29162, 10, 2, 954, 0, 0, 0), // parameters
     f(40808, 11, 1, 11, 0, 0, 0), // provisioner
@@ -3520,7 +3520,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // storage.v1.VolumeAttachment
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 618, 0, 0, 0), // spec
     f(1860, 6, 0, 619, 0, 0, 0), // status
     // storage.v1.VolumeAttachmentList
@@ -3544,7 +3544,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(41284, 10, 1, 11, 0, 0, 0), // driverName
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(29162, 10, 2, 954, 0, 0, 0), // parameters
     // storage.v1.VolumeAttributesClassList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -3561,7 +3561,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(41284, 10, 1, 11, 0, 0, 0), // driverName
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(29162, 10, 2, 954, 0, 0, 0), // parameters
     // storage.v1beta1.VolumeAttributesClassList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -3571,7 +3571,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // storagemigration.v1beta1.StorageVersionMigration
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 625, 0, 0, 0), // spec
     f(1860, 6, 0, 626, 0, 0, 0), // status
     // storagemigration.v1beta1.StorageVersionMigrationList
@@ -3597,7 +3597,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apiextensions.v1.CustomResourceDefinition
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 1, 632, 0, 0, 0), // spec
     f(1860, 6, 0, 633, 0, 0, 0), // status
     // apiextensions.v1.CustomResourceDefinitionCondition
@@ -3835,7 +3835,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(46330, 7, 0, 663, 0, 0, 0), // details
     f(513, 4, 2, 11, 0, 0, 0), // kind
     f(2611, 7, 2, 11, 0, 0, 0), // message
-    f(518, 8, 1, 655, 0, 0, 0), // metadata
+    f(518, 8, 0, 655, 0, 0, 0), // metadata
     f(2637, 6, 2, 11, 0, 69, 0), // reason
     f(1860, 6, 2, 11, 0, 0, 0), // status
     // meta.v1.StatusCause
@@ -3869,7 +3869,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apiregistration.v1.APIService
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 1, 657, 0, 0, 0), // metadata
+    f(518, 8, 0, 657, 0, 0, 0), // metadata
     f(527, 4, 0, 666, 0, 0, 0), // spec
     f(1860, 6, 0, 667, 0, 0, 0), // status
     // apiregistration.v1.APIServiceCondition
