@@ -189,9 +189,8 @@ fn audience(context: &Context, pod: &Value, object: &Value) -> Result<(), String
                     && source["serviceAccountToken"].text("audience") == audience
             })
         });
-        let driver = volumes.iter().filter(|volume| volume.has("csi")).any(|volume| {
-            let name = volume["csi"].text("driver");
-            context.view.get("storage.k8s.io", "csidrivers", "", name).is_some_and(|driver| {
+        let driver = volumes.iter().filter_map(|volume| csi_driver(context, pod, volume)).any(|name| {
+            context.view.get("storage.k8s.io", "csidrivers", "", &name).is_some_and(|driver| {
                 driver["spec"].items("tokenRequests").iter().any(|token| token.text("audience") == audience)
             })
         });
@@ -209,6 +208,21 @@ fn audience(context: &Context, pod: &Value, object: &Value) -> Result<(), String
         }
     }
     Ok(())
+}
+
+/// The CSI driver behind a pod's volume: its own, or that of the PersistentVolume that its claim is bound to.
+fn csi_driver(context: &Context, pod: &Value, volume: &Value) -> Option<String> {
+    if volume.has("csi") {
+        return Some(volume["csi"].text("driver").to_owned());
+    }
+    let claim = if volume.has("ephemeral") {
+        format!("{}-{}", pod.name(), volume.text("name"))
+    } else {
+        volume["persistentVolumeClaim"].text("claimName").to_owned()
+    };
+    let claim = context.view.get("", "persistentvolumeclaims", context.attributes.namespace, &claim)?;
+    let bound = context.view.get("", "persistentvolumes", "", claim["spec"].text("volumeName"))?;
+    bound["spec"].has("csi").then(|| bound["spec"]["csi"].text("driver").to_owned())
 }
 
 fn resource_slice(context: &Context, node: &str, object: &Value) -> Result<(), String> {

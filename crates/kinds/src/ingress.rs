@@ -179,7 +179,7 @@ fn validate_backend(backend: &Value, path: &Path, errors: &mut Errors) {
         if service.text("name").is_empty() {
             errors.required(&path.child("name"), "");
         } else {
-            let found = names::errors(NameRule::Label1035, service.text("name"));
+            let found = names::errors(NameRule::Label, service.text("name"));
             errors.invalid_each(&path.child("name"), &service["name"], found);
         }
         let port_path = path.child("port");

@@ -2,9 +2,7 @@
 
 use std::net::IpAddr;
 
-use apimachinery::names::{
-    dns1035_label_errors, dns1123_label_errors, dns1123_subdomain_errors, path_segment_errors,
-};
+use apimachinery::names::{dns1123_label_errors, dns1123_subdomain_errors, path_segment_errors};
 pub use apimachinery::names::{label_value_errors, qualified_name_errors};
 
 use crate::strategy::NameRule;
@@ -14,7 +12,6 @@ pub fn errors(rule: NameRule, name: &str) -> Vec<String> {
     match rule {
         NameRule::Subdomain => dns1123_subdomain_errors(name),
         NameRule::Label => dns1123_label_errors(name),
-        NameRule::Label1035 => dns1035_label_errors(name),
         NameRule::PathSegment => path_segment_errors(name),
         NameRule::Address => match name.parse::<IpAddr>() {
             Ok(address) if address.to_string() == name => Vec::new(),

@@ -41,7 +41,9 @@ impl Strategy for StatefulSet {
         let update = write::ensure(spec, "updateStrategy");
         write::zero(update, "type", "RollingUpdate");
         if update.text("type") == "RollingUpdate" {
-            write::missing(write::ensure(update, "rollingUpdate"), "partition", 0);
+            let rolling = write::ensure(update, "rollingUpdate");
+            write::missing(rolling, "partition", 0);
+            write::missing(rolling, "maxUnavailable", 1);
         }
         let retention = write::ensure(spec, "persistentVolumeClaimRetentionPolicy");
         write::zero(retention, "whenDeleted", "Retain");

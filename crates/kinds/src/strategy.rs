@@ -15,8 +15,6 @@ pub enum NameRule {
     Subdomain,
     /// A DNS-1123 label.
     Label,
-    /// A DNS-1035 label: a label that does not begin with a digit.
-    Label1035,
     /// Anything that can be one segment of a path: the rule of RBAC and others.
     PathSegment,
     /// An address in its canonical text form.
