@@ -114,7 +114,13 @@ impl<'a> Type<'a> {
 
     /// Finds a field by its JSON name.
     pub fn field(self, name: &str) -> Option<Field<'a>> {
-        let at = self.rows().binary_search_by(|row| field_name(self.tables, row).cmp(name)).ok()?;
+        // Decoding asks this of every key, so bytes are compared without looking for character boundaries.
+        let (text, wanted) = (self.tables.text.as_bytes(), name.as_bytes());
+        let of = |row: &FieldRow| {
+            let at = row.name_at as usize;
+            text.get(at..at + row.name_len as usize).unwrap_or_default()
+        };
+        let at = self.rows().binary_search_by(|row| of(row).cmp(wanted)).ok()?;
         Some(Field { tables: self.tables, id: self.row().first + at as u16 })
     }
 
