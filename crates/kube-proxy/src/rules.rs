@@ -147,7 +147,7 @@ pub fn host(address: std::net::IpAddr) -> IpNet {
     address.into()
 }
 
-/// The built-in chains' jumps that this version no longer makes but removes on cleanup.
+/// Every jump that some configuration makes, for cleanup.
 pub fn all_jumps() -> Vec<Jump> {
     jumps(&Options::default())
 }
