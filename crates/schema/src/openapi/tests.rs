@@ -118,7 +118,7 @@ fn indexes_documents_by_hash() {
 
 /// Reads a field of a protobuf message: number and, for length-delimited ones, the bytes.
 fn fields(mut text: &[u8]) -> Vec<(u64, &[u8])> {
-    fn varint<'t>(text: &mut &'t [u8]) -> u64 {
+    fn varint(text: &mut &[u8]) -> u64 {
         let mut number = 0;
         for shift in 0.. {
             let byte = text[0];
