@@ -9,7 +9,7 @@ use std::{
 };
 
 use apimachinery::Quantity;
-use cgroups::Cgroups;
+use cgroups::{Cgroups, Limits, convert};
 use component::{Runtime as Process, events::Recorder};
 use cri::Runtime;
 use informer::Store;
@@ -17,6 +17,7 @@ use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Client;
 use parking_lot::RwLock;
 use podrules::requests::{self, QosClass};
+use tokio::sync::watch;
 
 use crate::{
     container::{downward::Facts, resources::Machine},
@@ -69,6 +70,8 @@ pub struct Kubelet {
     pub facts: RwLock<NodeFacts>,
     /// Where the API is served, once it is.
     pub port: AtomicU16,
+    /// Whether the manifests of static pods have been read; true where there are none.
+    pub manifests_read: watch::Sender<bool>,
 }
 
 impl Kubelet {
@@ -93,6 +96,19 @@ impl Kubelet {
     /// The cgroup of a pod.
     pub fn pod_cgroup(&self, pod: &Pod) -> String {
         format!("{}/pod{}", self.qos_cgroup(requests::qos_class(pod)), pod::uid(pod))
+    }
+
+    /// Gives the cgroup of burstable pods the weight of what they ask for together.
+    pub fn weigh_burstable(&self) -> Result<(), cgroups::Error> {
+        let Some(cgroups) = self.cgroups.as_ref().filter(|_| self.settings.cgroups_per_qos) else { return Ok(()) };
+        let burstable = self.pods.list().into_iter().filter(|(pod, _)| {
+            requests::qos_class(pod) == QosClass::Burstable && !podrules::conditions::is_terminal(pod)
+        });
+        let milli = burstable.map(|(pod, _)| {
+            requests::requests(pod::spec(&pod)).get("cpu").map_or(0, |cpu| cpu.milli_value())
+        });
+        let shares = convert::milli_cpu_to_shares(milli.sum());
+        cgroups.limit(&self.qos_cgroup(QosClass::Burstable), &Limits { cpu_shares: Some(shares), ..Limits::default() })
     }
 
     /// What the downward API tells a pod.

@@ -3,10 +3,13 @@
 //! [`plan`] decides what to do with one pod, [`status`] what the API shows of it; both are pure. A worker for each pod
 //! gathers what they look at and carries out what they say.
 
+mod admission;
 pub mod backoff;
+mod bootstrap;
 mod config;
 pub mod container;
 mod event;
+mod housekeeping;
 pub mod image;
 mod kubelet;
 mod node;
@@ -19,10 +22,10 @@ mod probe;
 mod server;
 pub mod settings;
 mod source;
-mod spdy;
+pub mod spdy;
 pub mod status;
 pub mod volume;
-mod watch;
+mod listen;
 mod worker;
 
 use std::{
@@ -42,6 +45,7 @@ use informer::Store;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use parking_lot::RwLock;
 use podrules::requests::QosClass;
+use tokio::sync::watch;
 
 pub use config::{Config, Flags, IGNORED, KubeletConfiguration};
 
@@ -69,6 +73,13 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
     for folder in [&settings.root_dir, &settings.cert_dir, &settings.pod_logs_dir] {
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
+    bootstrap::ensure(
+        config.kubeconfig.as_deref(),
+        config.bootstrap_kubeconfig.as_deref(),
+        &settings.node_name,
+        &settings.cert_dir,
+    )
+    .await?;
     let client = match &config.kubeconfig {
         Some(path) => {
             let connection =
@@ -102,6 +113,7 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
         },
         facts: RwLock::new(facts),
         port: AtomicU16::new(config.address.port()),
+        manifests_read: watch::Sender::new(settings.static_pods.is_none()),
         runtime_name: version.runtime_name,
         runtime,
         client: client.clone(),
@@ -128,6 +140,7 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
     if let Some(folder) = kubelet.settings.static_pods.clone() {
         process.spawn("static pods", source::manifest::run(Arc::clone(&kubelet), folder));
     }
+    process.spawn("housekeeping", housekeeping::keep(Arc::clone(&kubelet)));
     process.spawn("leftovers", source::sweep(Arc::clone(&kubelet), store));
     Ok(())
 }

@@ -50,6 +50,10 @@ pub struct PodState {
     pub names: PodRef,
     /// Wakes the worker.
     pub wake: Notify,
+    /// Wakes the writer of its status: the API now has a place for it.
+    pub shown: Notify,
+    /// The node has let it in: it counts when the next one asks.
+    pub admitted: AtomicBool,
     /// Something its volumes are made of has changed.
     pub volumes_changed: AtomicBool,
     /// What the runtime last said.
@@ -79,6 +83,8 @@ pub struct Pods {
     done: Mutex<HashSet<String>>,
     containers: Mutex<HashMap<String, String>>,
     kubelet: Mutex<Weak<Kubelet>>,
+    /// Held while one pod is let in, so that two do not take the same room.
+    pub gate: Mutex<()>,
 }
 
 impl Pods {
@@ -121,6 +127,8 @@ impl Pods {
         let state = Arc::new(PodState {
             names: PodRef::of(&pod),
             wake: Notify::new(),
+            shown: Notify::new(),
+            admitted: AtomicBool::new(false),
             volumes_changed: AtomicBool::new(false),
             observed: Mutex::default(),
             health: Mutex::default(),
@@ -187,6 +195,15 @@ impl Pods {
             .values()
             .map(|handle| (Arc::clone(handle.orders.borrow().pod()), Arc::clone(&handle.state)));
         each.collect()
+    }
+
+    /// The pods the node has let in, and those it found running, but for this one.
+    pub fn admitted(&self, but: &str) -> Vec<Arc<Pod>> {
+        let all = self.list().into_iter().filter(|(_, state)| {
+            let let_in = state.admitted.load(Ordering::Acquire) || !state.observed.lock().sandboxes.is_empty();
+            let_in && state.names.uid != but && state.verdict.lock().is_none()
+        });
+        all.map(|(pod, _)| pod).collect()
     }
 
     /// Finds a pod by uid.

@@ -181,7 +181,7 @@ async fn route(server: &Arc<Server>, request: Request<Incoming>) -> Response<Bod
             stream::run(kubelet, &target, &query).await
         }
         ["stats", "summary"] => stats::summary(kubelet, query.is("only_cpu_and_memory")).await,
-        ["metrics"] => metrics_text(component::metrics::text()),
+        ["metrics"] => metrics_text(metrics::own(kubelet)),
         ["metrics", "resource"] => metrics_text(metrics::resource(kubelet).await),
         ["metrics", "cadvisor"] => metrics_text(metrics::cadvisor(kubelet).await),
         ["metrics", "probes"] => metrics_text(metrics::probes(kubelet)),

@@ -84,6 +84,10 @@ pub async fn sweep(kubelet: Arc<Kubelet>, pods: Option<Store<Pod>>) -> anyhow::R
         if let Some(pods) = &pods {
             pods.ready().await;
         }
+        let mut manifests_read = kubelet.manifests_read.subscribe();
+        if manifests_read.wait_for(|read| *read).await.is_err() {
+            return;
+        }
         loop {
             if let Err(error) = sweep_once(&kubelet, pods.as_ref()).await {
                 tracing::warn!(%error, "cannot look for leftovers");

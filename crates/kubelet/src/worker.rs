@@ -16,6 +16,7 @@ use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use tokio::sync::watch;
 
 use crate::{
+    admission,
     backoff::Backoff,
     event::{container_event, pod_event},
     kubelet::Kubelet,
@@ -69,6 +70,8 @@ pub(crate) struct Worker {
     sandbox: Option<cri::v1::PodSandboxConfig>,
     /// Stopped for good, and cleaned up.
     stopped: bool,
+    /// Let in by this node, or found already running on it.
+    admitted: bool,
     /// The pod's labels and annotations that its volumes were made with.
     metadata: (Option<BTreeMap<String, String>>, Option<BTreeMap<String, String>>),
 }
@@ -93,6 +96,7 @@ pub(crate) fn spawn(kubelet: Arc<Kubelet>, state: Arc<PodState>, orders: watch::
         volumes_refresh: None,
         sandbox: None,
         stopped: false,
+        admitted: false,
         metadata: (None, None),
     };
     process.spawn_transient(async move {
@@ -156,6 +160,7 @@ impl Worker {
                 return Next::Wait(RETRY);
             }
         };
+        self.admit(order, &observed);
         self.judge(pod);
         let condemned = self.state.verdict.lock().is_some();
         let over = podrules::conditions::is_terminal(pod) || self.over_by_own_account();
@@ -163,6 +168,25 @@ impl Worker {
             return self.end(order, &observed).await;
         }
         self.sync(pod, observed).await
+    }
+
+    /// Decides once whether the node takes the pod. One that has been running here is not asked again.
+    fn admit(&mut self, order: &Order, observed: &Observed) {
+        if std::mem::replace(&mut self.admitted, true) || order.ends() || !observed.sandboxes.is_empty() {
+            return;
+        }
+        let (pod, kubelet) = (order.pod(), &self.kubelet);
+        let _gate = kubelet.pods.gate.lock();
+        let others = kubelet.pods.admitted(&self.state.names.uid);
+        let allocatable = kubelet.facts.read().allocatable.clone();
+        let others = others.iter().map(|other| &**other);
+        match admission::admit(pod, others, &allocatable, &kubelet.settings.allowed_unsafe_sysctls) {
+            Ok(()) => self.state.admitted.store(true, Ordering::Release),
+            Err(verdict) => {
+                pod_event(&kubelet.recorder, pod, EventKind::Warning, &verdict.reason, verdict.message.clone());
+                *self.state.verdict.lock() = Some(verdict);
+            }
+        }
     }
 
     /// Tells whether the pod has come to its end by the status last computed.
@@ -281,6 +305,13 @@ impl Worker {
         }
         if let Some(attempt) = plan.sandbox {
             self.make_sandbox(pod, attempt).await?;
+        } else if self.volumes.is_none() {
+            // Adopted after a restart of the kubelet, or not set up in an earlier try.
+            let ips = observed.sandbox().map(|sandbox| sandbox.ips.clone()).unwrap_or_default();
+            let set_up = self.set_up_volumes(pod, &ips).await;
+            if !plan.start.is_empty() {
+                set_up?;
+            }
         }
         for crash in &plan.waiting {
             self.note_crash(pod, crash);

@@ -22,7 +22,7 @@ use crate::{
     kubelet::Kubelet,
     observed::State,
     pods::PodState,
-    watch::{self, Listener},
+    listen::{self, Listener},
 };
 
 /// Chunks of a log on their way to a slow reader.
@@ -218,7 +218,7 @@ impl Reader {
             Err(error) => return Err(error),
         };
         let mut listener =
-            if self.options.follow { self.path.parent().and_then(watch::modified) } else { None };
+            if self.options.follow { self.path.parent().and_then(listen::modified) } else { None };
         let mut filter = Filter::new(self.options.clone());
         loop {
             // Asked before the read: what a container wrote before it ended is then surely read.
@@ -261,7 +261,7 @@ impl Reader {
     /// Waits for more. Answers false when nobody reads any longer.
     async fn wait(&self, listener: Option<&mut Listener>) -> bool {
         tokio::select! {
-            () = watch::changed(listener) => true,
+            () = listen::changed(listener) => true,
             () = tokio::time::sleep(LOOK) => true,
             () = self.chunks.closed() => false,
         }

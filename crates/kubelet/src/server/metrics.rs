@@ -3,7 +3,7 @@
 use std::{fmt::Write, sync::Arc};
 
 use super::stats;
-use crate::kubelet::Kubelet;
+use crate::{kubelet::Kubelet, observed::State};
 
 fn head(text: &mut String, name: &str, help: &str, kind: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -14,6 +14,37 @@ fn seconds(nanos: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a metric")]
     let seconds = nanos as f64 / 1e9;
     seconds
+}
+
+/// `/metrics`: the process's own, and what it runs.
+pub(super) fn own(kubelet: &Kubelet) -> Vec<u8> {
+    let mut text = String::from_utf8(component::metrics::text()).unwrap_or_default();
+    let mut states = std::collections::BTreeMap::from([("created", 0), ("exited", 0), ("running", 0), ("unknown", 0)]);
+    let mut running = 0;
+    for (_, state) in kubelet.pods.list() {
+        let observed = state.observed.lock();
+        running += usize::from(observed.sandboxes.iter().any(|sandbox| sandbox.ready));
+        for container in &observed.containers {
+            let word = match container.state {
+                State::Created => "created",
+                State::Exited => "exited",
+                State::Running => "running",
+                State::Unknown => "unknown",
+            };
+            *states.entry(word).or_insert(0) += 1;
+        }
+    }
+    head(&mut text, "kubelet_node_name", "[ALPHA] The node's name. The count is always 1.", "gauge");
+    let _ = writeln!(text, "kubelet_node_name{{node=\"{}\"}} 1", kubelet.settings.node_name);
+    head(&mut text, "kubelet_running_pods", "[BETA] Number of pods that have a running pod sandbox", "gauge");
+    let _ = writeln!(text, "kubelet_running_pods {running}");
+    head(&mut text, "kubelet_running_containers", "[BETA] Number of containers currently running", "gauge");
+    for (word, count) in states {
+        let _ = writeln!(text, "kubelet_running_containers{{container_state=\"{word}\"}} {count}");
+    }
+    head(&mut text, "kubelet_desired_pods", "[ALPHA] The number of pods the kubelet is being instructed to run.", "gauge");
+    let _ = writeln!(text, "kubelet_desired_pods {}", kubelet.pods.len());
+    text.into_bytes()
 }
 
 /// `/metrics/resource`: what metrics-server reads.

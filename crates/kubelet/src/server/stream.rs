@@ -291,7 +291,10 @@ async fn translate(channels: Channels, url: &str, wanted: Wanted) -> anyhow::Res
         };
         let ((), (), verdict) = tokio::join!(copy(STDOUT, stdout), copy(STDERR, stderr), verdict);
         let verdict = if verdict.is_empty() {
-            json!({"metadata": {}, "status": "Success"}).to_string().into_bytes()
+            // The runtime always says how it went; without its word nobody knows.
+            let why = "the runtime's stream ended before the command's exit was known";
+            let status = json!({"metadata": {}, "status": "Failure", "message": why, "reason": "InternalError", "code": 500});
+            status.to_string().into_bytes()
         } else {
             verdict
         };

@@ -14,9 +14,9 @@ use sha2::{Digest, Sha256};
 use super::mirror;
 use crate::{
     kubelet::Kubelet,
+    listen,
     pod::{self, HASH_ANNOTATION, SOURCE_ANNOTATION},
     volume::blocking,
-    watch,
 };
 
 /// How often the folder is read even when nothing was heard of it (`fileCheckFrequency`).
@@ -26,7 +26,7 @@ const CHECK: Duration = Duration::from_secs(20);
 pub async fn run(kubelet: Arc<Kubelet>, folder: PathBuf) -> anyhow::Result<()> {
     let shutdown = kubelet.process.shutdown();
     let mut present: BTreeMap<String, Arc<Pod>> = BTreeMap::new();
-    let mut listener = watch::replaced(&folder);
+    let mut listener = listen::replaced(&folder);
     loop {
         let (path, node) = (folder.clone(), kubelet.settings.node_name.clone());
         let found = blocking(move || Ok(read(&path, &node))).await?;
@@ -43,8 +43,9 @@ pub async fn run(kubelet: Arc<Kubelet>, folder: PathBuf) -> anyhow::Result<()> {
             }
         }
         present = found;
+        kubelet.manifests_read.send_replace(true);
         tokio::select! {
-            () = watch::changed(listener.as_mut()) => {
+            () = listen::changed(listener.as_mut()) => {
                 // Editors write in several steps.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

@@ -17,39 +17,45 @@ use crate::{
     pod::{self, HASH_ANNOTATION, MIRROR_ANNOTATION},
 };
 
-/// A mirror pod has appeared, changed or gone: its static pod shows its status under the mirror's uid.
+/// A mirror pod has appeared, changed or gone.
 pub fn seen(kubelet: &Arc<Kubelet>, change: &Change<'_, Pod>) {
-    let mirror = change.object();
-    let stands_for = pod::annotation(mirror, MIRROR_ANNOTATION).unwrap_or_default();
+    match change {
+        Change::Applied { new, .. } => settle(kubelet, new),
+        Change::Deleted(mirror) => {
+            let named = kubelet.pods.by_name(pod::namespace(mirror), pod::name(mirror));
+            if let Some((own, state)) = named.filter(|(own, _)| pod::is_static(own)) {
+                *state.api_uid.lock() = None;
+                ensure(kubelet, &own);
+            }
+        }
+    }
+}
+
+/// Has a static pod show its status under its mirror's uid; a mirror of nothing, or of an older manifest, goes.
+fn settle(kubelet: &Arc<Kubelet>, mirror: &Arc<Pod>) {
     let named = kubelet.pods.by_name(pod::namespace(mirror), pod::name(mirror));
     let Some((own, state)) = named.filter(|(own, _)| pod::is_static(own)) else {
-        // Nothing on this node runs it any more.
-        if matches!(change, Change::Applied { .. }) {
+        // Before the manifests are read, nobody knows what it stands for.
+        if *kubelet.manifests_read.borrow() {
             delete(kubelet, mirror);
         }
         return;
     };
-    match change {
-        Change::Deleted(_) => {
-            *state.api_uid.lock() = None;
-            ensure(kubelet, &own);
-        }
-        Change::Applied { new, .. } if pod::annotation(&own, HASH_ANNOTATION) != Some(stands_for) => {
-            delete(kubelet, new)
-        }
-        Change::Applied { new, .. } if pod::is_deleting(new) => delete(kubelet, new),
-        Change::Applied { new, .. } => {
-            let uid = Some(pod::uid(new).to_owned());
-            let news = {
-                let mut held = state.api_uid.lock();
-                let news = *held != uid;
-                *held = uid;
-                news
-            };
-            if news {
-                state.wake.notify_one();
-            }
-        }
+    let current = pod::annotation(&own, HASH_ANNOTATION) == pod::annotation(mirror, MIRROR_ANNOTATION);
+    if !current || pod::is_deleting(mirror) {
+        delete(kubelet, mirror);
+        return;
+    }
+    let uid = Some(pod::uid(mirror).to_owned());
+    let news = {
+        let mut held = state.api_uid.lock();
+        let news = *held != uid;
+        *held = uid;
+        news
+    };
+    if news {
+        state.wake.notify_one();
+        state.shown.notify_one();
     }
 }
 
@@ -74,7 +80,14 @@ pub fn ensure(kubelet: &Arc<Kubelet>, own: &Arc<Pod>) {
         let pods: Api<Pod> = Api::namespaced(client, pod::namespace(&own));
         match pods.create(&PostParams::default(), &mirror).await {
             Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            // It was there before this kubelet was started.
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                if let Ok(Some(mirror)) = pods.get_opt(pod::name(&own)).await
+                    && pod::is_mirror(&mirror)
+                {
+                    settle(&kubelet, &Arc::new(mirror));
+                }
+            }
             Err(error) => tracing::warn!(pod = pod::name(&own), %error, "cannot create a mirror pod"),
         }
     });

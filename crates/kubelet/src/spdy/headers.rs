@@ -124,6 +124,8 @@ impl Compressor {
             block.extend_from_slice(&(!length).to_le_bytes());
             block.extend_from_slice(chunk);
         }
+        // An empty block, as a flush writes it: readers hold data back until they see one.
+        block.extend_from_slice(&[0, 0, 0, 0xff, 0xff]);
         block
     }
 }

@@ -77,6 +77,7 @@ impl Worker {
             let limits = resources::pod(pod, settings.cpu_cfs_quota, settings.pod_pids_limit);
             (cgroups, self.kubelet.pod_cgroup(pod), limits)
         });
+        let kubelet = Arc::clone(&self.kubelet);
         blocking(move || {
             for folder in ["volumes", "plugins", "containers"] {
                 std::fs::create_dir_all(pod_dir.join(folder))?;
@@ -85,6 +86,7 @@ impl Worker {
             std::fs::create_dir_all(&log_dir)?;
             if let Some((cgroups, path, limits)) = cgroup {
                 cgroups.ensure(&path, &limits)?;
+                kubelet.weigh_burstable()?;
             }
             Ok(())
         })

@@ -47,6 +47,7 @@ pub(super) async fn run(kubelet: Arc<Kubelet>, state: Arc<PodState>, mut wanted:
                 pause = FIRST_PAUSE;
                 tokio::select! {
                     changed = wanted.changed() => if changed.is_err() { return },
+                    () = state.shown.notified() => {}
                     () = shutdown.cancelled() => return,
                 }
             }

@@ -1,0 +1,126 @@
+//! Whether this node can take a pod at all: a pure decision, upstream's reasons and messages.
+
+use std::collections::BTreeMap;
+
+use apimachinery::Quantity;
+use k8s_openapi::api::core::v1::Pod;
+use podrules::{
+    conditions,
+    requests::{self, Resources},
+};
+
+use crate::{pod, status::Verdict};
+
+/// Sysctls every pod may set (upstream's safe list).
+const SAFE_SYSCTLS: [&str; 12] = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
+];
+
+/// Decides whether a pod may run beside the others. Static pods of the control plane are always let in by priority;
+/// everyone else must fit.
+pub fn admit<'a>(
+    pod: &Pod,
+    others: impl Iterator<Item = &'a Pod>,
+    allocatable: &BTreeMap<String, Quantity>,
+    unsafe_sysctls: &[String],
+) -> Result<(), Verdict> {
+    let refuse = |reason: String, message: String| {
+        Err(Verdict { reason, message: format!("Pod was rejected: {message}") })
+    };
+    let context = pod::spec(pod).security_context.as_ref();
+    for sysctl in context.and_then(|context| context.sysctls.as_ref()).into_iter().flatten() {
+        let name = sysctl.name.replace('/', ".");
+        let allowed = unsafe_sysctls.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => *pattern == name,
+        });
+        if !allowed && !SAFE_SYSCTLS.contains(&name.as_str()) {
+            return refuse("SysctlForbidden".into(), format!("forbidden sysctl: {name:?} not allowlisted"));
+        }
+    }
+    let mut used = Resources::new();
+    let mut count = 0;
+    for other in others.filter(|other| !conditions::is_terminal(other) && pod::uid(other) != pod::uid(pod)) {
+        count += 1;
+        requests::add(&mut used, &requests::requests(pod::spec(other)));
+    }
+    if let Some(most) = allocatable.get("pods").map(Quantity::value).filter(|most| count >= *most) {
+        let message = format!("Node didn't have enough resource: pods, requested: 1, used: {count}, capacity: {most}");
+        return refuse("OutOfpods".into(), message);
+    }
+    for (name, asked) in requests::requests(pod::spec(pod)) {
+        let amount = |quantity: &Quantity| if name == "cpu" { quantity.milli_value() } else { quantity.value() };
+        // What the node does not count it does not bound.
+        let Some(capacity) = allocatable.get(&name).map(amount) else { continue };
+        let (asked, used) = (amount(&asked), used.get(&name).map_or(0, amount));
+        if asked > 0 && used.saturating_add(asked) > capacity {
+            let message = format!(
+                "Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {capacity}"
+            );
+            return refuse(format!("OutOf{name}"), message);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn a_pod(uid: &str, spec: Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": uid, "uid": uid}, "spec": spec})).unwrap()
+    }
+
+    fn asks(uid: &str, cpu: &str) -> Pod {
+        a_pod(uid, json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]}))
+    }
+
+    fn check(pod: &Pod, others: &[Pod], expected: Result<(), &str>) {
+        let allocatable = BTreeMap::from([("cpu".into(), "2".parse().unwrap()), ("pods".into(), "3".parse().unwrap())]);
+        let decided = admit(pod, others.iter(), &allocatable, &["net.core.*".into()]);
+        assert_eq!(decided.map_err(|verdict| format!("{}: {}", verdict.reason, verdict.message)), expected.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        check(&asks("a", "1"), &[asks("b", "1")], Ok(()));
+        check(
+            &asks("a", "1500m"),
+            &[asks("b", "1")],
+            Err("OutOfcpu: Pod was rejected: Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000"),
+        );
+        check(
+            &asks("a", "0"),
+            &[asks("b", "0"), asks("c", "0"), asks("d", "0")],
+            Err("OutOfpods: Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3"),
+        );
+        check(&asks("a", "2"), &[asks("a", "2")], Ok(()));
+    }
+
+    #[test]
+    fn only_listed_sysctls_are_set() {
+        let with = |name: &str| {
+            a_pod("a", json!({"containers": [], "securityContext": {"sysctls": [{"name": name, "value": "1"}]}}))
+        };
+        check(&with("net.ipv4.tcp_syncookies"), &[], Ok(()));
+        check(&with("net/core/somaxconn"), &[], Ok(()));
+        check(
+            &with("kernel.msgmax"),
+            &[],
+            Err("SysctlForbidden: Pod was rejected: forbidden sysctl: \"kernel.msgmax\" not allowlisted"),
+        );
+    }
+}
