@@ -16,9 +16,9 @@ use std::pin::Pin;
 use crate::error::Result;
 pub use flag::Flag;
 pub use invocation::Invocation;
+pub use invocation::{DryRun, duration as globals_duration};
 pub use parse::{Parsed, parse};
 pub use suggest::suggestions;
-pub use invocation::{DryRun, duration as globals_duration};
 
 /// What runs a command.
 pub type Run = fn(Invocation) -> Pin<Box<dyn Future<Output = Result<()>>>>;
@@ -68,7 +68,10 @@ impl Command {
 
     /// The subcommand that this word names.
     pub fn subcommand(&self, word: &str) -> Option<&'static Command> {
-        self.subcommands.iter().copied().find(|command| command.name == word || command.aliases.contains(&word))
+        self.subcommands
+            .iter()
+            .copied()
+            .find(|command| command.name == word || command.aliases.contains(&word))
     }
 
     fn flag(&self, name: &str) -> Option<&'static Flag> {

@@ -1,8 +1,8 @@
 //! The one owner of HTTP: requests to the API server, its answers, warnings, watches and upgraded connections.
 
-pub mod kubeconfig;
-mod connect;
 mod channels;
+mod connect;
+pub mod kubeconfig;
 mod watch;
 
 use std::cell::Cell;
@@ -71,13 +71,15 @@ impl Client {
 
     /// Creates an object.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        let reply = self.send(Method::POST, path, encode(body), "application/json", "application/json").await?;
+        let reply =
+            self.send(Method::POST, path, encode(body), "application/json", "application/json").await?;
         object(reply).await
     }
 
     /// Replaces an object.
     pub async fn put(&self, path: &str, body: &Value) -> Result<Value> {
-        let reply = self.send(Method::PUT, path, encode(body), "application/json", "application/json").await?;
+        let reply =
+            self.send(Method::PUT, path, encode(body), "application/json", "application/json").await?;
         object(reply).await
     }
 
@@ -89,7 +91,8 @@ impl Client {
 
     /// Deletes an object, with `DeleteOptions`.
     pub async fn delete(&self, path: &str, options: &Value) -> Result<Value> {
-        let reply = self.send(Method::DELETE, path, encode(options), "application/json", "application/json").await?;
+        let reply =
+            self.send(Method::DELETE, path, encode(options), "application/json", "application/json").await?;
         object(reply).await
     }
 
@@ -102,7 +105,9 @@ impl Client {
 
     /// Reads a body line by line as it comes.
     pub async fn lines(&self, path: &str) -> Result<Lines> {
-        Ok(Lines::new(self.untimed(request(Method::GET, path, Bytes::new(), "", "application/json, */*")?).await?))
+        Ok(Lines::new(
+            self.untimed(request(Method::GET, path, Bytes::new(), "", "application/json, */*")?).await?,
+        ))
     }
 
     /// Starts a watch.
@@ -117,7 +122,8 @@ impl Client {
 
     /// Opens a WebSocket with the channel protocols.
     pub async fn websocket(&self, path: &str) -> Result<Channels> {
-        let request = Request::get(path).body(Vec::new()).map_err(|error| Error::message(error.to_string()))?;
+        let request =
+            Request::get(path).body(Vec::new()).map_err(|error| Error::message(error.to_string()))?;
         let connection = self.inner.connect(request).await.map_err(|error| self.failed(error))?;
         let close_signal = connection.supports_stream_close();
         Ok(Channels::new(connection.into_stream(), close_signal))
@@ -216,12 +222,18 @@ pub fn escape(value: &str) -> String {
         .replace("%5F", "_")
 }
 
-fn request(method: Method, path: &str, body: Bytes, content_type: &str, accept: &str) -> Result<Request<Body>> {
-    let mut builder = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(http::header::ACCEPT, accept)
-        .header(http::header::USER_AGENT, concat!("kubectl/v", env!("CARGO_PKG_VERSION"), " (linux/amd64) magnetite"));
+fn request(
+    method: Method,
+    path: &str,
+    body: Bytes,
+    content_type: &str,
+    accept: &str,
+) -> Result<Request<Body>> {
+    let mut builder =
+        Request::builder().method(method).uri(path).header(http::header::ACCEPT, accept).header(
+            http::header::USER_AGENT,
+            concat!("kubectl/v", env!("CARGO_PKG_VERSION"), " (linux/amd64) magnetite"),
+        );
     if !content_type.is_empty() {
         builder = builder.header(http::header::CONTENT_TYPE, content_type);
     }
@@ -251,13 +263,23 @@ fn unknown_status(code: u16, body: &str) -> Value {
         404 => ("NotFound", "the server could not find the requested resource"),
         405 => ("MethodNotAllowed", "the server does not allow this method on the requested resource"),
         409 => ("Conflict", "the server reported a conflict"),
-        429 => ("TooManyRequests", "the server has received too many requests and has asked us to try again later"),
+        429 => (
+            "TooManyRequests",
+            "the server has received too many requests and has asked us to try again later",
+        ),
         503 => ("ServiceUnavailable", "the server is currently unable to handle the request"),
-        504 => ("Timeout", "the server was unable to return a response in the time allotted, but may still be processing the request"),
+        504 => (
+            "Timeout",
+            "the server was unable to return a response in the time allotted, but may still be processing the request",
+        ),
         500.. => ("InternalError", ""),
         _ => ("", "the server rejected our request for an unknown reason"),
     };
-    let message = if message.is_empty() || matches!(code, 403 | 500..) && !body.is_empty() { body.trim() } else { message };
+    let message = if message.is_empty() || matches!(code, 403 | 500..) && !body.is_empty() {
+        body.trim()
+    } else {
+        message
+    };
     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message})
 }
 
@@ -274,7 +296,10 @@ mod tests {
 
     #[test]
     fn query_leaves_out_empty_values_and_escapes_the_rest() {
-        assert_eq!(with_query("/a", &[("x", ""), ("labelSelector", "a=b,c!=d")]), "/a?labelSelector=a%3Db%2Cc%21%3Dd");
+        assert_eq!(
+            with_query("/a", &[("x", ""), ("labelSelector", "a=b,c!=d")]),
+            "/a?labelSelector=a%3Db%2Cc%21%3Dd"
+        );
         assert_eq!(with_query("/a?x=1", &[("y", "2")]), "/a?x=1&y=2");
     }
 

@@ -106,7 +106,10 @@ pub const GROUPS: &[(&str, &[&str])] = &[
     ("Basic Commands (Beginner)", &["create", "expose", "run", "set"]),
     ("Basic Commands (Intermediate)", &["explain", "get", "edit", "delete"]),
     ("Deploy Commands", &["rollout", "scale", "autoscale"]),
-    ("Cluster Management Commands", &["certificate", "cluster-info", "top", "cordon", "uncordon", "drain", "taint"]),
+    (
+        "Cluster Management Commands",
+        &["certificate", "cluster-info", "top", "cordon", "uncordon", "drain", "taint"],
+    ),
     (
         "Troubleshooting and Debugging Commands",
         &["describe", "logs", "attach", "exec", "port-forward", "proxy", "cp", "auth", "debug", "events"],

@@ -44,61 +44,53 @@ pub async fn describe(session: &Session, item: &Item, events: bool) -> Result<St
     let object = &item.object;
     let now = Timestamp::now();
     let mut text = String::new();
-    let with_events = match (item.resource.group.as_str(), item.resource.kind.as_str()) {
-        ("", "Pod") => yes(pod::describe(&mut text, object, now)),
-        ("", "Node") => yes(node::describe(&mut text, session, object, now).await?),
-        ("", "Service") => yes(service::describe(&mut text, session, object).await?),
-        ("", "Namespace") => {
-            namespace::describe(&mut text, session, object).await?;
-            false
+    match (item.resource.group.as_str(), item.resource.kind.as_str()) {
+        ("", "Pod") => pod::describe(&mut text, object, now),
+        ("", "Node") => node::describe(&mut text, session, object, now).await?,
+        ("", "Service") => service::describe(&mut text, session, object).await?,
+        ("", "Namespace") => namespace::describe(&mut text, session, object).await?,
+        ("", "ConfigMap") => configmap::describe(&mut text, object),
+        ("", "Secret") => secret::describe(&mut text, object),
+        ("", "ServiceAccount") => serviceaccount::describe(&mut text, session, object).await?,
+        ("", "PersistentVolume") => volume::persistent(&mut text, object),
+        ("", "PersistentVolumeClaim") => volume::claim(&mut text, session, object).await?,
+        ("", "ResourceQuota") => quota::describe(&mut text, object),
+        ("", "LimitRange") => quota::limits(&mut text, object),
+        ("apps", "Deployment") => workload::deployment(&mut text, session, object).await?,
+        ("apps", "ReplicaSet") | ("", "ReplicationController") => {
+            workload::replica_set(&mut text, session, object).await?
         }
-        ("", "ConfigMap") => yes(configmap::describe(&mut text, object)),
-        ("", "Secret") => {
-            secret::describe(&mut text, object);
-            false
-        }
-        ("", "ServiceAccount") => yes(serviceaccount::describe(&mut text, session, object).await?),
-        ("", "PersistentVolume") => yes(volume::persistent(&mut text, object)),
-        ("", "PersistentVolumeClaim") => yes(volume::claim(&mut text, session, object).await?),
-        ("", "ResourceQuota") => {
-            quota::describe(&mut text, object);
-            false
-        }
-        ("", "LimitRange") => {
-            quota::limits(&mut text, object);
-            false
-        }
-        ("apps", "Deployment") => yes(workload::deployment(&mut text, session, object).await?),
-        ("apps", "ReplicaSet") | ("", "ReplicationController") => yes(workload::replica_set(&mut text, session, object).await?),
-        ("apps", "DaemonSet") => yes(workload::daemon_set(&mut text, session, object).await?),
-        ("apps", "StatefulSet") => yes(workload::stateful_set(&mut text, session, object).await?),
-        ("batch", "Job") => yes(job::job(&mut text, object)),
-        ("batch", "CronJob") => yes(job::cron_job(&mut text, object)),
-        ("networking.k8s.io", "Ingress") => yes(ingress::describe(&mut text, session, object).await?),
-        ("autoscaling", "HorizontalPodAutoscaler") => yes(autoscaler::describe(&mut text, object)),
-        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
-            rbac::role(&mut text, object);
-            false
-        }
+        ("apps", "DaemonSet") => workload::daemon_set(&mut text, session, object).await?,
+        ("apps", "StatefulSet") => workload::stateful_set(&mut text, session, object).await?,
+        ("batch", "Job") => job::job(&mut text, object),
+        ("batch", "CronJob") => job::cron_job(&mut text, object),
+        ("networking.k8s.io", "Ingress") => ingress::describe(&mut text, session, object).await?,
+        ("autoscaling", "HorizontalPodAutoscaler") => autoscaler::describe(&mut text, object),
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => rbac::role(&mut text, object),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            rbac::binding(&mut text, object);
-            false
+            rbac::binding(&mut text, object)
         }
-        ("storage.k8s.io", "StorageClass") => yes(volume::class(&mut text, object)),
-        ("", "Event") | ("events.k8s.io", "Event") => {
-            generic::describe(&mut text, object);
-            false
-        }
-        _ => yes(generic::describe(&mut text, object)),
-    };
-    if with_events && events {
+        ("storage.k8s.io", "StorageClass") => volume::class(&mut text, object),
+        ("", "Event") | ("events.k8s.io", "Event") => generic::describe(&mut text, object),
+        _ => generic::describe(&mut text, object),
+    }
+    // Upstream looks for no events of these.
+    let without_events = matches!(
+        item.resource.kind.as_str(),
+        "Namespace"
+            | "Secret"
+            | "ResourceQuota"
+            | "LimitRange"
+            | "Role"
+            | "ClusterRole"
+            | "RoleBinding"
+            | "ClusterRoleBinding"
+            | "Event"
+    );
+    if events && !without_events {
         event::of_object(&mut text, session, object, now).await?;
     }
     Ok(tabwriter::align(&text, tabwriter::DESCRIBE))
-}
-
-fn yes((): ()) -> bool {
-    true
 }
 
 /// A value as text; what is not there is empty.
@@ -184,7 +176,7 @@ fn map(out: &mut String, title: &str, map: &Value, indent: &str) {
     for (index, (key, value)) in entries.into_iter().enumerate() {
         match index {
             0 => line!(out, "{indent}{title}:\t{key}={value}"),
-            _ => line!(out, "{indent}\t{key}={value}"),
+            _ => line!(out, "\t{key}={value}"),
         }
     }
 }

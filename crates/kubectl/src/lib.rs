@@ -32,6 +32,7 @@ pub fn run(args: Vec<String>) -> ExitCode {
             out!("{}", cli::help::text(&path));
             ExitCode::SUCCESS
         }
+        Parsed::Incomplete(path) => fail(&Error::Exit(1, cli::help::text(&path))),
         Parsed::Run(invocation) => match execute(*invocation) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),

@@ -57,13 +57,15 @@ impl Printer {
         let kind = if kind.is_empty() && template.is_some() { "go-template" } else { kind };
         let missing = invocation.is("allow-missing-template-keys");
         let argument = argument.or(template);
-        let needed = |what: &str| {
-            argument.clone().filter(|text| !text.is_empty()).ok_or_else(|| Error::message(what))
-        };
+        let needed =
+            |what: &str| argument.clone().filter(|text| !text.is_empty()).ok_or_else(|| Error::message(what));
         let from_file = |what: &str| -> Result<String> {
             let path = needed(what)?;
             std::fs::read_to_string(&path).map_err(|error| {
-                Error::message(format!("error reading --template {path}, open {path}: {}", go_io_error(&error)))
+                Error::message(format!(
+                    "error reading --template {path}, open {path}: {}",
+                    go_io_error(&error)
+                ))
             })
         };
         const NO_TEMPLATE: &str = "template format specified but no template given";
@@ -74,9 +76,15 @@ impl Printer {
             "json" => Format::Json,
             "name" => Format::Name,
             "jsonpath" => Format::JsonPath(jsonpath::Template::parse(&needed(NO_TEMPLATE)?, missing)?),
-            "jsonpath-file" => Format::JsonPath(jsonpath::Template::parse(&from_file(NO_TEMPLATE)?, missing)?),
-            "jsonpath-as-json" => Format::JsonPathAsJson(jsonpath::Template::parse(&needed(NO_TEMPLATE)?, missing)?),
-            "go-template" | "template" => Format::GoTemplate(template::Template::parse(&needed(NO_TEMPLATE)?)?),
+            "jsonpath-file" => {
+                Format::JsonPath(jsonpath::Template::parse(&from_file(NO_TEMPLATE)?, missing)?)
+            }
+            "jsonpath-as-json" => {
+                Format::JsonPathAsJson(jsonpath::Template::parse(&needed(NO_TEMPLATE)?, missing)?)
+            }
+            "go-template" | "template" => {
+                Format::GoTemplate(template::Template::parse(&needed(NO_TEMPLATE)?)?)
+            }
             "go-template-file" | "templatefile" => {
                 Format::GoTemplate(template::Template::parse(&from_file(NO_TEMPLATE)?)?)
             }

@@ -2,9 +2,9 @@
 
 pub mod args;
 pub mod files;
-pub mod yaml;
 #[cfg(test)]
 mod tests;
+pub mod yaml;
 
 use std::rc::Rc;
 
@@ -133,7 +133,13 @@ impl Session {
                 },
                 Pick::List(resource) => {
                     let scope = self.scope(invocation);
-                    self.list(&resource, scope, invocation.text("selector"), invocation.text("field-selector")).await
+                    self.list(
+                        &resource,
+                        scope,
+                        invocation.text("selector"),
+                        invocation.text("field-selector"),
+                    )
+                    .await
                 }
             };
             match found {
@@ -208,7 +214,8 @@ pub fn selector_of(object: &Value) -> Option<String> {
     let selector = &object["spec"]["selector"];
     let selector = match object.kind() {
         "Service" | "ReplicationController" => {
-            let pairs = selector.as_object()?.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
+            let pairs =
+                selector.as_object()?.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
             apimachinery::labels::Selector::from_pairs(pairs)
         }
         _ => {

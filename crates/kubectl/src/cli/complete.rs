@@ -77,7 +77,10 @@ complete -o default -F _kubectl kubectl
 
 /// A script for zsh, which runs the one for bash.
 pub fn zsh(root: &'static Command) -> String {
-    format!("#compdef kubectl\n\nautoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashcompinit\n\n{}", bash(root))
+    format!(
+        "#compdef kubectl\n\nautoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashcompinit\n\n{}",
+        bash(root)
+    )
 }
 
 /// A script for fish.
@@ -85,12 +88,26 @@ pub fn fish(root: &'static Command) -> String {
     let mut text = "# fish completion for kubectl\n\ncomplete -c kubectl -f\n".to_string();
     let quoted = |words: &str| words.replace('\'', "\\'");
     for sub in root.subcommands {
-        text.push_str(&format!("complete -c kubectl -n __fish_use_subcommand -a {} -d '{}'\n", sub.name, quoted(sub.short)));
+        text.push_str(&format!(
+            "complete -c kubectl -n __fish_use_subcommand -a {} -d '{}'\n",
+            sub.name,
+            quoted(sub.short)
+        ));
         for inner in sub.subcommands {
-            text.push_str(&format!("complete -c kubectl -n '__fish_seen_subcommand_from {}' -a {} -d '{}'\n", sub.name, inner.name, quoted(inner.short)));
+            text.push_str(&format!(
+                "complete -c kubectl -n '__fish_seen_subcommand_from {}' -a {} -d '{}'\n",
+                sub.name,
+                inner.name,
+                quoted(inner.short)
+            ));
         }
         for flag in sub.sorted_flags() {
-            text.push_str(&format!("complete -c kubectl -n '__fish_seen_subcommand_from {}' -l {} -d '{}'\n", sub.name, flag.name, quoted(flag.help)));
+            text.push_str(&format!(
+                "complete -c kubectl -n '__fish_seen_subcommand_from {}' -l {} -d '{}'\n",
+                sub.name,
+                flag.name,
+                quoted(flag.help)
+            ));
         }
     }
     text.push_str("complete -c kubectl -n '__fish_seen_subcommand_from get describe delete edit label annotate patch scale expose wait' -a '(kubectl api-resources --cached -o name 2>/dev/null)'\n");

@@ -78,7 +78,8 @@ impl Flag {
 
 /// Which objects a file names.
 pub const FILES: &[Flag] = &[
-    Flag::list("filename", "File, directory or URL that names the objects; '-' reads standard input.").short('f'),
+    Flag::list("filename", "File, directory or URL that names the objects; '-' reads standard input.")
+        .short('f'),
     Flag::text("kustomize", "", "Directory with a kustomization; not together with -f or -R.").short('k'),
     Flag::switch("recursive", "Descend into the directories given with -f.").short('R'),
 ];
@@ -108,8 +109,10 @@ pub const VALIDATE: &[Flag] = &[Flag::text(
 .bare("strict")];
 
 /// Keeps the configuration for a later apply.
-pub const SAVE_CONFIG: &[Flag] =
-    &[Flag::switch("save-config", "Record the configuration in the object's annotation, for a later 'kubectl apply'.")];
+pub const SAVE_CONFIG: &[Flag] = &[Flag::switch(
+    "save-config",
+    "Record the configuration in the object's annotation, for a later 'kubectl apply'.",
+)];
 
 /// Which objects a label query picks.
 pub const SELECTOR: &[Flag] = &[Flag::text(
@@ -134,24 +137,39 @@ pub const ALL_NAMESPACES: &[Flag] =
 pub const ALL: &[Flag] = &[Flag::switch("all", "Act on every object of the given types in the namespace.")];
 
 /// Changes the given file's object only.
-pub const LOCAL: &[Flag] = &[Flag::switch("local", "Change the given objects only, without asking the server.")];
+pub const LOCAL: &[Flag] =
+    &[Flag::switch("local", "Change the given objects only, without asking the server.")];
 
 /// How many objects a list request returns at once.
-pub const CHUNK_SIZE: &[Flag] =
-    &[Flag::int("chunk-size", "500", "Fetch long lists in pieces of this many objects; 0 fetches all at once.")];
+pub const CHUNK_SIZE: &[Flag] = &[Flag::int(
+    "chunk-size",
+    "500",
+    "Fetch long lists in pieces of this many objects; 0 fetches all at once.",
+)];
 
 /// How objects are removed.
 pub const DELETE: &[Flag] = &[
-    Flag::text("cascade", "background", "One of \"background\", \"orphan\", \"foreground\": what happens to dependents.")
-        .bare("background"),
+    Flag::text(
+        "cascade",
+        "background",
+        "One of \"background\", \"orphan\", \"foreground\": what happens to dependents.",
+    )
+    .bare("background"),
     Flag::switch("force", "Remove the object at once, without waiting for a graceful end."),
     Flag::int("grace-period", "-1", "Seconds given to the object to end; negative means its own default."),
-    Flag::duration("timeout", "0s", "How long to wait for the deletion; zero means as long as the object says."),
+    Flag::duration(
+        "timeout",
+        "0s",
+        "How long to wait for the deletion; zero means as long as the object says.",
+    ),
 ];
 
 /// Checks an object's version before a change.
-pub const RESOURCE_VERSION: &[Flag] =
-    &[Flag::text("resource-version", "", "Only act if the object still has this version; a single object only.")];
+pub const RESOURCE_VERSION: &[Flag] = &[Flag::text(
+    "resource-version",
+    "",
+    "Only act if the object still has this version; a single object only.",
+)];
 
 /// How long to wait for a pod to run.
 pub const POD_RUNNING_TIMEOUT: &[Flag] =

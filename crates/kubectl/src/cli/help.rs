@@ -1,8 +1,8 @@
 //! Help texts, in upstream's layout, made from the table of commands.
 
+use super::Command;
 use super::flag::{Flag, Kind};
 use super::globals::GLOBALS;
-use super::Command;
 use crate::commands::GROUPS;
 
 /// The help of the last command of a path.
@@ -38,7 +38,8 @@ pub fn text(path: &[&'static Command]) -> String {
             text.push('\n');
         }
     } else if !command.subcommands.is_empty() {
-        let width = command.subcommands.iter().map(|command| command.name.len()).max().unwrap_or(0) + 2;
+        let width =
+            command.subcommands.iter().map(|command| command.name.len()).max().unwrap_or(0).max(11) + 2;
         text.push_str("Available Commands:\n");
         for found in command.subcommands {
             text.push_str(&format!("  {:<width$} {}\n", found.name, found.short));
@@ -55,9 +56,13 @@ pub fn text(path: &[&'static Command]) -> String {
     let suffix = if command.usage.contains("[options]") { "" } else { " [options]" };
     text.push_str(&format!("Usage:\n  {usage}{suffix}\n\n"));
     if !command.subcommands.is_empty() {
-        text.push_str(&format!("Use \"{dotted} <command> --help\" for more information about a given command.\n"));
+        text.push_str(&format!(
+            "Use \"{dotted} <command> --help\" for more information about a given command.\n"
+        ));
     }
-    text.push_str("Use \"kubectl options\" for a list of global command-line options (applies to all commands).\n");
+    text.push_str(
+        "Use \"kubectl options\" for a list of global command-line options (applies to all commands).\n",
+    );
     text
 }
 

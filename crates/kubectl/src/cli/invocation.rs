@@ -84,6 +84,12 @@ impl Invocation {
         }
     }
 
+    /// A global flag's value; a command's own flag of the same name (`--user` of a role binding) is not meant.
+    pub fn global(&self, name: &str) -> &str {
+        let shadowed = self.path.last().is_some_and(|command| command.flag(name).is_some());
+        if shadowed { "" } else { self.text(name) }
+    }
+
     /// A switch's value.
     pub fn is(&self, name: &str) -> bool {
         self.text(name) == "true"
@@ -124,9 +130,7 @@ impl Invocation {
     pub fn exactly_one_name(&self) -> Result<&str> {
         match self.args.as_slice() {
             [name] => Ok(name),
-            args => {
-                Err(self.usage(format!("exactly one NAME is required, got {}", args.len())))
-            }
+            args => Err(self.usage(format!("exactly one NAME is required, got {}", args.len()))),
         }
     }
 
@@ -171,7 +175,11 @@ pub fn duration(text: &str) -> Option<Duration> {
     let text = text.strip_prefix('+').unwrap_or(text);
     if let Ok(seconds) = text.parse::<f64>() {
         // A negative wait means a week upstream; anything so long is as good.
-        return if seconds < 0.0 { Some(Duration::from_secs(7 * 24 * 3600)) } else { Duration::try_from_secs_f64(seconds).ok() };
+        return if seconds < 0.0 {
+            Some(Duration::from_secs(7 * 24 * 3600))
+        } else {
+            Duration::try_from_secs_f64(seconds).ok()
+        };
     }
     if let Some(positive) = text.strip_prefix('-') {
         return duration(positive).map(|_| Duration::from_secs(7 * 24 * 3600));

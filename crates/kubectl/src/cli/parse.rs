@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 pub enum Parsed {
     /// Show the help of the last command of this path.
     Help(Vec<&'static Command>),
+    /// Show the help of a group that was typed without a subcommand: that is an error.
+    Incomplete(Vec<&'static Command>),
     /// Run a command.
     Run(Box<Invocation>),
 }
@@ -83,8 +85,8 @@ pub fn parse(root: &'static Command, words: &[String]) -> Result<Parsed> {
             };
             store(&mut flags, flag, value, &dotted)?;
         } else if word.starts_with('-') && word.len() > 1 {
-            let mut letters = word[1..].char_indices();
-            while let Some((at, letter)) = letters.next() {
+            let letters = word[1..].char_indices();
+            for (at, letter) in letters {
                 let Some(flag) = lookup(command, |flag| flag.short == Some(letter)) else {
                     if letter == 'h' {
                         return Ok(Parsed::Help(path));
@@ -115,7 +117,8 @@ pub fn parse(root: &'static Command, words: &[String]) -> Result<Parsed> {
         }
     }
     match command.run {
-        None if args.is_empty() || command.name == "kubectl" => Ok(Parsed::Help(path)),
+        None if command.name == "kubectl" => Ok(Parsed::Help(path)),
+        None if args.is_empty() => Ok(Parsed::Incomplete(path)),
         None => Err(Error::usage(&dotted, format!("unknown command \"{}\"", args.join(" ")))),
         Some(run) => Ok(Parsed::Run(Box::new(Invocation::new(path, run, flags, args, dash_at)))),
     }
@@ -153,15 +156,14 @@ fn store(
     let values = flags.entry(flag.name).or_default();
     match flag.kind {
         Kind::Bool => {
-            let truth = parse_bool(&value).ok_or_else(|| {
-                invalid(format!("strconv.ParseBool: parsing \"{value}\": invalid syntax"))
-            })?;
+            let truth = parse_bool(&value)
+                .ok_or_else(|| invalid(format!("strconv.ParseBool: parsing \"{value}\": invalid syntax")))?;
             *values = vec![truth.to_string()];
         }
         Kind::Int => {
-            value.parse::<i64>().map_err(|_| {
-                invalid(format!("strconv.ParseInt: parsing \"{value}\": invalid syntax"))
-            })?;
+            value
+                .parse::<i64>()
+                .map_err(|_| invalid(format!("strconv.ParseInt: parsing \"{value}\": invalid syntax")))?;
             *values = vec![value];
         }
         Kind::Duration => {

@@ -11,7 +11,7 @@ fn words(text: &str) -> Vec<String> {
 fn parsed(text: &str) -> super::Invocation {
     match parse(&ROOT, &words(text)) {
         Ok(Parsed::Run(invocation)) => *invocation,
-        Ok(Parsed::Help(_)) => panic!("{text}: help"),
+        Ok(Parsed::Help(_) | Parsed::Incomplete(_)) => panic!("{text}: help"),
         Err(error) => panic!("{text}: {}", error.text()),
     }
 }
@@ -56,9 +56,18 @@ fn errors_are_upstreams() {
         	get
     "#]]
     .assert_eq(&error("gett").text());
-    assert_eq!(error("get pods --foo").text(), "error: unknown flag: --foo\nSee 'kubectl get --help' for usage.");
-    assert_eq!(error("get pods -Z").text(), "error: unknown shorthand flag: 'Z' in -Z\nSee 'kubectl get --help' for usage.");
-    assert_eq!(error("get -n").text(), "error: flag needs an argument: 'n' in -n\nSee 'kubectl get --help' for usage.");
+    assert_eq!(
+        error("get pods --foo").text(),
+        "error: unknown flag: --foo\nSee 'kubectl get --help' for usage."
+    );
+    assert_eq!(
+        error("get pods -Z").text(),
+        "error: unknown shorthand flag: 'Z' in -Z\nSee 'kubectl get --help' for usage."
+    );
+    assert_eq!(
+        error("get -n").text(),
+        "error: flag needs an argument: 'n' in -n\nSee 'kubectl get --help' for usage."
+    );
     assert_eq!(
         error("scale deploy x --replicas=a").text(),
         "error: invalid argument \"a\" for \"--replicas\" flag: strconv.ParseInt: parsing \"a\": invalid syntax\nSee 'kubectl scale --help' for usage."
@@ -84,7 +93,11 @@ fn every_flag_has_one_meaning_in_its_command() {
         }
         let mut shorts: Vec<char> = flags.iter().filter_map(|flag| flag.short).collect();
         shorts.sort_unstable();
-        assert!(shorts.windows(2).all(|pair| pair[0] != pair[1]), "{} has a shorthand twice: {shorts:?}", command.name);
+        assert!(
+            shorts.windows(2).all(|pair| pair[0] != pair[1]),
+            "{} has a shorthand twice: {shorts:?}",
+            command.name
+        );
         command.subcommands.iter().copied().for_each(walk);
     }
     walk(&ROOT);

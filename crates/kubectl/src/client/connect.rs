@@ -32,7 +32,8 @@ impl Connection {
                 ))
             })?),
         };
-        let in_cluster = chosen.cluster.get("server").is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+        let in_cluster =
+            chosen.cluster.get("server").is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
         let mut kube_config = if in_cluster {
             let config = kube::Config::incluster().map_err(|error| Error::message(error.to_string()))?;
             if namespace.is_empty() {
@@ -45,8 +46,7 @@ impl Connection {
         kube_config.default_retry = false;
         kube_config.connect_timeout = Some(std::time::Duration::from_secs(30));
         let server = kube_config.cluster_url.to_string().trim_end_matches('/').to_string();
-        let inner = kube::Client::try_from(kube_config)
-            .map_err(|error| Error::message(deepest(&error)))?;
+        let inner = kube::Client::try_from(kube_config).map_err(|error| Error::message(deepest(&error)))?;
         if namespace.is_empty() {
             namespace = "default".into();
         }
@@ -63,7 +63,8 @@ struct Chosen {
 
 impl Chosen {
     fn from(invocation: &Invocation, config: &Value) -> Result<Self> {
-        let flag = |name: &str| Some(invocation.text(name)).filter(|value| !value.is_empty()).map(str::to_string);
+        let flag =
+            |name: &str| Some(invocation.global(name)).filter(|value| !value.is_empty()).map(str::to_string);
         let context_name = flag("context").or_else(|| config["current-context"].as_str().map(str::to_string));
         let context = match context_name.filter(|name| !name.is_empty()) {
             None => Value::Null,
@@ -110,8 +111,20 @@ impl Chosen {
         }
         if let Some(token) = flag("token") {
             user["token"] = token.into();
-            remove(&mut user, &["tokenFile", "exec", "auth-provider", "username", "password",
-                "client-certificate", "client-certificate-data", "client-key", "client-key-data"]);
+            remove(
+                &mut user,
+                &[
+                    "tokenFile",
+                    "exec",
+                    "auth-provider",
+                    "username",
+                    "password",
+                    "client-certificate",
+                    "client-certificate-data",
+                    "client-key",
+                    "client-key-data",
+                ],
+            );
         }
         for (name, data) in
             [("client-certificate", "client-certificate-data"), ("client-key", "client-key-data")]
@@ -121,7 +134,9 @@ impl Chosen {
                 remove(&mut user, &[data]);
             }
         }
-        for (name, field) in [("username", "username"), ("password", "password"), ("as", "as"), ("as-uid", "as-uid")] {
+        for (name, field) in
+            [("username", "username"), ("password", "password"), ("as", "as"), ("as-uid", "as-uid")]
+        {
             if let Some(value) = flag(name) {
                 user[field] = value.into();
             }
@@ -137,7 +152,8 @@ impl Chosen {
                 user["as-user-extra"][key] = json!([value]);
             }
         }
-        let namespace = flag("namespace").unwrap_or_else(|| context["namespace"].as_str().unwrap_or("").to_string());
+        let namespace =
+            flag("namespace").unwrap_or_else(|| context["namespace"].as_str().unwrap_or("").to_string());
         Ok(Self { cluster, user, namespace })
     }
 

@@ -49,8 +49,9 @@ pub fn read(path: &Path) -> Result<Value> {
     let value = if text.trim().is_empty() {
         Value::Null
     } else {
-        crate::resource::yaml::one(&text)
-            .map_err(|error| Error::message(format!("error loading config file \"{}\": {error}", path.display())))?
+        crate::resource::yaml::one(&text).map_err(|error| {
+            Error::message(format!("error loading config file \"{}\": {error}", path.display()))
+        })?
     };
     let mut config = json!({"apiVersion": "v1", "kind": "Config", "clusters": [], "contexts": [],
         "current-context": "", "preferences": {}, "users": []});
@@ -148,7 +149,8 @@ fn absolute(config: &mut Value, file: &Path) {
         for entry in config[list].as_array_mut().into_iter().flatten() {
             for name in PATHS {
                 if let Some(path) = entry[field].get_mut(name)
-                    && let Some(relative) = path.as_str().filter(|path| !path.is_empty() && !path.starts_with('/'))
+                    && let Some(relative) =
+                        path.as_str().filter(|path| !path.is_empty() && !path.starts_with('/'))
                 {
                     *path = Value::String(base.join(relative).to_string_lossy().into_owned());
                 }

@@ -42,7 +42,11 @@ const FLAGS: &[Flag] = &[
     Flag::text("api-group", "", "Resources of this group only."),
     Flag::switch("cached", "Do not ask the server again if it is known already."),
     Flag::list("categories", "Resources of these categories only."),
-    Flag::bool("namespaced", "true", "Resources in namespaces (true) or outside them (false); all if not given."),
+    Flag::bool(
+        "namespaced",
+        "true",
+        "Resources in namespaces (true) or outside them (false); all if not given.",
+    ),
     Flag::switch("no-headers", "Leave out the headers."),
     Flag::text("output", "", "Output format. One of: (json, yaml, name, wide).").short('o'),
     Flag::text("sort-by", "", "Sort by name or kind."),
@@ -101,7 +105,8 @@ async fn resources(invocation: Invocation) -> Result<()> {
                 entry
             })
             .collect();
-        let list = json!({"apiVersion": "v1", "kind": "APIResourceList", "groupVersion": "", "resources": list});
+        let list =
+            json!({"apiVersion": "v1", "kind": "APIResourceList", "groupVersion": "", "resources": list});
         match output {
             "json" => outln!("{}", print::json::text(&list)),
             _ => out!("{}", print::yaml::text(&list)),

@@ -35,7 +35,16 @@ kubectl apply --server-side -f deployment.yaml
 # What a kustomization builds
 kubectl apply -k overlay/",
     usage: "apply (-f FILENAME | -k DIRECTORY)",
-    flags: &[flag::FILES, flag::PRINT, flag::DRY_RUN, flag::VALIDATE, flag::SELECTOR, flag::DELETE, flag::SUBRESOURCE, FLAGS],
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::DRY_RUN,
+        flag::VALIDATE,
+        flag::SELECTOR,
+        flag::DELETE,
+        flag::SUBRESOURCE,
+        FLAGS,
+    ],
     subcommands: &[&last_applied::EDIT, &last_applied::SET, &last_applied::VIEW],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
@@ -43,7 +52,11 @@ kubectl apply -k overlay/",
 
 const FLAGS: &[Flag] = &[
     Flag::switch("all", "Prune among all objects of the namespace."),
-    Flag::text("field-manager", "kubectl-client-side-apply", "Name under which the server records these fields' owner."),
+    Flag::text(
+        "field-manager",
+        "kubectl-client-side-apply",
+        "Name under which the server records these fields' owner.",
+    ),
     Flag::switch("force-conflicts", "With --server-side, take over fields that others own."),
     Flag::bool("openapi-patch", "true", "Accepted for compatibility; merging follows the built-in schema."),
     Flag::bool("overwrite", "true", "Let the file's values win over changes made on the server."),
@@ -63,23 +76,30 @@ async fn run(invocation: Invocation) -> Result<()> {
     let dry_run = invocation.dry_run()?;
     let server_side = invocation.is("server-side");
     if server_side && dry_run == DryRun::Client {
-        return Err(Error::message("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)"));
+        return Err(Error::message(
+            "--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)",
+        ));
     }
     if invocation.is("force-conflicts") && !server_side {
         return Err(Error::message("--force-conflicts only works with --server-side"));
     }
     if invocation.is("prune") && !invocation.is("all") && invocation.text("selector").is_empty() {
-        return Err(Error::message("all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all flag. If you did not mean to prune all resources, specify a label selector"));
+        return Err(Error::message(
+            "all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all flag. If you did not mean to prune all resources, specify a label selector",
+        ));
     }
     let session = Session::open(&invocation).await?;
-    let selector = apimachinery::labels::parse(invocation.text("selector")).map_err(|error| Error::message(error.to_string()))?;
+    let selector = apimachinery::labels::parse(invocation.text("selector"))
+        .map_err(|error| Error::message(error.to_string()))?;
     let mut errors = Vec::new();
     let mut items = Vec::new();
     let documents = files::read(&invocation)?;
     let read_any = !documents.is_empty();
     for document in documents {
         match files::item(&session, document).await {
-            Ok(item) if selector.matches_value(item.object["metadata"]["labels"].as_object()) => items.push(item),
+            Ok(item) if selector.matches_value(item.object["metadata"]["labels"].as_object()) => {
+                items.push(item)
+            }
             Ok(_) => {}
             Err(error) => errors.push(error),
         }
@@ -93,7 +113,9 @@ async fn run(invocation: Invocation) -> Result<()> {
     let mut applied: Vec<Item> = Vec::new();
     for item in items {
         let outcome = match server_side {
-            true => server_side::apply(&session, &invocation, &item, dry_run).await.map(|object| (object, "serverside-applied")),
+            true => server_side::apply(&session, &invocation, &item, dry_run)
+                .await
+                .map(|object| (object, "serverside-applied")),
             false => apply(&session, &invocation, &item, dry_run).await,
         };
         match outcome {
@@ -190,11 +212,19 @@ pub fn patch_for(item: &Item, current: &Value, overwrite: bool) -> Result<Option
     Ok((!merge::is_empty(&patch)).then_some((kind, patch)))
 }
 
-async fn apply(session: &Session, invocation: &Invocation, item: &Item, dry_run: DryRun) -> Result<(Value, &'static str)> {
+async fn apply(
+    session: &Session,
+    invocation: &Invocation,
+    item: &Item,
+    dry_run: DryRun,
+) -> Result<(Value, &'static str)> {
     let server_dry_run = if dry_run == DryRun::Server { "All" } else { "" };
     let validation = super::field_validation(invocation.text("validate"));
-    let query =
-        [("dryRun", server_dry_run), ("fieldManager", invocation.text("field-manager")), ("fieldValidation", validation)];
+    let query = [
+        ("dryRun", server_dry_run),
+        ("fieldManager", invocation.text("field-manager")),
+        ("fieldValidation", validation),
+    ];
     let current = match session.client.get(&item.path()).await {
         Ok(current) => current,
         Err(error) if error.is_not_found() => {
@@ -204,7 +234,11 @@ async fn apply(session: &Session, invocation: &Invocation, item: &Item, dry_run:
                 return Ok((object, "created"));
             }
             let path = with_query(&item.collection(), &query);
-            let created = session.client.post(&path, &object).await.map_err(|error| error.during("creating", &item.source))?;
+            let created = session
+                .client
+                .post(&path, &object)
+                .await
+                .map_err(|error| error.during("creating", &item.source))?;
             return Ok((created, "created"));
         }
         Err(error) => return Err(error.during("retrieving current configuration of", &item.source)),
@@ -234,7 +268,12 @@ async fn apply(session: &Session, invocation: &Invocation, item: &Item, dry_run:
             let about = format!(
                 "applying patch:\n{}\nto:\nResource: \"{}\", GroupVersionKind: \"{}, Kind={}\"\nName: \"{}\", Namespace: \"{}\"\nfor: \"{}\"",
                 print::json::compact(&patch),
-                [resource.group.as_str(), &resource.version, &resource.plural].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/"),
+                [resource.group.as_str(), &resource.version, &resource.plural]
+                    .iter()
+                    .filter(|part| !part.is_empty())
+                    .copied()
+                    .collect::<Vec<_>>()
+                    .join("/"),
                 resource.api_version(),
                 resource.kind,
                 item.name,
@@ -242,9 +281,10 @@ async fn apply(session: &Session, invocation: &Invocation, item: &Item, dry_run:
                 item.source
             );
             Err(match error {
-                Error::Server { status, .. } => {
-                    Error::Server { status, context: Some(format!("error when {about}: error when patching \"{}\"", item.source)) }
-                }
+                Error::Server { status, .. } => Error::Server {
+                    status,
+                    context: Some(format!("error when {about}: error when patching \"{}\"", item.source)),
+                },
                 other => other,
             })
         }

@@ -33,7 +33,7 @@ const FLAGS: &[Flag] = &[
 
 async fn run(invocation: Invocation) -> Result<()> {
     let [word] = invocation.args.as_slice() else {
-        return Err(invocation.usage(match invocation.args.len() {
+        return Err(Error::message(match invocation.args.len() {
             0 => "at least 1 argument is required for attach".to_string(),
             count => format!("expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw {count}"),
         }));
@@ -52,7 +52,14 @@ async fn run(invocation: Invocation) -> Result<()> {
 }
 
 /// Joins the terminal to a container's process.
-pub async fn attach(session: &Session, pod: &Item, name: &str, stdin: bool, tty: bool, quiet: bool) -> Result<()> {
+pub async fn attach(
+    session: &Session,
+    pod: &Item,
+    name: &str,
+    stdin: bool,
+    tty: bool,
+    quiet: bool,
+) -> Result<()> {
     let all = ["containers", "ephemeralContainers"];
     let container = all
         .iter()
@@ -78,7 +85,9 @@ pub async fn attach(session: &Session, pod: &Item, name: &str, stdin: bool, tty:
         }
     }
     if !quiet && stdin {
-        errln!("All commands and output from this session will be recorded in container logs, including credentials and sensitive information passed through the command prompt.");
+        errln!(
+            "All commands and output from this session will be recorded in container logs, including credentials and sensitive information passed through the command prompt."
+        );
         errln!("If you don't see a command prompt, try pressing enter.");
     }
     let path = format!("{}/attach?container={}", pod.path(), escape(name));

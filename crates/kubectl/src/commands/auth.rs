@@ -30,12 +30,15 @@ kubectl auth can-i --list
 # May a service account?
 kubectl auth can-i get pods --as=system:serviceaccount:default:robot",
     usage: "can-i VERB [TYPE | TYPE/NAME | NONRESOURCEURL]",
-    flags: &[flag::ALL_NAMESPACES, &[
-        Flag::switch("list", "List all that is allowed."),
-        Flag::switch("no-headers", "Leave out the headers."),
-        Flag::switch("quiet", "Say it by the exit code only.").short('q'),
-        Flag::text("subresource", "", "Subresource, such as log or scale."),
-    ]],
+    flags: &[
+        flag::ALL_NAMESPACES,
+        &[
+            Flag::switch("list", "List all that is allowed."),
+            Flag::switch("no-headers", "Leave out the headers."),
+            Flag::switch("quiet", "Say it by the exit code only.").short('q'),
+            Flag::text("subresource", "", "Subresource, such as log or scale."),
+        ],
+    ],
     run: Some(|invocation| Box::pin(can_i(invocation))),
     ..Command::NONE
 };
@@ -62,13 +65,18 @@ async fn can_i(invocation: Invocation) -> Result<()> {
     let (verb, word) = match invocation.args.as_slice() {
         [verb, word] => (verb, word),
         [verb, word, _name] if !word.contains('/') => (verb, word),
-        _ => return Err(Error::message("you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'kubectl auth can-i -h' for help and examples.")),
+        _ => {
+            return Err(Error::message(
+                "you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'kubectl auth can-i -h' for help and examples.",
+            ));
+        }
     };
     let mut spec = json!({});
     if word.starts_with('/') {
         spec["nonResourceAttributes"] = json!({"path": word, "verb": verb});
     } else {
-        let (kind, name) = word.split_once('/').unwrap_or((word, invocation.args.get(2).map_or("", String::as_str)));
+        let (kind, name) =
+            word.split_once('/').unwrap_or((word, invocation.args.get(2).map_or("", String::as_str)));
         let (group, plural, namespaced) = match session.mapper.resource(kind).await {
             Ok(resource) => (resource.group.clone(), resource.plural.clone(), resource.namespaced),
             Err(_) if kind == "*" => ("*".into(), "*".into(), true),
@@ -78,17 +86,22 @@ async fn can_i(invocation: Invocation) -> Result<()> {
             }
         };
         if !namespaced && !invocation.is("all-namespaces") {
-            errln!("Warning: resource '{plural}' is not namespace scoped{}\n", if group.is_empty() { String::new() } else { format!(" in group '{group}'") });
+            errln!(
+                "Warning: resource '{plural}' is not namespace scoped{}\n",
+                if group.is_empty() { String::new() } else { format!(" in group '{group}'") }
+            );
         }
         let namespace = if invocation.is("all-namespaces") { "" } else { &session.namespace };
-        spec["resourceAttributes"] = json!({"verb": verb, "group": group, "resource": plural, "namespace": namespace});
+        spec["resourceAttributes"] =
+            json!({"verb": verb, "group": group, "resource": plural, "namespace": namespace});
         for (field, value) in [("name", name), ("subresource", invocation.text("subresource"))] {
             if !value.is_empty() {
                 spec["resourceAttributes"][field] = value.into();
             }
         }
     }
-    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec});
+    let review =
+        json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec});
     let reply = session.client.post(&format!("{REVIEWS}/selfsubjectaccessreviews"), &review).await?;
     let allowed = reply["status"]["allowed"] == true;
     if !invocation.is("quiet") {
@@ -113,16 +126,27 @@ async fn list(session: &Session, invocation: &Invocation) -> Result<()> {
         errln!("warning: the list may be incomplete: {}", status["evaluationError"].as_str().unwrap_or(""));
     }
     let texts = |rule: &Value, field: &str| -> Vec<String> {
-        rule[field].as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_string)).collect()
+        rule[field]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|text| text.as_str().map(str::to_string))
+            .collect()
     };
     let bracket = |list: Vec<String>| format!("[{}]", list.join(" "));
     let mut rows = Vec::new();
     for rule in status["resourceRules"].as_array().into_iter().flatten() {
         for group in texts(rule, "apiGroups") {
             for resource in texts(rule, "resources") {
-                let (base, sub) = resource.split_once('/').map_or((resource.as_str(), String::new()), |(base, sub)| (base, format!("/{sub}")));
+                let (base, sub) = resource
+                    .split_once('/')
+                    .map_or((resource.as_str(), String::new()), |(base, sub)| (base, format!("/{sub}")));
                 let named = if group.is_empty() { resource.clone() } else { format!("{base}.{group}{sub}") };
-                rows.push(format!("{named}\t[]\t{}\t{}\n", bracket(texts(rule, "resourceNames")), bracket(texts(rule, "verbs"))));
+                rows.push(format!(
+                    "{named}\t[]\t{}\t{}\n",
+                    bracket(texts(rule, "resourceNames")),
+                    bracket(texts(rule, "verbs"))
+                ));
             }
         }
     }
@@ -136,7 +160,11 @@ async fn list(session: &Session, invocation: &Invocation) -> Result<()> {
     urls.sort();
     rows.extend(urls);
     rows.dedup();
-    let header = if invocation.is("no-headers") { "" } else { "Resources\tNon-Resource URLs\tResource Names\tVerbs\n" };
+    let header = if invocation.is("no-headers") {
+        ""
+    } else {
+        "Resources\tNon-Resource URLs\tResource Names\tVerbs\n"
+    };
     out!("{}", tabwriter::align(&format!("{header}{}", rows.concat()), tabwriter::TABLE));
     Ok(())
 }

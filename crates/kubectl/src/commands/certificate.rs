@@ -14,6 +14,13 @@ pub static COMMAND: Command = Command {
     short: "Modify certificate resources",
     usage: "certificate SUBCOMMAND",
     subcommands: &[&APPROVE, &DENY],
+    // Unlike other groups, this one shows its help and ends well.
+    run: Some(|invocation| {
+        Box::pin(async move {
+            out!("{}", crate::cli::help::text(invocation.path()));
+            Ok(())
+        })
+    }),
     ..Command::NONE
 };
 
@@ -57,10 +64,16 @@ async fn run(invocation: Invocation, decision: &'static str) -> Result<()> {
     }
     for name in names {
         let mut request = session.client.get(&format!("{PATH}/{name}")).await?;
-        let (verb, reason) = if decision == "Approved" { ("approve", "KubectlApprove") } else { ("deny", "KubectlDeny") };
-        let decided = |kind: &str| request.list_at(&["status", "conditions"]).iter().any(|condition| condition["type"] == kind);
+        let (verb, reason) =
+            if decision == "Approved" { ("approve", "KubectlApprove") } else { ("deny", "KubectlDeny") };
+        let decided = |kind: &str| {
+            request.list_at(&["status", "conditions"]).iter().any(|condition| condition["type"] == kind)
+        };
         if decided(if decision == "Approved" { "Denied" } else { "Approved" }) {
-            return Err(Error::message(format!("certificate signing request \"{name}\" is already {}", if decision == "Approved" { "Denied" } else { "Approved" })));
+            return Err(Error::message(format!(
+                "certificate signing request \"{name}\" is already {}",
+                if decision == "Approved" { "Denied" } else { "Approved" }
+            )));
         }
         if !decided(decision) || invocation.is("force") {
             let condition = json!({"type": decision, "status": "True", "reason": reason,

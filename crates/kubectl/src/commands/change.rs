@@ -25,7 +25,13 @@ pub async fn targets(session: &Session, invocation: &Invocation, args: &[String]
                 kind: document.object["kind"].as_str().unwrap_or("").into(),
                 ..Default::default()
             };
-            items.push(Item { resource: resource.into(), namespace: None, name, object: document.object, source: document.source });
+            items.push(Item {
+                resource: resource.into(),
+                namespace: None,
+                name,
+                object: document.object,
+                source: document.source,
+            });
         }
         return Ok(items);
     }
@@ -45,7 +51,13 @@ pub fn stays_here(invocation: &Invocation) -> Result<bool> {
 }
 
 /// Sends a patch and returns the object as it is then; a dry run on the client changes a copy.
-pub async fn patched(session: &Session, invocation: &Invocation, item: &Item, kind: &str, patch: &Value) -> Result<Value> {
+pub async fn patched(
+    session: &Session,
+    invocation: &Invocation,
+    item: &Item,
+    kind: &str,
+    patch: &Value,
+) -> Result<Value> {
     if stays_here(invocation)? {
         return locally(&item.object, kind, patch);
     }

@@ -55,11 +55,16 @@ async fn run(invocation: Invocation) -> Result<()> {
         false => outln!("{name} is running at {address}"),
     };
     let services = core("services", "service", "Service", true);
-    let found = session.list(&services, Some("kube-system"), "kubernetes.io/cluster-service=true", "").await?;
+    let found =
+        session.list(&services, Some("kube-system"), "kubernetes.io/cluster-service=true", "").await?;
     line("Kubernetes control plane", &session.client.server);
     for service in found {
         let object = &service.object;
-        let name = object.label("kubernetes.io/name").filter(|name| !name.is_empty()).unwrap_or(&service.name).to_string();
+        let name = object
+            .label("kubernetes.io/name")
+            .filter(|name| !name.is_empty())
+            .unwrap_or(&service.name)
+            .to_string();
         line(&name, &address(&session.client.server, object));
     }
     outln!("\nTo further debug and diagnose cluster problems, use 'kubectl cluster-info dump'.");
@@ -76,8 +81,16 @@ fn address(server: &str, service: &Value) -> String {
     }
     let name = port["name"].as_str().unwrap_or("");
     let scheme = if name == "https" || port["port"] == 443 { "https:" } else { "" };
-    let name = if name.is_empty() { service.name().to_string() } else { format!("{scheme}{}:{name}", service.name()) };
-    let name = if scheme == "https:" && port["name"].is_null() { format!("https:{}:", service.name()) } else { name };
+    let name = if name.is_empty() {
+        service.name().to_string()
+    } else {
+        format!("{scheme}{}:{name}", service.name())
+    };
+    let name = if scheme == "https:" && port["name"].is_null() {
+        format!("https:{}:", service.name())
+    } else {
+        name
+    };
     format!("{server}/api/v1/namespaces/{}/services/{name}/proxy", service.namespace())
 }
 
@@ -130,7 +143,10 @@ async fn dump(invocation: Invocation) -> Result<()> {
                 for container in pod.list_at(&["spec", "containers"]) {
                     let container = container["name"].as_str().unwrap_or("");
                     let heading = format!("{}/{container}", pod.name());
-                    let path = format!("/api/v1/namespaces/{namespace}/pods/{}/log?container={container}", pod.name());
+                    let path = format!(
+                        "/api/v1/namespaces/{namespace}/pods/{}/log?container={container}",
+                        pod.name()
+                    );
                     let log = match session.client.raw(http::Method::GET, &path, bytes::Bytes::new()).await {
                         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
                         Err(error) => format!("Request log error: {error}\n"),

@@ -32,7 +32,12 @@ fn run(invocation: &Invocation) -> Result<()> {
             "fish" => complete::fish(&ROOT),
             other => return Err(invocation.usage(format!("Unsupported shell type \"{other}\"."))),
         },
-        _ => return Err(Error::usage(&invocation.command_path(), "Too many arguments. Expected only the shell type.")),
+        _ => {
+            return Err(Error::usage(
+                &invocation.command_path(),
+                "Too many arguments. Expected only the shell type.",
+            ));
+        }
     };
     out!("{text}");
     Ok(())

@@ -124,7 +124,10 @@ fn contexts(invocation: &Invocation) -> Result<()> {
             errors.push(Error::message(format!("context {wanted} not found")));
         }
     }
-    for name in all.into_iter().filter(|name| invocation.args.is_empty() || invocation.args.iter().any(|arg| arg == name)) {
+    for name in all
+        .into_iter()
+        .filter(|name| invocation.args.is_empty() || invocation.args.iter().any(|arg| arg == name))
+    {
         if output == "name" {
             text.push_str(&format!("{name}\n"));
             continue;
@@ -132,7 +135,12 @@ fn contexts(invocation: &Invocation) -> Result<()> {
         let context = entry(&config, "contexts", "context", name).unwrap_or(&Value::Null);
         let field = |field: &str| context[field].as_str().unwrap_or("").to_string();
         let current = if config["current-context"] == name { "*" } else { "" };
-        text.push_str(&format!("{current}\t{name}\t{}\t{}\t{}\n", field("cluster"), field("user"), field("namespace")));
+        text.push_str(&format!(
+            "{current}\t{name}\t{}\t{}\t{}\n",
+            field("cluster"),
+            field("user"),
+            field("namespace")
+        ));
     }
     if !text.is_empty() {
         out!("{}", if output == "name" { text } else { tabwriter::align(&text, tabwriter::TABLE) });

@@ -76,14 +76,25 @@ async fn run(invocation: Invocation) -> Result<()> {
     }
 }
 
-async fn target(session: &Session, invocation: &Invocation, namespace: Option<&str>, name: &str) -> Result<(Item, String)> {
+async fn target(
+    session: &Session,
+    invocation: &Invocation,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<(Item, String)> {
     let namespace = namespace.unwrap_or(&session.namespace);
     let object = session.client.get(&pods().object_path(Some(namespace), name)).await?;
     let container = stream::container(&object, invocation.text("container"), false)?;
     Ok((Item::of(pods(), object), container))
 }
 
-async fn open(session: &Session, pod: &Item, container: &str, command: &[&str], stdin: bool) -> Result<Channels> {
+async fn open(
+    session: &Session,
+    pod: &Item,
+    container: &str,
+    command: &[&str],
+    stdin: bool,
+) -> Result<Channels> {
     let mut path = format!("{}/exec?container={}", pod.path(), escape(container));
     for word in command {
         path.push_str(&format!("&command={}", escape(word)));
@@ -101,7 +112,14 @@ fn parts(path: &str) -> (String, String) {
     }
 }
 
-async fn upload(session: &Session, invocation: &Invocation, pod: &Item, container: &str, from: &str, to: &str) -> Result<()> {
+async fn upload(
+    session: &Session,
+    invocation: &Invocation,
+    pod: &Item,
+    container: &str,
+    from: &str,
+    to: &str,
+) -> Result<()> {
     let (parent, name) = parts(from);
     let is_directory = open(session, pod, container, &["test", "-d", to], false).await?;
     let (remote_parent, remote_name) = match finish(is_directory, None).await {
@@ -114,7 +132,11 @@ async fn upload(session: &Session, invocation: &Invocation, pod: &Item, containe
     if remote_name != name {
         tar.args(["--transform", &rename]);
     }
-    let mut tar = tar.arg(&name).stdout(Stdio::piped()).spawn().map_err(|error| Error::message(format!("tar: {error}")))?;
+    let mut tar = tar
+        .arg(&name)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| Error::message(format!("tar: {error}")))?;
     let mut output = tar.stdout.take().ok_or_else(|| Error::message("tar has no output"))?;
     let mut command = vec!["tar", "-xmf", "-"];
     if invocation.is("no-preserve") {
@@ -142,7 +164,8 @@ async fn download(session: &Session, pod: &Item, container: &str, from: &str, to
     let destination = std::path::Path::new(to);
     let target = if destination.is_dir() { destination.join(&name) } else { destination.to_path_buf() };
     // Unpacked beside the target first: what a container sends must not reach other places.
-    let beside = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    let beside =
+        target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     std::fs::create_dir_all(beside)?;
     let staging = tempfile::Builder::new().prefix(".kubectl-cp-").tempdir_in(beside)?;
     let mut tar = tokio::process::Command::new("tar")

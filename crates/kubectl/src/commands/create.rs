@@ -8,10 +8,10 @@ mod namespace;
 mod poddisruptionbudget;
 mod priorityclass;
 mod quota;
-mod serviceaccount;
 mod rbac;
 pub mod secret;
 mod service;
+mod serviceaccount;
 mod token;
 mod workload;
 
@@ -28,8 +28,11 @@ use crate::print::{Printer, name};
 use crate::resource::Session;
 
 /// The manager that upstream records for objects created by this command.
-pub const MANAGER: &[Flag] =
-    &[Flag::text("field-manager", "kubectl-create", "Name under which the server records these fields' owner.")];
+pub const MANAGER: &[Flag] = &[Flag::text(
+    "field-manager",
+    "kubectl-create",
+    "Name under which the server records these fields' owner.",
+)];
 
 /// The annotation that keeps the applied configuration.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -37,7 +40,13 @@ pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration
 /// Creates an object that flags describe, or prints it on a dry run.
 ///
 /// `what` is how upstream's message names it (`configmap:`); empty where upstream shows the server's error as it is.
-pub async fn generated(invocation: &Invocation, mut object: Value, plural: &str, namespaced: bool, what: &str) -> Result<()> {
+pub async fn generated(
+    invocation: &Invocation,
+    mut object: Value,
+    plural: &str,
+    namespaced: bool,
+    what: &str,
+) -> Result<()> {
     let dry_run = invocation.dry_run()?;
     if invocation.is("save-config") {
         save_config(&mut object);
@@ -56,7 +65,10 @@ pub async fn generated(invocation: &Invocation, mut object: Value, plural: &str,
         let path = with_query(&collection, &write_query(invocation, dry_run));
         object = session.client.post(&path, &object).await.map_err(|error| match error {
             Error::Server { status, .. } if !what.is_empty() && status["reason"] != "Invalid" => {
-                Error::message(format!("failed to create {what} {}", status["message"].as_str().unwrap_or("")))
+                Error::message(format!(
+                    "failed to create {what} {}",
+                    status["message"].as_str().unwrap_or("")
+                ))
             }
             other => other,
         })?;

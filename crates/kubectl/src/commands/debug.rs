@@ -84,38 +84,61 @@ async fn run(invocation: Invocation) -> Result<()> {
     } else {
         let pod = session.pod_of(word).await?;
         if !invocation.text("target").is_empty() && !invocation.is("quiet") {
-            errln!("Targeting container \"{}\". If you don't see processes from this container it may be because the container runtime doesn't support this feature.", invocation.text("target"));
+            errln!(
+                "Targeting container \"{}\". If you don't see processes from this container it may be because the container runtime doesn't support this feature.",
+                invocation.text("target")
+            );
         }
         if invocation.text("container").is_empty() && !invocation.is("quiet") {
             errln!("Defaulting debug container name to {name}.");
         }
         let patch = json!({"spec": {"ephemeralContainers": [container]}});
-        let object = session.client.patch(&format!("{}/ephemeralcontainers", pod.path()), STRATEGIC, &patch).await?;
+        let object =
+            session.client.patch(&format!("{}/ephemeralcontainers", pod.path()), STRATEGIC, &patch).await?;
         (Item { object, ..pod }, name)
     };
-    let attached = if invocation.changed("attach") { invocation.is("attach") } else { invocation.is("stdin") };
+    let attached =
+        if invocation.changed("attach") { invocation.is("attach") } else { invocation.is("stdin") };
     if !attached {
         return Ok(());
     }
     let wanted = name.clone();
     let running = super::wait::until(&session, &pod, std::time::Duration::from_secs(300), move |object| {
-        ["containerStatuses", "ephemeralContainerStatuses"].iter().flat_map(|list| object.list_at(&["status", list])).any(
-            |status| status["name"] == wanted.as_str() && (status["state"]["running"].is_object() || status["state"]["terminated"].is_object()),
-        )
+        ["containerStatuses", "ephemeralContainerStatuses"]
+            .iter()
+            .flat_map(|list| object.list_at(&["status", list]))
+            .any(|status| {
+                status["name"] == wanted.as_str()
+                    && (status["state"]["running"].is_object() || status["state"]["terminated"].is_object())
+            })
     })
     .await?;
     let pod = Item { object: running, ..pod };
-    let ended = pod.object.list_at(&["status", "ephemeralContainerStatuses"]).iter().any(|status| status["name"] == name.as_str() && status["state"]["terminated"].is_object());
+    let ended = pod
+        .object
+        .list_at(&["status", "ephemeralContainerStatuses"])
+        .iter()
+        .any(|status| status["name"] == name.as_str() && status["state"]["terminated"].is_object());
     if ended {
         return logs::follow(&session, &pod, &name).await;
     }
-    attach::attach(&session, &pod, &name, invocation.is("stdin"), invocation.is("tty"), invocation.is("quiet")).await
+    attach::attach(
+        &session,
+        &pod,
+        &name,
+        invocation.is("stdin"),
+        invocation.is("tty"),
+        invocation.is("quiet"),
+    )
+    .await
 }
 
 /// Five letters that make a name unlikely to be taken.
 fn suffix() -> String {
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let mut seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |age| age.as_nanos() as u64);
+    let mut seed = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |age| age.as_nanos() as u64);
     seed ^= u64::from(std::process::id()) << 32;
     (0..5)
         .map(|_| {
@@ -126,7 +149,8 @@ fn suffix() -> String {
 }
 
 fn container(invocation: &Invocation, name: &str, words: &[String]) -> Result<Value> {
-    let mut container = json!({"name": name, "image": invocation.text("image"), "terminationMessagePolicy": "File"});
+    let mut container =
+        json!({"name": name, "image": invocation.text("image"), "terminationMessagePolicy": "File"});
     if !words.is_empty() {
         container[if invocation.is("arguments-only") { "args" } else { "command" }] = words.into();
     }
@@ -148,7 +172,9 @@ fn container(invocation: &Invocation, name: &str, words: &[String]) -> Result<Va
         "general" => json!({"capabilities": {"add": ["SYS_PTRACE"]}}),
         "netadmin" => json!({"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}}),
         "sysadmin" => json!({"privileged": true}),
-        "restricted" => json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}}),
+        "restricted" => {
+            json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}})
+        }
         "baseline" | "legacy" => Value::Null,
         other => return Err(Error::message(format!("unknown profile: {other}"))),
     };
@@ -191,7 +217,8 @@ fn copy(invocation: &Invocation, original: &Value, container: Value) -> Result<(
         spec["shareProcessNamespace"] = true.into();
     }
     for change in invocation.list("set-image") {
-        let (wanted, image) = change.split_once('=').ok_or_else(|| Error::message(format!("invalid --set-image: {change}")))?;
+        let (wanted, image) =
+            change.split_once('=').ok_or_else(|| Error::message(format!("invalid --set-image: {change}")))?;
         for known in spec["containers"].as_array_mut().into_iter().flatten() {
             if wanted == "*" || known["name"] == wanted {
                 known["image"] = image.into();
@@ -199,7 +226,9 @@ fn copy(invocation: &Invocation, original: &Value, container: Value) -> Result<(
         }
     }
     for known in spec["containers"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-        known.retain(|field, _| !matches!(field.as_str(), "livenessProbe" | "readinessProbe" | "startupProbe"));
+        known.retain(|field, _| {
+            !matches!(field.as_str(), "livenessProbe" | "readinessProbe" | "startupProbe")
+        });
     }
     let mut attached = original["spec"]["containers"][0]["name"].as_str().unwrap_or("").to_string();
     if !invocation.text("image").is_empty() {

@@ -30,7 +30,15 @@ kubectl delete pods --all
 # Without waiting for a node that is gone
 kubectl delete pod web --force",
     usage: "delete ([-f FILENAME] | [-k DIRECTORY] | TYPE [(NAME | -l label | --all)])",
-    flags: &[flag::FILES, flag::DELETE, flag::DRY_RUN, flag::SELECTOR, flag::FIELD_SELECTOR, flag::ALL_NAMESPACES, FLAGS],
+    flags: &[
+        flag::FILES,
+        flag::DELETE,
+        flag::DRY_RUN,
+        flag::SELECTOR,
+        flag::FIELD_SELECTOR,
+        flag::ALL_NAMESPACES,
+        FLAGS,
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
@@ -83,7 +91,9 @@ impl Deletion {
             grace_period = Some(0);
         }
         if force && grace_period.is_some_and(|seconds| seconds > 0) {
-            return Err(Error::message("--force and --grace-period greater than 0 cannot be specified together"));
+            return Err(Error::message(
+                "--force and --grace-period greater than 0 cannot be specified together",
+            ));
         }
         let propagation = match invocation.text("cascade") {
             "background" | "true" => "Background",
@@ -95,8 +105,9 @@ impl Deletion {
                 )));
             }
         };
-        let timeout = Some(invocation.duration("timeout")).filter(|timeout| !timeout.is_zero()).unwrap_or(WEEK);
-        let waits = invocation.is("wait") && !(force && !invocation.changed("wait"));
+        let timeout =
+            Some(invocation.duration("timeout")).filter(|timeout| !timeout.is_zero()).unwrap_or(WEEK);
+        let waits = invocation.is("wait");
         Ok(Self {
             grace_period,
             propagation,
@@ -108,7 +119,8 @@ impl Deletion {
     }
 
     fn options(&self) -> Value {
-        let mut options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": self.propagation});
+        let mut options =
+            json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": self.propagation});
         if let Some(seconds) = self.grace_period {
             options["gracePeriodSeconds"] = seconds.into();
         }
@@ -119,8 +131,15 @@ impl Deletion {
     pub async fn delete(&self, session: &Session, item: &Item) -> Result<Value> {
         let mut reply = Value::Null;
         if self.dry_run != DryRun::Client {
-            let path = with_query(&item.path(), &[("dryRun", if self.dry_run == DryRun::Server { "All" } else { "" })]);
-            reply = session.client.delete(&path, &self.options()).await.map_err(|error| error.during("deleting", &item.source))?;
+            let path = with_query(
+                &item.path(),
+                &[("dryRun", if self.dry_run == DryRun::Server { "All" } else { "" })],
+            );
+            reply = session
+                .client
+                .delete(&path, &self.options())
+                .await
+                .map_err(|error| error.during("deleting", &item.source))?;
         }
         self.say(item);
         Ok(reply)
@@ -158,14 +177,17 @@ async fn run(invocation: Invocation) -> Result<()> {
     }
     let deletion = Deletion::from_flags(&invocation, dry_run)?;
     if deletion.grace_period == Some(0) && invocation.is("force") {
-        errln!("Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.");
+        errln!(
+            "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely."
+        );
     }
     let all = invocation.is("all");
     if all && (!invocation.text("selector").is_empty() || !invocation.text("field-selector").is_empty()) {
         return Err(Error::message("cannot set --all and --selector at the same time"));
     }
     let picks = args::named_picks(&session, &invocation, &invocation.args).await?;
-    let ignore_missing = invocation.is("ignore-not-found") || (all && !invocation.changed("ignore-not-found"));
+    let ignore_missing =
+        invocation.is("ignore-not-found") || (all && !invocation.changed("ignore-not-found"));
     let listed = picks.iter().any(|pick| matches!(pick, Pick::List(_)));
     let mut items = Vec::new();
     let mut errors = Vec::new();
@@ -229,7 +251,8 @@ fn confirmed(items: &[Item]) -> Result<bool> {
 async fn wait_gone(session: &Session, deleted: &[(Item, Value)], timeout: Duration) -> Result<()> {
     let waiting = async {
         for (item, reply) in deleted {
-            let uid = deleted_uid(reply).or_else(|| item.object["metadata"]["uid"].as_str().map(str::to_string));
+            let uid =
+                deleted_uid(reply).or_else(|| item.object["metadata"]["uid"].as_str().map(str::to_string));
             gone(session, item, uid.as_deref()).await?;
         }
         Ok(())
@@ -238,7 +261,10 @@ async fn wait_gone(session: &Session, deleted: &[(Item, Value)], timeout: Durati
         Ok(done) => done,
         Err(_) => {
             let name = deleted.first().map(|(item, _)| format!("{}/{}", item.resource.plural, item.name));
-            Err(Error::message(format!("timed out waiting for the condition on {}", name.unwrap_or_default())))
+            Err(Error::message(format!(
+                "timed out waiting for the condition on {}",
+                name.unwrap_or_default()
+            )))
         }
     }
 }
@@ -253,25 +279,31 @@ fn deleted_uid(reply: &Value) -> Option<String> {
 pub async fn gone(session: &Session, item: &Item, uid: Option<&str>) -> Result<()> {
     loop {
         let field = format!("metadata.name={}", item.name);
-        let list = match session.client.get(&with_query(&item.collection(), &[("fieldSelector", &field)])).await {
-            Ok(list) => list,
-            Err(error) if error.is_not_found() => return Ok(()),
-            // Who may delete but not list cannot wait.
-            Err(error) if error.code() == 403 || error.code() == 405 => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let still = list["items"].as_array().into_iter().flatten().any(|object| {
-            uid.is_none_or(|uid| object["metadata"]["uid"] == uid)
-        });
+        let list =
+            match session.client.get(&with_query(&item.collection(), &[("fieldSelector", &field)])).await {
+                Ok(list) => list,
+                Err(error) if error.is_not_found() => return Ok(()),
+                // Who may delete but not list cannot wait.
+                Err(error) if error.code() == 403 || error.code() == 405 => return Ok(()),
+                Err(error) => return Err(error),
+            };
+        let still = list["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|object| uid.is_none_or(|uid| object["metadata"]["uid"] == uid));
         if !still {
             return Ok(());
         }
         let version = list["metadata"]["resourceVersion"].as_str().unwrap_or("");
         let query = [("fieldSelector", field.as_str()), ("resourceVersion", version), ("watch", "true")];
-        let mut watch = session.client.watch(&with_query(&item.collection(), &query), "application/json").await?;
+        let mut watch =
+            session.client.watch(&with_query(&item.collection(), &query), "application/json").await?;
         loop {
             match watch.next().await {
-                Ok(Some((kind, object))) if kind == "DELETED" && uid.is_none_or(|uid| object["metadata"]["uid"] == uid) => {
+                Ok(Some((kind, object)))
+                    if kind == "DELETED" && uid.is_none_or(|uid| object["metadata"]["uid"] == uid) =>
+                {
                     return Ok(());
                 }
                 Ok(Some(_)) => {}

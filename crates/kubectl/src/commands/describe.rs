@@ -22,14 +22,22 @@ kubectl describe pods web
 # All pods with a label
 kubectl describe pods -l app=web",
     usage: "describe (-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME)",
-    flags: &[flag::FILES, flag::SELECTOR, flag::ALL_NAMESPACES, flag::CHUNK_SIZE, &[Flag::bool("show-events", "true", "Show the events about the object.")]],
+    flags: &[
+        flag::FILES,
+        flag::SELECTOR,
+        flag::ALL_NAMESPACES,
+        flag::CHUNK_SIZE,
+        &[Flag::bool("show-events", "true", "Show the events about the object.")],
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
 
 async fn run(invocation: Invocation) -> Result<()> {
     if invocation.args.is_empty() && !files::given(&invocation) {
-        errln!("You must specify the type of resource to describe. Use \"kubectl api-resources\" for a complete list of supported resources.\n");
+        errln!(
+            "You must specify the type of resource to describe. Use \"kubectl api-resources\" for a complete list of supported resources.\n"
+        );
         return Err(invocation.usage("Required resource not specified."));
     }
     let session = Session::open(&invocation).await?;

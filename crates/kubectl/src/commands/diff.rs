@@ -25,7 +25,11 @@ kubectl diff -f deployment.yaml",
 
 const FLAGS: &[Flag] = &[
     Flag::int("concurrency", "1", "How many objects are compared at once; accepted for compatibility."),
-    Flag::text("field-manager", "kubectl-client-side-apply", "Name under which the server records these fields' owner."),
+    Flag::text(
+        "field-manager",
+        "kubectl-client-side-apply",
+        "Name under which the server records these fields' owner.",
+    ),
     Flag::switch("force-conflicts", "With --server-side, take over fields that others own."),
     Flag::switch("prune", "Accepted for compatibility."),
     Flag::array("prune-allowlist", "Accepted for compatibility."),
@@ -35,14 +39,18 @@ const FLAGS: &[Flag] = &[
 
 async fn run(invocation: Invocation) -> Result<()> {
     if !files::given(&invocation) {
-        return Err(invocation.usage("must specify one of -f and -k"));
+        return Err(Error::Exit(2, "error: must specify one of -f and -k".into()));
     }
     let failed = |error: Error| Error::Exit(2, error.text());
     let session = Session::open(&invocation).await.map_err(failed)?;
-    let (live, merged) = (tempfile::Builder::new().prefix("LIVE-").tempdir()?, tempfile::Builder::new().prefix("MERGED-").tempdir()?);
+    let (live, merged) = (
+        tempfile::Builder::new().prefix("LIVE-").tempdir()?,
+        tempfile::Builder::new().prefix("MERGED-").tempdir()?,
+    );
     for item in files::items(&session, &invocation).await.map_err(failed)? {
         let (before, after) = versions(&session, &invocation, &item).await.map_err(failed)?;
-        let group = if item.resource.group.is_empty() { String::new() } else { format!("{}.", item.resource.group) };
+        let group =
+            if item.resource.group.is_empty() { String::new() } else { format!("{}.", item.resource.group) };
         let name = format!(
             "{group}{}.{}.{}.{}",
             item.resource.version,
@@ -51,7 +59,8 @@ async fn run(invocation: Invocation) -> Result<()> {
             item.name
         );
         for (directory, object) in [(&live, before), (&merged, Some(after))] {
-            let text = object.map(|object| print::yaml::text(&comparable(&invocation, object))).unwrap_or_default();
+            let text =
+                object.map(|object| print::yaml::text(&comparable(&invocation, object))).unwrap_or_default();
             std::fs::write(directory.path().join(&name), text)?;
         }
     }
@@ -91,7 +100,9 @@ async fn versions(session: &Session, invocation: &Invocation, item: &Item) -> Re
         None => session.client.post(&with_query(&item.collection(), &query), &item.object).await?,
         Some(current) => match patch_for(item, current, true)? {
             None => current.clone(),
-            Some((kind, patch)) => session.client.patch(&with_query(&item.path(), &query), kind, &patch).await?,
+            Some((kind, patch)) => {
+                session.client.patch(&with_query(&item.path(), &query), kind, &patch).await?
+            }
         },
     };
     Ok((live, merged))
@@ -99,7 +110,8 @@ async fn versions(session: &Session, invocation: &Invocation, item: &Item) -> Re
 
 /// What is compared: without bookkeeping, and with secrets masked.
 fn comparable(invocation: &Invocation, object: Value) -> Value {
-    let mut object = if invocation.is("show-managed-fields") { object } else { print::without_managed_fields(object) };
+    let mut object =
+        if invocation.is("show-managed-fields") { object } else { print::without_managed_fields(object) };
     if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
         annotations.remove(super::create::LAST_APPLIED);
     }

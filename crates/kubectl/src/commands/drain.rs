@@ -61,15 +61,24 @@ const DRAIN_FLAGS: &[Flag] = &[
     Flag::int("grace-period", "-1", "Seconds given to each pod to end; negative means its own."),
     Flag::switch("ignore-daemonsets", "Leave the pods of daemon sets where they are."),
     Flag::text("pod-selector", "", "Label query of the pods to move."),
-    Flag::int("skip-wait-for-delete-timeout", "0", "Do not wait for pods that have been ending for longer than this many seconds."),
+    Flag::int(
+        "skip-wait-for-delete-timeout",
+        "0",
+        "Do not wait for pods that have been ending for longer than this many seconds.",
+    ),
     Flag::duration("timeout", "0s", "How long to wait; zero means without limit."),
 ];
 
 async fn chosen(session: &Session, invocation: &Invocation) -> Result<Vec<Item>> {
     let selector = invocation.text("selector");
     match (invocation.args.is_empty(), selector.is_empty()) {
-        (true, true) => Err(invocation.usage(format!("USAGE: {} [flags]", invocation.path().last().map_or("", |c| c.usage)))),
-        (false, false) => Err(Error::message("error: cannot specify both a node name and a --selector option")),
+        (true, true) => {
+            Err(invocation
+                .usage(format!("USAGE: {} [flags]", invocation.path().last().map_or("", |c| c.usage))))
+        }
+        (false, false) => {
+            Err(Error::message("error: cannot specify both a node name and a --selector option"))
+        }
         (true, false) => session.list(&nodes(), None, selector, "").await,
         (false, true) => {
             let mut found = Vec::new();
@@ -90,7 +99,12 @@ async fn mark(invocation: Invocation, unschedulable: bool) -> Result<()> {
     Ok(())
 }
 
-async fn mark_one(session: &Session, invocation: &Invocation, node: &Item, unschedulable: bool) -> Result<()> {
+async fn mark_one(
+    session: &Session,
+    invocation: &Invocation,
+    node: &Item,
+    unschedulable: bool,
+) -> Result<()> {
     let done = if unschedulable { "cordoned" } else { "uncordoned" };
     let dry_run = invocation.dry_run()?;
     if (node.object["spec"]["unschedulable"] == true) == unschedulable {
@@ -99,7 +113,8 @@ async fn mark_one(session: &Session, invocation: &Invocation, node: &Item, unsch
     }
     if dry_run != DryRun::Client {
         let value = if unschedulable { json!(true) } else { Value::Null };
-        let path = with_query(&node.path(), &[("dryRun", if dry_run == DryRun::Server { "All" } else { "" })]);
+        let path =
+            with_query(&node.path(), &[("dryRun", if dry_run == DryRun::Server { "All" } else { "" })]);
         session.client.patch(&path, MERGE, &json!({"spec": {"unschedulable": value}})).await?;
     }
     outln!("node/{} {done}{}", node.name, dry_run.suffix());
@@ -137,15 +152,21 @@ fn verdict(pod: &Value, rules: &Rules) -> Verdict {
     if owner.as_ref().is_some_and(|owner| owner.kind == "DaemonSet") {
         return match rules.ignore_daemonsets {
             true => Verdict::SkipWithWarning(DAEMONSET),
-            false => Verdict::Refuse("cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)"),
+            false => {
+                Verdict::Refuse("cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)")
+            }
         };
     }
     let local = pod.list_at(&["spec", "volumes"]).iter().any(|volume| !volume["emptyDir"].is_null());
     if local && !rules.delete_local_data {
-        return Verdict::Refuse("cannot delete Pods with local storage (use --delete-emptydir-data to override)");
+        return Verdict::Refuse(
+            "cannot delete Pods with local storage (use --delete-emptydir-data to override)",
+        );
     }
     match (owner, local) {
-        (None, _) if !rules.force => Verdict::Refuse("cannot delete Pods that declare no controller (use --force to override)"),
+        (None, _) if !rules.force => {
+            Verdict::Refuse("cannot delete Pods that declare no controller (use --force to override)")
+        }
         (None, _) => Verdict::EvictWithWarning(UNMANAGED),
         (Some(_), true) => Verdict::EvictWithWarning(LOCAL_DATA),
         (Some(_), false) => Verdict::Evict,
@@ -164,12 +185,21 @@ async fn drain(invocation: Invocation) -> Result<()> {
         let outcome = match timeout.is_zero() {
             true => one.await,
             false => tokio::time::timeout(timeout, one).await.unwrap_or_else(|_| {
-                Err(Error::message(format!("drain did not complete within {}", apimachinery::time::format_go_duration(timeout.as_nanos() as i64))))
+                Err(Error::message(format!(
+                    "drain did not complete within {}",
+                    apimachinery::time::format_go_duration(timeout.as_nanos() as i64)
+                )))
             }),
         };
         if let Err(error) = outcome {
-            errln!("error: unable to drain node \"{}\" due to error: {error}, continuing command...", node.name);
-            return Err(Error::Exit(1, format!("There are pending nodes to be drained:\n {}\nerror: {error}", node.name)));
+            errln!(
+                "error: unable to drain node \"{}\" due to error: {error}, continuing command...",
+                node.name
+            );
+            return Err(Error::Exit(
+                1,
+                format!("There are pending nodes to be drained:\n {}\n{error}", node.name),
+            ));
         }
         outln!("node/{} drained{}", node.name, invocation.dry_run()?.suffix());
     }
@@ -187,7 +217,10 @@ async fn drain_one(session: &Session, invocation: &Invocation, node: &Item) -> R
     let mut evicted = Vec::new();
     let mut warnings: Vec<(&str, Vec<String>)> = Vec::new();
     let mut refused: Vec<(&str, Vec<String>)> = Vec::new();
-    let note = |list: &mut Vec<(&'static str, Vec<String>)>, why: &'static str, name: String| match list.iter_mut().find(|(known, _)| *known == why) {
+    let note = |list: &mut Vec<(&'static str, Vec<String>)>, why: &'static str, name: String| match list
+        .iter_mut()
+        .find(|(known, _)| *known == why)
+    {
         Some((_, names)) => names.push(name),
         None => list.push((why, vec![name])),
     };
@@ -247,11 +280,17 @@ async fn evict(session: &Session, invocation: &Invocation, pod: &Item) -> Result
             Err(error) if error.is_not_found() => return Ok(()),
             // A disruption budget says: not now.
             Err(error) if error.code() == 429 => {
-                errln!("error when evicting pods/\"{}\" -n \"{namespace}\" (will retry after 5s): {error}", pod.name);
+                errln!(
+                    "error when evicting pods/\"{}\" -n \"{namespace}\" (will retry after 5s): {error}",
+                    pod.name
+                );
                 tokio::time::sleep(Duration::from_secs(5)).await;
             }
             Err(error) => {
-                return Err(Error::message(format!("error when evicting pods/\"{}\" -n \"{namespace}\": {error}", pod.name)));
+                return Err(Error::message(format!(
+                    "error when evicting pods/\"{}\" -n \"{namespace}\": {error}",
+                    pod.name
+                )));
             }
         }
     }
@@ -271,7 +310,10 @@ mod tests {
         let rules = |force| Rules { force, ignore_daemonsets: false, delete_local_data: false };
         let owned = |kind: &str| json!({"metadata": {"name": "p", "ownerReferences": [{"kind": kind, "name": "o", "uid": "u", "controller": true, "apiVersion": "apps/v1"}]}});
         assert!(matches!(verdict(&json!({"metadata": {"name": "p"}}), &rules(false)), Verdict::Refuse(_)));
-        assert_eq!(verdict(&json!({"metadata": {"name": "p"}}), &rules(true)), Verdict::EvictWithWarning(UNMANAGED));
+        assert_eq!(
+            verdict(&json!({"metadata": {"name": "p"}}), &rules(true)),
+            Verdict::EvictWithWarning(UNMANAGED)
+        );
         assert_eq!(verdict(&owned("ReplicaSet"), &rules(false)), Verdict::Evict);
         assert!(matches!(verdict(&owned("DaemonSet"), &rules(true)), Verdict::Refuse(_)));
         let mut local = owned("ReplicaSet");

@@ -43,7 +43,8 @@ async fn run(invocation: Invocation) -> Result<()> {
     for item in items {
         let shown = print::without_managed_fields(item.object.clone());
         let json = invocation.text("output") == "json";
-        let render = |object: &Value| if json { print::json::text(object) } else { print::yaml::text(object) };
+        let render =
+            |object: &Value| if json { print::json::text(object) } else { print::yaml::text(object) };
         let mut before = format!("{HEADER}{}", render(&shown));
         loop {
             let Some(edited) = text(&before, if json { "json" } else { "yaml" })? else {
@@ -66,8 +67,15 @@ async fn run(invocation: Invocation) -> Result<()> {
                         outln!("Patch: {}", print::json::compact(&patch));
                     }
                     let subresource = invocation.text("subresource");
-                    let path = if subresource.is_empty() { item.path() } else { format!("{}/{subresource}", item.path()) };
-                    let query = [("fieldManager", invocation.text("field-manager")), ("fieldValidation", super::field_validation(invocation.text("validate")))];
+                    let path = if subresource.is_empty() {
+                        item.path()
+                    } else {
+                        format!("{}/{subresource}", item.path())
+                    };
+                    let query = [
+                        ("fieldManager", invocation.text("field-manager")),
+                        ("fieldValidation", super::field_validation(invocation.text("validate"))),
+                    ];
                     match session.client.patch(&with_query(&path, &query), MERGE, &patch).await {
                         Ok(object) => {
                             print::result(&invocation, &object, "edited")?;
@@ -81,7 +89,11 @@ async fn run(invocation: Invocation) -> Result<()> {
                     }
                 }
             };
-            let body: String = edited.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+            let body: String = edited
+                .lines()
+                .filter(|line| !line.starts_with('#'))
+                .map(|line| format!("{line}\n"))
+                .collect();
             let reasons: String = problem.lines().map(|line| format!("# {line}\n")).collect();
             before = format!("{HEADER}{reasons}#\n{body}");
         }
@@ -108,7 +120,8 @@ pub fn text(before: &str, extension: &str) -> Result<Option<String>> {
         .filter_map(|name| std::env::var(name).ok())
         .find(|editor| !editor.trim().is_empty())
         .unwrap_or_else(|| "vi".into());
-    let file = tempfile::Builder::new().prefix("kubectl-edit-").suffix(&format!(".{extension}")).tempfile()?;
+    let file =
+        tempfile::Builder::new().prefix("kubectl-edit-").suffix(&format!(".{extension}")).tempfile()?;
     std::fs::write(file.path(), before)?;
     let status = std::process::Command::new("sh")
         .arg("-c")

@@ -27,12 +27,17 @@ kubectl events --for pod/web --watch
 # Warnings only
 kubectl events --types=Warning",
     usage: "events [(-o|--output=)json|yaml|name|go-template|go-template-file|template|templatefile|jsonpath|jsonpath-as-json|jsonpath-file] [--for TYPE/NAME] [--watch] [--types=Normal,Warning]",
-    flags: &[flag::PRINT, flag::ALL_NAMESPACES, flag::CHUNK_SIZE, &[
-        Flag::text("for", "", "Events about this object only (type/name)."),
-        Flag::switch("no-headers", "Leave out the headers."),
-        Flag::list("types", "Events of these types only: Normal, Warning."),
-        Flag::switch("watch", "Go on with new events.").short('w'),
-    ]],
+    flags: &[
+        flag::PRINT,
+        flag::ALL_NAMESPACES,
+        flag::CHUNK_SIZE,
+        &[
+            Flag::text("for", "", "Events about this object only (type/name)."),
+            Flag::switch("no-headers", "Leave out the headers."),
+            Flag::list("types", "Events of these types only: Normal, Warning."),
+            Flag::switch("watch", "Go on with new events.").short('w'),
+        ],
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
@@ -40,16 +45,17 @@ kubectl events --types=Warning",
 async fn run(invocation: Invocation) -> Result<()> {
     invocation.no_args()?;
     let types = invocation.list("types");
-    if let Some(wrong) = types.iter().find(|kind| !["normal", "warning"].contains(&kind.to_lowercase().as_str())) {
+    if let Some(wrong) =
+        types.iter().find(|kind| !["normal", "warning"].contains(&kind.to_lowercase().as_str()))
+    {
         return Err(Error::message(format!("valid --types are Normal or Warning, got {wrong}")));
     }
     let session = Session::open(&invocation).await?;
     let mut fields = String::new();
     let about = invocation.text("for");
     if !about.is_empty() {
-        let (kind, name) = about
-            .split_once('/')
-            .ok_or_else(|| Error::message("--for must be in resource/name form"))?;
+        let (kind, name) =
+            about.split_once('/').ok_or_else(|| Error::message("--for must be in resource/name form"))?;
         let resource = session.mapper.resource(kind).await?;
         fields = format!("involvedObject.kind={},involvedObject.name={name}", resource.kind);
     }
@@ -58,7 +64,10 @@ async fn run(invocation: Invocation) -> Result<()> {
         None => "/api/v1/events".into(),
     };
     let wanted = |event: &Value| {
-        types.is_empty() || types.iter().any(|kind| event["type"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(kind)))
+        types.is_empty()
+            || types
+                .iter()
+                .any(|kind| event["type"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(kind)))
     };
     let list = session.list_path(&path, "", &fields, invocation.int("chunk-size")).await?;
     let mut events: Vec<Value> = list["items"].as_array().cloned().unwrap_or_default();

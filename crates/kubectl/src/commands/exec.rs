@@ -37,16 +37,15 @@ async fn run(invocation: Invocation) -> Result<()> {
     let from_file = files::given(&invocation);
     let before = invocation.dash_at.unwrap_or(invocation.args.len());
     if invocation.dash_at.is_none() && invocation.args.len() > 1 {
-        return Err(Error::message(
-            "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead",
-        ));
+        return Err(invocation
+            .usage("exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead"));
     }
     let command = &invocation.args[before..];
     if before == 0 && !from_file {
-        return Err(invocation.usage("pod, type/name or --filename must be specified"));
+        return Err(Error::message("pod, type/name or --filename must be specified"));
     }
     if command.is_empty() {
-        return Err(invocation.usage("you must specify at least one command for the container"));
+        return Err(Error::message("you must specify at least one command for the container"));
     }
     let session = Session::open(&invocation).await?;
     let pod = match from_file {

@@ -33,11 +33,11 @@ kubectl explain deployments --recursive",
 async fn run(invocation: Invocation) -> Result<()> {
     let [word] = invocation.args.as_slice() else {
         return Err(match invocation.args.len() {
-            0 => {
-                errln!("You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list of supported resources.\n");
-                invocation.usage("resource type not specified")
-            }
-            _ => invocation.usage(format!("We accept only this format: explain RESOURCE\n{:?}", invocation.args)),
+            0 => Error::message(
+                "You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list of supported resources.\n",
+            ),
+            _ => invocation
+                .usage(format!("We accept only this format: explain RESOURCE\n{:?}", invocation.args)),
         });
     };
     let session = Session::open(&invocation).await?;
@@ -62,12 +62,23 @@ async fn run(invocation: Invocation) -> Result<()> {
             .iter()
             .find(|known| known.plural == resource.plural && known.api_version() == wanted)
             .map(|known| (**known).clone())
-            .ok_or_else(|| Error::message(format!("couldn't find resource for \"{wanted}, Resource={}\"", resource.plural)))?;
+            .ok_or_else(|| {
+                Error::message(format!(
+                    "couldn't find resource for \"{wanted}, Resource={}\"",
+                    resource.plural
+                ))
+            })?;
     }
     let root = if resource.group.is_empty() { "api" } else { "apis" };
     let document = session.client.get(&format!("/openapi/v3/{root}/{}", resource.api_version())).await?;
-    let (_, schema) = schema_of(&document, &resource.group, &resource.version, &resource.kind)
-        .ok_or_else(|| Error::message(format!("couldn't find resource for \"{}, Kind={}\"", resource.api_version(), resource.kind)))?;
+    let (_, schema) =
+        schema_of(&document, &resource.group, &resource.version, &resource.kind).ok_or_else(|| {
+            Error::message(format!(
+                "couldn't find resource for \"{}, Kind={}\"",
+                resource.api_version(),
+                resource.kind
+            ))
+        })?;
     let mut text = String::new();
     if !resource.group.is_empty() {
         text.push_str(&format!("GROUP:      {}\n", resource.group));
@@ -84,7 +95,10 @@ async fn run(invocation: Invocation) -> Result<()> {
     }
     let target = item(&document, field.schema);
     if let Some(values) = target["enum"].as_array() {
-        text.push_str(&format!("ENUM:\n{}\n", values.iter().map(|value| format!("    {}\n", value.as_str().unwrap_or(""))).collect::<String>()));
+        text.push_str(&format!(
+            "ENUM:\n{}\n",
+            values.iter().map(|value| format!("    {}\n", value.as_str().unwrap_or(""))).collect::<String>()
+        ));
     }
     text.push_str("DESCRIPTION:\n");
     let own = target["description"].as_str().unwrap_or("");
@@ -118,7 +132,12 @@ fn required(required: bool) -> &'static str {
     if required { " -required-" } else { "" }
 }
 
-fn schema_of<'a>(document: &'a Value, group: &str, version: &str, kind: &str) -> Option<(&'a String, &'a Value)> {
+fn schema_of<'a>(
+    document: &'a Value,
+    group: &str,
+    version: &str,
+    kind: &str,
+) -> Option<(&'a String, &'a Value)> {
     document["components"]["schemas"].as_object()?.iter().find(|(_, schema)| {
         schema["x-kubernetes-group-version-kind"]
             .as_array()
@@ -157,7 +176,11 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
 fn child<'a>(document: &'a Value, schema: &'a Value, name: &str) -> Option<Field<'a>> {
     let parent = item(document, schema);
     let schema = parent["properties"].get(name)?;
-    Some(Field { schema, description: schema["description"].as_str().unwrap_or(""), required: is_required(parent, name) })
+    Some(Field {
+        schema,
+        description: schema["description"].as_str().unwrap_or(""),
+        required: is_required(parent, name),
+    })
 }
 
 fn is_required(parent: &Value, name: &str) -> bool {
@@ -168,7 +191,9 @@ fn type_name(document: &Value, schema: &Value) -> String {
     if let Some(name) = reference(schema) {
         let target = resolve(document, schema);
         return match target["type"].as_str() {
-            Some("object") | None if target["oneOf"].is_null() => name.rsplit('.').next().unwrap_or(name).to_string(),
+            Some("object") | None if target["oneOf"].is_null() => {
+                name.rsplit('.').next().unwrap_or(name).to_string()
+            }
             Some(plain) => plain.to_string(),
             None => name.rsplit('.').next().unwrap_or(name).to_string(),
         };
@@ -184,10 +209,21 @@ fn type_name(document: &Value, schema: &Value) -> String {
     }
 }
 
-fn list<'a>(text: &mut String, document: &'a Value, schema: &'a Value, depth: usize, recursive: bool, seen: &mut Vec<&'a Value>) {
+fn list<'a>(
+    text: &mut String,
+    document: &'a Value,
+    schema: &'a Value,
+    depth: usize,
+    recursive: bool,
+    seen: &mut Vec<&'a Value>,
+) {
     let indent = "  ".repeat(depth);
     for (name, field) in properties(schema) {
-        text.push_str(&format!("{indent}{name}\t<{}>{}\n", type_name(document, field), required(is_required(schema, name))));
+        text.push_str(&format!(
+            "{indent}{name}\t<{}>{}\n",
+            type_name(document, field),
+            required(is_required(schema, name))
+        ));
         let inner = item(document, field);
         if recursive {
             // A type may contain itself: it is not opened a second time.
@@ -201,7 +237,10 @@ fn list<'a>(text: &mut String, document: &'a Value, schema: &'a Value, depth: us
                 let values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
                 text.push_str(&format!("{indent}enum: {}\n", values.join(", ")));
             }
-            let own = field["description"].as_str().filter(|text| !text.is_empty()).or_else(|| inner["description"].as_str());
+            let own = field["description"]
+                .as_str()
+                .filter(|text| !text.is_empty())
+                .or_else(|| inner["description"].as_str());
             text.push_str(&wrapped(own.unwrap_or("<no description>"), 4));
             text.push('\n');
         }

@@ -58,7 +58,9 @@ async fn run(invocation: Invocation) -> Result<()> {
     Error::all(errors)?;
     for item in items {
         let mut object = service(&invocation, &item)?;
-        if session.namespace_given || item.namespace.as_deref().is_some_and(|namespace| namespace != "default") {
+        if session.namespace_given
+            || item.namespace.as_deref().is_some_and(|namespace| namespace != "default")
+        {
             object["metadata"]["namespace"] = item.namespace.clone().into();
         }
         object = overrides::apply(&invocation, object)?;
@@ -68,7 +70,8 @@ async fn run(invocation: Invocation) -> Result<()> {
         if dry_run != DryRun::Client {
             let namespace = item.namespace.as_deref().unwrap_or("default");
             let path = format!("/api/v1/namespaces/{namespace}/services");
-            object = session.client.post(&with_query(&path, &write_query(&invocation, dry_run)), &object).await?;
+            object =
+                session.client.post(&with_query(&path, &write_query(&invocation, dry_run)), &object).await?;
         }
         report(&invocation, &object, "exposed", dry_run)?;
     }
@@ -86,8 +89,9 @@ fn service(invocation: &Invocation, item: &Item) -> Result<Value> {
         text => {
             let mut selector = json!({});
             for pair in text.split(',') {
-                let (key, value) =
-                    pair.split_once('=').ok_or_else(|| Error::message(format!("unexpected selector spec: {pair}")))?;
+                let (key, value) = pair
+                    .split_once('=')
+                    .ok_or_else(|| Error::message(format!("unexpected selector spec: {pair}")))?;
                 selector[key] = value.into();
             }
             selector
@@ -127,8 +131,9 @@ fn service(invocation: &Invocation, item: &Item) -> Result<Value> {
         text => {
             let mut labels = json!({});
             for pair in text.split(',') {
-                let (key, value) =
-                    pair.split_once('=').ok_or_else(|| Error::message(format!("unexpected label spec: {pair}")))?;
+                let (key, value) = pair
+                    .split_once('=')
+                    .ok_or_else(|| Error::message(format!("unexpected label spec: {pair}")))?;
                 labels[key] = value.into();
             }
             labels
@@ -137,7 +142,9 @@ fn service(invocation: &Invocation, item: &Item) -> Result<Value> {
     if !labels.is_null() {
         metadata["labels"] = labels;
     }
-    Ok(json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec, "status": {"loadBalancer": {}}}))
+    Ok(
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec, "status": {"loadBalancer": {}}}),
+    )
 }
 
 fn selector(object: &Value) -> Result<Value> {
@@ -145,10 +152,9 @@ fn selector(object: &Value) -> Result<Value> {
         "Pod" => object["metadata"]["labels"].clone(),
         "Service" | "ReplicationController" => object["spec"]["selector"].clone(),
         _ => {
-            if object["spec"]["selector"]["matchExpressions"].as_array().is_some_and(|list| !list.is_empty()) {
-                return Err(Error::message(
-                    "couldn't convert expressions to map-based selector format",
-                ));
+            if object["spec"]["selector"]["matchExpressions"].as_array().is_some_and(|list| !list.is_empty())
+            {
+                return Err(Error::message("couldn't convert expressions to map-based selector format"));
             }
             object["spec"]["selector"]["matchLabels"].clone()
         }
@@ -173,12 +179,18 @@ fn ports_given(invocation: &Invocation, object: &Value) -> Result<Vec<Value>> {
     };
     if object.kind() == "Service" {
         for port in object["spec"]["ports"].as_array().into_iter().flatten() {
-            known.push((port["port"].as_u64().unwrap_or(0), port["protocol"].as_str().unwrap_or("TCP").into()));
+            known.push((
+                port["port"].as_u64().unwrap_or(0),
+                port["protocol"].as_str().unwrap_or("TCP").into(),
+            ));
         }
     }
     for container in pod_spec["containers"].as_array().into_iter().flatten() {
         for port in container["ports"].as_array().into_iter().flatten() {
-            known.push((port["containerPort"].as_u64().unwrap_or(0), port["protocol"].as_str().unwrap_or("TCP").into()));
+            known.push((
+                port["containerPort"].as_u64().unwrap_or(0),
+                port["protocol"].as_str().unwrap_or("TCP").into(),
+            ));
         }
     }
     let wanted: Vec<(u64, String)> = match invocation.text("port") {
@@ -186,9 +198,12 @@ fn ports_given(invocation: &Invocation, object: &Value) -> Result<Vec<Value>> {
         text => text
             .split(',')
             .map(|port| {
-                let number: u16 = port.parse().map_err(|_| Error::message(format!("strconv.Atoi: parsing \"{port}\": invalid syntax")))?;
+                let number: u16 = port.parse().map_err(|_| {
+                    Error::message(format!("strconv.Atoi: parsing \"{port}\": invalid syntax"))
+                })?;
                 let number = u64::from(number);
-                let protocol = known.iter().find(|(known, _)| *known == number).map_or("TCP", |(_, protocol)| protocol);
+                let protocol =
+                    known.iter().find(|(known, _)| *known == number).map_or("TCP", |(_, protocol)| protocol);
                 Ok((number, protocol.to_string()))
             })
             .collect::<Result<_>>()?,

@@ -39,7 +39,16 @@ kubectl get pods -o custom-columns=NAME:.metadata.name,IMAGE:.spec.containers[*]
 # Pods of all namespaces, and then every change
 kubectl get pods -A --watch",
     usage: "get [(-o|--output=)json|yaml|name|go-template|go-template-file|template|templatefile|jsonpath|jsonpath-as-json|jsonpath-file|custom-columns|custom-columns-file|wide] (TYPE[.VERSION][.GROUP] [NAME | -l label] | TYPE[.VERSION][.GROUP]/NAME ...) [flags]",
-    flags: &[flag::FILES, flag::PRINT, flag::SELECTOR, flag::FIELD_SELECTOR, flag::ALL_NAMESPACES, flag::CHUNK_SIZE, flag::SUBRESOURCE, FLAGS],
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::SELECTOR,
+        flag::FIELD_SELECTOR,
+        flag::ALL_NAMESPACES,
+        flag::CHUNK_SIZE,
+        flag::SUBRESOURCE,
+        FLAGS,
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
@@ -65,7 +74,9 @@ async fn run(invocation: Invocation) -> Result<()> {
         return super::raw::get(&session, raw).await;
     }
     if invocation.args.is_empty() && !files::given(&invocation) {
-        errln!("You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of supported resources.\n");
+        errln!(
+            "You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of supported resources.\n"
+        );
         return Err(invocation.usage(
             "Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed description of that resource (e.g. kubectl explain pods).",
         ));
@@ -110,7 +121,12 @@ fn resource(pick: &Pick) -> Rc<Resource> {
     }
 }
 
-async fn objects(session: &Session, invocation: &Invocation, mut printer: Printer, picks: Vec<Pick>) -> Result<()> {
+async fn objects(
+    session: &Session,
+    invocation: &Invocation,
+    mut printer: Printer,
+    picks: Vec<Pick>,
+) -> Result<()> {
     let single = picks.len() == 1 && !matches!(picks[0], Pick::List(_));
     let mut found = Vec::new();
     let mut errors = Vec::new();
@@ -169,7 +185,10 @@ async fn tables(session: &Session, invocation: &Invocation, picks: Vec<Pick>) ->
                 Some((last, known)) if last.qualified() == resource.qualified() => append(known, table),
                 _ => groups.push((resource, table)),
             },
-            Err(error) if error.is_not_found() && !matches!(pick, Pick::List(_)) && invocation.is("ignore-not-found") => {}
+            Err(error)
+                if error.is_not_found()
+                    && !matches!(pick, Pick::List(_))
+                    && invocation.is("ignore-not-found") => {}
             // A category holds types that this user, or this server, cannot list.
             Err(error) => errors.push(error),
         }
@@ -264,9 +283,13 @@ fn sort<T>(items: &mut [T], by: &str, object: impl Fn(&T) -> &Value) -> Result<(
         return Ok(());
     }
     let template = jsonpath::Template::parse(&jsonpath::relaxed(by)?, true)?;
-    let key = |item: &T| template.values(object(item)).ok().and_then(|found| found.first().map(|v| (*v).clone()));
+    let key =
+        |item: &T| template.values(object(item)).ok().and_then(|found| found.first().map(|v| (*v).clone()));
     if !items.is_empty() && items.iter().all(|item| key(item).is_none()) {
-        return Err(Error::message(format!("couldn't find any field with path \"{}\" in the list of objects", jsonpath::relaxed(by)?)));
+        return Err(Error::message(format!(
+            "couldn't find any field with path \"{}\" in the list of objects",
+            jsonpath::relaxed(by)?
+        )));
     }
     items.sort_by(|left, right| match (key(left), key(right)) {
         (Some(left), Some(right)) => order(&left, &right),
@@ -277,14 +300,20 @@ fn sort<T>(items: &mut [T], by: &str, object: impl Fn(&T) -> &Value) -> Result<(
 
 fn order(left: &Value, right: &Value) -> std::cmp::Ordering {
     if let (Some(a), Some(b)) = (left.as_str(), right.as_str())
-        && let (Ok(a), Ok(b)) = (a.parse::<apimachinery::quantity::Quantity>(), b.parse::<apimachinery::quantity::Quantity>())
+        && let (Ok(a), Ok(b)) =
+            (a.parse::<apimachinery::quantity::Quantity>(), b.parse::<apimachinery::quantity::Quantity>())
     {
         return a.cmp(&b);
     }
     jsonpath::order(left, right)
 }
 
-async fn watch(session: &Session, invocation: &Invocation, printer: Option<Printer>, picks: Vec<Pick>) -> Result<()> {
+async fn watch(
+    session: &Session,
+    invocation: &Invocation,
+    printer: Option<Printer>,
+    picks: Vec<Pick>,
+) -> Result<()> {
     let [pick] = picks.as_slice() else {
         return Err(Error::message("you may only specify a single resource type"));
     };
@@ -294,12 +323,15 @@ async fn watch(session: &Session, invocation: &Invocation, printer: Option<Print
     options.kind = invocation.is("show-kind").then(|| resource.label());
     let events = invocation.is("output-watch-events");
     let (namespace, field_selector) = match pick {
-        Pick::List(_) => (session.scope(invocation).map(str::to_string), invocation.text("field-selector").to_string()),
+        Pick::List(_) => {
+            (session.scope(invocation).map(str::to_string), invocation.text("field-selector").to_string())
+        }
         Pick::Name(_, name) => (Some(session.namespace.clone()), format!("metadata.name={name}")),
         Pick::File(item) => (item.namespace.clone(), format!("metadata.name={}", item.name)),
     };
     let mut rows = table::Rows::default();
-    let mut show = Show { printer, options, events, rows: &mut rows, definitions: Value::Null, headers: true };
+    let mut show =
+        Show { printer, options, events, rows: &mut rows, definitions: Value::Null, headers: true };
     let accept = if show.printer.is_none() { TABLE } else { "application/json" };
     let (first_path, list) = path(session, invocation, pick);
     let first = session.client.get_as(&first_path, accept).await?;
@@ -307,7 +339,12 @@ async fn watch(session: &Session, invocation: &Invocation, printer: Option<Print
         match (list, show.printer.is_some()) {
             (true, true) => {
                 for item in first["items"].as_array().into_iter().flatten() {
-                    show.event("ADDED", item)?;
+                    let mut item = item.clone();
+                    if item["kind"].is_null() {
+                        item["kind"] = resource.kind.clone().into();
+                        item["apiVersion"] = resource.api_version().into();
+                    }
+                    show.event("ADDED", &item)?;
                 }
             }
             _ => show.event("ADDED", &first)?,

@@ -53,7 +53,8 @@ pub fn build(directory: &Path) -> Result<Vec<Value>> {
 }
 
 fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|error| Error::message(format!("open {}: {}", path.display(), go_io_error(&error))))
+    std::fs::read_to_string(path)
+        .map_err(|error| Error::message(format!("open {}: {}", path.display(), go_io_error(&error))))
 }
 
 fn build_at(directory: &Path, depth: usize) -> Result<Vec<Value>> {
@@ -69,11 +70,34 @@ fn build_at(directory: &Path, depth: usize) -> Result<Vec<Value>> {
     })?;
     let config = yaml::one(&read(&file)?).map_err(Error::message)?;
     let known = [
-        "apiVersion", "kind", "metadata", "resources", "bases", "components", "namespace", "namePrefix", "nameSuffix",
-        "commonLabels", "labels", "commonAnnotations", "images", "replicas", "patches", "patchesStrategicMerge",
-        "patchesJson6902", "configMapGenerator", "secretGenerator", "generatorOptions",
+        "apiVersion",
+        "kind",
+        "metadata",
+        "resources",
+        "bases",
+        "components",
+        "namespace",
+        "namePrefix",
+        "nameSuffix",
+        "commonLabels",
+        "labels",
+        "commonAnnotations",
+        "images",
+        "replicas",
+        "patches",
+        "patchesStrategicMerge",
+        "patchesJson6902",
+        "configMapGenerator",
+        "secretGenerator",
+        "generatorOptions",
     ];
-    if let Some(field) = config.as_object().into_iter().flatten().map(|(field, _)| field).find(|field| !known.contains(&field.as_str())) {
+    if let Some(field) = config
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(field, _)| field)
+        .find(|field| !known.contains(&field.as_str()))
+    {
         return Err(Error::message(format!("{}: the field {field} is not supported", file.display())));
     }
     let mut objects = Vec::new();
@@ -83,7 +107,10 @@ fn build_at(directory: &Path, depth: usize) -> Result<Vec<Value>> {
             if path.is_dir() {
                 objects.extend(build_at(&path, depth + 1)?);
             } else {
-                objects.extend(yaml::documents(&read(&path)?).map_err(|error| Error::message(format!("{}: {error}", path.display())))?);
+                objects.extend(
+                    yaml::documents(&read(&path)?)
+                        .map_err(|error| Error::message(format!("{}: {error}", path.display())))?,
+                );
             }
         }
     }
@@ -99,13 +126,21 @@ fn build_at(directory: &Path, depth: usize) -> Result<Vec<Value>> {
     for patch in patches(directory, &config)? {
         patch.apply(&mut objects)?;
     }
-    let affix = |name: &str| format!("{}{name}{}", config["namePrefix"].as_str().unwrap_or(""), config["nameSuffix"].as_str().unwrap_or(""));
+    let affix = |name: &str| {
+        format!(
+            "{}{name}{}",
+            config["namePrefix"].as_str().unwrap_or(""),
+            config["nameSuffix"].as_str().unwrap_or("")
+        )
+    };
     for object in &mut objects {
         transform(&config, object);
-        if !matches!(object.kind(), "Namespace" | "CustomResourceDefinition") && affix("") != "" {
+        if !matches!(object.kind(), "Namespace" | "CustomResourceDefinition") && !affix("").is_empty() {
             let name = object.name().to_string();
             let new = affix(&name);
-            if let Some(entry) = renamed.iter_mut().find(|(kind, _, new)| *kind == object.kind() && *new == name) {
+            if let Some(entry) =
+                renamed.iter_mut().find(|(kind, _, new)| *kind == object.kind() && *new == name)
+            {
                 entry.2.clone_from(&new);
             } else {
                 renamed.push((object.kind().to_string(), name, new.clone()));
@@ -131,16 +166,22 @@ fn generate(directory: &Path, config: &Value, generator: &Value, kind: &str) -> 
         }
     };
     for literal in generator.list_at(&["literals"]).iter().filter_map(Value::as_str) {
-        let (key, value) = literal.split_once('=').ok_or_else(|| Error::message(format!("invalid literal {literal}")))?;
+        let (key, value) =
+            literal.split_once('=').ok_or_else(|| Error::message(format!("invalid literal {literal}")))?;
         add(key, value.trim_matches(['"', '\'']).as_bytes());
     }
     for file in generator.list_at(&["files"]).iter().filter_map(Value::as_str) {
         let (key, path) = file.split_once('=').unwrap_or((file.rsplit('/').next().unwrap_or(file), file));
-        let bytes = std::fs::read(directory.join(path)).map_err(|error| Error::message(format!("open {path}: {}", go_io_error(&error))))?;
+        let bytes = std::fs::read(directory.join(path))
+            .map_err(|error| Error::message(format!("open {path}: {}", go_io_error(&error))))?;
         add(key, &bytes);
     }
     for file in generator.list_at(&["envs"]).iter().filter_map(Value::as_str) {
-        for line in read(&directory.join(file))?.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        for line in read(&directory.join(file))?
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
             let (key, value) = line.split_once('=').unwrap_or((line, ""));
             add(key, value.as_bytes());
         }
@@ -183,7 +224,11 @@ fn patches(directory: &Path, config: &Value) -> Result<Vec<Patch>> {
     let mut found = Vec::new();
     let mut add = |target: &Value, text: &str| -> Result<()> {
         for change in yaml::documents(text).map_err(Error::message)? {
-            let target = if target.is_object() { target.clone() } else { json!({"kind": change["kind"], "name": change["metadata"]["name"]}) };
+            let target = if target.is_object() {
+                target.clone()
+            } else {
+                json!({"kind": change["kind"], "name": change["metadata"]["name"]})
+            };
             found.push(Patch { target, change });
         }
         Ok(())
@@ -206,10 +251,13 @@ fn patches(directory: &Path, config: &Value) -> Result<Vec<Patch>> {
 
 impl Patch {
     fn matches(&self, object: &Value) -> bool {
-        let same = |wanted: &Value, known: &str| wanted.as_str().is_none_or(|wanted| wanted.is_empty() || wanted == known || wanted == ".*");
+        let same = |wanted: &Value, known: &str| {
+            wanted.as_str().is_none_or(|wanted| wanted.is_empty() || wanted == known || wanted == ".*")
+        };
         let (group, version) = object.api_version().split_once('/').unwrap_or(("", object.api_version()));
         let labels = self.target["labelSelector"].as_str().is_none_or(|selector| {
-            apimachinery::labels::parse(selector).is_ok_and(|selector| selector.matches_value(object["metadata"]["labels"].as_object()))
+            apimachinery::labels::parse(selector)
+                .is_ok_and(|selector| selector.matches_value(object["metadata"]["labels"].as_object()))
         });
         same(&self.target["kind"], object.kind())
             && same(&self.target["name"], object.name())
@@ -244,14 +292,30 @@ impl Patch {
         if hit {
             return Ok(());
         }
-        Err(Error::message(format!("no resource matches the patch for {} \"{}\"", self.target["kind"].as_str().unwrap_or(""), self.target["name"].as_str().unwrap_or(""))))
+        Err(Error::message(format!(
+            "no resource matches the patch for {} \"{}\"",
+            self.target["kind"].as_str().unwrap_or(""),
+            self.target["name"].as_str().unwrap_or("")
+        )))
     }
 }
 
 const CLUSTER_WIDE: &[&str] = &[
-    "Namespace", "Node", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "StorageClass",
-    "PriorityClass", "IngressClass", "RuntimeClass", "APIService", "MutatingWebhookConfiguration",
-    "ValidatingWebhookConfiguration", "CSIDriver", "VolumeAttributesClass",
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "StorageClass",
+    "PriorityClass",
+    "IngressClass",
+    "RuntimeClass",
+    "APIService",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+    "CSIDriver",
+    "VolumeAttributesClass",
 ];
 
 fn transform(config: &Value, object: &mut Value) {
@@ -268,7 +332,12 @@ fn transform(config: &Value, object: &mut Value) {
             }
         }
     }
-    let template = |kind: &str| matches!(kind, "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet" | "Job" | "ReplicationController");
+    let template = |kind: &str| {
+        matches!(
+            kind,
+            "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet" | "Job" | "ReplicationController"
+        )
+    };
     let mut label = |labels: &Value, selectors: bool, templates: bool| {
         for (key, value) in labels.as_object().into_iter().flatten() {
             object["metadata"]["labels"][key] = value.clone();
@@ -295,7 +364,9 @@ fn transform(config: &Value, object: &mut Value) {
         }
     }
     for entry in config.list_at(&["replicas"]) {
-        if entry["name"] == object.name() && matches!(kind.as_str(), "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController") {
+        if entry["name"] == object.name()
+            && matches!(kind.as_str(), "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController")
+        {
             object["spec"]["replicas"] = entry["count"].clone();
         }
     }
@@ -352,7 +423,9 @@ fn references(value: &mut Value, renamed: &[(String, String, String)]) {
         Value::Object(fields) => {
             for (field, inner) in fields.iter_mut() {
                 match field.as_str() {
-                    "configMap" | "configMapRef" | "configMapKeyRef" if inner.is_object() => rename("ConfigMap", &mut inner["name"]),
+                    "configMap" | "configMapRef" | "configMapKeyRef" if inner.is_object() => {
+                        rename("ConfigMap", &mut inner["name"])
+                    }
                     "secretRef" | "secretKeyRef" if inner.is_object() => rename("Secret", &mut inner["name"]),
                     "secret" if inner.is_object() => {
                         for name in ["secretName", "name"] {
@@ -388,8 +461,14 @@ mod tests {
     fn a_kustomization_is_built() {
         let directory = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
-        write("deploy.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 1\n  template:\n    spec:\n      containers:\n      - {name: c, image: nginx:1, envFrom: [{configMapRef: {name: conf}}]}\n");
-        write("kustomization.yaml", "namePrefix: a-\nnamespace: team\nresources: [deploy.yaml]\nimages:\n- {name: nginx, newTag: '2'}\nreplicas:\n- {name: web, count: 3}\nconfigMapGenerator:\n- name: conf\n  literals: [x=1]\n");
+        write(
+            "deploy.yaml",
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 1\n  template:\n    spec:\n      containers:\n      - {name: c, image: nginx:1, envFrom: [{configMapRef: {name: conf}}]}\n",
+        );
+        write(
+            "kustomization.yaml",
+            "namePrefix: a-\nnamespace: team\nresources: [deploy.yaml]\nimages:\n- {name: nginx, newTag: '2'}\nreplicas:\n- {name: web, count: 3}\nconfigMapGenerator:\n- name: conf\n  literals: [x=1]\n",
+        );
         let objects = build(directory.path()).unwrap();
         let deployment = &objects[0];
         assert_eq!(deployment["metadata"]["name"], "a-web");

@@ -22,8 +22,19 @@ kubectl label --overwrite pod web tier=back
 # Take one away
 kubectl label pod web tier-",
     usage: "label [--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]",
-    flags: &[flag::FILES, flag::PRINT, flag::DRY_RUN, flag::SELECTOR, flag::FIELD_SELECTOR, flag::ALL_NAMESPACES,
-        flag::ALL, flag::LOCAL, flag::RESOURCE_VERSION, FLAGS, LABEL_MANAGER],
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::DRY_RUN,
+        flag::SELECTOR,
+        flag::FIELD_SELECTOR,
+        flag::ALL_NAMESPACES,
+        flag::ALL,
+        flag::LOCAL,
+        flag::RESOURCE_VERSION,
+        FLAGS,
+        LABEL_MANAGER,
+    ],
     run: Some(|invocation| Box::pin(run(invocation, &LABELS))),
     ..Command::NONE
 };
@@ -42,8 +53,19 @@ kubectl annotate --overwrite pod web description='the web server'
 # Take one away
 kubectl annotate pod web description-",
     usage: "annotate [--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]",
-    flags: &[flag::FILES, flag::PRINT, flag::DRY_RUN, flag::SELECTOR, flag::FIELD_SELECTOR, flag::ALL_NAMESPACES,
-        flag::ALL, flag::LOCAL, flag::RESOURCE_VERSION, FLAGS, ANNOTATE_MANAGER],
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::DRY_RUN,
+        flag::SELECTOR,
+        flag::FIELD_SELECTOR,
+        flag::ALL_NAMESPACES,
+        flag::ALL,
+        flag::LOCAL,
+        flag::RESOURCE_VERSION,
+        FLAGS,
+        ANNOTATE_MANAGER,
+    ],
     run: Some(|invocation| Box::pin(run(invocation, &ANNOTATIONS))),
     ..Command::NONE
 };
@@ -52,10 +74,16 @@ const FLAGS: &[Flag] = &[
     Flag::switch("list", "Show what the object has."),
     Flag::switch("overwrite", "Change values that are there already."),
 ];
-const LABEL_MANAGER: &[Flag] =
-    &[Flag::text("field-manager", "kubectl-label", "Name under which the server records these fields' owner.")];
-const ANNOTATE_MANAGER: &[Flag] =
-    &[Flag::text("field-manager", "kubectl-annotate", "Name under which the server records these fields' owner.")];
+const LABEL_MANAGER: &[Flag] = &[Flag::text(
+    "field-manager",
+    "kubectl-label",
+    "Name under which the server records these fields' owner.",
+)];
+const ANNOTATE_MANAGER: &[Flag] = &[Flag::text(
+    "field-manager",
+    "kubectl-annotate",
+    "Name under which the server records these fields' owner.",
+)];
 
 /// What of the metadata is changed, and its words.
 struct Field {
@@ -80,7 +108,10 @@ async fn run(invocation: Invocation, field: &'static Field) -> Result<()> {
     let is_change = |arg: &str| (arg.contains('=') && !arg.starts_with('=')) || arg.ends_with('-');
     let (resources, changes) = change::split(&invocation.args, is_change);
     if let Some(wrong) = changes.iter().find(|change| !is_change(change)) {
-        return Err(Error::message(format!("all resources must be specified before {} changes: {wrong}", field.one)));
+        return Err(Error::message(format!(
+            "all resources must be specified before {} changes: {wrong}",
+            field.one
+        )));
     }
     if changes.is_empty() && !invocation.is("list") {
         return Err(Error::message(format!("at least one {} update is required", field.one)));
@@ -102,7 +133,10 @@ async fn run(invocation: Invocation, field: &'static Field) -> Result<()> {
         }
     }
     if let Some((key, _)) = set.iter().find(|(key, _)| removed.contains(key)) {
-        return Err(Error::message(format!("can not both modify and remove {} \"{key}\" in the same command", an(field.one))));
+        return Err(Error::message(format!(
+            "can not both modify and remove {} \"{key}\" in the same command",
+            an(field.one)
+        )));
     }
     let session = Session::open(&invocation).await?;
     let targets = change::targets(&session, &invocation, &resources).await?;
@@ -132,7 +166,12 @@ async fn one(
     let current = &item.object["metadata"][field.name];
     if invocation.is("list") {
         if many {
-            outln!("Listing {}s for {}/{}:", field.one, item.object["kind"].as_str().unwrap_or(""), item.name);
+            outln!(
+                "Listing {}s for {}/{}:",
+                field.one,
+                item.object["kind"].as_str().unwrap_or(""),
+                item.name
+            );
         }
         let indent = if many { " " } else { "" };
         for (key, value) in current.as_object().into_iter().flatten() {
@@ -156,7 +195,14 @@ async fn one(
                 "label" => taken.join("; "),
                 _ => format!(
                     "--overwrite is false but found the following declared annotation(s): {}",
-                    taken.iter().map(|key| format!("'{key}' already has a value ({})", current[key.as_str()].as_str().unwrap_or(""))).collect::<Vec<_>>().join("; ")
+                    taken
+                        .iter()
+                        .map(|key| format!(
+                            "'{key}' already has a value ({})",
+                            current[key.as_str()].as_str().unwrap_or("")
+                        ))
+                        .collect::<Vec<_>>()
+                        .join("; ")
                 ),
             }));
         }

@@ -86,7 +86,14 @@ async fn run(invocation: Invocation) -> Result<()> {
             container.clone_from(second);
         }
         let word = &invocation.args[0];
-        let mut found = session.pods_of(word).await?;
+        let mut found = session.pods_of(word).await.map_err(|error| match &error {
+            Error::Server { status, .. } if error.is_not_found() => Error::message(format!(
+                "error from server (NotFound): {} in namespace \"{}\"",
+                status["message"].as_str().unwrap_or(""),
+                session.namespace
+            )),
+            _ => error,
+        })?;
         if found.is_empty() {
             return Err(Error::message(format!("no pods found for {word}")));
         }
@@ -126,7 +133,8 @@ async fn run(invocation: Invocation) -> Result<()> {
                 sources.len()
             )));
         }
-        let mut running: FuturesUnordered<_> = sources.iter().map(|source| print(&session, source, true)).collect();
+        let mut running: FuturesUnordered<_> =
+            sources.iter().map(|source| print(&session, source, true)).collect();
         while let Some(ended) = running.next().await {
             settle(ended, invocation.is("ignore-errors"))?;
         }
@@ -196,6 +204,7 @@ async fn print(session: &Session, source: &Source, by_line: bool) -> Result<()> 
 
 /// Follows a container's log, as a fallback for attaching.
 pub async fn follow(session: &Session, pod: &Item, container: &str) -> Result<()> {
-    let path = with_query(&format!("{}/log?container={}", pod.path(), escape(container)), &[("follow", "true")]);
+    let path =
+        with_query(&format!("{}/log?container={}", pod.path(), escape(container)), &[("follow", "true")]);
     print(session, &Source { path, prefix: String::new() }, false).await
 }

@@ -44,18 +44,26 @@ async fn run(invocation: Invocation) -> Result<()> {
         "merge" => MERGE,
         "strategic" => STRATEGIC,
         other => {
-            return Err(Error::message(format!("--type must be one of [json merge strategic], not \"{other}\"")));
+            return Err(Error::message(format!(
+                "--type must be one of [json merge strategic], not \"{other}\""
+            )));
         }
     };
     let (text, file) = (invocation.text("patch"), invocation.text("patch-file"));
     let text = match (text, file) {
-        ("", "") => return Err(invocation.usage("must specify --patch or --patch-file containing the contents of the patch")),
+        ("", "") => {
+            return Err(Error::message(
+                "must specify --patch or --patch-file containing the contents of the patch",
+            ));
+        }
         (text, "") => text.to_string(),
-        ("", file) => std::fs::read_to_string(file)
-            .map_err(|error| Error::message(format!("unable to read patch file: open {file}: {}", go_io_error(&error))))?,
-        _ => return Err(invocation.usage("cannot specify --patch and --patch-file together")),
+        ("", file) => std::fs::read_to_string(file).map_err(|error| {
+            Error::message(format!("unable to read patch file: open {file}: {}", go_io_error(&error)))
+        })?,
+        _ => return Err(Error::message("cannot specify --patch and --patch-file together")),
     };
-    let patch = yaml::one(&text).map_err(|error| Error::message(format!("unable to parse \"{text}\": {error}")))?;
+    let patch =
+        yaml::one(&text).map_err(|error| Error::message(format!("unable to parse \"{text}\": {error}")))?;
     if !patch.is_object() && !patch.is_array() {
         return Err(Error::message(format!("unable to parse \"{text}\": the patch is not an object")));
     }
@@ -80,7 +88,8 @@ async fn run(invocation: Invocation) -> Result<()> {
         };
         match changed {
             Ok(object) => {
-                let same = object["metadata"]["resourceVersion"] == item.object["metadata"]["resourceVersion"]
+                let same = object["metadata"]["resourceVersion"]
+                    == item.object["metadata"]["resourceVersion"]
                     && without_version(&object) == without_version(&item.object);
                 let done = if same { "patched (no change)" } else { "patched" };
                 change::report(&invocation, &object, done)?;

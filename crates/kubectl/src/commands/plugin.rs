@@ -43,7 +43,9 @@ fn list(invocation: &Invocation) -> Result<()> {
             .flatten()
             .flatten()
             .map(|entry| entry.path())
-            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("kubectl-")))
+            .filter(|path| {
+                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("kubectl-"))
+            })
             .collect();
         entries.sort();
         found.extend(entries);
@@ -55,11 +57,17 @@ fn list(invocation: &Invocation) -> Result<()> {
     let mut warnings = 0;
     for path in found {
         match invocation.is("name-only") {
-            true => outln!("{}", path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()),
+            true => outln!(
+                "{}",
+                path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+            ),
             false => outln!("{}", path.display()),
         }
         if !executable(&path) {
-            errln!("  - warning: {} identified as a kubectl plugin, but it is not executable", path.display());
+            errln!(
+                "  - warning: {} identified as a kubectl plugin, but it is not executable",
+                path.display()
+            );
             warnings += 1;
         }
     }
@@ -75,13 +83,16 @@ pub fn try_plugin(args: &[String], error: &Error) -> Option<ExitCode> {
     if !error.text().contains("unknown command") {
         return None;
     }
-    let words: Vec<String> = args.iter().take_while(|arg| !arg.starts_with('-')).map(|arg| arg.replace('-', "_")).collect();
+    let words: Vec<String> =
+        args.iter().take_while(|arg| !arg.starts_with('-')).map(|arg| arg.replace('-', "_")).collect();
     for length in (1..=words.len()).rev() {
         let name = format!("kubectl-{}", words[..length].join("-"));
         if name.contains('/') {
             continue;
         }
-        if let Some(path) = directories().into_iter().map(|directory| directory.join(&name)).find(|path| executable(path)) {
+        if let Some(path) =
+            directories().into_iter().map(|directory| directory.join(&name)).find(|path| executable(path))
+        {
             let failed = std::process::Command::new(&path).args(&args[length..]).exec();
             errln!("error: cannot run {}: {failed}", path.display());
             return Some(ExitCode::FAILURE);

@@ -31,7 +31,10 @@ kubectl port-forward --address 0.0.0.0 pod/web 8888:80
 # On any free local port
 kubectl port-forward pod/web :80",
     usage: "port-forward TYPE/NAME [options] [LOCAL_PORT:]REMOTE_PORT [...[LOCAL_PORT_N:]REMOTE_PORT_N]",
-    flags: &[&[Flag::list("address", "Local addresses to listen on; localhost if not given.")], flag::POD_RUNNING_TIMEOUT],
+    flags: &[
+        &[Flag::list("address", "Local addresses to listen on; localhost if not given.")],
+        flag::POD_RUNNING_TIMEOUT,
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
@@ -42,7 +45,7 @@ async fn run(invocation: Invocation) -> Result<()> {
     };
     let session = Session::open(&invocation).await?;
     let service = match word.split_once('/') {
-        Some((kind, name)) if matches!(kind, "service" | "services" | "svc") => {
+        Some(("service" | "services" | "svc", name)) => {
             let services = crate::resource::core("services", "service", "Service", true);
             Some(session.fetch(&services, name).await?.object)
         }
@@ -51,7 +54,9 @@ async fn run(invocation: Invocation) -> Result<()> {
     let pod = session.pod_of(word).await?;
     let phase = pod.object["status"]["phase"].as_str().unwrap_or("");
     if phase != "Running" {
-        return Err(Error::message(format!("unable to forward port because pod is not running. Current status={phase}")));
+        return Err(Error::message(format!(
+            "unable to forward port because pod is not running. Current status={phase}"
+        )));
     }
     let addresses: Vec<String> = match invocation.list("address") {
         [] => vec!["127.0.0.1".into(), "::1".into()],
@@ -67,7 +72,13 @@ async fn run(invocation: Invocation) -> Result<()> {
     for spec in ports {
         let (local, remote) = split(spec)?;
         let remote = remote_port(service.as_ref(), &pod.object, remote)?;
-        let local = if local.is_empty() { remote } else { local.parse().map_err(|_| Error::message(format!("error parsing local port \"{local}\": invalid syntax")))? };
+        let local = if local.is_empty() {
+            remote
+        } else {
+            local.parse().map_err(|_| {
+                Error::message(format!("error parsing local port \"{local}\": invalid syntax"))
+            })?
+        };
         let mut bound = 0;
         let mut port = local;
         for address in &addresses {
@@ -82,16 +93,22 @@ async fn run(invocation: Invocation) -> Result<()> {
                 Err(error) => {
                     // A machine without IPv6 still has its localhost.
                     if address != "::1" {
-                        errln!("Unable to listen on port {local}: Listeners failed to create with the following errors: [unable to create listener: Error listen tcp4 {address}:{local}: bind: {}]", go_io_error(&error));
+                        errln!(
+                            "Unable to listen on port {local}: Listeners failed to create with the following errors: [unable to create listener: Error listen tcp4 {address}:{local}: bind: {}]",
+                            go_io_error(&error)
+                        );
                     }
                 }
             }
         }
         if bound == 0 {
-            return Err(Error::message(format!("unable to listen on any of the requested ports: [{{{local} {remote}}}]")));
+            return Err(Error::message(format!(
+                "unable to listen on any of the requested ports: [{{{local} {remote}}}]"
+            )));
         }
     }
-    let mut serving: FuturesUnordered<_> = listeners.iter().map(|(listener, remote)| serve(&session, &pod, listener, *remote)).collect();
+    let mut serving: FuturesUnordered<_> =
+        listeners.iter().map(|(listener, remote)| serve(&session, &pod, listener, *remote)).collect();
     tokio::select! {
         ended = serving.next() => ended.unwrap_or(Ok(())),
         _ = tokio::signal::ctrl_c() => Ok(()),
@@ -122,19 +139,25 @@ fn remote_port(service: Option<&Value>, pod: &Value, word: &str) -> Result<u16> 
             .list_at(&["spec", "ports"])
             .iter()
             .find(|port| port["name"] == word || (number.is_some() && port["port"].as_u64() == number))
-            .ok_or_else(|| Error::message(format!("Service {} does not have a service port {word}", service.name())))?;
+            .ok_or_else(|| {
+                Error::message(format!("Service {} does not have a service port {word}", service.name()))
+            })?;
         let target = &port["targetPort"];
         let found = match target {
             Value::String(name) => named(name),
             Value::Null => port["port"].as_u64().and_then(|port| u16::try_from(port).ok()),
             number => number.as_u64().and_then(|port| u16::try_from(port).ok()),
         };
-        return found.ok_or_else(|| Error::message(format!("Pod '{}' does not have a named port '{target}'", pod.name())));
+        return found.ok_or_else(|| {
+            Error::message(format!("Pod '{}' does not have a named port '{target}'", pod.name()))
+        });
     }
     match word.parse::<u16>() {
         Ok(0) => Err(Error::message("remote port must be > 0")),
         Ok(port) => Ok(port),
-        Err(_) => named(word).ok_or_else(|| Error::message(format!("Pod '{}' does not have a named port '{word}'", pod.name()))),
+        Err(_) => named(word).ok_or_else(|| {
+            Error::message(format!("Pod '{}' does not have a named port '{word}'", pod.name()))
+        }),
     }
 }
 
@@ -158,7 +181,8 @@ async fn serve(session: &Session, pod: &Item, listener: &TcpListener, remote: u1
 
 /// Joins one local connection to the pod's port: channel 0 is data, channel 1 an error, each begun by the port's number.
 async fn forward(session: &Session, pod: &Item, mut stream: TcpStream, remote: u16) -> Result<()> {
-    let mut channels = session.client.websocket(&format!("{}/portforward?ports={remote}", pod.path())).await?;
+    let mut channels =
+        session.client.websocket(&format!("{}/portforward?ports={remote}", pod.path())).await?;
     let (mut reader, mut writer) = stream.split();
     let mut input = vec![0; 32 << 10];
     let mut headers = [true, true];

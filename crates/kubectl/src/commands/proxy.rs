@@ -48,12 +48,13 @@ async fn run(invocation: Invocation) -> Result<()> {
     let session = Session::open(&invocation).await?;
     let address = invocation.text("address").to_string();
     let port = u16::try_from(invocation.int("port")).map_err(|_| Error::message("invalid port"))?;
-    let listener = TcpListener::bind((address.as_str(), port))
-        .await
-        .map_err(|error| Error::message(format!("listen tcp {address}:{port}: bind: {}", go_io_error(&error))))?;
+    let listener = TcpListener::bind((address.as_str(), port)).await.map_err(|error| {
+        Error::message(format!("listen tcp {address}:{port}: bind: {}", go_io_error(&error)))
+    })?;
     outln!("Starting to serve on {}", listener.local_addr()?);
     let prefix = invocation.text("api-prefix").trim_end_matches('/').to_string();
-    let rules = Rc::new(Rules { client: session.client.clone(), prefix, filter: !invocation.is("disable-filter") });
+    let rules =
+        Rc::new(Rules { client: session.client.clone(), prefix, filter: !invocation.is("disable-filter") });
     let local = LocalSet::new();
     let serving = local.run_until(async {
         loop {
@@ -65,7 +66,9 @@ async fn run(invocation: Invocation) -> Result<()> {
                     let rules = rules.clone();
                     async move { Ok::<_, Infallible>(rules.answer(request).await) }
                 });
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
             });
         }
     });
@@ -86,18 +89,30 @@ type Answer = Response<Either<Full<Bytes>, Body>>;
 impl Rules {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_string();
-        let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+        let host =
+            request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
         if self.filter && !allowed(host, &path) {
             return plain(StatusCode::FORBIDDEN, "Forbidden");
         }
-        let Some(path) = path.strip_prefix(self.prefix.as_str()) else { return plain(StatusCode::NOT_FOUND, "404 page not found") };
+        let Some(path) = path.strip_prefix(self.prefix.as_str()) else {
+            return plain(StatusCode::NOT_FOUND, "404 page not found");
+        };
         let (parts, body) = request.into_parts();
-        let Ok(body) = body.collect().await else { return plain(StatusCode::BAD_REQUEST, "the body cannot be read") };
-        let mut forwarded = Request::builder().method(parts.method).uri(if path.is_empty() { "/" } else { path });
-        for (name, value) in parts.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "host" | "connection" | "authorization")) {
+        let Ok(body) = body.collect().await else {
+            return plain(StatusCode::BAD_REQUEST, "the body cannot be read");
+        };
+        let mut forwarded =
+            Request::builder().method(parts.method).uri(if path.is_empty() { "/" } else { path });
+        for (name, value) in parts
+            .headers
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "host" | "connection" | "authorization"))
+        {
             forwarded = forwarded.header(name, value);
         }
-        let Ok(forwarded) = forwarded.body(body.to_bytes()) else { return plain(StatusCode::BAD_REQUEST, "bad request") };
+        let Ok(forwarded) = forwarded.body(body.to_bytes()) else {
+            return plain(StatusCode::BAD_REQUEST, "bad request");
+        };
         match self.client.forward(forwarded).await {
             Ok(reply) => reply.map(Either::Right),
             Err(error) => plain(StatusCode::BAD_GATEWAY, &error.text()),
@@ -113,9 +128,15 @@ fn plain(status: StatusCode, text: &str) -> Answer {
 
 /// Local hosts only, and no shells by a page in a browser.
 fn allowed(host: &str, path: &str) -> bool {
-    let name = if host.starts_with('[') { host.split(']').next().unwrap_or("").trim_start_matches('[') } else { host.split(':').next().unwrap_or("") };
+    let name = if host.starts_with('[') {
+        host.split(']').next().unwrap_or("").trim_start_matches('[')
+    } else {
+        host.split(':').next().unwrap_or("")
+    };
     let path = path.split('?').next().unwrap_or(path);
-    let shell = path.starts_with("/api/") && path.contains("/pods/") && (path.ends_with("/exec") || path.ends_with("/attach"));
+    let shell = path.starts_with("/api/")
+        && path.contains("/pods/")
+        && (path.ends_with("/exec") || path.ends_with("/attach"));
     matches!(name, "localhost" | "127.0.0.1" | "::1") && !shell
 }
 

@@ -19,13 +19,26 @@ kubectl replace -f pod.json
 # Deleted first, then created again
 kubectl replace --force -f pod.json",
     usage: "replace -f FILENAME",
-    flags: &[flag::FILES, flag::PRINT, flag::DRY_RUN, flag::VALIDATE, flag::SAVE_CONFIG, flag::DELETE, flag::SUBRESOURCE, FLAGS],
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::DRY_RUN,
+        flag::VALIDATE,
+        flag::SAVE_CONFIG,
+        flag::DELETE,
+        flag::SUBRESOURCE,
+        FLAGS,
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
 
 const FLAGS: &[Flag] = &[
-    Flag::text("field-manager", "kubectl-replace", "Name under which the server records these fields' owner."),
+    Flag::text(
+        "field-manager",
+        "kubectl-replace",
+        "Name under which the server records these fields' owner.",
+    ),
     Flag::text("raw", "", "Path of the server to which the file is put as it is."),
     Flag::switch("wait", "Wait until deleted objects are gone."),
 ];
@@ -42,7 +55,9 @@ async fn run(invocation: Invocation) -> Result<()> {
     let dry_run = invocation.dry_run()?;
     let mut errors = Vec::new();
     for mut item in files::items(&session, &invocation).await? {
-        if invocation.is("save-config") || !item.object["metadata"]["annotations"][super::create::LAST_APPLIED].is_null() {
+        if invocation.is("save-config")
+            || !item.object["metadata"]["annotations"][super::create::LAST_APPLIED].is_null()
+        {
             save_config(&mut item.object);
         }
         if dry_run == DryRun::Client {
@@ -53,7 +68,8 @@ async fn run(invocation: Invocation) -> Result<()> {
         let done = async {
             if invocation.is("force") && dry_run == DryRun::None {
                 let mut deletion = Deletion::from_flags(&invocation, dry_run)?;
-                deletion.propagation = if invocation.changed("cascade") { deletion.propagation } else { "Background" };
+                deletion.propagation =
+                    if invocation.changed("cascade") { deletion.propagation } else { "Background" };
                 match deletion.delete(&session, &item).await {
                     Ok(_) => gone(&session, &item, None).await?,
                     Err(error) if error.is_not_found() => {}
@@ -62,7 +78,8 @@ async fn run(invocation: Invocation) -> Result<()> {
                 return session.client.post(&with_query(&item.collection(), &query), &item.object).await;
             }
             let subresource = invocation.text("subresource");
-            let path = if subresource.is_empty() { item.path() } else { format!("{}/{subresource}", item.path()) };
+            let path =
+                if subresource.is_empty() { item.path() } else { format!("{}/{subresource}", item.path()) };
             session.client.put(&with_query(&path, &query), &item.object).await
         };
         match done.await {

@@ -22,9 +22,19 @@ kubectl rollout status daemonset/agent
 # Its pods anew
 kubectl rollout restart deployment/web",
     usage: "rollout SUBCOMMAND",
-    subcommands: &[&history::COMMAND, &restart::PAUSE, &restart::RESTART, &restart::RESUME, &status::COMMAND, &undo::COMMAND],
+    subcommands: &[
+        &history::COMMAND,
+        &restart::PAUSE,
+        &restart::RESTART,
+        &restart::RESUME,
+        &status::COMMAND,
+        &undo::COMMAND,
+    ],
     ..Command::NONE
 };
 
-const MANAGER: &[Flag] =
-    &[Flag::text("field-manager", "kubectl-rollout", "Name under which the server records these fields' owner.")];
+const MANAGER: &[Flag] = &[Flag::text(
+    "field-manager",
+    "kubectl-rollout",
+    "Name under which the server records these fields' owner.",
+)];

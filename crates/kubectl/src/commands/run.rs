@@ -33,7 +33,15 @@ kubectl run -it --rm shell --image=busybox --restart=Never -- sh
 # A command instead of the image's own
 kubectl run tick --image=busybox --command -- sleep 3600",
     usage: "run NAME --image=image [--env=\"key=value\"] [--port=port] [--dry-run=server|client] [--overrides=inline-json] [--command] -- [COMMAND] [args...]",
-    flags: &[flag::FILES, flag::PRINT, flag::DRY_RUN, flag::SAVE_CONFIG, flag::DELETE, flag::POD_RUNNING_TIMEOUT, FLAGS],
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::DRY_RUN,
+        flag::SAVE_CONFIG,
+        flag::DELETE,
+        flag::POD_RUNNING_TIMEOUT,
+        FLAGS,
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
@@ -68,12 +76,18 @@ async fn run(invocation: Invocation) -> Result<()> {
     invocation.require(&["image"])?;
     let dry_run = invocation.dry_run()?;
     let interactive = invocation.is("stdin");
-    let attached = if invocation.changed("attach") { invocation.is("attach") } else { interactive || invocation.is("tty") };
+    let attached = if invocation.changed("attach") {
+        invocation.is("attach")
+    } else {
+        interactive || invocation.is("tty")
+    };
     if invocation.is("rm") && !attached {
         return Err(Error::message("--rm should only be used for attached containers"));
     }
     if attached && dry_run != DryRun::None {
-        return Err(Error::message("--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)"));
+        return Err(Error::message(
+            "--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)",
+        ));
     }
     if invocation.is("tty") && !interactive && !invocation.changed("stdin") {
         return Err(Error::message("-i/--stdin is required for containers with -t/--tty=true"));
@@ -102,7 +116,8 @@ async fn run(invocation: Invocation) -> Result<()> {
     if let Some(mut service) = service {
         if dry_run != DryRun::Client {
             let services = core("services", "service", "Service", true);
-            let path = with_query(&services.path(Some(&session.namespace)), &write_query(&invocation, dry_run));
+            let path =
+                with_query(&services.path(Some(&session.namespace)), &write_query(&invocation, dry_run));
             service = session.client.post(&path, &service).await?;
             made.push(Item::of(services, service.clone()));
         }
@@ -147,12 +162,22 @@ async fn attached_session(session: &Session, invocation: &Invocation, pod: Item)
         logs::follow(session, &running, &container).await?;
     } else {
         let quiet = invocation.is("quiet");
-        let joined =
-            attach::attach(session, &running, &container, invocation.is("stdin"), invocation.is("tty"), quiet).await;
+        let joined = attach::attach(
+            session,
+            &running,
+            &container,
+            invocation.is("stdin"),
+            invocation.is("tty"),
+            quiet,
+        )
+        .await;
         match joined {
             Ok(()) | Err(Error::Exit(..)) => {}
             Err(error) => {
-                errln!("warning: couldn't attach to pod/{}, falling back to streaming logs: {error}", pod.name);
+                errln!(
+                    "warning: couldn't attach to pod/{}, falling back to streaming logs: {error}",
+                    pod.name
+                );
                 logs::follow(session, &running, &container).await?;
             }
         }
@@ -198,7 +223,12 @@ fn started(pod: &Value) -> bool {
 }
 
 /// Waits by watch until a pod is as wanted.
-pub async fn wait_for(session: &Session, pod: &Item, timeout: Duration, test: fn(&Value) -> bool) -> Result<Item> {
+pub async fn wait_for(
+    session: &Session,
+    pod: &Item,
+    timeout: Duration,
+    test: fn(&Value) -> bool,
+) -> Result<Item> {
     let waiting = async {
         loop {
             let object = session.client.get(&pod.path()).await?;
@@ -208,7 +238,8 @@ pub async fn wait_for(session: &Session, pod: &Item, timeout: Duration, test: fn
             let field = format!("metadata.name={}", pod.name);
             let version = object["metadata"]["resourceVersion"].as_str().unwrap_or("").to_string();
             let query = [("fieldSelector", field.as_str()), ("resourceVersion", &version), ("watch", "true")];
-            let mut watch = session.client.watch(&with_query(&pod.collection(), &query), "application/json").await?;
+            let mut watch =
+                session.client.watch(&with_query(&pod.collection(), &query), "application/json").await?;
             while let Ok(Some((kind, object))) = watch.next().await {
                 if kind == "DELETED" {
                     return Err(Error::message(format!("pods \"{}\" not found", pod.name)));
@@ -219,7 +250,9 @@ pub async fn wait_for(session: &Session, pod: &Item, timeout: Duration, test: fn
             }
         }
     };
-    tokio::time::timeout(timeout, waiting).await.unwrap_or_else(|_| Err(Error::message("timed out waiting for the condition")))
+    tokio::time::timeout(timeout, waiting)
+        .await
+        .unwrap_or_else(|_| Err(Error::message("timed out waiting for the condition")))
 }
 
 fn manifest(invocation: &Invocation, name: &str) -> Result<Value> {
@@ -239,7 +272,9 @@ fn manifest(invocation: &Invocation, name: &str) -> Result<Value> {
     }
     let port = invocation.text("port");
     if !port.is_empty() {
-        let number: u16 = port.parse().map_err(|_| Error::message(format!("strconv.ParseInt: parsing \"{port}\": invalid syntax")))?;
+        let number: u16 = port
+            .parse()
+            .map_err(|_| Error::message(format!("strconv.ParseInt: parsing \"{port}\": invalid syntax")))?;
         container["ports"] = json!([{"containerPort": number}]);
     }
     if !invocation.list("env").is_empty() {
@@ -266,7 +301,9 @@ fn manifest(invocation: &Invocation, name: &str) -> Result<Value> {
         "status": {},
     });
     for pair in invocation.list("annotations") {
-        let (key, value) = pair.split_once('=').ok_or_else(|| Error::message(format!("unexpected annotation spec: {pair}")))?;
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Error::message(format!("unexpected annotation spec: {pair}")))?;
         pod["metadata"]["annotations"][key] = value.into();
     }
     Ok(pod)

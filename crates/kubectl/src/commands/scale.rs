@@ -21,7 +21,15 @@ kubectl scale deployment web --replicas=3
 # Only if there are two now
 kubectl scale --current-replicas=2 --replicas=3 deployment/web",
     usage: "scale [--resource-version=version] [--current-replicas=count] --replicas=COUNT (-f FILENAME | TYPE NAME)",
-    flags: &[flag::FILES, flag::PRINT, flag::DRY_RUN, flag::SELECTOR, flag::ALL, flag::RESOURCE_VERSION, SCALE_FLAGS],
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::DRY_RUN,
+        flag::SELECTOR,
+        flag::ALL,
+        flag::RESOURCE_VERSION,
+        SCALE_FLAGS,
+    ],
     run: Some(|invocation| Box::pin(scale(invocation))),
     ..Command::NONE
 };
@@ -52,7 +60,11 @@ const SCALE_FLAGS: &[Flag] = &[
 const AUTOSCALE_FLAGS: &[Flag] = &[
     Flag::text("cpu", "", "Target for processor use: a percentage of the requests, or a quantity."),
     Flag::int("cpu-percent", "-1", "Target for processor use, in percent of the requests."),
-    Flag::text("field-manager", "kubectl-autoscale", "Name under which the server records these fields' owner."),
+    Flag::text(
+        "field-manager",
+        "kubectl-autoscale",
+        "Name under which the server records these fields' owner.",
+    ),
     Flag::int("max", "-1", "At most this many pods. Required."),
     Flag::text("memory", "", "Target for memory use: a percentage of the requests, or a quantity."),
     Flag::int("min", "-1", "At least this many pods."),
@@ -65,11 +77,25 @@ async fn scale(invocation: Invocation) -> Result<()> {
     }
     let replicas = invocation.int("replicas");
     if replicas < 0 {
-        return Err(Error::message("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0"));
+        return Err(Error::message(
+            "The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0",
+        ));
     }
     let dry_run = invocation.dry_run()?;
     let session = Session::open(&invocation).await?;
-    let items = change::targets(&session, &invocation, &invocation.args).await?;
+    let picks = args::named_picks(&session, &invocation, &invocation.args).await?;
+    let (items, errors) = session.objects(&invocation, picks).await;
+    if items.is_empty() && !errors.is_empty() {
+        let reasons: Vec<String> = errors
+            .iter()
+            .map(|error| match error {
+                Error::Server { status, .. } => status["message"].as_str().unwrap_or("").to_string(),
+                other => other.to_string(),
+            })
+            .collect();
+        return Err(Error::message(format!("no objects passed to scale {}", reasons.join(", "))));
+    }
+    Error::all(errors)?;
     if items.is_empty() {
         return Err(Error::message("no objects passed to scale"));
     }
@@ -90,7 +116,13 @@ async fn scale(invocation: Invocation) -> Result<()> {
     Error::all(errors)
 }
 
-async fn scale_one(session: &Session, invocation: &Invocation, item: &Item, replicas: i64, dry_run: DryRun) -> Result<()> {
+async fn scale_one(
+    session: &Session,
+    invocation: &Invocation,
+    item: &Item,
+    replicas: i64,
+    dry_run: DryRun,
+) -> Result<()> {
     let wanted = invocation.int("current-replicas");
     let current = item.object["spec"]["replicas"].as_i64().unwrap_or(0);
     if wanted >= 0 && current != wanted {
@@ -114,7 +146,8 @@ async fn scale_one(session: &Session, invocation: &Invocation, item: &Item, repl
     if !timeout.is_zero() && dry_run == DryRun::None {
         let resized = move |object: &serde_json::Value| {
             object["status"]["replicas"].as_i64().unwrap_or(0) == replicas
-                && object["status"]["observedGeneration"].as_i64() >= object["metadata"]["generation"].as_i64()
+                && object["status"]["observedGeneration"].as_i64()
+                    >= object["metadata"]["generation"].as_i64()
         };
         super::wait::until(session, item, timeout, resized).await?;
     }
@@ -127,7 +160,9 @@ async fn autoscale(invocation: Invocation) -> Result<()> {
         return Err(Error::message(format!("--max=MAXPODS is required and must be at least 1, max: {most}")));
     }
     if least > most {
-        return Err(Error::message(format!("--max=MAXPODS must be larger or equal to --min=MINPODS, max: {most}, min: {least}")));
+        return Err(Error::message(format!(
+            "--max=MAXPODS must be larger or equal to --min=MINPODS, max: {most}, min: {least}"
+        )));
     }
     let dry_run = invocation.dry_run()?;
     let session = Session::open(&invocation).await?;
@@ -181,7 +216,8 @@ async fn autoscale(invocation: Invocation) -> Result<()> {
         if dry_run != DryRun::Client {
             let namespace = item.namespace.as_deref().unwrap_or("default");
             let path = format!("/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers");
-            object = session.client.post(&with_query(&path, &write_query(&invocation, dry_run)), &object).await?;
+            object =
+                session.client.post(&with_query(&path, &write_query(&invocation, dry_run)), &object).await?;
         }
         report(&invocation, &object, "autoscaled", dry_run)?;
     }

@@ -13,7 +13,8 @@ pub fn label_selector(text: &str) -> Result<Value> {
         let term = term.trim();
         let words: Vec<&str> = term.split_whitespace().collect();
         if let [key, operator @ ("in" | "notin"), ..] = words.as_slice() {
-            let list = term.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(list, _)| list);
+            let list =
+                term.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(list, _)| list);
             let values: Vec<&str> = list.split(',').map(str::trim).collect();
             let operator = if *operator == "in" { "In" } else { "NotIn" };
             expressions.push(json!({"key": key, "operator": operator, "values": values}));

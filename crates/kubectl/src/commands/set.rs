@@ -53,8 +53,9 @@ fn pod_spec_path(kind: &str) -> Option<&'static [&'static str]> {
 /// An object's pod spec.
 fn pod_spec(item: &Item) -> Result<&Value> {
     let kind = item.object["kind"].as_str().unwrap_or("");
-    let path = pod_spec_path(kind)
-        .ok_or_else(|| Error::message(format!("the object is not a pod or does not have a pod template: {kind}")))?;
+    let path = pod_spec_path(kind).ok_or_else(|| {
+        Error::message(format!("the object is not a pod or does not have a pod template: {kind}"))
+    })?;
     Ok(path.iter().fold(&item.object, |value, name| &value[*name]))
 }
 
@@ -65,7 +66,13 @@ fn in_pod_spec(item: &Item, change: Value) -> Value {
 }
 
 /// Sends a change of the pod spec, unless it changes nothing, and reports it.
-async fn send(session: &Session, invocation: &Invocation, item: &Item, spec: Value, done: &str) -> Result<()> {
+async fn send(
+    session: &Session,
+    invocation: &Invocation,
+    item: &Item,
+    spec: Value,
+    done: &str,
+) -> Result<()> {
     let patch = in_pod_spec(item, spec);
     let same = super::apply::strategic(&item.object, &patch).is_ok_and(|changed| changed == item.object);
     if same && !invocation.is("local") && invocation.dry_run()? == crate::cli::DryRun::None {
@@ -80,10 +87,9 @@ async fn send(session: &Session, invocation: &Invocation, item: &Item, spec: Val
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
-        Some((prefix, rest)) => {
-            name.strip_prefix(prefix).is_some_and(|tail| {
-                rest.is_empty() || (0..=tail.len()).any(|at| tail.is_char_boundary(at) && matches(rest, &tail[at..]))
-            })
-        }
+        Some((prefix, rest)) => name.strip_prefix(prefix).is_some_and(|tail| {
+            rest.is_empty()
+                || (0..=tail.len()).any(|at| tail.is_char_boundary(at) && matches(rest, &tail[at..]))
+        }),
     }
 }

@@ -144,22 +144,32 @@ impl Drop for RawTerminal {
 pub fn container(pod: &serde_json::Value, wanted: &str, quiet: bool) -> Result<String> {
     use apimachinery::object::ObjectExt;
     let names = |field: &str| -> Vec<String> {
-        pod["spec"][field].as_array().into_iter().flatten().filter_map(|c| c["name"].as_str().map(str::to_string)).collect()
+        pod["spec"][field]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|c| c["name"].as_str().map(str::to_string))
+            .collect()
     };
     let (main, init, debug) = (names("containers"), names("initContainers"), names("ephemeralContainers"));
     if !wanted.is_empty() {
         return match main.iter().chain(&init).chain(&debug).any(|name| name == wanted) {
             true => Ok(wanted.to_string()),
-            false => Err(Error::message(format!("container {wanted} not found in pod {}", pod.name()))),
+            false => Err(Error::message(format!("container {wanted} is not valid for pod {}", pod.name()))),
         };
     }
-    if let Some(default) = pod.annotation("kubectl.kubernetes.io/default-container").filter(|name| !name.is_empty()) {
+    if let Some(default) =
+        pod.annotation("kubectl.kubernetes.io/default-container").filter(|name| !name.is_empty())
+    {
         if main.iter().any(|name| name == default) {
             return Ok(default.to_string());
         }
         errln!("Default container name \"{default}\" not found in pod {}", pod.name());
     }
-    let first = main.first().cloned().ok_or_else(|| Error::message(format!("pod {} has no containers", pod.name())))?;
+    let first = main
+        .first()
+        .cloned()
+        .ok_or_else(|| Error::message(format!("pod {} has no containers", pod.name())))?;
     if main.len() + init.len() + debug.len() > 1 && !quiet {
         let all: Vec<String> = main
             .iter()

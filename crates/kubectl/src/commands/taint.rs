@@ -23,11 +23,21 @@ kubectl taint nodes w1-k8s dedicated:NoSchedule-
 # Take all of a key away
 kubectl taint nodes w1-k8s dedicated-",
     usage: "taint NODE NAME KEY_1=VAL_1:TAINT_EFFECT_1 ... KEY_N=VAL_N:TAINT_EFFECT_N",
-    flags: &[flag::PRINT, flag::DRY_RUN, flag::VALIDATE, flag::SELECTOR, &[
-        Flag::switch("all", "All nodes of the cluster."),
-        Flag::text("field-manager", "kubectl-taint", "Name under which the server records these fields' owner."),
-        Flag::switch("overwrite", "Change taints that are there already."),
-    ]],
+    flags: &[
+        flag::PRINT,
+        flag::DRY_RUN,
+        flag::VALIDATE,
+        flag::SELECTOR,
+        &[
+            Flag::switch("all", "All nodes of the cluster."),
+            Flag::text(
+                "field-manager",
+                "kubectl-taint",
+                "Name under which the server records these fields' owner.",
+            ),
+            Flag::switch("overwrite", "Change taints that are there already."),
+        ],
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
@@ -67,23 +77,37 @@ fn parse(text: &str) -> Result<Change> {
 }
 
 async fn run(invocation: Invocation) -> Result<()> {
-    let (resources, specs) = change::split(&invocation.args, |arg| arg.contains([':', '=']) || arg.ends_with('-'));
+    let (resources, specs) =
+        change::split(&invocation.args, |arg| arg.contains([':', '=']) || arg.ends_with('-'));
     if specs.is_empty() {
         return Err(Error::message("at least one taint update is required"));
     }
-    let changes = specs.iter().map(|spec| parse(spec)).collect::<Result<Vec<_>>>()?;
+    let changes = specs
+        .iter()
+        .map(|spec| parse(spec).map_err(|error| invocation.usage(error.to_string())))
+        .collect::<Result<Vec<_>>>()?;
     let session = Session::open(&invocation).await?;
     let mut errors = Vec::new();
     for item in change::targets(&session, &invocation, &resources).await? {
         if item.resource.plural != "nodes" {
-            return Err(Error::message(format!("invalid resource type {}, only node(s) are supported", item.resource.plural)));
+            return Err(Error::message(format!(
+                "invalid resource type {}, only node(s) are supported",
+                item.resource.plural
+            )));
         }
         let mut taints: Vec<Value> = item.object["spec"]["taints"].as_array().cloned().unwrap_or_default();
         match apply(&mut taints, &changes, invocation.is("overwrite"), &item.name) {
             Err(error) => errors.push(error),
             Ok(done) => {
                 let taints = if taints.is_empty() { Value::Null } else { taints.into() };
-                let object = change::patched(&session, &invocation, &item, MERGE, &json!({"spec": {"taints": taints}})).await?;
+                let object = change::patched(
+                    &session,
+                    &invocation,
+                    &item,
+                    MERGE,
+                    &json!({"spec": {"taints": taints}}),
+                )
+                .await?;
                 change::report(&invocation, &object, done)?;
             }
         }
@@ -115,7 +139,9 @@ fn apply(taints: &mut Vec<Value>, changes: &[Change], overwrite: bool, node: &st
             }
             Change::Remove { key, effect } => {
                 let before = taints.len();
-                taints.retain(|taint| !(taint["key"] == *key && effect.as_ref().is_none_or(|effect| taint["effect"] == *effect)));
+                taints.retain(|taint| {
+                    !(taint["key"] == *key && effect.as_ref().is_none_or(|effect| taint["effect"] == *effect))
+                });
                 if taints.len() == before {
                     return Err(Error::message(match effect {
                         Some(effect) => format!("taint \"{key}:{effect}\" not found"),
@@ -125,7 +151,13 @@ fn apply(taints: &mut Vec<Value>, changes: &[Change], overwrite: bool, node: &st
             }
         }
     }
-    Ok(if overwritten { "modified" } else if added { "tainted" } else { "untainted" })
+    Ok(if overwritten {
+        "modified"
+    } else if added {
+        "tainted"
+    } else {
+        "untainted"
+    })
 }
 
 #[cfg(test)]
@@ -135,7 +167,9 @@ mod tests {
     #[test]
     fn taints_are_added_changed_and_removed() {
         let mut taints = Vec::new();
-        let go = |taints: &mut Vec<Value>, spec: &str, overwrite| apply(taints, &[parse(spec).unwrap()], overwrite, "n");
+        let go = |taints: &mut Vec<Value>, spec: &str, overwrite| {
+            apply(taints, &[parse(spec).unwrap()], overwrite, "n")
+        };
         assert_eq!(go(&mut taints, "a=b:NoSchedule", false).unwrap(), "tainted");
         assert!(go(&mut taints, "a=c:NoSchedule", false).is_err());
         assert_eq!(go(&mut taints, "a=c:NoSchedule", true).unwrap(), "modified");

@@ -30,9 +30,11 @@ static NODE: Command = Command {
 # All nodes
 kubectl top node",
     usage: "node [NAME | -l label]",
-    flags: &[flag::SELECTOR, COMMON, &[
-        Flag::switch("show-capacity", "Compare with the nodes' capacity instead of what pods can get."),
-    ]],
+    flags: &[
+        flag::SELECTOR,
+        COMMON,
+        &[Flag::switch("show-capacity", "Compare with the nodes' capacity instead of what pods can get.")],
+    ],
     run: Some(|invocation| Box::pin(nodes(invocation))),
     ..Command::NONE
 };
@@ -48,10 +50,16 @@ kubectl top pod
 # By container
 kubectl top pod web --containers",
     usage: "pod [NAME | -l label]",
-    flags: &[flag::SELECTOR, flag::FIELD_SELECTOR, flag::ALL_NAMESPACES, COMMON, &[
-        Flag::switch("containers", "Show containers."),
-        Flag::switch("sum", "Show the sum as the last line."),
-    ]],
+    flags: &[
+        flag::SELECTOR,
+        flag::FIELD_SELECTOR,
+        flag::ALL_NAMESPACES,
+        COMMON,
+        &[
+            Flag::switch("containers", "Show containers."),
+            Flag::switch("sum", "Show the sum as the last line."),
+        ],
+    ],
     run: Some(|invocation| Box::pin(pods(invocation))),
     ..Command::NONE
 };
@@ -73,7 +81,10 @@ async fn metrics(session: &Session, invocation: &Invocation, path: &str) -> Resu
     if !matches!(invocation.text("sort-by"), "" | "cpu" | "memory") {
         return Err(Error::message("--sort-by accepts only cpu or memory"));
     }
-    let query = [("labelSelector", invocation.text("selector")), ("fieldSelector", invocation.text("field-selector"))];
+    let query = [
+        ("labelSelector", invocation.text("selector")),
+        ("fieldSelector", invocation.text("field-selector")),
+    ];
     let reply = session.client.get(&with_query(&path, &query)).await.map_err(|error| match error.code() {
         404 if invocation.args.is_empty() => Error::message("Metrics API not available"),
         503 => Error::message("Metrics API not available"),
@@ -122,7 +133,9 @@ async fn nodes(invocation: Invocation) -> Result<()> {
     let available: BTreeMap<&str, Use> =
         list.list_at(&["items"]).iter().map(|node| (node.name(), Use::of(&node["status"][field]))).collect();
     let by = invocation.text("sort-by");
-    found.sort_by_key(|node| (if by.is_empty() { 0 } else { Use::of(&node["usage"]).key(by) }, node.name().to_string()));
+    found.sort_by_key(|node| {
+        (if by.is_empty() { 0 } else { Use::of(&node["usage"]).key(by) }, node.name().to_string())
+    });
     let mut text = String::new();
     if !invocation.is("no-headers") {
         text.push_str("NAME\tCPU(cores)\tCPU(%)\tMEMORY(bytes)\tMEMORY(%)\n");
@@ -130,7 +143,8 @@ async fn nodes(invocation: Invocation) -> Result<()> {
     for node in &found {
         let used = Use::of(&node["usage"]);
         let of = available.get(node.name()).copied().unwrap_or_default();
-        let percent = |used: i64, of: i64| if of > 0 { format!("{}%", used * 100 / of) } else { "<unknown>".into() };
+        let percent =
+            |used: i64, of: i64| if of > 0 { format!("{}%", used * 100 / of) } else { "<unknown>".into() };
         text.push_str(&format!(
             "{}\t{}m\t{}\t{}Mi\t{}\n",
             node.name(),
@@ -165,7 +179,11 @@ async fn pods(invocation: Invocation) -> Result<()> {
     };
     let by = invocation.text("sort-by");
     found.sort_by_key(|pod| {
-        (if by.is_empty() { 0 } else { sum(pod).key(by) }, pod.namespace().to_string(), pod.name().to_string())
+        (
+            if by.is_empty() { 0 } else { sum(pod).key(by) },
+            pod.namespace().to_string(),
+            pod.name().to_string(),
+        )
     });
     let all = invocation.is("all-namespaces");
     let containers = invocation.is("containers");
@@ -182,7 +200,12 @@ async fn pods(invocation: Invocation) -> Result<()> {
         if containers {
             for container in pod.list_at(&["containers"]) {
                 let used = Use::of(&container["usage"]);
-                text.push_str(&format!("{namespace}{}\t{}\t{}\n", pod.name(), container["name"].as_str().unwrap_or(""), used.cells()));
+                text.push_str(&format!(
+                    "{namespace}{}\t{}\t{}\n",
+                    pod.name(),
+                    container["name"].as_str().unwrap_or(""),
+                    used.cells()
+                ));
             }
         } else {
             text.push_str(&format!("{namespace}{}\t{}\n", pod.name(), sum(pod).cells()));

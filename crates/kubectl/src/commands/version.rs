@@ -35,7 +35,9 @@ async fn run(invocation: Invocation) -> Result<()> {
     if !matches!(output, "" | "yaml" | "json") {
         return Err(Error::message("--output must be 'yaml' or 'json'"));
     }
-    invocation.no_args().map_err(|_| invocation.usage(format!("extra arguments: [{}]", invocation.args.join(" "))))?;
+    invocation
+        .no_args()
+        .map_err(|_| invocation.usage(format!("extra arguments: [{}]", invocation.args.join(" "))))?;
     let client = json!({
         "major": "1", "minor": "36", "gitVersion": GIT_VERSION, "gitCommit": "", "gitTreeState": "clean",
         "buildDate": "", "goVersion": "", "compiler": "rustc", "platform": "linux/amd64",
@@ -66,10 +68,13 @@ async fn run(invocation: Invocation) -> Result<()> {
 }
 
 fn warn_of_skew(server: &Value) {
-    let minor: String = server["minor"].as_str().unwrap_or("").chars().take_while(char::is_ascii_digit).collect();
+    let minor: String =
+        server["minor"].as_str().unwrap_or("").chars().take_while(char::is_ascii_digit).collect();
     if let Ok(minor) = minor.parse::<i64>()
         && (minor - 36).abs() > 1
     {
-        errln!("WARNING: version difference between client (1.36) and server (1.{minor}) exceeds the supported minor version skew of +/-1");
+        errln!(
+            "WARNING: version difference between client (1.36) and server (1.{minor}) exceeds the supported minor version skew of +/-1"
+        );
     }
 }

@@ -29,12 +29,28 @@ kubectl wait --for=delete pod/web --timeout=60s
 # Until it is there
 kubectl wait --for=create pod/web",
     usage: "wait ([-f FILENAME] | resource.group/resource.name | resource.group [(-l label | --all)]) [--for=create|--for=delete|--for condition=available|--for=jsonpath='{}'[=value]]",
-    flags: &[&[
-        Flag::list("filename", "File, directory or URL that names the objects; '-' reads standard input.").short('f'),
-        Flag::bool("recursive", "true", "Descend into the directories given with -f.").short('R'),
-        Flag::text("for", "", "create, delete, condition=name[=value] or jsonpath='{path}'[=value]."),
-        Flag::duration("timeout", "30s", "How long to wait for each object; zero looks once, negative waits a week."),
-    ], flag::PRINT, flag::SELECTOR, flag::FIELD_SELECTOR, flag::ALL_NAMESPACES, flag::ALL, flag::LOCAL],
+    flags: &[
+        &[
+            Flag::list(
+                "filename",
+                "File, directory or URL that names the objects; '-' reads standard input.",
+            )
+            .short('f'),
+            Flag::bool("recursive", "true", "Descend into the directories given with -f.").short('R'),
+            Flag::text("for", "", "create, delete, condition=name[=value] or jsonpath='{path}'[=value]."),
+            Flag::duration(
+                "timeout",
+                "30s",
+                "How long to wait for each object; zero looks once, negative waits a week.",
+            ),
+        ],
+        flag::PRINT,
+        flag::SELECTOR,
+        flag::FIELD_SELECTOR,
+        flag::ALL_NAMESPACES,
+        flag::ALL,
+        flag::LOCAL,
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
@@ -64,7 +80,10 @@ impl Goal {
             let quoted = rest.trim_start_matches(['\'', '"']);
             let end = quoted.rfind('}').map_or(quoted.len(), |end| end + 1);
             let (path, rest) = quoted.split_at(end);
-            let value = rest.trim_start_matches(['\'', '"']).strip_prefix('=').map(|value| value.trim_matches(['\'', '"']).to_string());
+            let value = rest
+                .trim_start_matches(['\'', '"'])
+                .strip_prefix('=')
+                .map(|value| value.trim_matches(['\'', '"']).to_string());
             if value.as_deref() == Some("") {
                 return Err(Error::message("jsonpath wait has to have a value after equal sign"));
             }
@@ -77,14 +96,16 @@ impl Goal {
         match self {
             Self::Created => true,
             Self::Deleted => false,
-            Self::Condition(name, value) => object["status"]["conditions"].as_array().into_iter().flatten().any(|condition| {
-                let text = |field: &str| condition[field].as_str().unwrap_or("").to_string();
-                let observed = condition["observedGeneration"].as_i64();
-                let current = object["metadata"]["generation"].as_i64().unwrap_or(0);
-                text("type").eq_ignore_ascii_case(name)
-                    && text("status").eq_ignore_ascii_case(value)
-                    && observed.is_none_or(|observed| observed >= current)
-            }),
+            Self::Condition(name, value) => {
+                object["status"]["conditions"].as_array().into_iter().flatten().any(|condition| {
+                    let text = |field: &str| condition[field].as_str().unwrap_or("").to_string();
+                    let observed = condition["observedGeneration"].as_i64();
+                    let current = object["metadata"]["generation"].as_i64().unwrap_or(0);
+                    text("type").eq_ignore_ascii_case(name)
+                        && text("status").eq_ignore_ascii_case(value)
+                        && observed.is_none_or(|observed| observed >= current)
+                })
+            }
             Self::Field(template, wanted) => match template.values(object) {
                 Ok(found) => match wanted {
                     None => !found.is_empty(),
@@ -101,7 +122,9 @@ async fn run(invocation: Invocation) -> Result<()> {
     let timeout = invocation.duration("timeout");
     let session = Session::open(&invocation).await?;
     if invocation.args.is_empty() && !files::given(&invocation) {
-        return Err(Error::message("You must provide one or more resources by argument or filename.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'"));
+        return Err(Error::message(
+            "You must provide one or more resources by argument or filename.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'",
+        ));
     }
     let picks = args::named_picks(&session, &invocation, &invocation.args).await?;
     let mut errors = Vec::new();
@@ -132,8 +155,19 @@ async fn run(invocation: Invocation) -> Result<()> {
     Error::all(errors)
 }
 
-async fn one(session: &Session, invocation: &Invocation, goal: &Goal, item: Item, timeout: Duration) -> Result<()> {
-    let timed_out = || Error::message(format!("timed out waiting for the condition on {}/{}", item.resource.plural, item.name));
+async fn one(
+    session: &Session,
+    invocation: &Invocation,
+    goal: &Goal,
+    item: Item,
+    timeout: Duration,
+) -> Result<()> {
+    let timed_out = || {
+        Error::message(format!(
+            "timed out waiting for the condition on {}/{}",
+            item.resource.plural, item.name
+        ))
+    };
     if let Goal::Deleted = goal {
         let uid = item.object["metadata"]["uid"].as_str().map(str::to_string);
         return match tokio::time::timeout(timeout, gone(session, &item, uid.as_deref())).await {
@@ -149,11 +183,19 @@ async fn one(session: &Session, invocation: &Invocation, goal: &Goal, item: Item
     let object = if timeout.is_zero() {
         let object = session.client.get(&item.path()).await?;
         if !goal.holds(&object) {
-            return Err(timed_out());
+            return Err(Error::message(format!(
+                "condition not met for {}/{}",
+                item.resource.plural, item.name
+            )));
         }
         object
     } else {
-        match tokio::time::timeout(timeout, watch(session, &item, missing_is_fine, |object| goal.holds(object))).await {
+        match tokio::time::timeout(
+            timeout,
+            watch(session, &item, missing_is_fine, |object| goal.holds(object)),
+        )
+        .await
+        {
             Ok(found) => found?,
             Err(_) => return Err(timed_out()),
         }
@@ -162,14 +204,24 @@ async fn one(session: &Session, invocation: &Invocation, goal: &Goal, item: Item
 }
 
 /// Waits until the object on the server is as the test wants it, or the time is over.
-pub async fn until(session: &Session, item: &Item, timeout: Duration, test: impl Fn(&Value) -> bool) -> Result<Value> {
+pub async fn until(
+    session: &Session,
+    item: &Item,
+    timeout: Duration,
+    test: impl Fn(&Value) -> bool,
+) -> Result<Value> {
     match tokio::time::timeout(timeout, watch(session, item, false, test)).await {
         Ok(found) => found,
         Err(_) => Err(Error::message("timed out waiting for the condition")),
     }
 }
 
-async fn watch(session: &Session, item: &Item, missing_is_fine: bool, test: impl Fn(&Value) -> bool) -> Result<Value> {
+async fn watch(
+    session: &Session,
+    item: &Item,
+    missing_is_fine: bool,
+    test: impl Fn(&Value) -> bool,
+) -> Result<Value> {
     loop {
         let field = format!("metadata.name={}", item.name);
         let list = session.client.get(&with_query(&item.collection(), &[("fieldSelector", &field)])).await?;
@@ -192,7 +244,8 @@ async fn watch(session: &Session, item: &Item, missing_is_fine: bool, test: impl
         }
         let version = list["metadata"]["resourceVersion"].as_str().unwrap_or("");
         let query = [("fieldSelector", field.as_str()), ("resourceVersion", version), ("watch", "true")];
-        let mut watch = session.client.watch(&with_query(&item.collection(), &query), "application/json").await?;
+        let mut watch =
+            session.client.watch(&with_query(&item.collection(), &query), "application/json").await?;
         while let Ok(Some((kind, object))) = watch.next().await {
             if kind == "DELETED" && !missing_is_fine {
                 return Err(Error::server(serde_json::json!({"code": 404, "reason": "NotFound",

@@ -12,7 +12,12 @@ pub fn describe(out: &mut String, scaler: &Value) {
     labels(out, scaler);
     annotations(out, scaler);
     line!(out, "CreationTimestamp:\t{}", time(&scaler["metadata"]["creationTimestamp"]));
-    line!(out, "Reference:\t{}/{}", text(&spec["scaleTargetRef"]["kind"]), text(&spec["scaleTargetRef"]["name"]));
+    line!(
+        out,
+        "Reference:\t{}/{}",
+        text(&spec["scaleTargetRef"]["kind"]),
+        text(&spec["scaleTargetRef"]["name"])
+    );
     let metrics = scaler.list_at(&["spec", "metrics"]);
     if !metrics.is_empty() {
         line!(out, "Metrics:\t( current / target )");
@@ -21,10 +26,14 @@ pub fn describe(out: &mut String, scaler: &Value) {
             line!(out, "  {}", metric_line(metric, current));
         }
     }
-    line!(out, "Min replicas:\t{}", match spec["minReplicas"].as_i64() {
-        Some(least) => least.to_string(),
-        None => "<unset>".into(),
-    });
+    line!(
+        out,
+        "Min replicas:\t{}",
+        match spec["minReplicas"].as_i64() {
+            Some(least) => least.to_string(),
+            None => "<unset>".into(),
+        }
+    );
     line!(out, "Max replicas:\t{}", text(&spec["maxReplicas"]));
     line!(
         out,
@@ -52,7 +61,11 @@ pub fn describe(out: &mut String, scaler: &Value) {
 
 fn metric_line(metric: &Value, current: &Value) -> String {
     let kind = text(&metric["type"]);
-    let field = format!("{}{}", kind.chars().next().unwrap_or(' ').to_lowercase(), kind.chars().skip(1).collect::<String>());
+    let field = format!(
+        "{}{}",
+        kind.chars().next().unwrap_or(' ').to_lowercase(),
+        kind.chars().skip(1).collect::<String>()
+    );
     let (wanted, now) = (&metric[field.as_str()], &current[field.as_str()]["current"]);
     let unknown = |value: &Value| if value.is_null() { "<unknown>".to_string() } else { text(value) };
     if kind == "Resource" {
@@ -65,10 +78,17 @@ fn metric_line(metric: &Value, current: &Value) -> String {
                 };
                 format!("resource {resource} on pods  (as a percentage of request):\t{used} / {target}%")
             }
-            None => format!("resource {resource} on pods:\t{} / {}", unknown(&now["averageValue"]), text(&wanted["target"]["averageValue"])),
+            None => format!(
+                "resource {resource} on pods:\t{} / {}",
+                unknown(&now["averageValue"]),
+                text(&wanted["target"]["averageValue"])
+            ),
         };
     }
-    let target = ["value", "averageValue"].iter().map(|name| text(&wanted["target"][*name])).find(|value| !value.is_empty());
+    let target = ["value", "averageValue"]
+        .iter()
+        .map(|name| text(&wanted["target"][*name]))
+        .find(|value| !value.is_empty());
     let used = ["value", "averageValue"].iter().map(|name| text(&now[*name])).find(|value| !value.is_empty());
     format!(
         "\"{}\" ({}):\t{} / {}",

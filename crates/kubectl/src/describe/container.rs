@@ -35,16 +35,28 @@ fn one(out: &mut String, container: &Value, status: Option<&Value>, outer: &str)
         if shown.is_empty() { "<none>".to_string() } else { shown.join(", ") }
     };
     let many = if ports.len() > 1 { "s" } else { "" };
-    field(out, &format!("Port{many}"), &join(|port| {
-        let number = format!("{}/{}", port["containerPort"], port["protocol"].as_str().unwrap_or("TCP"));
-        match port["name"].as_str().unwrap_or("") {
-            "" => number,
-            name => format!("{number} ({name})"),
-        }
-    }));
-    field(out, &format!("Host Port{many}"), &join(|port| {
-        format!("{}/{}", port["hostPort"].as_i64().unwrap_or(0), port["protocol"].as_str().unwrap_or("TCP"))
-    }));
+    field(
+        out,
+        &format!("Port{many}"),
+        &join(|port| {
+            let number = format!("{}/{}", port["containerPort"], port["protocol"].as_str().unwrap_or("TCP"));
+            match port["name"].as_str().unwrap_or("") {
+                "" => number,
+                name => format!("{number} ({name})"),
+            }
+        }),
+    );
+    field(
+        out,
+        &format!("Host Port{many}"),
+        &join(|port| {
+            format!(
+                "{}/{}",
+                port["hostPort"].as_i64().unwrap_or(0),
+                port["protocol"].as_str().unwrap_or("TCP")
+            )
+        }),
+    );
     if !container["securityContext"]["seccompProfile"].is_null() {
         field(out, "SeccompProfile", &text(&container["securityContext"]["seccompProfile"]["type"]));
     }
@@ -75,7 +87,9 @@ fn one(out: &mut String, container: &Value, status: Option<&Value>, outer: &str)
             }
         }
     }
-    for (title, name) in [("Liveness", "livenessProbe"), ("Readiness", "readinessProbe"), ("Startup", "startupProbe")] {
+    for (title, name) in
+        [("Liveness", "livenessProbe"), ("Readiness", "readinessProbe"), ("Startup", "startupProbe")]
+    {
         if container[name].is_object() {
             field(out, title, &probe(&container[name]));
         }
@@ -93,7 +107,13 @@ fn one(out: &mut String, container: &Value, status: Option<&Value>, outer: &str)
             if !text(&mount["subPath"]).is_empty() {
                 flags.push(format!("path=\"{}\"", text(&mount["subPath"])));
             }
-            line!(out, "{indent}    {} from {} ({})", text(&mount["mountPath"]), text(&mount["name"]), flags.join(","));
+            line!(
+                out,
+                "{indent}    {} from {} ({})",
+                text(&mount["mountPath"]),
+                text(&mount["name"]),
+                flags.join(",")
+            );
         }
     }
 }
@@ -111,7 +131,12 @@ fn environment(out: &mut String, container: &Value, indent: &str) {
                 "" => String::new(),
                 prefix => format!(" with prefix '{prefix}'"),
             };
-            line!(out, "{indent}    {}\t{kind}{prefix}\tOptional: {}", text(&reference["name"]), reference["optional"] == true);
+            line!(
+                out,
+                "{indent}    {}\t{kind}{prefix}\tOptional: {}",
+                text(&reference["name"]),
+                reference["optional"] == true
+            );
         }
     }
     let variables = container.list_at(&["env"]);
@@ -129,10 +154,20 @@ fn environment(out: &mut String, container: &Value, indent: &str) {
             format!(" ({})", text(&source["resourceFieldRef"]["resource"]))
         } else if source["secretKeyRef"].is_object() {
             let key = &source["secretKeyRef"];
-            format!("<set to the key '{}' in secret '{}'>\tOptional: {}", text(&key["key"]), text(&key["name"]), key["optional"] == true)
+            format!(
+                "<set to the key '{}' in secret '{}'>\tOptional: {}",
+                text(&key["key"]),
+                text(&key["name"]),
+                key["optional"] == true
+            )
         } else if source["configMapKeyRef"].is_object() {
             let key = &source["configMapKeyRef"];
-            format!("<set to the key '{}' of config map '{}'>\tOptional: {}", text(&key["key"]), text(&key["name"]), key["optional"] == true)
+            format!(
+                "<set to the key '{}' of config map '{}'>\tOptional: {}",
+                text(&key["key"]),
+                text(&key["name"]),
+                key["optional"] == true
+            )
         } else {
             let value = text(&variable["value"]);
             let mut lines = value.split('\n');
@@ -195,13 +230,26 @@ fn probe(probe: &Value) -> String {
     if probe["httpGet"].is_object() {
         let get = &probe["httpGet"];
         let scheme = get["scheme"].as_str().unwrap_or("HTTP").to_lowercase();
-        return format!("http-get {scheme}://{}:{}{} {attributes}", text(&get["host"]), text(&get["port"]), text(&get["path"]));
+        return format!(
+            "http-get {scheme}://{}:{}{} {attributes}",
+            text(&get["host"]),
+            text(&get["port"]),
+            text(&get["path"])
+        );
     }
     if probe["tcpSocket"].is_object() {
-        return format!("tcp-socket {}:{} {attributes}", text(&probe["tcpSocket"]["host"]), text(&probe["tcpSocket"]["port"]));
+        return format!(
+            "tcp-socket {}:{} {attributes}",
+            text(&probe["tcpSocket"]["host"]),
+            text(&probe["tcpSocket"]["port"])
+        );
     }
     if probe["grpc"].is_object() {
-        return format!("grpc <pod>:{} {} {attributes}", text(&probe["grpc"]["port"]), text(&probe["grpc"]["service"]));
+        return format!(
+            "grpc <pod>:{} {} {attributes}",
+            text(&probe["grpc"]["port"]),
+            text(&probe["grpc"]["service"])
+        );
     }
     format!("unknown {attributes}")
 }

@@ -29,8 +29,11 @@ pub async fn of_object(out: &mut String, session: &Session, object: &Value, now:
             object.name(),
             object.kind()
         );
-        let fields = if namespace.is_empty() { fields.replace("involvedObject.namespace=,", "") } else { fields };
-        if let Ok(list) = session.client.get(&with_query(&path, &[("fieldSelector", &fields), ("limit", "500")])).await {
+        let fields =
+            if namespace.is_empty() { fields.replace("involvedObject.namespace=,", "") } else { fields };
+        if let Ok(list) =
+            session.client.get(&with_query(&path, &[("fieldSelector", &fields), ("limit", "500")])).await
+        {
             events.extend(list["items"].as_array().cloned().unwrap_or_default());
         }
     }
@@ -62,10 +65,15 @@ pub fn section(out: &mut String, mut events: Vec<Value>, now: Timestamp) {
 
 /// When an event was last seen.
 pub fn last_seen(event: &Value) -> &str {
-    [&event["series"]["lastObservedTime"], &event["lastTimestamp"], &event["eventTime"], &event["firstTimestamp"]]
-        .into_iter()
-        .find_map(|time| time.as_str().filter(|time| !time.is_empty()))
-        .unwrap_or("")
+    [
+        &event["series"]["lastObservedTime"],
+        &event["lastTimestamp"],
+        &event["eventTime"],
+        &event["firstTimestamp"],
+    ]
+    .into_iter()
+    .find_map(|time| time.as_str().filter(|time| !time.is_empty()))
+    .unwrap_or("")
 }
 
 /// `5s`, or `5s (x3 over 2m)` for one that came several times.

@@ -12,10 +12,22 @@ pub fn describe(out: &mut String, object: &Value) {
     labels(out, object);
     annotations(out, object);
     let hidden = ["name", "namespace", "labels", "annotations", "managedFields"];
-    fields(out, object, 0, &|path| path.len() == 2 && path[0] == "metadata" && hidden.contains(&path[1]), &mut Vec::new());
+    fields(
+        out,
+        object,
+        0,
+        &|path| path.len() == 2 && path[0] == "metadata" && hidden.contains(&path[1]),
+        &mut Vec::new(),
+    );
 }
 
-fn fields<'a>(out: &mut String, value: &'a Value, depth: usize, skip: &dyn Fn(&[&str]) -> bool, path: &mut Vec<&'a str>) {
+fn fields<'a>(
+    out: &mut String,
+    value: &'a Value,
+    depth: usize,
+    skip: &dyn Fn(&[&str]) -> bool,
+    path: &mut Vec<&'a str>,
+) {
     let indent = "  ".repeat(depth);
     for (key, field) in value.as_object().into_iter().flatten() {
         path.push(key);
@@ -38,7 +50,13 @@ fn fields<'a>(out: &mut String, value: &'a Value, depth: usize, skip: &dyn Fn(&[
     }
 }
 
-fn list<'a>(out: &mut String, items: &'a [Value], depth: usize, skip: &dyn Fn(&[&str]) -> bool, path: &mut Vec<&'a str>) {
+fn list<'a>(
+    out: &mut String,
+    items: &'a [Value],
+    depth: usize,
+    skip: &dyn Fn(&[&str]) -> bool,
+    path: &mut Vec<&'a str>,
+) {
     let indent = "  ".repeat(depth);
     for item in items {
         match item {
@@ -72,7 +90,10 @@ fn words(key: &str) -> String {
             acronym @ ("api" | "uri" | "url" | "uid" | "osb" | "guid") => acronym.to_uppercase(),
             _ => {
                 let mut letters = word.chars();
-                letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+                letters
+                    .next()
+                    .map(|first| first.to_uppercase().collect::<String>() + letters.as_str())
+                    .unwrap_or_default()
             }
         })
         .collect::<Vec<_>>()
@@ -85,7 +106,13 @@ mod tests {
 
     #[test]
     fn keys_become_words() {
-        for (key, expected) in [("apiVersion", "API Version"), ("creationTimestamp", "Creation Timestamp"), ("podIP", "Pod IP"), ("uid", "UID"), ("a.b/c", "a.b/c")] {
+        for (key, expected) in [
+            ("apiVersion", "API Version"),
+            ("creationTimestamp", "Creation Timestamp"),
+            ("podIP", "Pod IP"),
+            ("uid", "UID"),
+            ("a.b/c", "a.b/c"),
+        ] {
             assert_eq!(words(key), expected);
         }
     }

@@ -43,7 +43,12 @@ pub async fn describe(out: &mut String, session: &Session, ingress: &Value) -> R
         let host = if text(&rule["host"]).is_empty() { "*".into() } else { text(&rule["host"]) };
         line!(out, "  {host}\t");
         for path in rule.list_at(&["http", "paths"]) {
-            line!(out, "    \t{} \t{}", text(&path["path"]), backend(session, ingress, &path["backend"]).await?);
+            line!(
+                out,
+                "    \t{} \t{}",
+                text(&path["path"]),
+                backend(session, ingress, &path["backend"]).await?
+            );
         }
     }
     if rules.is_empty() {
@@ -56,7 +61,12 @@ pub async fn describe(out: &mut String, session: &Session, ingress: &Value) -> R
 async fn backend(session: &Session, ingress: &Value, backend: &Value) -> Result<String> {
     if backend["resource"].is_object() {
         let resource = &backend["resource"];
-        return Ok(format!("APIGroup: {}, Kind: {}, Name: {}", or_none(&resource["apiGroup"]), text(&resource["kind"]), text(&resource["name"])));
+        return Ok(format!(
+            "APIGroup: {}, Kind: {}, Name: {}",
+            or_none(&resource["apiGroup"]),
+            text(&resource["kind"]),
+            text(&resource["name"])
+        ));
     }
     let port = &backend["service"]["port"];
     let shown = if port["name"].is_string() { text(&port["name"]) } else { text(&port["number"]) };
@@ -65,7 +75,10 @@ async fn backend(session: &Session, ingress: &Value, backend: &Value) -> Result<
     let found = match session.client.get(&path).await {
         Err(_) => format!("<error: services \"{name}\" not found>"),
         Ok(object) => {
-            let named = object.list_at(&["spec", "ports"]).iter().find(|entry| entry["port"] == port["number"] || entry["name"] == port["name"]);
+            let named = object
+                .list_at(&["spec", "ports"])
+                .iter()
+                .find(|entry| entry["port"] == port["number"] || entry["name"] == port["name"]);
             let about = json!({"metadata": {"name": name, "namespace": ingress.namespace()}});
             let slices = service::slices(session, &about).await?;
             service::endpoints(&slices, &named.map_or_else(String::new, |entry| text(&entry["name"])))

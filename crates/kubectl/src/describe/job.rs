@@ -16,10 +16,14 @@ pub fn job(out: &mut String, job: &Value) {
     annotations(out, job);
     controlled_by(out, job);
     line!(out, "Parallelism:\t{}", or_none(&spec["parallelism"]));
-    line!(out, "Completions:\t{}", match spec["completions"].as_i64() {
-        Some(completions) => completions.to_string(),
-        None => "<unset>".into(),
-    });
+    line!(
+        out,
+        "Completions:\t{}",
+        match spec["completions"].as_i64() {
+            Some(completions) => completions.to_string(),
+            None => "<unset>".into(),
+        }
+    );
     if !spec["completionMode"].is_null() {
         line!(out, "Completion Mode:\t{}", text(&spec["completionMode"]));
     }
@@ -68,7 +72,9 @@ pub fn cron_job(out: &mut String, job: &Value) {
     let unset = |value: &Value| value.as_i64().map_or("<unset>".to_string(), |number| number.to_string());
     line!(out, "Successful Job History Limit:\t{}", unset(&spec["successfulJobsHistoryLimit"]));
     line!(out, "Failed Job History Limit:\t{}", unset(&spec["failedJobsHistoryLimit"]));
-    let seconds = spec["startingDeadlineSeconds"].as_i64().map_or("<unset>".to_string(), |seconds| format!("{seconds}s"));
+    let seconds = spec["startingDeadlineSeconds"]
+        .as_i64()
+        .map_or("<unset>".to_string(), |seconds| format!("{seconds}s"));
     line!(out, "Starting Deadline Seconds:\t{seconds}");
     let inner = &spec["jobTemplate"]["spec"];
     if inner["selector"].is_object() {
@@ -83,6 +89,7 @@ pub fn cron_job(out: &mut String, job: &Value) {
         true => line!(out, "Last Schedule Time:\t<unset>"),
         false => line!(out, "Last Schedule Time:\t{}", time(&job["status"]["lastScheduleTime"])),
     }
-    let active: Vec<String> = job.list_at(&["status", "active"]).iter().map(|job| text(&job["name"])).collect();
+    let active: Vec<String> =
+        job.list_at(&["status", "active"]).iter().map(|job| text(&job["name"])).collect();
     line!(out, "Active Jobs:\t{}", if active.is_empty() { "<none>".into() } else { active.join(", ") });
 }

@@ -15,8 +15,11 @@ use crate::resource::{Item, Session, core, pods};
 pub async fn describe(out: &mut String, session: &Session, node: &Value, now: Timestamp) -> Result<()> {
     let status = &node["status"];
     line!(out, "Name:\t{}", node.name());
-    let mut roles: Vec<&str> =
-        node.labels().filter_map(|(key, _)| key.strip_prefix("node-role.kubernetes.io/")).filter(|role| !role.is_empty()).collect();
+    let mut roles: Vec<&str> = node
+        .labels()
+        .filter_map(|(key, _)| key.strip_prefix("node-role.kubernetes.io/"))
+        .filter(|role| !role.is_empty())
+        .collect();
     roles.sort_unstable();
     line!(out, "Roles:\t{}", if roles.is_empty() { "<none>".into() } else { roles.join(",") });
     labels(out, node);
@@ -42,7 +45,10 @@ pub async fn describe(out: &mut String, session: &Session, node: &Value, now: Ti
             line!(out, "  AcquireTime:\t{}", time(&lease["spec"]["acquireTime"]));
             line!(out, "  RenewTime:\t{}", time(&lease["spec"]["renewTime"]));
         }
-        Err(_) => line!(out, "Lease:\tFailed to get lease"),
+        Err(crate::error::Error::Server { status, .. }) => {
+            line!(out, "Lease:\tFailed to get lease: {}", text(&status["message"]));
+        }
+        Err(error) => line!(out, "Lease:\tFailed to get lease: {error}"),
     }
     let conditions = node.list_at(&["status", "conditions"]);
     if !conditions.is_empty() {
@@ -145,10 +151,17 @@ fn resources(out: &mut String, found: &[Item], status: &Value, now: Timestamp) {
     let get = |amounts: &Amounts, name: &str| amounts.get(name).copied().unwrap_or(Quantity::ZERO);
     for name in ["cpu", "memory", "ephemeral-storage"] {
         let (request, limit) = (get(&requests, name), get(&limits, name));
-        line!(out, "  {name}\t{request} ({}%)\t{limit} ({}%)", percent(&request, name), percent(&limit, name));
+        line!(
+            out,
+            "  {name}\t{request} ({}%)\t{limit} ({}%)",
+            percent(&request, name),
+            percent(&limit, name)
+        );
     }
     let known = ["cpu", "memory", "ephemeral-storage", "pods"];
-    for (name, _) in allocatable.as_object().into_iter().flatten().filter(|(name, _)| !known.contains(&name.as_str())) {
+    for (name, _) in
+        allocatable.as_object().into_iter().flatten().filter(|(name, _)| !known.contains(&name.as_str()))
+    {
         line!(out, "  {name}\t{}\t{}", get(&requests, name), get(&limits, name));
     }
 }

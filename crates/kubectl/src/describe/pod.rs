@@ -13,7 +13,9 @@ pub fn describe(out: &mut String, pod: &Value, _now: Timestamp) {
     if let Some(priority) = spec["priority"].as_i64() {
         line!(out, "Priority:\t{priority}");
     }
-    for (title, field) in [("Priority Class Name", "priorityClassName"), ("Runtime Class Name", "runtimeClassName")] {
+    for (title, field) in
+        [("Priority Class Name", "priorityClassName"), ("Runtime Class Name", "runtimeClassName")]
+    {
         if !text(&spec[field]).is_empty() {
             line!(out, "{title}:\t{}", text(&spec[field]));
         }
@@ -63,19 +65,31 @@ pub fn describe(out: &mut String, pod: &Value, _now: Timestamp) {
     let statuses = |path: &str| pod.list_at(&["status", path]);
     container::section(out, "Init Containers", list("initContainers"), statuses("initContainerStatuses"), "");
     container::section(out, "Containers", list("containers"), statuses("containerStatuses"), "");
-    container::section(out, "Ephemeral Containers", list("ephemeralContainers"), statuses("ephemeralContainerStatuses"), "");
+    container::section(
+        out,
+        "Ephemeral Containers",
+        list("ephemeralContainers"),
+        statuses("ephemeralContainerStatuses"),
+        "",
+    );
     let gates = list("readinessGates");
     if !gates.is_empty() {
         line!(out, "Readiness Gates:\n  Type\tStatus");
         for gate in gates {
-            let found = statuses("conditions").iter().find(|condition| condition["type"] == gate["conditionType"]);
-            line!(out, "  {}\t{}", text(&gate["conditionType"]), or_none(&found.map_or(Value::Null, |c| c["status"].clone())));
+            let found =
+                statuses("conditions").iter().find(|condition| condition["type"] == gate["conditionType"]);
+            line!(
+                out,
+                "  {}\t{}",
+                text(&gate["conditionType"]),
+                or_none(&found.map_or(Value::Null, |c| c["status"].clone()))
+            );
         }
     }
     if !statuses("conditions").is_empty() {
         line!(out, "Conditions:\n  Type\tStatus");
         for condition in statuses("conditions") {
-            line!(out, "  {}\t{} ", text(&condition["type"]), text(&condition["status"]));
+            line!(out, "  {} \t{} ", text(&condition["type"]), text(&condition["status"]));
         }
     }
     volume::of_pod(out, list("volumes"), "");

@@ -37,8 +37,10 @@ pub fn limit_rows(out: &mut String, ranges: &[Value], indent: &str) {
     for range in ranges {
         for limit in range.list_at(&["spec", "limits"]) {
             let fields = ["min", "max", "defaultRequest", "default", "maxLimitRequestRatio"];
-            let mut resources: Vec<&String> =
-                fields.iter().flat_map(|field| limit[*field].as_object().into_iter().flat_map(|map| map.keys())).collect();
+            let mut resources: Vec<&String> = fields
+                .iter()
+                .flat_map(|field| limit[*field].as_object().into_iter().flat_map(|map| map.keys()))
+                .collect();
             resources.sort();
             resources.dedup();
             for resource in resources {

@@ -24,8 +24,11 @@ pub fn role(out: &mut String, role: &Value) {
         }
         for group in texts(rule, "apiGroups") {
             for resource in texts(rule, "resources") {
-                let (base, subresource) = resource.split_once('/').map_or((resource.as_str(), String::new()), |(base, sub)| (base, format!("/{sub}")));
-                let named = if group.is_empty() { resource.clone() } else { format!("{base}.{group}{subresource}") };
+                let (base, subresource) = resource
+                    .split_once('/')
+                    .map_or((resource.as_str(), String::new()), |(base, sub)| (base, format!("/{sub}")));
+                let named =
+                    if group.is_empty() { resource.clone() } else { format!("{base}.{group}{subresource}") };
                 rows.push(format!("  {named}\t[]\t{names}\t{verbs}"));
             }
         }
@@ -41,10 +44,21 @@ pub fn binding(out: &mut String, binding: &Value) {
     line!(out, "Name:\t{}", binding.name());
     labels(out, binding);
     annotations(out, binding);
-    line!(out, "Role:\n  Kind:\t{}\n  Name:\t{}", text(&binding["roleRef"]["kind"]), text(&binding["roleRef"]["name"]));
+    line!(
+        out,
+        "Role:\n  Kind:\t{}\n  Name:\t{}",
+        text(&binding["roleRef"]["kind"]),
+        text(&binding["roleRef"]["name"])
+    );
     line!(out, "Subjects:\n  Kind\tName\tNamespace");
     line!(out, "  ----\t----\t---------");
     for subject in binding.list_at(&["subjects"]) {
-        line!(out, "  {}\t{}\t{}", text(&subject["kind"]), text(&subject["name"]), text(&subject["namespace"]));
+        line!(
+            out,
+            "  {}\t{}\t{}",
+            text(&subject["kind"]),
+            text(&subject["name"]),
+            text(&subject["namespace"])
+        );
     }
 }

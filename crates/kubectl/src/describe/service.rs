@@ -36,7 +36,13 @@ pub async fn describe(out: &mut String, session: &Session, service: &Value) -> R
     if !ingress.is_empty() {
         let addresses: Vec<String> = ingress
             .iter()
-            .map(|entry| if entry["ip"].is_string() { format!("{} (VIP)", text(&entry["ip"])) } else { text(&entry["hostname"]) })
+            .map(|entry| {
+                if entry["ip"].is_string() {
+                    format!("{} (VIP)", text(&entry["ip"]))
+                } else {
+                    text(&entry["hostname"])
+                }
+            })
             .collect();
         line!(out, "LoadBalancer Ingress:\t{}", addresses.join(", "));
     }
@@ -92,7 +98,11 @@ pub fn endpoints(slices: &[Value], port: &str) -> String {
             for number in slice.list_at(&["ports"]).iter().filter(|entry| text(&entry["name"]) == port) {
                 for address in endpoint.list_at(&["addresses"]) {
                     let address = text(address);
-                    found.push(if address.contains(':') { format!("[{address}]:{}", number["port"]) } else { format!("{address}:{}", number["port"]) });
+                    found.push(if address.contains(':') {
+                        format!("[{address}]:{}", number["port"])
+                    } else {
+                        format!("{address}:{}", number["port"])
+                    });
                 }
             }
         }

@@ -23,10 +23,13 @@ pub async fn describe(out: &mut String, session: &Session, account: &Value) -> R
         .filter(|secret| secret.annotation("kubernetes.io/service-account.uid") == Some(account.uid()))
         .map(|secret| secret.name().to_string())
         .collect();
-    let names = |field: &str| account.list_at(&[field]).iter().map(|entry| text(&entry["name"])).collect::<Vec<_>>();
-    for (title, names) in
-        [("Image pull secrets", names("imagePullSecrets")), ("Mountable secrets", names("secrets")), ("Tokens", tokens)]
-    {
+    let names =
+        |field: &str| account.list_at(&[field]).iter().map(|entry| text(&entry["name"])).collect::<Vec<_>>();
+    for (title, names) in [
+        ("Image pull secrets", names("imagePullSecrets")),
+        ("Mountable secrets", names("secrets")),
+        ("Tokens", tokens),
+    ] {
         if names.is_empty() {
             line!(out, "{title}:\t<none>");
         }

@@ -30,7 +30,47 @@ fn a_pod_is_described() {
     let mut out = String::new();
     pod::describe(&mut out, &object, Timestamp::UNIX_EPOCH);
     event::section(&mut out, Vec::new(), Timestamp::UNIX_EPOCH);
-    expect![[""]].assert_eq(&tabwriter::align(&out, tabwriter::DESCRIBE));
+    expect![[r#"
+        Name:             web
+        Namespace:        default
+        Priority:         0
+        Service Account:  default
+        Node:             w1-k8s/192.168.1.101
+        Labels:           run=web
+        Annotations:      <none>
+        Status:           Running
+        IP:               172.16.1.2
+        IPs:
+          IP:  172.16.1.2
+        Containers:
+          nginx:
+            Container ID:   containerd://1
+            Image:          nginx
+            Image ID:       sha256:2
+            Port:           80/TCP
+            Host Port:      0/TCP
+            State:          Waiting
+              Reason:       CrashLoopBackOff
+            Ready:          True
+            Restart Count:  1
+            Liveness:       http-get http://:80/ delay=0s timeout=1s period=10s #success=1 #failure=3
+            Environment:    <none>
+            Mounts:
+              /tmp from tmp (rw)
+        Conditions:
+          Type    Status
+          Ready   True 
+        Volumes:
+          tmp:
+            Type:        EmptyDir (a temporary directory that shares a pod's lifetime)
+            Medium:      
+            SizeLimit:   <unset>
+        QoS Class:       BestEffort
+        Node-Selectors:  <none>
+        Tolerations:     node.kubernetes.io/not-ready:NoExecute op=Exists for 300s
+        Events:          <none>
+    "#]]
+    .assert_eq(&tabwriter::align(&out, tabwriter::DESCRIBE));
 }
 
 #[test]

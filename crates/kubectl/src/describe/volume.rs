@@ -24,7 +24,9 @@ pub fn of_pod(out: &mut String, volumes: &[Value], indent: &str) {
 fn source(out: &mut String, volume: &Value) {
     let field = |out: &mut String, name: &str, value: String| line!(out, "    {name}:\t{value}");
     let kind = |out: &mut String, name: &str, about: &str| line!(out, "    Type:\t{name} ({about})");
-    let shown = |value: &Value, fallback: &str| if text(value).is_empty() { fallback.to_string() } else { text(value) };
+    let shown = |value: &Value, fallback: &str| {
+        if text(value).is_empty() { fallback.to_string() } else { text(value) }
+    };
     if let Some(directory) = volume.get("emptyDir") {
         kind(out, "EmptyDir", "a temporary directory that shares a pod's lifetime");
         field(out, "Medium", text(&directory["medium"]));
@@ -57,7 +59,11 @@ fn source(out: &mut String, volume: &Value) {
                 field(out, "ConfigMapName", text(&map["name"]));
                 field(out, "Optional", (map["optional"] == true).to_string());
             } else if let Some(token) = source.get("serviceAccountToken") {
-                field(out, "TokenExpirationSeconds", token["expirationSeconds"].as_i64().unwrap_or(3600).to_string());
+                field(
+                    out,
+                    "TokenExpirationSeconds",
+                    token["expirationSeconds"].as_i64().unwrap_or(3600).to_string(),
+                );
             }
         }
     } else if let Some(downward) = volume.get("downwardAPI") {
@@ -112,7 +118,9 @@ pub fn persistent(out: &mut String, volume: &Value) {
         None => line!(out, "Status:\t{}", text(&volume["status"]["phase"])),
     }
     match spec["claimRef"].is_object() {
-        true => line!(out, "Claim:\t{}/{}", text(&spec["claimRef"]["namespace"]), text(&spec["claimRef"]["name"])),
+        true => {
+            line!(out, "Claim:\t{}/{}", text(&spec["claimRef"]["namespace"]), text(&spec["claimRef"]["name"]))
+        }
         false => line!(out, "Claim:\t"),
     }
     line!(out, "Reclaim Policy:\t{}", text(&spec["persistentVolumeReclaimPolicy"]));
@@ -122,11 +130,20 @@ pub fn persistent(out: &mut String, volume: &Value) {
     if spec["nodeAffinity"].is_object() {
         line!(out, "Node Affinity:\t");
         line!(out, "  Required Terms:\t");
-        for (index, term) in spec.list_at(&["nodeAffinity", "required", "nodeSelectorTerms"]).iter().enumerate() {
+        for (index, term) in
+            spec.list_at(&["nodeAffinity", "required", "nodeSelectorTerms"]).iter().enumerate()
+        {
             let expressions: Vec<String> = term
                 .list_at(&["matchExpressions"])
                 .iter()
-                .map(|e| format!("{} {} [{}]", text(&e["key"]), text(&e["operator"]).to_lowercase(), joined(&e["values"], ", ")))
+                .map(|e| {
+                    format!(
+                        "{} {} [{}]",
+                        text(&e["key"]),
+                        text(&e["operator"]).to_lowercase(),
+                        joined(&e["values"], ", ")
+                    )
+                })
                 .collect();
             line!(out, "    Term {index}:\t{}", expressions.join("\n    \t"));
         }
@@ -158,7 +175,10 @@ pub async fn claim(out: &mut String, session: &Session, claim: &Value) -> Result
     let users: Vec<&str> = found
         .iter()
         .filter(|pod| {
-            pod.object.list_at(&["spec", "volumes"]).iter().any(|v| v["persistentVolumeClaim"]["claimName"] == claim.name())
+            pod.object
+                .list_at(&["spec", "volumes"])
+                .iter()
+                .any(|v| v["persistentVolumeClaim"]["claimName"] == claim.name())
         })
         .map(|pod| pod.name.as_str())
         .collect();
@@ -172,15 +192,23 @@ pub fn class(out: &mut String, class: &Value) {
     let default = class.annotation("storageclass.kubernetes.io/is-default-class") == Some("true");
     line!(out, "IsDefaultClass:\t{}", if default { "Yes" } else { "No" });
     let annotations: Vec<String> = class.annotations().map(|(key, value)| format!("{key}={value}")).collect();
-    line!(out, "Annotations:\t{}", if annotations.is_empty() { "<none>".into() } else { annotations.join(",") });
+    line!(
+        out,
+        "Annotations:\t{}",
+        if annotations.is_empty() { "<none>".into() } else { annotations.join(",") }
+    );
     line!(out, "Provisioner:\t{}", text(&class["provisioner"]));
     line!(out, "Parameters:\t{}", crate::print::table::join(&class["parameters"]));
     let expansion = &class["allowVolumeExpansion"];
-    line!(out, "AllowVolumeExpansion:\t{}", match expansion.as_bool() {
-        Some(true) => "True",
-        Some(false) => "False",
-        None => "<unset>",
-    });
+    line!(
+        out,
+        "AllowVolumeExpansion:\t{}",
+        match expansion.as_bool() {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "<unset>",
+        }
+    );
     line!(out, "MountOptions:\t{}", joined(&class["mountOptions"], ","));
     line!(out, "ReclaimPolicy:\t{}", or_none(&class["reclaimPolicy"]));
     line!(out, "VolumeBindingMode:\t{}", or_none(&class["volumeBindingMode"]));

@@ -3,7 +3,10 @@
 use apimachinery::object::ObjectExt;
 use serde_json::Value;
 
-use super::{annotations, annotations_at, container, controlled_by, joined, labels, line, map, name, pod, selector, text, time, volume};
+use super::{
+    annotations, annotations_at, container, controlled_by, joined, labels, line, map, name, pod, selector,
+    text, time, volume,
+};
 use crate::error::Result;
 use crate::print::table::join;
 use crate::resource::{Session, pods, selector_of};
@@ -57,7 +60,12 @@ pub async fn deployment(out: &mut String, session: &Session, object: &Value) -> 
     line!(out, "MinReadySeconds:\t{}", count(object, "spec", "minReadySeconds"));
     let rolling = &spec["strategy"]["rollingUpdate"];
     if rolling.is_object() {
-        line!(out, "RollingUpdateStrategy:\t{} max unavailable, {} max surge", text(&rolling["maxUnavailable"]), text(&rolling["maxSurge"]));
+        line!(
+            out,
+            "RollingUpdateStrategy:\t{} max unavailable, {} max surge",
+            text(&rolling["maxUnavailable"]),
+            text(&rolling["maxSurge"])
+        );
     }
     pod_template(out, &spec["template"]);
     let conditions = object.list_at(&["status", "conditions"]);
@@ -65,7 +73,13 @@ pub async fn deployment(out: &mut String, session: &Session, object: &Value) -> 
         line!(out, "Conditions:\n  Type\tStatus\tReason");
         line!(out, "  ----\t------\t------");
         for condition in conditions {
-            line!(out, "  {} \t{}\t{}", text(&condition["type"]), text(&condition["status"]), text(&condition["reason"]));
+            line!(
+                out,
+                "  {} \t{}\t{}",
+                text(&condition["type"]),
+                text(&condition["status"]),
+                text(&condition["reason"])
+            );
         }
     }
     let path = format!("/apis/apps/v1/namespaces/{}/replicasets", object.namespace());
@@ -75,11 +89,20 @@ pub async fn deployment(out: &mut String, session: &Session, object: &Value) -> 
         .iter()
         .filter(|set| set.controller_of().is_some_and(|owner| owner.uid == object.uid()))
         .collect();
-    let revision = |set: &Value| set.annotation("deployment.kubernetes.io/revision").and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    let revision = |set: &Value| {
+        set.annotation("deployment.kubernetes.io/revision")
+            .and_then(|text| text.parse::<i64>().ok())
+            .unwrap_or(0)
+    };
     sets.sort_by_key(|set| revision(set));
     let newest = sets.pop();
     let show = |set: &Value| {
-        format!("{} ({}/{} replicas created)", set.name(), count(set, "status", "replicas"), count(set, "spec", "replicas"))
+        format!(
+            "{} ({}/{} replicas created)",
+            set.name(),
+            count(set, "status", "replicas"),
+            count(set, "spec", "replicas")
+        )
     };
     let old: Vec<String> = sets.iter().map(|set| show(set)).collect();
     line!(out, "OldReplicaSets:\t{}", if old.is_empty() { "<none>".into() } else { old.join(", ") });
@@ -89,11 +112,12 @@ pub async fn deployment(out: &mut String, session: &Session, object: &Value) -> 
 
 /// How many pods are in which phase.
 async fn pod_status(session: &Session, object: &Value) -> Result<String> {
-    let found = session.list(&pods(), Some(object.namespace()), &selector_of(object).unwrap_or_default(), "").await?;
+    let found =
+        session.list(&pods(), Some(object.namespace()), &selector_of(object).unwrap_or_default(), "").await?;
     let mut counts = [0; 4];
     for pod in &found {
-        // A pod of somebody else that only carries the labels is not counted.
-        if pod.object.controller_of().is_some_and(|owner| owner.uid != object.uid()) {
+        // A pod that only carries the labels is not counted.
+        if pod.object.controller_of().is_none_or(|owner| owner.uid != object.uid()) {
             continue;
         }
         match pod.object["status"]["phase"].as_str() {
@@ -104,7 +128,10 @@ async fn pod_status(session: &Session, object: &Value) -> Result<String> {
             _ => {}
         }
     }
-    Ok(format!("{} Running / {} Waiting / {} Succeeded / {} Failed", counts[0], counts[1], counts[2], counts[3]))
+    Ok(format!(
+        "{} Running / {} Waiting / {} Succeeded / {} Failed",
+        counts[0], counts[1], counts[2], counts[3]
+    ))
 }
 
 /// Writes a replica set's or replication controller's description.
@@ -117,7 +144,12 @@ pub async fn replica_set(out: &mut String, session: &Session, object: &Value) ->
     labels(out, object);
     annotations(out, object);
     controlled_by(out, object);
-    line!(out, "Replicas:\t{} current / {} desired", count(object, "status", "replicas"), count(object, "spec", "replicas"));
+    line!(
+        out,
+        "Replicas:\t{} current / {} desired",
+        count(object, "status", "replicas"),
+        count(object, "spec", "replicas")
+    );
     line!(out, "Pods Status:\t{}", pod_status(session, object).await?);
     pod_template(out, &object["spec"]["template"]);
     let conditions = object.list_at(&["status", "conditions"]);
@@ -125,7 +157,13 @@ pub async fn replica_set(out: &mut String, session: &Session, object: &Value) ->
         line!(out, "Conditions:\n  Type\tStatus\tReason");
         line!(out, "  ----\t------\t------");
         for condition in conditions {
-            line!(out, "  {} \t{}\t{}", text(&condition["type"]), text(&condition["status"]), text(&condition["reason"]));
+            line!(
+                out,
+                "  {} \t{}\t{}",
+                text(&condition["type"]),
+                text(&condition["status"]),
+                text(&condition["reason"])
+            );
         }
     }
     Ok(())
@@ -160,7 +198,12 @@ pub async fn stateful_set(out: &mut String, session: &Session, object: &Value) -
     line!(out, "Selector:\t{}", selector(&spec["selector"]));
     labels(out, object);
     annotations(out, object);
-    line!(out, "Replicas:\t{} desired | {} total", count(object, "spec", "replicas"), count(object, "status", "replicas"));
+    line!(
+        out,
+        "Replicas:\t{} desired | {} total",
+        count(object, "spec", "replicas"),
+        count(object, "status", "replicas")
+    );
     line!(out, "Update Strategy:\t{}", text(&spec["updateStrategy"]["type"]));
     if let Some(partition) = spec["updateStrategy"]["rollingUpdate"]["partition"].as_i64() {
         line!(out, "  Partition:\t{partition}");

@@ -53,5 +53,7 @@ fn store(file: &Path, resources: &[Resource]) -> std::io::Result<()> {
 }
 
 fn directory(host: &str) -> String {
-    host.chars().map(|c| if c.is_alphanumeric() || matches!(c, '_' | '.' | '/' | '(' | ')') { c } else { '_' }).collect()
+    host.chars()
+        .map(|c| if c.is_alphanumeric() || matches!(c, '_' | '.' | '/' | '(' | ')') { c } else { '_' })
+        .collect()
 }

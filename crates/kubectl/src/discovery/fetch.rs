@@ -35,8 +35,12 @@ fn group_versions(reply: &Value) -> Vec<String> {
     let mut all = Vec::new();
     for group in groups {
         let preferred = group["preferredVersion"]["groupVersion"].as_str().unwrap_or("");
-        let mut versions: Vec<&str> =
-            group["versions"].as_array().into_iter().flatten().filter_map(|v| v["groupVersion"].as_str()).collect();
+        let mut versions: Vec<&str> = group["versions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|v| v["groupVersion"].as_str())
+            .collect();
         versions.sort_by_key(|version| *version != preferred);
         all.extend(versions.into_iter().map(str::to_string));
     }

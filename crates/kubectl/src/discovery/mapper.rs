@@ -60,7 +60,9 @@ impl Mapper {
         let all = self.all().await?;
         let category: Vec<_> = all
             .iter()
-            .filter(|resource| resource.categories.iter().any(|category| category == word) && resource.can("list"))
+            .filter(|resource| {
+                resource.categories.iter().any(|category| category == word) && resource.can("list")
+            })
             .cloned()
             .collect();
         if category.is_empty() { Ok(vec![self.resource(word).await?]) } else { Ok(preferred(category)) }
@@ -68,7 +70,8 @@ impl Mapper {
 
     /// The resource of an object's `apiVersion` and `kind`.
     pub async fn of_kind(&self, api_version: &str, kind: &str) -> Result<Rc<Resource>> {
-        let matches = |resource: &&Rc<Resource>| resource.kind == kind && resource.api_version() == api_version;
+        let matches =
+            |resource: &&Rc<Resource>| resource.kind == kind && resource.api_version() == api_version;
         if let Some(found) = self.all().await?.iter().find(matches) {
             return Ok(found.clone());
         }
@@ -129,9 +132,9 @@ fn find(resources: &[Rc<Resource>], word: &str) -> Option<Rc<Resource>> {
         |resource, name| resource.singular == name || resource.kind.to_lowercase() == name,
         |resource, name| resource.short_names.iter().any(|short| short == name),
     ];
-    tests
-        .iter()
-        .find_map(|test| resources.iter().find(|resource| test(resource, name) && in_group(resource)).cloned())
+    tests.iter().find_map(|test| {
+        resources.iter().find(|resource| test(resource, name) && in_group(resource)).cloned()
+    })
 }
 
 #[cfg(test)]
@@ -176,7 +179,8 @@ mod tests {
             ("foo", ""),
             ("pods.apps", ""),
         ] {
-            let found = find(&known(), word).map(|r| format!("{} {}", r.api_version(), r.plural)).unwrap_or_default();
+            let found =
+                find(&known(), word).map(|r| format!("{} {}", r.api_version(), r.plural)).unwrap_or_default();
             assert_eq!(found, expected, "{word}");
         }
     }

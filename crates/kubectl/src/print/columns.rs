@@ -16,11 +16,12 @@ impl Columns {
     pub fn parse(spec: &str) -> Result<Self> {
         let mut columns = Vec::new();
         for column in split(spec) {
-            let (header, path) = column.split_once(':').filter(|(_, path)| !path.is_empty()).ok_or_else(|| {
-                Error::message(format!(
-                    "unexpected custom-columns spec: {column}, expected <header>:<json-path-expr>"
-                ))
-            })?;
+            let (header, path) =
+                column.split_once(':').filter(|(_, path)| !path.is_empty()).ok_or_else(|| {
+                    Error::message(format!(
+                        "unexpected custom-columns spec: {column}, expected <header>:<json-path-expr>"
+                    ))
+                })?;
             columns.push((header.to_string(), Template::parse(&relaxed(path)?, true)?));
         }
         Ok(Self { columns })

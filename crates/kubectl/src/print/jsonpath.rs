@@ -111,7 +111,13 @@ impl Template {
         Ok(found)
     }
 
-    fn step<'a>(&self, step: &Step, value: &'a Value, root: &'a Value, out: &mut Vec<&'a Value>) -> Result<()> {
+    fn step<'a>(
+        &self,
+        step: &Step,
+        value: &'a Value,
+        root: &'a Value,
+        out: &mut Vec<&'a Value>,
+    ) -> Result<()> {
         match step {
             Step::Field(name) => match value.get(name) {
                 Some(field) => out.push(field),
@@ -205,9 +211,7 @@ pub fn relaxed(path: &str) -> Result<String> {
         (Some(rest), Some(_)) => &rest[..rest.len() - 1],
         (None, None) => path,
         _ => {
-            return Err(Error::message(format!(
-                "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{{name1.name2}}' or '{{.name1.name2}}'"
-            )));
+            return Err(Error::message("unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{name1.name2}' or '{.name1.name2}'".to_string()));
         }
     };
     let dot = if inner.starts_with(['.', '[', '$', '@']) { "" } else { "." };
@@ -323,7 +327,11 @@ impl Parser {
                                 if !self.eat('}') {
                                     return Err("unclosed action".into());
                                 }
-                                return if in_range { Ok(nodes) } else { Err("not in range, nothing to end".into()) };
+                                return if in_range {
+                                    Ok(nodes)
+                                } else {
+                                    Err("not in range, nothing to end".into())
+                                };
                             }
                             other => return Err(format!("unrecognized identifier {other}")),
                         }
@@ -392,7 +400,9 @@ impl Parser {
                 }
                 Some(c) if c.is_whitespace() || matches!(c, '}' | ')' | '=' | '!' | '<' | '>') => break,
                 None => break,
-                Some(c) if steps.is_empty() => return Err(format!("unrecognized character in action: U+{:04X} '{c}'", c as u32)),
+                Some(c) if steps.is_empty() => {
+                    return Err(format!("unrecognized character in action: U+{:04X} '{c}'", c as u32));
+                }
                 Some(c) => return Err(format!("invalid character '{c}' in path")),
             }
         }
@@ -510,7 +520,10 @@ impl Parser {
             '@' | '$' | '.' | '[' => Ok(Operand::Path(self.path()?)),
             _ => {
                 let mut word = String::new();
-                while self.peek().is_some_and(|c| !c.is_whitespace() && !matches!(c, ')' | '=' | '!' | '<' | '>')) {
+                while self
+                    .peek()
+                    .is_some_and(|c| !c.is_whitespace() && !matches!(c, ')' | '=' | '!' | '<' | '>'))
+                {
                     word.extend(self.next());
                 }
                 serde_json::from_str::<Value>(&word)

@@ -68,10 +68,15 @@ pub fn rows(table: &Value, options: &Options) -> Vec<Vec<String>> {
         if options.with_namespace {
             header.push("NAMESPACE".to_string());
         }
-        header.extend(shown.iter().map(|index| definitions[*index]["name"].as_str().unwrap_or("").to_uppercase()));
-        header.extend(options.label_columns.iter().map(|label| {
-            label.rsplit('/').next().unwrap_or(label).to_uppercase()
-        }));
+        header.extend(
+            shown.iter().map(|index| definitions[*index]["name"].as_str().unwrap_or("").to_uppercase()),
+        );
+        header.extend(
+            options
+                .label_columns
+                .iter()
+                .map(|label| label.rsplit('/').next().unwrap_or(label).to_uppercase()),
+        );
         if options.show_labels {
             header.push("LABELS".into());
         }
@@ -117,7 +122,9 @@ pub fn join(map: &Value) -> String {
         .as_object()
         .into_iter()
         .flatten()
-        .map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_string)))
+        .map(|(key, value)| {
+            format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_string))
+        })
         .collect();
     if pairs.is_empty() { "<none>".into() } else { pairs.join(",") }
 }

@@ -56,7 +56,9 @@ enum Token {
 impl Template {
     /// Reads a template.
     pub fn parse(text: &str) -> Result<Self> {
-        let fail = |reason: String| Error::message(format!("error parsing template {text}, template: output:1: {reason}"));
+        let fail = |reason: String| {
+            Error::message(format!("error parsing template {text}, template: output:1: {reason}"))
+        };
         let mut pieces = pieces(text).map_err(fail)?.into_iter().peekable();
         let (nodes, end) = nodes(&mut pieces).map_err(fail)?;
         match end {
@@ -149,9 +151,11 @@ fn tokens(text: &str) -> std::result::Result<Vec<Token>, String> {
             }
             at += 1;
             let quoted: String = chars.get(start..at).ok_or("unterminated quoted string")?.iter().collect();
-            tokens.push(Token::Text(serde_json::from_str(&quoted).map_err(|_| "unterminated quoted string")?));
+            tokens
+                .push(Token::Text(serde_json::from_str(&quoted).map_err(|_| "unterminated quoted string")?));
         } else if c == '`' {
-            let end = chars[at + 1..].iter().position(|c| *c == '`').ok_or("unterminated raw quoted string")?;
+            let end =
+                chars[at + 1..].iter().position(|c| *c == '`').ok_or("unterminated raw quoted string")?;
             tokens.push(Token::Text(chars[at + 1..at + 1 + end].iter().collect()));
             at += end + 2;
         } else if c.is_ascii_digit() || (c == '-' && chars.get(at + 1).is_some_and(char::is_ascii_digit)) {
@@ -317,7 +321,9 @@ fn stages(tokens: &[Token], mut at: usize) -> std::result::Result<(Stages, usize
             }
             Token::Number(text) => {
                 at += 1;
-                Term::Literal(serde_json::from_str(text).map_err(|_| format!("bad number syntax: \"{text}\""))?)
+                Term::Literal(
+                    serde_json::from_str(text).map_err(|_| format!("bad number syntax: \"{text}\""))?,
+                )
             }
             other => return Err(format!("unexpected {other:?} in operand")),
         };
@@ -369,7 +375,11 @@ impl Scope {
                 Node::With(condition, body, otherwise) => {
                     let depth = self.variables.len();
                     let value = self.eval(condition, dot)?;
-                    if truth(&value) { self.run(body, &value)? } else { self.run(otherwise, dot)? }
+                    if truth(&value) {
+                        self.run(body, &value)?
+                    } else {
+                        self.run(otherwise, dot)?
+                    }
                     self.variables.truncate(depth);
                 }
                 Node::Range(over, body, otherwise) => self.range(over, body, otherwise, dot)?,
@@ -381,10 +391,14 @@ impl Scope {
     fn range(&mut self, over: &Pipeline, body: &[Node], otherwise: &[Node], dot: &Value) -> Run<()> {
         let plain = self.stages(&over.stages, dot)?;
         let entries: Vec<(Value, Value)> = match plain {
-            Value::Array(items) => items.into_iter().enumerate().map(|(at, item)| (at.into(), item)).collect(),
+            Value::Array(items) => {
+                items.into_iter().enumerate().map(|(at, item)| (at.into(), item)).collect()
+            }
             Value::Object(fields) => fields.into_iter().map(|(key, value)| (key.into(), value)).collect(),
             Value::Null => Vec::new(),
-            Value::Number(count) => (0..count.as_i64().unwrap_or(0)).map(|at| (at.into(), at.into())).collect(),
+            Value::Number(count) => {
+                (0..count.as_i64().unwrap_or(0)).map(|at| (at.into(), at.into())).collect()
+            }
             other => return Err(format!("range can't iterate over {}", show(&other))),
         };
         if entries.is_empty() {
@@ -420,7 +434,9 @@ impl Scope {
     fn stages(&mut self, stages: &[Vec<Term>], dot: &Value) -> Run<Value> {
         let mut last: Option<Value> = None;
         for stage in stages {
-            let Some((first, rest)) = stage.split_first() else { return Err("missing value for command".into()) };
+            let Some((first, rest)) = stage.split_first() else {
+                return Err("missing value for command".into());
+            };
             last = Some(match first {
                 Term::Function(name) => {
                     let mut arguments = Vec::new();
@@ -443,7 +459,12 @@ impl Scope {
             Term::Path(Base::Dot, names) => (dot.clone(), names),
             Term::Path(Base::Variable(name), names) => {
                 let found = self.variables.iter().rev().find(|(known, _)| known == name);
-                (found.map(|(_, value)| value.clone()).ok_or_else(|| format!("undefined variable \"${name}\""))?, names)
+                (
+                    found
+                        .map(|(_, value)| value.clone())
+                        .ok_or_else(|| format!("undefined variable \"${name}\""))?,
+                    names,
+                )
             }
             Term::Group(pipeline, names) => (self.stages(&pipeline.stages, dot)?, names),
         };
@@ -490,7 +511,10 @@ fn call(name: &str, arguments: Vec<Value>) -> Run<Value> {
             Ok(value)
         }
         "eq" => match arguments.split_first() {
-            Some((left, rest)) => Ok(rest.iter().any(|right| left == right || (left.is_number() && left.as_f64() == right.as_f64())).into()),
+            Some((left, rest)) => Ok(rest
+                .iter()
+                .any(|right| left == right || (left.is_number() && left.as_f64() == right.as_f64()))
+                .into()),
             None => Err("wrong number of args for eq".into()),
         },
         "ne" => Ok((arguments.first() != arguments.get(1)).into()),
@@ -549,13 +573,20 @@ fn printf(arguments: &[Value]) -> String {
         }
         let piece = match chars.next() {
             Some('%') => "%".to_string(),
-            Some('q') => values.next().map(|value| Value::String(show(value)).to_string()).unwrap_or_default(),
+            Some('q') => {
+                values.next().map(|value| Value::String(show(value)).to_string()).unwrap_or_default()
+            }
             Some(_) => values.next().map(show).unwrap_or_default(),
             None => "%!(NOVERB)".into(),
         };
-        let width: usize = flags.trim_start_matches('-').split('.').next().and_then(|w| w.parse().ok()).unwrap_or(0);
+        let width: usize =
+            flags.trim_start_matches('-').split('.').next().and_then(|w| w.parse().ok()).unwrap_or(0);
         let width = width.min(1024);
-        text.push_str(&if flags.starts_with('-') { format!("{piece:<width$}") } else { format!("{piece:>width$}") });
+        text.push_str(&if flags.starts_with('-') {
+            format!("{piece:<width$}")
+        } else {
+            format!("{piece:>width$}")
+        });
     }
     text
 }

@@ -20,7 +20,10 @@ fn jsonpath_finds_what_kubectl_finds() {
         ("{.items[0:1].metadata.name}", "a"),
         ("{..image}", "i1 i2 i3"),
         ("{range .items[*]}{.metadata.name}{\"\\t\"}{.status.n}{\"\\n\"}{end}", "a\t3\nb\t7\n"),
-        ("{range .items[*]}{@.metadata.name}:{range .spec.containers[*]}{.image},{end};{end}", "a:i1,i2,;b:i3,;"),
+        (
+            "{range .items[*]}{@.metadata.name}:{range .spec.containers[*]}{.image},{end};{end}",
+            "a:i1,i2,;b:i3,;",
+        ),
         ("{.items[?(@.status.n>5)].metadata.name}", "b"),
         ("{.items[?(@.metadata.name==\"a\")].status.n}", "3"),
         ("{.items[?(@.metadata.labels)].metadata.name}", "a"),
@@ -51,7 +54,10 @@ fn go_templates_render() {
         ("{{if .x}}1{{else if .kind}}2{{else}}3{{end}}", "2"),
         ("{{.missing}}", "<no value>"),
         ("{{len .items}} {{printf \"%s-%d\" .kind 5}}", "2 List-5"),
-        ("{{- range .items -}} {{if (exists . \"metadata\" \"labels\")}}{{.metadata.name}}{{end}} {{- end -}}", "a"),
+        (
+            "{{- range .items -}} {{if (exists . \"metadata\" \"labels\")}}{{.metadata.name}}{{end}} {{- end -}}",
+            "a",
+        ),
         ("{{\"aGk=\" | base64decode}}", "hi"),
         ("{{with .items}}{{len .}}{{end}}", "2"),
         ("{{$x := .kind}}{{$x}}", "List"),
@@ -66,8 +72,12 @@ fn go_templates_render() {
 #[test]
 fn custom_columns_align_and_say_none() {
     let items = pods()["items"].as_array().cloned().unwrap();
-    let columns = Columns::parse("NAME:.metadata.name,IMAGES:.spec.containers[*].image,L:metadata.labels.x").unwrap();
-    assert_eq!(columns.render(&items, true).unwrap(), "NAME   IMAGES   L\na      i1,i2    <none>\nb      i3       <none>\n");
+    let columns =
+        Columns::parse("NAME:.metadata.name,IMAGES:.spec.containers[*].image,L:metadata.labels.x").unwrap();
+    assert_eq!(
+        columns.render(&items, true).unwrap(),
+        "NAME   IMAGES   L\na      i1,i2    <none>\nb      i3       <none>\n"
+    );
     assert!(Columns::parse("NAME").is_err());
 }
 
@@ -77,28 +87,75 @@ fn yaml_quotes_and_folds_as_upstream() {
     let long = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb cccccccccccccccccccccc ddddddddddddddddddddd";
     let quoted = "{\"x\":1, \"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\":2, \"cccccccccccc cccccccccccccccccccc dddddddddddddddddddddd eeeeeeeeeeeeeeeeee\":5}";
     for (text, expected) in [
-        ("true", "\"true\""), ("1e3", "\"1e3\""), (" lead", "' lead'"), ("trail ", "'trail '"), ("x: y", "'x: y'"),
-        ("#z", "'#z'"), ("a #b", "'a #b'"), ("-", "'-'"), ("- a", "'- a'"), ("~", "\"~\""), ("y", "\"y\""),
-        ("0x1f", "\"0x1f\""), ("012", "\"012\""), ("1_000", "\"1_000\""), ("2001-01-01", "\"2001-01-01\""), ("é", "é"),
-        ("\ttab", "\"\\ttab\""), ("it's", "it's"), ("\"q\"", "'\"q\"'"), ("@a", "'@a'"), ("a\n", "|\n    a"),
-        ("\na", "|2-\n\n    a"), ("%a", "'%a'"), ("1:20", "\"1:20\""), ("!x", "'!x'"), ("a:b", "a:b"), ("a:", "'a:'"),
-        ("", "\"\""), ("*", "'*'"), ("[a", "'[a'"), ("a]", "a]"), (".5", "\".5\""), ("=", "="), ("<<", "<<"), ("?a", "?a"),
-        (",a", "',a'"), ("a,b{c}", "a,b{c}"), ("a\n\n", "|+\n    a\n"), ("trail \nx", "\"trail \\nx\""),
-        ("  lead\nx", "|2-\n      lead\n    x"), ("a\tb\nc", "\"a\\tb\\nc\""), ("line one\nline two", "|-\n    line one\n    line two"),
-        (long, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb cccccccccccccccccccccc\n    ddddddddddddddddddddd"),
-        (quoted, "'{\"x\":1, \"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\":2, \"cccccccccccc cccccccccccccccccccc\n    dddddddddddddddddddddd eeeeeeeeeeeeeeeeee\":5}'"),
+        ("true", "\"true\""),
+        ("1e3", "\"1e3\""),
+        (" lead", "' lead'"),
+        ("trail ", "'trail '"),
+        ("x: y", "'x: y'"),
+        ("#z", "'#z'"),
+        ("a #b", "'a #b'"),
+        ("-", "'-'"),
+        ("- a", "'- a'"),
+        ("~", "\"~\""),
+        ("y", "\"y\""),
+        ("0x1f", "\"0x1f\""),
+        ("012", "\"012\""),
+        ("1_000", "\"1_000\""),
+        ("2001-01-01", "\"2001-01-01\""),
+        ("é", "é"),
+        ("\ttab", "\"\\ttab\""),
+        ("it's", "it's"),
+        ("\"q\"", "'\"q\"'"),
+        ("@a", "'@a'"),
+        ("a\n", "|\n    a"),
+        ("\na", "|2-\n\n    a"),
+        ("%a", "'%a'"),
+        ("1:20", "\"1:20\""),
+        ("!x", "'!x'"),
+        ("a:b", "a:b"),
+        ("a:", "'a:'"),
+        ("", "\"\""),
+        ("*", "'*'"),
+        ("[a", "'[a'"),
+        ("a]", "a]"),
+        (".5", "\".5\""),
+        ("=", "="),
+        ("<<", "<<"),
+        ("?a", "?a"),
+        (",a", "',a'"),
+        ("a,b{c}", "a,b{c}"),
+        ("a\n\n", "|+\n    a\n"),
+        ("trail \nx", "\"trail \\nx\""),
+        ("  lead\nx", "|2-\n      lead\n    x"),
+        ("a\tb\nc", "\"a\\tb\\nc\""),
+        ("line one\nline two", "|-\n    line one\n    line two"),
+        (
+            long,
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb cccccccccccccccccccccc\n    ddddddddddddddddddddd",
+        ),
+        (
+            quoted,
+            "'{\"x\":1, \"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\":2, \"cccccccccccc cccccccccccccccccccc\n    dddddddddddddddddddddd eeeeeeeeeeeeeeeeee\":5}'",
+        ),
     ] {
-        assert_eq!(yaml::text(&json!({"data": {"at": text}})), format!("data:\n  at: {expected}\n"), "{text:?}");
+        assert_eq!(
+            yaml::text(&json!({"data": {"at": text}})),
+            format!("data:\n  at: {expected}\n"),
+            "{text:?}"
+        );
     }
     assert_eq!(
         yaml::text(&json!({"b": [], "a": [{"x": 1, "y": [2]}, "z"], "c": {}, "n": null, "a10": 1, "a2": 2})),
-        "a:\n- x: 1\n  y:\n  - 2\n- z\na2: 2\na10: 1\nb: []\nc: {}\n\"n\": null\n"
+        "a:\n- x: 1\n  \"y\":\n  - 2\n- z\na2: 2\na10: 1\nb: []\nc: {}\n\"n\": null\n"
     );
 }
 
 #[test]
 fn json_escapes_as_go() {
-    assert_eq!(go_json::text(&json!({"b": [], "a": "<x&y>"})), "{\n    \"a\": \"\\u003cx\\u0026y\\u003e\",\n    \"b\": []\n}");
+    assert_eq!(
+        go_json::text(&json!({"b": [], "a": "<x&y>"})),
+        "{\n    \"a\": \"\\u003cx\\u0026y\\u003e\",\n    \"b\": []\n}"
+    );
 }
 
 #[test]
@@ -117,8 +174,14 @@ fn server_tables_get_extra_columns() {
     let text = |options| table::Rows::default().align(&table::rows(&table, &options));
     assert_eq!(text(table::Options::default()), "NAME   READY\nweb    1/1\n");
     assert_eq!(
-        text(table::Options { wide: true, with_namespace: true, show_labels: true, kind: Some("pod".into()),
-            label_columns: vec!["x/app".into(), "app".into()], ..Default::default() }),
+        text(table::Options {
+            wide: true,
+            with_namespace: true,
+            show_labels: true,
+            kind: Some("pod".into()),
+            label_columns: vec!["x/app".into(), "app".into()],
+            ..Default::default()
+        }),
         "NAMESPACE   NAME      READY   IP         APP   APP   LABELS\nd           pod/web   1/1     10.0.0.1         web   app=web\n"
     );
 }

@@ -210,7 +210,9 @@ impl Shape {
             let first = at == 0;
             indicator |= match c {
                 '#' => first || matches!(before, Some(' ' | '\n' | '\t')),
-                ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => first,
+                ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => {
+                    first
+                }
                 ':' => spaced_after,
                 '?' | '-' => first && spaced_after,
                 _ => false,
@@ -232,14 +234,16 @@ impl Shape {
 }
 
 fn printable(c: char) -> bool {
-    matches!(c, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}') && c != '\u{feff}'
+    matches!(c, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
+        && c != '\u{feff}'
 }
 
 /// Whether YAML 1.1 would read the plain text as something else than a string.
 fn resolves(text: &str) -> bool {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" | "y" | "Y" | "yes" | "Yes" | "YES" | "n" | "N" | "no" | "No" | "NO"
-        | "true" | "True" | "TRUE" | "false" | "False" | "FALSE" | "on" | "On" | "ON" | "off" | "Off" | "OFF" => {
+        "" | "~" | "null" | "Null" | "NULL" | "y" | "Y" | "yes" | "Yes" | "YES" | "n" | "N" | "no" | "No"
+        | "NO" | "true" | "True" | "TRUE" | "false" | "False" | "FALSE" | "on" | "On" | "ON" | "off"
+        | "Off" | "OFF" => {
             return true;
         }
         _ => {}
@@ -300,8 +304,13 @@ fn timestamp(text: &str) -> bool {
     }
     let date: Vec<&str> = text.split(['T', 't', ' ']).next().unwrap_or("").split('-').collect();
     let dated = date.len() == 3
-        && date[1..].iter().all(|part| matches!(part.len(), 1 | 2) && part.bytes().all(|b| b.is_ascii_digit()));
-    dated && (text.len() <= 10 || text.parse::<jiff::Timestamp>().is_ok() || text.replace(' ', "T").parse::<jiff::civil::DateTime>().is_ok())
+        && date[1..]
+            .iter()
+            .all(|part| matches!(part.len(), 1 | 2) && part.bytes().all(|b| b.is_ascii_digit()));
+    dated
+        && (text.len() <= 10
+            || text.parse::<jiff::Timestamp>().is_ok()
+            || text.replace(' ', "T").parse::<jiff::civil::DateTime>().is_ok())
 }
 
 /// The order of keys: numbers within them by value, letters after everything else.

@@ -32,9 +32,7 @@ pub fn words(args: &[String]) -> Result<Words> {
     let Some(first) = args.first() else { return Ok(Words::Types(Vec::new(), Vec::new())) };
     if args.iter().any(|arg| arg.contains('/')) {
         if !first.contains('/') {
-            return Err(Error::message(format!(
-                "there is no need to specify a resource type as a separate argument when passing arguments in resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/<resource_name>'"
-            )));
+            return Err(Error::message("there is no need to specify a resource type as a separate argument when passing arguments in resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/<resource_name>'".to_string()));
         }
         let mut pairs = Vec::new();
         for arg in args {

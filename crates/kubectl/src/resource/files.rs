@@ -37,8 +37,9 @@ pub fn read(invocation: &Invocation) -> Result<Vec<Document>> {
             return Err(Error::message(format!("reading {name}: only local files are read; fetch it first")));
         }
         for path in expand(name, invocation.is("recursive"))? {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| Error::message(format!("open {}: {}", path.display(), go_io_error(&error))))?;
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                Error::message(format!("open {}: {}", path.display(), go_io_error(&error)))
+            })?;
             parse(&text, &path.to_string_lossy(), &mut documents)?;
         }
     }
@@ -64,13 +65,14 @@ pub async fn items(session: &Session, invocation: &Invocation) -> Result<Vec<Ite
 pub async fn item(session: &Session, document: Document) -> Result<Item> {
     let Document { mut object, source } = document;
     let name = object.name().to_string();
-    let resource = session.mapper.of_kind(object.api_version(), object.kind()).await.map_err(|error| match error {
-        Error::Message(text) => Error::message(format!(
-            "resource mapping not found for name: \"{name}\" namespace: \"{}\" from \"{source}\": {text}",
-            object.namespace()
-        )),
-        other => other,
-    })?;
+    let resource =
+        session.mapper.of_kind(object.api_version(), object.kind()).await.map_err(|error| match error {
+            Error::Message(text) => Error::message(format!(
+                "resource mapping not found for name: \"{name}\" namespace: \"{}\" from \"{source}\": {text}",
+                object.namespace()
+            )),
+            other => other,
+        })?;
     let mut namespace = None;
     if resource.namespaced {
         let own = object.namespace().to_string();
@@ -164,7 +166,10 @@ fn walk(directory: &Path, recursive: bool, files: &mut Vec<PathBuf>) -> Result<(
             if recursive {
                 walk(&entry, true, files)?;
             }
-        } else if entry.extension().is_some_and(|extension| ["json", "yaml", "yml"].iter().any(|known| extension == *known)) {
+        } else if entry
+            .extension()
+            .is_some_and(|extension| ["json", "yaml", "yml"].iter().any(|known| extension == *known))
+        {
             files.push(entry);
         }
     }
@@ -174,7 +179,9 @@ fn walk(directory: &Path, recursive: bool, files: &mut Vec<PathBuf>) -> Result<(
 fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern.first(), name.first()) {
         (None, None) => true,
-        (Some(b'*'), _) => wildcard(&pattern[1..], name) || (!name.is_empty() && wildcard(pattern, &name[1..])),
+        (Some(b'*'), _) => {
+            wildcard(&pattern[1..], name) || (!name.is_empty() && wildcard(pattern, &name[1..]))
+        }
         (Some(b'?'), Some(_)) => wildcard(&pattern[1..], &name[1..]),
         (Some(a), Some(b)) if a == b => wildcard(&pattern[1..], &name[1..]),
         _ => false,

@@ -17,7 +17,12 @@ pub static VIEW: Command = Command {
 # What was applied to a deployment last
 kubectl apply view-last-applied deployment/web",
     usage: "view-last-applied (TYPE [NAME | -l label] | TYPE/NAME | -f FILENAME)",
-    flags: &[flag::FILES, flag::SELECTOR, flag::ALL, &[Flag::text("output", "yaml", "yaml or json.").short('o')]],
+    flags: &[
+        flag::FILES,
+        flag::SELECTOR,
+        flag::ALL,
+        &[Flag::text("output", "yaml", "yaml or json.").short('o')],
+    ],
     run: Some(|invocation| Box::pin(view(invocation))),
     ..Command::NONE
 };
@@ -30,10 +35,18 @@ pub static SET: Command = Command {
 # The file counts as applied, nothing else changes
 kubectl apply set-last-applied -f deployment.yaml",
     usage: "set-last-applied -f FILENAME",
-    flags: &[&[
-        Flag::list("filename", "File, directory or URL that names the objects; '-' reads standard input.").short('f'),
-        Flag::switch("create-annotation", "Add the annotation where there is none."),
-    ], flag::PRINT, flag::DRY_RUN],
+    flags: &[
+        &[
+            Flag::list(
+                "filename",
+                "File, directory or URL that names the objects; '-' reads standard input.",
+            )
+            .short('f'),
+            Flag::switch("create-annotation", "Add the annotation where there is none."),
+        ],
+        flag::PRINT,
+        flag::DRY_RUN,
+    ],
     run: Some(|invocation| Box::pin(set(invocation))),
     ..Command::NONE
 };
@@ -46,10 +59,19 @@ pub static EDIT: Command = Command {
 # In the editor
 kubectl apply edit-last-applied deployment/web",
     usage: "edit-last-applied (RESOURCE/NAME | -f FILENAME)",
-    flags: &[flag::FILES, flag::PRINT, flag::VALIDATE, &[
-        Flag::text("field-manager", "kubectl-client-side-apply", "Name under which the server records these fields' owner."),
-        Flag::switch("windows-line-endings", "End lines as Windows does while editing."),
-    ]],
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::VALIDATE,
+        &[
+            Flag::text(
+                "field-manager",
+                "kubectl-client-side-apply",
+                "Name under which the server records these fields' owner.",
+            ),
+            Flag::switch("windows-line-endings", "End lines as Windows does while editing."),
+        ],
+    ],
     run: Some(|invocation| Box::pin(edit(invocation))),
     ..Command::NONE
 };
@@ -67,11 +89,14 @@ fn last_applied(object: &Value) -> Result<Value> {
 async fn view(invocation: Invocation) -> Result<()> {
     let output = invocation.text("output");
     if !matches!(output, "yaml" | "json") {
-        return Err(invocation.usage(format!("Unexpected -o output mode: {output}, the flag 'output' must be one of yaml|json")));
+        return Err(invocation.usage(format!(
+            "Unexpected -o output mode: {output}, the flag 'output' must be one of yaml|json"
+        )));
     }
     let session = Session::open(&invocation).await?;
     for item in session.current(&invocation, &invocation.args).await? {
-        let applied = last_applied(&item.object)?;
+        // What was never applied has nothing to show.
+        let Ok(applied) = last_applied(&item.object) else { continue };
         match output {
             "json" => outln!("{}", print::json::text(&applied)),
             _ => out!("{}", print::yaml::text(&applied)),

@@ -6,10 +6,21 @@ use serde_json::{Map, Value, json};
 fn merge_key(kind: &str, path: &[&str], field: &str) -> Option<&'static str> {
     let parent = path.last().copied().unwrap_or("");
     Some(match field {
-        "containers" | "initContainers" | "ephemeralContainers" | "env" | "volumes" | "imagePullSecrets"
-        | "schedulingGates" | "resourceClaims" | "secrets" | "webhooks" | "matchConditions" => "name",
+        "containers"
+        | "initContainers"
+        | "ephemeralContainers"
+        | "env"
+        | "volumes"
+        | "imagePullSecrets"
+        | "schedulingGates"
+        | "resourceClaims"
+        | "secrets"
+        | "webhooks"
+        | "matchConditions" => "name",
         "variables" if parent == "spec" && kind.ends_with("AdmissionPolicy") => "name",
-        "ports" if matches!(parent, "containers" | "initContainers" | "ephemeralContainers") => "containerPort",
+        "ports" if matches!(parent, "containers" | "initContainers" | "ephemeralContainers") => {
+            "containerPort"
+        }
         "ports" if path == ["spec"] && kind == "Service" => "port",
         "volumeMounts" => "mountPath",
         "volumeDevices" => "devicePath",
@@ -30,7 +41,8 @@ fn is_set(path: &[&str], field: &str) -> bool {
 
 /// Objects of which the server must forget the fields that the patch does not name.
 fn retains_keys(kind: &str, path: &[&str], field: &str) -> bool {
-    matches!(field, "volumes" | "resourceClaims") || (kind == "Deployment" && path == ["spec"] && field == "strategy")
+    matches!(field, "volumes" | "resourceClaims")
+        || (kind == "Deployment" && path == ["spec"] && field == "strategy")
 }
 
 /// The strategic merge patch that brings what changed from `original` to `modified` into `current`.
@@ -38,7 +50,8 @@ pub fn three_way(original: &Value, modified: &Value, current: &Value) -> Value {
     let kind = modified["kind"].as_str().unwrap_or("");
     let empty = Map::new();
     let map = |value: &'_ Value| value.as_object().cloned().unwrap_or_default();
-    let patch = diff(kind, &mut Vec::new(), &map(original), modified.as_object().unwrap_or(&empty), &map(current));
+    let patch =
+        diff(kind, &mut Vec::new(), &map(original), modified.as_object().unwrap_or(&empty), &map(current));
     Value::Object(patch)
 }
 
@@ -90,7 +103,8 @@ fn diff<'a>(
                         patch.insert(field.clone(), items.into());
                     }
                 } else if is_set(path, field) {
-                    let added: Vec<Value> = new_items.iter().filter(|item| !now_items.contains(item)).cloned().collect();
+                    let added: Vec<Value> =
+                        new_items.iter().filter(|item| !now_items.contains(item)).cloned().collect();
                     let removed: Vec<Value> = old_items
                         .iter()
                         .filter(|item| !new_items.contains(item) && now_items.contains(item))
@@ -112,7 +126,9 @@ fn diff<'a>(
             _ => {}
         }
     }
-    for field in original.keys().filter(|field| !modified.contains_key(*field) && current.contains_key(*field)) {
+    for field in
+        original.keys().filter(|field| !modified.contains_key(*field) && current.contains_key(*field))
+    {
         patch.insert(field.clone(), Value::Null);
     }
     patch
@@ -128,7 +144,9 @@ fn diff_list<'a>(
     current: &[Value],
 ) -> Vec<Value> {
     let empty = Map::new();
-    let find = |items: &[Value], id: &Value| items.iter().find(|item| item[key] == *id).and_then(Value::as_object).cloned();
+    let find = |items: &[Value], id: &Value| {
+        items.iter().find(|item| item[key] == *id).and_then(Value::as_object).cloned()
+    };
     let mut items = Vec::new();
     for item in modified {
         let Some(fields) = item.as_object() else { continue };
@@ -208,7 +226,13 @@ fn merge_into<'a>(kind: &str, path: &mut Vec<&'a str>, object: &mut Value, patch
         return;
     };
     if changes.get("$patch").is_some_and(|directive| directive == "replace") {
-        *object = Value::Object(changes.iter().filter(|(field, _)| *field != "$patch").map(|(k, v)| (k.clone(), v.clone())).collect());
+        *object = Value::Object(
+            changes
+                .iter()
+                .filter(|(field, _)| *field != "$patch")
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
+        );
         return;
     }
     if !object.is_object() {
@@ -245,9 +269,13 @@ fn merge_into<'a>(kind: &str, path: &mut Vec<&'a str>, object: &mut Value, patch
                 path.pop();
             }
             Value::Array(items) if key.is_some() => {
+                let mut list = object.get(field).cloned().unwrap_or_default();
                 path.push(field);
-                merge_list(kind, path, key.unwrap_or("name"), &mut object[field.as_str()], items);
+                merge_list(kind, path, key.unwrap_or("name"), &mut list, items);
                 path.pop();
+                if !list.is_null() {
+                    object[field.as_str()] = list;
+                }
             }
             Value::Array(items) if is_set(path, field) && object[field.as_str()].is_array() => {
                 if let Some(known) = object[field.as_str()].as_array_mut() {
@@ -265,6 +293,10 @@ fn merge_into<'a>(kind: &str, path: &mut Vec<&'a str>, object: &mut Value, patch
 
 fn merge_list<'a>(kind: &str, path: &mut Vec<&'a str>, key: &str, list: &mut Value, changes: &'a [Value]) {
     if !list.is_array() {
+        // Nothing to delete from: the list stays as absent as it was.
+        if changes.iter().all(|change| change["$patch"] == "delete") {
+            return;
+        }
         *list = json!([]);
     }
     let Some(items) = list.as_array_mut() else { return };

@@ -30,8 +30,14 @@ const DEFAULT: &[(&str, &str)] = &[
 ];
 
 /// Deletes applied objects that are not among those of this run.
-pub async fn prune(session: &Session, invocation: &Invocation, applied: &[Item], dry_run: DryRun) -> Result<()> {
-    let kept: BTreeSet<&str> = applied.iter().filter_map(|item| item.object["metadata"]["uid"].as_str()).collect();
+pub async fn prune(
+    session: &Session,
+    invocation: &Invocation,
+    applied: &[Item],
+    dry_run: DryRun,
+) -> Result<()> {
+    let kept: BTreeSet<&str> =
+        applied.iter().filter_map(|item| item.object["metadata"]["uid"].as_str()).collect();
     let namespaces: BTreeSet<&str> = applied.iter().filter_map(|item| item.namespace.as_deref()).collect();
     let named: Vec<(String, String)> = invocation
         .list("prune-allowlist")

@@ -8,7 +8,12 @@ use crate::error::{Error, Result};
 use crate::resource::{Item, Session};
 
 /// Sends the object as it is; the server merges it and records who owns which field.
-pub async fn apply(session: &Session, invocation: &Invocation, item: &Item, dry_run: DryRun) -> Result<Value> {
+pub async fn apply(
+    session: &Session,
+    invocation: &Invocation,
+    item: &Item,
+    dry_run: DryRun,
+) -> Result<Value> {
     let manager = match invocation.changed("field-manager") {
         true => invocation.text("field-manager"),
         false => "kubectl",

@@ -23,18 +23,99 @@ macro_rules! command {
     };
 }
 
-command!(DELETE_CLUSTER, "delete-cluster", &[], "Delete the specified cluster from the kubeconfig", "delete-cluster NAME", &[], |i: &Invocation| delete(i, "clusters", "cluster", "cluster"));
-command!(DELETE_CONTEXT, "delete-context", &[], "Delete the specified context from the kubeconfig", "delete-context NAME", &[], |i: &Invocation| delete(i, "contexts", "context", "context"));
-command!(DELETE_USER, "delete-user", &[], "Delete the specified user from the kubeconfig", "delete-user NAME", &[], |i: &Invocation| delete(i, "users", "user", "user"));
-command!(RENAME_CONTEXT, "rename-context", &[], "Rename a context from the kubeconfig file", "rename-context CONTEXT_NAME NEW_NAME", &[], rename_context);
-command!(SET, "set", &[], "Set an individual value in a kubeconfig file", "set PROPERTY_NAME PROPERTY_VALUE", &[SET_FLAGS], set);
-command!(UNSET, "unset", &[], "Unset an individual value in a kubeconfig file", "unset PROPERTY_NAME", &[], unset);
-command!(USE_CONTEXT, "use-context", &["use"], "Set the current-context in a kubeconfig file", "use-context CONTEXT_NAME", &[], use_context);
-command!(SET_CLUSTER, "set-cluster", &[], "Set a cluster entry in kubeconfig", "set-cluster NAME [--server=server] [--certificate-authority=path/to/certificate/authority] [--insecure-skip-tls-verify=true] [--tls-server-name=example.com]", &[CLUSTER_FLAGS], set_cluster);
-command!(SET_CONTEXT, "set-context", &[], "Set a context entry in kubeconfig", "set-context [NAME | --current] [--cluster=cluster_nickname] [--user=user_nickname] [--namespace=namespace]", &[CONTEXT_FLAGS], set_context);
-command!(SET_CREDENTIALS, "set-credentials", &[], "Set a user entry in kubeconfig", "set-credentials NAME [--client-certificate=path/to/certfile] [--client-key=path/to/keyfile] [--token=bearer_token] [--username=basic_user] [--password=basic_password] [--auth-provider=provider_name] [--auth-provider-arg=key=value] [--exec-command=exec_command] [--exec-api-version=exec_api_version] [--exec-arg=arg] [--exec-env=key=value]", &[USER_FLAGS], set_credentials);
+command!(
+    DELETE_CLUSTER,
+    "delete-cluster",
+    &[],
+    "Delete the specified cluster from the kubeconfig",
+    "delete-cluster NAME",
+    &[],
+    |i: &Invocation| delete(i, "clusters", "cluster", "cluster")
+);
+command!(
+    DELETE_CONTEXT,
+    "delete-context",
+    &[],
+    "Delete the specified context from the kubeconfig",
+    "delete-context NAME",
+    &[],
+    |i: &Invocation| delete(i, "contexts", "context", "context")
+);
+command!(
+    DELETE_USER,
+    "delete-user",
+    &[],
+    "Delete the specified user from the kubeconfig",
+    "delete-user NAME",
+    &[],
+    |i: &Invocation| delete(i, "users", "user", "user")
+);
+command!(
+    RENAME_CONTEXT,
+    "rename-context",
+    &[],
+    "Rename a context from the kubeconfig file",
+    "rename-context CONTEXT_NAME NEW_NAME",
+    &[],
+    rename_context
+);
+command!(
+    SET,
+    "set",
+    &[],
+    "Set an individual value in a kubeconfig file",
+    "set PROPERTY_NAME PROPERTY_VALUE",
+    &[SET_FLAGS],
+    set
+);
+command!(
+    UNSET,
+    "unset",
+    &[],
+    "Unset an individual value in a kubeconfig file",
+    "unset PROPERTY_NAME",
+    &[],
+    unset
+);
+command!(
+    USE_CONTEXT,
+    "use-context",
+    &["use"],
+    "Set the current-context in a kubeconfig file",
+    "use-context CONTEXT_NAME",
+    &[],
+    use_context
+);
+command!(
+    SET_CLUSTER,
+    "set-cluster",
+    &[],
+    "Set a cluster entry in kubeconfig",
+    "set-cluster NAME [--server=server] [--certificate-authority=path/to/certificate/authority] [--insecure-skip-tls-verify=true] [--tls-server-name=example.com]",
+    &[CLUSTER_FLAGS],
+    set_cluster
+);
+command!(
+    SET_CONTEXT,
+    "set-context",
+    &[],
+    "Set a context entry in kubeconfig",
+    "set-context [NAME | --current] [--cluster=cluster_nickname] [--user=user_nickname] [--namespace=namespace]",
+    &[CONTEXT_FLAGS],
+    set_context
+);
+command!(
+    SET_CREDENTIALS,
+    "set-credentials",
+    &[],
+    "Set a user entry in kubeconfig",
+    "set-credentials NAME [--client-certificate=path/to/certfile] [--client-key=path/to/keyfile] [--token=bearer_token] [--username=basic_user] [--password=basic_password] [--auth-provider=provider_name] [--auth-provider-arg=key=value] [--exec-command=exec_command] [--exec-api-version=exec_api_version] [--exec-arg=arg] [--exec-env=key=value]",
+    &[USER_FLAGS],
+    set_credentials
+);
 
-const SET_FLAGS: &[Flag] = &[Flag::switch("set-raw-bytes", "Write a value of bytes as it is, without base64.")];
+const SET_FLAGS: &[Flag] =
+    &[Flag::switch("set-raw-bytes", "Write a value of bytes as it is, without base64.")];
 const CLUSTER_FLAGS: &[Flag] = &[
     Flag::switch("embed-certs", "Put the certificate into the file instead of its path."),
     Flag::text("proxy-url", "", "Proxy to reach the cluster by."),
@@ -70,7 +151,9 @@ fn delete(invocation: &Invocation, list: &str, field: &str, what: &str) -> Resul
     }
     kubeconfig::write(&path, &config)?;
     if list == "contexts" && config["current-context"] == name {
-        errln!("warning: this removed your active context, use \"kubectl config use-context\" to select a different one");
+        errln!(
+            "warning: this removed your active context, use \"kubectl config use-context\" to select a different one"
+        );
     }
     outln!("deleted {what} {name} from {}", path.display());
     Ok(())
@@ -80,12 +163,19 @@ fn rename_context(invocation: &Invocation) -> Result<()> {
     let [old, new] = invocation.args.as_slice() else {
         return Err(invocation.usage("Unexpected args"));
     };
-    let (path, mut config) = file_for(invocation, |config| entry(config, "contexts", "context", old).is_some())?;
+    let (path, mut config) =
+        file_for(invocation, |config| entry(config, "contexts", "context", old).is_some())?;
     if entry(&config, "contexts", "context", old).is_none() {
-        return Err(Error::message(format!("cannot rename the context \"{old}\", it's not in {}", path.display())));
+        return Err(Error::message(format!(
+            "cannot rename the context \"{old}\", it's not in {}",
+            path.display()
+        )));
     }
     if entry(&config, "contexts", "context", new).is_some() {
-        return Err(Error::message(format!("cannot rename the context \"{old}\", the context \"{new}\" already exists in {}", path.display())));
+        return Err(Error::message(format!(
+            "cannot rename the context \"{old}\", the context \"{new}\" already exists in {}",
+            path.display()
+        )));
     }
     for entry in config["contexts"].as_array_mut().into_iter().flatten() {
         if entry["name"] == old.as_str() {
@@ -129,7 +219,10 @@ fn put_file(entry: &mut Value, field: &str, path: &str, embed: bool) -> Result<(
     let data = format!("{field}-data");
     if embed && !path.is_empty() {
         let bytes = std::fs::read(path).map_err(|error| {
-            Error::message(format!("could not read {field} data from {path}: open {path}: {}", go_io_error(&error)))
+            Error::message(format!(
+                "could not read {field} data from {path}: open {path}: {}",
+                go_io_error(&error)
+            ))
         })?;
         entry[&data] = base64::engine::general_purpose::STANDARD.encode(bytes).into();
         put(entry, field, "");
@@ -146,9 +239,12 @@ fn put_file(entry: &mut Value, field: &str, path: &str, embed: bool) -> Result<(
 
 fn set_cluster(invocation: &Invocation) -> Result<()> {
     let name = one(invocation, "NAME")?;
-    let (path, mut config) = file_for(invocation, |config| entry(config, "clusters", "cluster", name).is_some())?;
+    let (path, mut config) =
+        file_for(invocation, |config| entry(config, "clusters", "cluster", name).is_some())?;
     let cluster = entry_mut(&mut config, "clusters", "cluster", name)?;
-    for (flag, field) in [("server", "server"), ("tls-server-name", "tls-server-name"), ("proxy-url", "proxy-url")] {
+    for (flag, field) in
+        [("server", "server"), ("tls-server-name", "tls-server-name"), ("proxy-url", "proxy-url")]
+    {
         if invocation.changed(flag) {
             put(cluster, field, invocation.text(flag));
         }
@@ -157,7 +253,12 @@ fn set_cluster(invocation: &Invocation) -> Result<()> {
         cluster["insecure-skip-tls-verify"] = invocation.is("insecure-skip-tls-verify").into();
     }
     if invocation.changed("certificate-authority") {
-        put_file(cluster, "certificate-authority", invocation.text("certificate-authority"), invocation.is("embed-certs"))?;
+        put_file(
+            cluster,
+            "certificate-authority",
+            invocation.text("certificate-authority"),
+            invocation.is("embed-certs"),
+        )?;
     }
     kubeconfig::write(&path, &config)?;
     outln!("Cluster \"{name}\" set.");
@@ -195,7 +296,9 @@ fn set_context(invocation: &Invocation) -> Result<()> {
 fn set_credentials(invocation: &Invocation) -> Result<()> {
     let name = one(invocation, "NAME")?;
     if invocation.changed("token") && (invocation.changed("username") || invocation.changed("password")) {
-        return Err(Error::message("you cannot specify more than one authentication method at the same time: --token, --username/--password"));
+        return Err(Error::message(
+            "you cannot specify more than one authentication method at the same time: --token, --username/--password",
+        ));
     }
     let (path, mut config) = file_for(invocation, |config| entry(config, "users", "user", name).is_some())?;
     let user = entry_mut(&mut config, "users", "user", name)?;
@@ -231,10 +334,14 @@ fn set_credentials(invocation: &Invocation) -> Result<()> {
             "args": if invocation.list("exec-arg").is_empty() { Value::Null } else { invocation.list("exec-arg").into() },
             "env": if environment.is_empty() { Value::Null } else { environment.into() },
         });
-        put(&mut exec, "interactiveMode", match invocation.text("exec-interactive-mode") {
-            "" => "IfAvailable",
-            mode => mode,
-        });
+        put(
+            &mut exec,
+            "interactiveMode",
+            match invocation.text("exec-interactive-mode") {
+                "" => "IfAvailable",
+                mode => mode,
+            },
+        );
         user["exec"] = exec;
     }
     kubeconfig::write(&path, &config)?;
@@ -252,7 +359,8 @@ fn place<'a>(config: &'a mut Value, property: &str) -> Result<(&'a mut Value, St
         .iter()
         .find(|(list, _)| *list == head)
         .ok_or_else(|| Error::message(format!("unknown property {property}")))?;
-    let (name, key) = rest.rsplit_once('.').ok_or_else(|| Error::message(format!("incomplete property {property}")))?;
+    let (name, key) =
+        rest.rsplit_once('.').ok_or_else(|| Error::message(format!("incomplete property {property}")))?;
     Ok((entry_mut(config, list, field, name)?, key.to_string()))
 }
 

@@ -62,7 +62,8 @@ fn run(invocation: &Invocation) -> Result<()> {
             config[list] = Value::Null;
         }
     }
-    let mut printer = Printer::from_flags(invocation)?.ok_or_else(|| Error::message("--output must name a format"))?;
+    let mut printer =
+        Printer::from_flags(invocation)?.ok_or_else(|| Error::message("--output must name a format"))?;
     printer.print(&config)
 }
 
@@ -74,7 +75,11 @@ fn minify(config: &mut Value) -> Result<()> {
     let context = entry(config, "contexts", "context", &name)
         .cloned()
         .ok_or_else(|| Error::message(format!("cannot locate context {name}")))?;
-    for (list, wanted) in [("contexts", json!(name)), ("clusters", context["cluster"].clone()), ("users", context["user"].clone())] {
+    for (list, wanted) in [
+        ("contexts", json!(name)),
+        ("clusters", context["cluster"].clone()),
+        ("users", context["user"].clone()),
+    ] {
         if let Some(entries) = config[list].as_array_mut() {
             entries.retain(|entry| entry["name"] == wanted);
         }
@@ -90,7 +95,8 @@ fn flatten(entry: &mut Value) -> Result<()> {
             }
             continue;
         };
-        let bytes = std::fs::read(&path).map_err(|error| Error::message(format!("open {path}: {}", go_io_error(&error))))?;
+        let bytes = std::fs::read(&path)
+            .map_err(|error| Error::message(format!("open {path}: {}", go_io_error(&error))))?;
         entry[format!("{name}-data")] = base64::engine::general_purpose::STANDARD.encode(bytes).into();
         if let Some(fields) = entry.as_object_mut() {
             fields.remove(name);

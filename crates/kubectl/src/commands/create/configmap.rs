@@ -65,7 +65,9 @@ pub fn pairs(invocation: &Invocation) -> Result<Vec<(String, Vec<u8>)>> {
     }
     let mut add = |key: String, value: Vec<u8>| -> Result<()> {
         if let Some(problem) = invalid_key(&key) {
-            return Err(Error::message(format!("\"{key}\" is not a valid key name for a ConfigMap: {problem}")));
+            return Err(Error::message(format!(
+                "\"{key}\" is not a valid key name for a ConfigMap: {problem}"
+            )));
         }
         if pairs.iter().any(|(known, _)| *known == key) {
             return Err(Error::message(format!(
@@ -78,7 +80,9 @@ pub fn pairs(invocation: &Invocation) -> Result<Vec<(String, Vec<u8>)>> {
     for source in invocation.list("from-file") {
         let (key, path) = match source.split_once('=') {
             Some((key, path)) if !key.is_empty() && !path.is_empty() => (Some(key), path),
-            Some(("", _)) => return Err(Error::message(format!("key name for file path {} missing", &source[1..]))),
+            Some(("", _)) => {
+                return Err(Error::message(format!("key name for file path {} missing", &source[1..])));
+            }
             Some((key, _)) => return Err(Error::message(format!("file path for key name {key} missing"))),
             None => (None, source.as_str()),
         };
@@ -88,9 +92,7 @@ pub fn pairs(invocation: &Invocation) -> Result<Vec<(String, Vec<u8>)>> {
         })?;
         if metadata.is_dir() {
             if let Some(key) = key {
-                return Err(Error::message(format!(
-                    "cannot give a key name ({key}) for a directory path"
-                )));
+                return Err(Error::message(format!("cannot give a key name ({key}) for a directory path")));
             }
             let mut files: Vec<_> = std::fs::read_dir(path)?.flatten().map(|entry| entry.path()).collect();
             files.sort();
@@ -106,9 +108,10 @@ pub fn pairs(invocation: &Invocation) -> Result<Vec<(String, Vec<u8>)>> {
         }
     }
     for literal in invocation.list("from-literal") {
-        let (key, value) = literal.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
-            Error::message(format!("invalid literal source {literal}, expected key=value"))
-        })?;
+        let (key, value) = literal
+            .split_once('=')
+            .filter(|(key, _)| !key.is_empty())
+            .ok_or_else(|| Error::message(format!("invalid literal source {literal}, expected key=value")))?;
         // Quotes around a value are the shell's, as upstream reads them.
         let unquoted = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
         add(key.to_string(), unquoted.unwrap_or(value).as_bytes().to_vec())?;
@@ -116,7 +119,9 @@ pub fn pairs(invocation: &Invocation) -> Result<Vec<(String, Vec<u8>)>> {
     for file in env_files {
         let text = std::fs::read_to_string(file)
             .map_err(|error| Error::message(format!("error reading {file}: {}", go_io_error(&error))))?;
-        for line in text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        for line in
+            text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
             match line.split_once('=') {
                 Some((key, value)) => add(key.to_string(), value.as_bytes().to_vec())?,
                 // A name alone takes its value from the environment.
@@ -143,7 +148,8 @@ fn invalid_key(key: &str) -> Option<&'static str> {
 }
 
 fn configmap_hash(object: &Value) -> String {
-    let mut content = json!({"data": object["data"], "kind": "ConfigMap", "name": object["metadata"]["name"]});
+    let mut content =
+        json!({"data": object["data"], "kind": "ConfigMap", "name": object["metadata"]["name"]});
     if content["data"].is_null() {
         content["data"] = "".into();
     }

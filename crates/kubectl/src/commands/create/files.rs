@@ -5,7 +5,10 @@ use crate::client::with_query;
 use crate::error::{Error, Result};
 use crate::resource::{Item, Session, files};
 
-use super::{MANAGER, configmap, ingress, job, namespace, poddisruptionbudget, priorityclass, quota, rbac, report, secret, service, serviceaccount, token, workload};
+use super::{
+    MANAGER, configmap, ingress, job, namespace, poddisruptionbudget, priorityclass, quota, rbac, report,
+    secret, service, serviceaccount, token, workload,
+};
 
 /// Creates objects.
 pub static COMMAND: Command = Command {
@@ -66,13 +69,18 @@ async fn run(invocation: Invocation) -> Result<()> {
         return Err(invocation.usage(format!("Unexpected args: [{}]", invocation.args.join(" "))));
     }
     if !files::given(&invocation) {
-        errln!("error: must specify one of -f and -k\n");
-        return Err(Error::Exit(1, crate::cli::help::text(invocation.path())));
+        return Err(Error::message("must specify one of -f and -k"));
     }
     let session = Session::open(&invocation).await?;
     let raw = invocation.text("raw");
     if !raw.is_empty() {
-        return crate::commands::raw::with_file(&session, http::Method::POST, raw, invocation.list("filename")).await;
+        return crate::commands::raw::with_file(
+            &session,
+            http::Method::POST,
+            raw,
+            invocation.list("filename"),
+        )
+        .await;
     }
     let dry_run = invocation.dry_run()?;
     let mut documents = files::read(&invocation)?;
@@ -102,13 +110,17 @@ async fn run(invocation: Invocation) -> Result<()> {
 }
 
 async fn create(session: &Session, invocation: &Invocation, mut item: Item, dry_run: DryRun) -> Result<()> {
-    if invocation.is("save-config") || !item.object["metadata"]["annotations"][super::LAST_APPLIED].is_null() {
+    if invocation.is("save-config") || !item.object["metadata"]["annotations"][super::LAST_APPLIED].is_null()
+    {
         super::save_config(&mut item.object);
     }
     if dry_run != DryRun::Client {
         let path = with_query(&item.collection(), &super::write_query(invocation, dry_run));
-        item.object =
-            session.client.post(&path, &item.object).await.map_err(|error| error.during("creating", &item.source))?;
+        item.object = session
+            .client
+            .post(&path, &item.object)
+            .await
+            .map_err(|error| error.during("creating", &item.source))?;
     }
     report(invocation, &item.object, "created", dry_run)
 }

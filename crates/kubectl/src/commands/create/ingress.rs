@@ -33,7 +33,9 @@ const FLAGS: &[Flag] = &[
 async fn run(invocation: Invocation) -> Result<()> {
     let name = invocation.exactly_one_name()?;
     if invocation.list("rule").is_empty() && invocation.text("default-backend").is_empty() {
-        return Err(Error::message("not enough information provided: every ingress has to either specify a default-backend (which catches all traffic) or a list of rules (which catch specific paths)"));
+        return Err(Error::message(
+            "not enough information provided: every ingress has to either specify a default-backend (which catches all traffic) or a list of rules (which catch specific paths)",
+        ));
     }
     let mut spec = json!({});
     if !invocation.text("class").is_empty() {
@@ -118,9 +120,9 @@ impl<'a> Rule<'a> {
 }
 
 fn backend(text: &str) -> Result<Value> {
-    let (service, port) = text
-        .split_once(':')
-        .ok_or_else(|| Error::message(format!("backend {text} should be in format servicename:serviceport")))?;
+    let (service, port) = text.split_once(':').ok_or_else(|| {
+        Error::message(format!("backend {text} should be in format servicename:serviceport"))
+    })?;
     let port = match parse_target_port(port) {
         Value::String(name) => json!({"name": name}),
         number => json!({"number": number}),

@@ -63,11 +63,20 @@ async fn job(invocation: Invocation) -> Result<()> {
         ("", from) if command.is_empty() => {
             let session = Session::open(&invocation).await?;
             let cronjob = match from.split_once('/') {
-                Some((kind, cronjob)) => session.fetch(&session.mapper.resource(kind).await?, cronjob).await?,
-                None => return Err(Error::message("arguments in resource/name form must have a single resource and name")),
+                Some((kind, cronjob)) => {
+                    session.fetch(&session.mapper.resource(kind).await?, cronjob).await?
+                }
+                None => {
+                    return Err(Error::message(
+                        "arguments in resource/name form must have a single resource and name",
+                    ));
+                }
             };
             if cronjob.object.kind() != "CronJob" {
-                return Err(Error::message(format!("from must be an existing cronjob, found {}", cronjob.object.kind())));
+                return Err(Error::message(format!(
+                    "from must be an existing cronjob, found {}",
+                    cronjob.object.kind()
+                )));
             }
             from_cronjob(&name, &cronjob.object)
         }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{MANAGER, generated};
 use crate::cli::{Command, Invocation, flag};
-use crate::error::{Result};
+use crate::error::Result;
 
 /// Creates a namespace.
 pub static COMMAND: Command = Command {
@@ -19,8 +19,6 @@ kubectl create namespace team-a",
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
-
-
 
 async fn run(invocation: Invocation) -> Result<()> {
     let name = invocation.exactly_one_name()?;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{MANAGER, generated};
 use crate::cli::{Command, Flag, Invocation, flag};
-use crate::error::{Result};
+use crate::error::Result;
 
 /// Creates a priority class.
 pub static COMMAND: Command = Command {

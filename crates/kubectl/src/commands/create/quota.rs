@@ -29,10 +29,10 @@ async fn run(invocation: Invocation) -> Result<()> {
     let name = invocation.exactly_one_name()?;
     let mut spec = json!({});
     for pair in invocation.text("hard").split(',').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair
-            .split_once('=')
-            .filter(|(key, value)| !key.is_empty() && !value.is_empty())
-            .ok_or_else(|| Error::message(format!("invalid argument syntax {pair}, expected <resource>=<value>")))?;
+        let (key, value) =
+            pair.split_once('=').filter(|(key, value)| !key.is_empty() && !value.is_empty()).ok_or_else(
+                || Error::message(format!("invalid argument syntax {pair}, expected <resource>=<value>")),
+            )?;
         spec["hard"][key] = value.into();
     }
     for scope in invocation.text("scopes").split(',').filter(|scope| !scope.is_empty()) {

@@ -8,7 +8,10 @@ use crate::error::{Error, Result};
 use crate::resource::Session;
 
 const RULES: &[Flag] = &[
-    Flag::list("resource", "What the rule is about: resource, resource.group, with /subresource if one is meant."),
+    Flag::list(
+        "resource",
+        "What the rule is about: resource, resource.group, with /subresource if one is meant.",
+    ),
     Flag::array("resource-name", "Name of an object that the rule is limited to; may be repeated."),
     Flag::list("verb", "What is allowed."),
 ];
@@ -81,7 +84,8 @@ kubectl create clusterrolebinding root --clusterrole=cluster-admin --user=jane",
 
 async fn role(invocation: Invocation, kind: &'static str) -> Result<()> {
     let name = invocation.exactly_one_name()?;
-    let mut object = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name}});
+    let mut object =
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name}});
     let plural = if kind == "Role" { "roles" } else { "clusterroles" };
     let aggregation = invocation.text("aggregation-rule");
     if !aggregation.is_empty() {
@@ -103,7 +107,8 @@ async fn role(invocation: Invocation, kind: &'static str) -> Result<()> {
         let session = Session::open(&invocation).await?;
         let mut groups: Vec<(String, Vec<String>)> = Vec::new();
         for word in unique(invocation.list("resource")) {
-            let (word, subresource) = word.split_once('/').map_or((word.as_str(), None), |(word, sub)| (word, Some(sub)));
+            let (word, subresource) =
+                word.split_once('/').map_or((word.as_str(), None), |(word, sub)| (word, Some(sub)));
             let (group, plural) = if word == "*" {
                 (String::new(), "*".to_string())
             } else {

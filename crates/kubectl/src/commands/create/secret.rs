@@ -59,8 +59,10 @@ kubectl create secret docker-registry pull --docker-server=registry.example.com 
 };
 
 const TYPE: &[Flag] = &[Flag::text("type", "", "Type of the secret.")];
-const TLS_FLAGS: &[Flag] =
-    &[Flag::text("cert", "", "File with the certificate, in PEM."), Flag::text("key", "", "File with its key.")];
+const TLS_FLAGS: &[Flag] = &[
+    Flag::text("cert", "", "File with the certificate, in PEM."),
+    Flag::text("key", "", "File with its key."),
+];
 const DOCKER_FLAGS: &[Flag] = &[
     Flag::text("docker-email", "", "E-mail address for the registry."),
     Flag::text("docker-password", "", "Password for the registry."),
@@ -112,13 +114,20 @@ async fn docker_registry(invocation: Invocation) -> Result<()> {
                 "either --from-file or the combination of --docker-username, --docker-password and --docker-server is required",
             ));
         }
-        let mut entry = json!({"username": user, "password": password, "auth": STANDARD.encode(format!("{user}:{password}"))});
-        if !invocation.text("docker-email").is_empty() {
-            entry["email"] = invocation.text("docker-email").into();
-        }
-        let mut auths = json!({});
-        auths[invocation.text("docker-server")] = entry;
-        json!({"auths": auths}).to_string().into_bytes()
+        // The order of the fields is upstream's, so that the same flags give the same bytes.
+        let quoted = |text: &str| Value::from(text).to_string();
+        let email = match invocation.text("docker-email") {
+            "" => String::new(),
+            email => format!(",\"email\":{}", quoted(email)),
+        };
+        let auth = STANDARD.encode(format!("{user}:{password}"));
+        format!(
+            "{{\"auths\":{{{}:{{\"username\":{},\"password\":{}{email},\"auth\":\"{auth}\"}}}}}}",
+            quoted(invocation.text("docker-server")),
+            quoted(user),
+            quoted(password)
+        )
+        .into_bytes()
     };
     let object = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "kubernetes.io/dockerconfigjson",

@@ -115,7 +115,9 @@ fn parse_port(text: &str) -> Result<Value> {
         .ok()
         .filter(|port| *port > 0)
         .ok_or_else(|| Error::message(format!("invalid port number: {port}")))?;
-    Ok(json!({"name": text.replace(':', "-"), "port": number, "protocol": "TCP", "targetPort": parse_target_port(target)}))
+    Ok(
+        json!({"name": text.replace(':', "-"), "port": number, "protocol": "TCP", "targetPort": parse_target_port(target)}),
+    )
 }
 
 /// A target port is a number, or the name of a container's port.

@@ -43,7 +43,8 @@ async fn run(invocation: Invocation) -> Result<()> {
         if invocation.text("bound-object-name").is_empty() {
             return Err(Error::message("--bound-object-name is required if --bound-object-kind is provided"));
         }
-        spec["boundObjectRef"] = json!({"apiVersion": "v1", "kind": kind, "name": invocation.text("bound-object-name")});
+        spec["boundObjectRef"] =
+            json!({"apiVersion": "v1", "kind": kind, "name": invocation.text("bound-object-name")});
         if !invocation.text("bound-object-uid").is_empty() {
             spec["boundObjectRef"]["uid"] = invocation.text("bound-object-uid").into();
         }

@@ -93,9 +93,12 @@ mod tests {
 
     #[test]
     fn container_is_named_after_its_image() {
-        for (image, name) in
-            [("nginx", "nginx"), ("reg.io:5000/a/My_app:v1", "my-app"), ("a/b@sha256:00", "b"), ("x.y:1", "x-y")]
-        {
+        for (image, name) in [
+            ("nginx", "nginx"),
+            ("reg.io:5000/a/My_app:v1", "my-app"),
+            ("a/b@sha256:00", "b"),
+            ("x.y:1", "x-y"),
+        ] {
             assert_eq!(name_of(image), name);
         }
     }

@@ -21,7 +21,12 @@ kubectl rollout history deployment/web
 # One of them
 kubectl rollout history daemonset/agent --revision=3",
     usage: "history (TYPE NAME | TYPE/NAME) [flags]",
-    flags: &[flag::FILES, flag::PRINT, flag::SELECTOR, &[Flag::int("revision", "0", "Details of this revision.")]],
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::SELECTOR,
+        &[Flag::int("revision", "0", "Details of this revision.")],
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
@@ -47,7 +52,12 @@ pub async fn revisions(session: &Session, item: &Item) -> Result<Vec<Revision>> 
     let plural = match kind {
         "Deployment" => "replicasets",
         "DaemonSet" | "StatefulSet" => "controllerrevisions",
-        _ => return Err(Error::message(format!("no history viewer has been implemented for \"{}\"", item.resource.kind))),
+        _ => {
+            return Err(Error::message(format!(
+                "no history viewer has been implemented for \"{}\"",
+                item.resource.kind
+            )));
+        }
     };
     let namespace = item.namespace.as_deref().unwrap_or("");
     let selector = selector_of(&item.object).unwrap_or_default();
@@ -60,7 +70,9 @@ pub async fn revisions(session: &Session, item: &Item) -> Result<Vec<Revision>> 
         .filter(|holder| holder.controller_of().is_some_and(|owner| owner.uid == item.object.uid()))
         .filter_map(|holder| {
             let (number, template) = match kind {
-                "Deployment" => (holder.annotation(REVISION)?.parse().ok()?, holder["spec"]["template"].clone()),
+                "Deployment" => {
+                    (holder.annotation(REVISION)?.parse().ok()?, holder["spec"]["template"].clone())
+                }
                 _ => {
                     let patched = crate::commands::apply::strategic_merge(&item.object, &holder["data"]);
                     (holder["revision"].as_i64()?, patched["spec"]["template"].clone())
@@ -81,7 +93,9 @@ pub async fn revisions(session: &Session, item: &Item) -> Result<Vec<Revision>> 
 async fn run(invocation: Invocation) -> Result<()> {
     let wanted = invocation.int("revision");
     if wanted < 0 {
-        return Err(Error::message("revision must be a positive integer: ".to_string() + &wanted.to_string()));
+        return Err(Error::message(
+            "revision must be a positive integer: ".to_string() + &wanted.to_string(),
+        ));
     }
     if invocation.args.is_empty() && !crate::resource::files::given(&invocation) {
         return Err(invocation.usage("required resource not specified"));
@@ -108,7 +122,8 @@ async fn run(invocation: Invocation) -> Result<()> {
                 let mut text = String::new();
                 describe::pod_template(&mut text, &revision.template);
                 outln!("{} with revision #{wanted}", print::name(&item.object));
-                outln!("{}", tabwriter::align(&text, tabwriter::DESCRIBE));
+                // Upstream prints these tabs as they are.
+                outln!("{text}");
             }
             None => {
                 let mut text = "REVISION\tCHANGE-CAUSE\n".to_string();

@@ -81,10 +81,14 @@ fn patch(item: &Item, done: &str) -> Result<Value> {
     match (done, kind) {
         ("restarted", "Deployment" | "DaemonSet" | "StatefulSet") => {
             if paused {
-                return Err(Error::message(format!("{named} can't restart paused deployment (run rollout resume first)")));
+                return Err(Error::message(format!(
+                    "{named} can't restart paused deployment (run rollout resume first)"
+                )));
             }
             let now = apimachinery::time::now_rfc3339();
-            Ok(json!({"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": now}}}}}))
+            Ok(
+                json!({"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": now}}}}}),
+            )
         }
         ("paused", "Deployment") if paused => Err(Error::message(format!("{named} is already paused"))),
         ("paused", "Deployment") => Ok(json!({"spec": {"paused": true}})),

@@ -32,7 +32,7 @@ const FLAGS: &[Flag] = &[
 
 async fn run(invocation: Invocation) -> Result<()> {
     if invocation.args.is_empty() && !crate::resource::files::given(&invocation) {
-        return Err(invocation.usage("required resource not specified"));
+        return Err(Error::message("required resource not specified"));
     }
     let session = Session::open(&invocation).await?;
     let picks = args::picks(&session, &invocation, &invocation.args).await?;
@@ -72,8 +72,13 @@ async fn follow(session: &Session, invocation: &Invocation, item: &Item) -> Resu
             return Ok(());
         }
         let field = format!("metadata.name={}", item.name);
-        let query = [("fieldSelector", field.as_str()), ("resourceVersion", object.resource_version()), ("watch", "true")];
-        let mut watch = session.client.watch(&with_query(&item.collection(), &query), "application/json").await?;
+        let query = [
+            ("fieldSelector", field.as_str()),
+            ("resourceVersion", object.resource_version()),
+            ("watch", "true"),
+        ];
+        let mut watch =
+            session.client.watch(&with_query(&item.collection(), &query), "application/json").await?;
         while let Ok(Some((kind, object))) = watch.next().await {
             match kind.as_str() {
                 "DELETED" => return Err(Error::message("object has been deleted")),
@@ -98,9 +103,14 @@ fn progress(object: &Value, revision: i64) -> Result<(String, bool)> {
     match object.kind() {
         "Deployment" => {
             if revision > 0 {
-                let current: i64 = object.annotation("deployment.kubernetes.io/revision").and_then(|text| text.parse().ok()).unwrap_or(0);
+                let current: i64 = object
+                    .annotation("deployment.kubernetes.io/revision")
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or(0);
                 if current != revision {
-                    return Err(Error::message(format!("desired revision ({revision}) is different from the running revision ({current})")));
+                    return Err(Error::message(format!(
+                        "desired revision ({revision}) is different from the running revision ({current})"
+                    )));
                 }
             }
             if !observed {
@@ -113,20 +123,39 @@ fn progress(object: &Value, revision: i64) -> Result<(String, bool)> {
                 return Err(Error::message(format!("deployment \"{name}\" exceeded its progress deadline")));
             }
             let wanted = spec["replicas"].as_i64().unwrap_or(1);
-            let (updated, replicas, available) = (count("updatedReplicas"), count("replicas"), count("availableReplicas"));
+            let (updated, replicas, available) =
+                (count("updatedReplicas"), count("replicas"), count("availableReplicas"));
             Ok(if updated < wanted {
-                (format!("Waiting for deployment \"{name}\" rollout to finish: {updated} out of {wanted} new replicas have been updated...\n"), false)
+                (
+                    format!(
+                        "Waiting for deployment \"{name}\" rollout to finish: {updated} out of {wanted} new replicas have been updated...\n"
+                    ),
+                    false,
+                )
             } else if replicas > updated {
-                (format!("Waiting for deployment \"{name}\" rollout to finish: {} old replicas are pending termination...\n", replicas - updated), false)
+                (
+                    format!(
+                        "Waiting for deployment \"{name}\" rollout to finish: {} old replicas are pending termination...\n",
+                        replicas - updated
+                    ),
+                    false,
+                )
             } else if available < updated {
-                (format!("Waiting for deployment \"{name}\" rollout to finish: {available} of {updated} updated replicas are available...\n"), false)
+                (
+                    format!(
+                        "Waiting for deployment \"{name}\" rollout to finish: {available} of {updated} updated replicas are available...\n"
+                    ),
+                    false,
+                )
             } else {
                 (format!("deployment \"{name}\" successfully rolled out\n"), true)
             })
         }
         "DaemonSet" => {
             if spec["updateStrategy"]["type"] == "OnDelete" {
-                return Err(Error::message("rollout status is only available for RollingUpdate strategy type"));
+                return Err(Error::message(
+                    "rollout status is only available for RollingUpdate strategy type",
+                ));
             }
             if !observed {
                 return Ok(("Waiting for daemon set spec update to be observed...\n".into(), false));
@@ -134,16 +163,28 @@ fn progress(object: &Value, revision: i64) -> Result<(String, bool)> {
             let wanted = count("desiredNumberScheduled");
             let (updated, available) = (count("updatedNumberScheduled"), count("numberAvailable"));
             Ok(if updated < wanted {
-                (format!("Waiting for daemon set \"{name}\" rollout to finish: {updated} out of {wanted} new pods have been updated...\n"), false)
+                (
+                    format!(
+                        "Waiting for daemon set \"{name}\" rollout to finish: {updated} out of {wanted} new pods have been updated...\n"
+                    ),
+                    false,
+                )
             } else if available < wanted {
-                (format!("Waiting for daemon set \"{name}\" rollout to finish: {available} of {wanted} updated pods are available...\n"), false)
+                (
+                    format!(
+                        "Waiting for daemon set \"{name}\" rollout to finish: {available} of {wanted} updated pods are available...\n"
+                    ),
+                    false,
+                )
             } else {
                 (format!("daemon set \"{name}\" successfully rolled out\n"), true)
             })
         }
         "StatefulSet" => {
             if spec["updateStrategy"]["type"] == "OnDelete" {
-                return Err(Error::message("rollout status is only available for RollingUpdate strategy type"));
+                return Err(Error::message(
+                    "rollout status is only available for RollingUpdate strategy type",
+                ));
             }
             if !observed {
                 return Ok(("Waiting for statefulset spec update to be observed...\n".into(), false));
@@ -153,20 +194,41 @@ fn progress(object: &Value, revision: i64) -> Result<(String, bool)> {
             if ready < wanted {
                 return Ok((format!("Waiting for {} pods to be ready...\n", wanted - ready), false));
             }
-            if let Some(partition) = spec["updateStrategy"]["rollingUpdate"]["partition"].as_i64().filter(|p| *p > 0) {
+            if let Some(partition) =
+                spec["updateStrategy"]["rollingUpdate"]["partition"].as_i64().filter(|p| *p > 0)
+            {
                 return Ok(if updated < wanted - partition {
-                    (format!("Waiting for partitioned roll out to finish: {updated} out of {} new pods have been updated...\n", wanted - partition), false)
+                    (
+                        format!(
+                            "Waiting for partitioned roll out to finish: {updated} out of {} new pods have been updated...\n",
+                            wanted - partition
+                        ),
+                        false,
+                    )
                 } else {
-                    (format!("partitioned roll out complete: {updated} new pods have been updated...\n"), true)
+                    (
+                        format!("partitioned roll out complete: {updated} new pods have been updated...\n"),
+                        true,
+                    )
                 });
             }
             if status["updateRevision"] != status["currentRevision"] {
                 return Ok((
-                    format!("waiting for statefulset rolling update to complete {updated} pods at revision {}...\n", status["updateRevision"].as_str().unwrap_or("")),
+                    format!(
+                        "waiting for statefulset rolling update to complete {updated} pods at revision {}...\n",
+                        status["updateRevision"].as_str().unwrap_or("")
+                    ),
                     false,
                 ));
             }
-            Ok((format!("statefulset rolling update complete {} pods at revision {}...\n", count("currentReplicas"), status["currentRevision"].as_str().unwrap_or("")), true))
+            Ok((
+                format!(
+                    "statefulset rolling update complete {} pods at revision {}...\n",
+                    count("currentReplicas"),
+                    status["currentRevision"].as_str().unwrap_or("")
+                ),
+                true,
+            ))
         }
         kind => Err(Error::message(format!("no status viewer has been implemented for {kind}"))),
     }
@@ -184,9 +246,18 @@ mod tests {
                 "status": {"observedGeneration": 2, "updatedReplicas": updated, "replicas": replicas, "availableReplicas": available}})
         };
         let text = |object: Value| progress(&object, 0).unwrap().0;
-        assert_eq!(text(deployment(1, 3, 3)), "Waiting for deployment \"web\" rollout to finish: 1 out of 3 new replicas have been updated...\n");
-        assert_eq!(text(deployment(3, 4, 3)), "Waiting for deployment \"web\" rollout to finish: 1 old replicas are pending termination...\n");
-        assert_eq!(text(deployment(3, 3, 2)), "Waiting for deployment \"web\" rollout to finish: 2 of 3 updated replicas are available...\n");
+        assert_eq!(
+            text(deployment(1, 3, 3)),
+            "Waiting for deployment \"web\" rollout to finish: 1 out of 3 new replicas have been updated...\n"
+        );
+        assert_eq!(
+            text(deployment(3, 4, 3)),
+            "Waiting for deployment \"web\" rollout to finish: 1 old replicas are pending termination...\n"
+        );
+        assert_eq!(
+            text(deployment(3, 3, 2)),
+            "Waiting for deployment \"web\" rollout to finish: 2 of 3 updated replicas are available...\n"
+        );
         assert_eq!(text(deployment(3, 3, 3)), "deployment \"web\" successfully rolled out\n");
     }
 }

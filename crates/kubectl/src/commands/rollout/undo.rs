@@ -22,8 +22,13 @@ kubectl rollout undo deployment/web
 # To a chosen one
 kubectl rollout undo deployment/web --to-revision=3",
     usage: "undo (TYPE NAME | TYPE/NAME) [flags]",
-    flags: &[flag::FILES, flag::PRINT, flag::DRY_RUN, flag::SELECTOR,
-        &[Flag::int("to-revision", "0", "The revision to go back to; zero is the one before.")]],
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::DRY_RUN,
+        flag::SELECTOR,
+        &[Flag::int("to-revision", "0", "The revision to go back to; zero is the one before.")],
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
@@ -70,7 +75,10 @@ async fn undo(session: &Session, invocation: &Invocation, item: &Item) -> Result
     let mut template = revision.template.clone();
     strip_hash(&mut template);
     if item.object["kind"] == "Deployment" && template == item.object["spec"]["template"] {
-        return Ok(Undone::To(format!("skipped rollback (current template already matches revision {})", revision.number)));
+        return Ok(Undone::To(format!(
+            "skipped rollback (current template already matches revision {})",
+            revision.number
+        )));
     }
     let query = [("dryRun", if dry_run == DryRun::Server { "All" } else { "" })];
     let path = with_query(&item.path(), &query);
@@ -95,7 +103,10 @@ async fn undo(session: &Session, invocation: &Invocation, item: &Item) -> Result
         _ => {
             let data = revision.holder["data"].clone();
             if crate::commands::apply::strategic_merge(&item.object, &data) == item.object {
-                return Ok(Undone::To(format!("skipped rollback (current template already matches revision {})", revision.number)));
+                return Ok(Undone::To(format!(
+                    "skipped rollback (current template already matches revision {})",
+                    revision.number
+                )));
             }
             session.client.patch(&path, STRATEGIC, &data).await?;
         }

@@ -25,7 +25,17 @@ kubectl set env deployment/web --from=configmap/settings --prefix=APP_
 # Take a variable away
 kubectl set env deployment/web COLOUR-",
     usage: "env RESOURCE/NAME KEY_1=VAL_1 ... KEY_N=VAL_N",
-    flags: &[flag::FILES, flag::PRINT, flag::DRY_RUN, flag::SELECTOR, flag::ALL, flag::LOCAL, MANAGER, CONTAINERS, FLAGS],
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::DRY_RUN,
+        flag::SELECTOR,
+        flag::ALL,
+        flag::LOCAL,
+        MANAGER,
+        CONTAINERS,
+        FLAGS,
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
@@ -74,9 +84,14 @@ async fn run(invocation: Invocation) -> Result<()> {
                 let known = container.list_at(&["env"]);
                 let set = |variable: &Value| known.iter().find(|known| known["name"] == variable["name"]);
                 if !invocation.is("overwrite")
-                    && let Some(taken) = changes.iter().find(|variable| variable["$patch"].is_null() && set(variable).is_some())
+                    && let Some(taken) = changes
+                        .iter()
+                        .find(|variable| variable["$patch"].is_null() && set(variable).is_some())
                 {
-                    return Err(Error::message(format!("'{}' already has a value, and --overwrite is false", taken["name"].as_str().unwrap_or(""))));
+                    return Err(Error::message(format!(
+                        "'{}' already has a value, and --overwrite is false",
+                        taken["name"].as_str().unwrap_or("")
+                    )));
                 }
                 // A value and a reference exclude each other.
                 for variable in changes.iter_mut().filter(|variable| variable["$patch"].is_null()) {
@@ -112,7 +127,7 @@ async fn run(invocation: Invocation) -> Result<()> {
 }
 
 fn list(object: &Value, name: &str, container: &Value) {
-    outln!("# {} {}, container {name}", object.kind().to_lowercase() + "s", object.name());
+    outln!("# {} {}, container {name}", object.kind(), object.name());
     for variable in container["env"].as_array().into_iter().flatten() {
         let name = variable["name"].as_str().unwrap_or("");
         let from = &variable["valueFrom"];
@@ -138,8 +153,9 @@ async fn from(session: &Session, invocation: &Invocation) -> Result<Vec<Value>> 
     if source.is_empty() {
         return Ok(Vec::new());
     }
-    let (kind, name) =
-        source.split_once('/').ok_or_else(|| Error::message("--from must be configmap/<name> or secret/<name>"))?;
+    let (kind, name) = source
+        .split_once('/')
+        .ok_or_else(|| Error::message("--from must be configmap/<name> or secret/<name>"))?;
     let resource = session.mapper.resource(kind).await?;
     let reference = match resource.kind.as_str() {
         "ConfigMap" => "configMapKeyRef",

@@ -18,7 +18,17 @@ kubectl set resources deployment web -c=nginx --limits=cpu=200m,memory=512Mi
 # Requests and limits of all
 kubectl set resources deployment web --limits=cpu=200m --requests=cpu=100m",
     usage: "resources (-f FILENAME | TYPE NAME)  ([--limits=LIMITS & --requests=REQUESTS]",
-    flags: &[flag::FILES, flag::PRINT, flag::DRY_RUN, flag::SELECTOR, flag::ALL, flag::LOCAL, MANAGER, CONTAINERS, FLAGS],
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::DRY_RUN,
+        flag::SELECTOR,
+        flag::ALL,
+        flag::LOCAL,
+        MANAGER,
+        CONTAINERS,
+        FLAGS,
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
@@ -30,7 +40,9 @@ const FLAGS: &[Flag] = &[
 
 async fn run(invocation: Invocation) -> Result<()> {
     if invocation.text("limits").is_empty() && invocation.text("requests").is_empty() {
-        return Err(Error::message("you must specify an update to requests or limits (in the form of --requests/--limits)"));
+        return Err(Error::message(
+            "you must specify an update to requests or limits (in the form of --requests/--limits)",
+        ));
     }
     let mut wanted = json!({});
     for field in ["limits", "requests"] {
@@ -52,13 +64,24 @@ async fn run(invocation: Invocation) -> Result<()> {
             .as_array()
             .into_iter()
             .flatten()
-            .filter(|container| matches(invocation.text("containers"), container["name"].as_str().unwrap_or("")))
+            .filter(|container| {
+                matches(invocation.text("containers"), container["name"].as_str().unwrap_or(""))
+            })
             .map(|container| json!({"name": container["name"], "resources": wanted}))
             .collect();
         if containers.is_empty() {
-            errors.push(Error::message(format!("unable to find container named {}", invocation.text("containers"))));
-        } else if let Err(error) =
-            send(&session, &invocation, &item, json!({"containers": containers}), "resource requirements updated").await
+            errors.push(Error::message(format!(
+                "unable to find container named {}",
+                invocation.text("containers")
+            )));
+        } else if let Err(error) = send(
+            &session,
+            &invocation,
+            &item,
+            json!({"containers": containers}),
+            "resource requirements updated",
+        )
+        .await
         {
             errors.push(error);
         }

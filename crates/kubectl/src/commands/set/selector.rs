@@ -16,10 +16,22 @@ pub static COMMAND: Command = Command {
 # Another selector for a service
 kubectl set selector service web app=web,tier=front",
     usage: "selector (-f FILENAME | TYPE NAME) EXPRESSIONS [--resource-version=version]",
-    flags: &[&[
-        Flag::list("filename", "File, directory or URL that names the objects; '-' reads standard input.").short('f'),
-        Flag::bool("recursive", "true", "Descend into the directories given with -f.").short('R'),
-    ], flag::PRINT, flag::DRY_RUN, flag::ALL, flag::LOCAL, flag::RESOURCE_VERSION, MANAGER],
+    flags: &[
+        &[
+            Flag::list(
+                "filename",
+                "File, directory or URL that names the objects; '-' reads standard input.",
+            )
+            .short('f'),
+            Flag::bool("recursive", "true", "Descend into the directories given with -f.").short('R'),
+        ],
+        flag::PRINT,
+        flag::DRY_RUN,
+        flag::ALL,
+        flag::LOCAL,
+        flag::RESOURCE_VERSION,
+        MANAGER,
+    ],
     run: Some(|invocation| Box::pin(run(invocation))),
     ..Command::NONE
 };
@@ -30,14 +42,18 @@ async fn run(invocation: Invocation) -> Result<()> {
     };
     let mut selector = json!({});
     for pair in expression.split(',') {
-        let (key, value) =
-            pair.split_once('=').ok_or_else(|| Error::message(format!("invalid selector expression: {pair}")))?;
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Error::message(format!("invalid selector expression: {pair}")))?;
         selector[key] = value.into();
     }
     let session = Session::open(&invocation).await?;
     for item in change::targets(&session, &invocation, resources).await? {
         if item.object["kind"] != "Service" {
-            return Err(Error::message(format!("setting a selector is only supported for Services, not {}", item.resource.kind)));
+            return Err(Error::message(format!(
+                "setting a selector is only supported for Services, not {}",
+                item.resource.kind
+            )));
         }
         let mut patch = vec![json!({"op": "add", "path": "/spec/selector", "value": selector})];
         if !invocation.text("resource-version").is_empty() {
