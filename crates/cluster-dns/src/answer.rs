@@ -132,9 +132,11 @@ pub fn answer(records: &Records, zones: &Zones, query: &Query, turn: usize) -> O
             }
         }
     }
-    // A circle of aliases ends here as well: its names are asked of nobody.
-    let outside = (!zones.domain.zone_of(&owner)).then_some(owner);
-    Outcome::Answered(Answer { elsewhere: outside, ..Answer::new(ResponseCode::NoError, answers) })
+    // Aliases that lead in a circle, or nearly so.
+    if zones.domain.zone_of(&owner) {
+        return Outcome::Answered(Answer::failure(ResponseCode::ServFail));
+    }
+    Outcome::Answered(Answer { elsewhere: Some(owner), ..Answer::new(ResponseCode::NoError, answers) })
 }
 
 impl Answer {

@@ -260,7 +260,8 @@ async fn what_is_no_question_is_refused_or_passed_over() {
     let mut newer = Message::from_vec(&question("web.d.svc.cluster.local.", Some(1232))).unwrap();
     newer.edns.as_mut().unwrap().set_version(1);
     let reply = by_udp(server, &newer.to_vec().unwrap()).await;
-    assert_eq!(reply.metadata.response_code, ResponseCode::BADVERS);
+    // Number 16 has two names.
+    assert_eq!(u16::from(reply.metadata.response_code), u16::from(ResponseCode::BADVERS));
 
     // Neither half a header nor an answer gets one; what comes after them does.
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();

@@ -30,7 +30,9 @@ pub fn answers(reply: &[u8], request: &[u8]) -> bool {
     reply[..2] == request[..2]
         && reply[2] & 0x80 != 0
         && end == asked_end
-        && reply[HEADER..end].eq_ignore_ascii_case(&request[HEADER..end])
+        && reply[HEADER..end - 4].eq_ignore_ascii_case(&request[HEADER..end - 4])
+        // Type and class are numbers, even where they look like letters.
+        && reply[end - 4..end] == request[end - 4..end]
 }
 
 /// Makes a reply to one request the reply to another one with the same question but for case.
@@ -130,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_reply_answers_only_its_own_request() {
-        let mut request = REPLY[..21].to_vec();
+        let mut request = REPLY[..22].to_vec();
         request[13] = b'A';
         assert!(answers(REPLY, &request));
         request[1] = 0;
@@ -145,12 +147,12 @@ mod tests {
 
     #[test]
     fn a_readdressed_reply_has_the_spelling_of_its_request() {
-        let mut request = REPLY[..21].to_vec();
+        let mut request = REPLY[..22].to_vec();
         (request[0], request[13]) = (7, b'A');
         let mut reply = REPLY.to_vec();
         readdress(&mut reply, &request);
         assert!(answers(&reply, &request) && reply[13] == b'A');
         truncate(&mut reply);
-        assert!(is_truncated(&reply) && reply.len() == 21 && answers(&reply, &request));
+        assert!(is_truncated(&reply) && reply.len() == 22 && answers(&reply, &request));
     }
 }

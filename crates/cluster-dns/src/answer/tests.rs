@@ -120,7 +120,56 @@ fn services_with_addresses() {
             "_._tcp.web.d.svc.cluster.local. SRV",
             "http._tcp.web.d.svc.cluster.local. SRV",
         ],
-        expect![[""]],
+        expect![[r#"
+            web.d.svc.cluster.local. A
+                web.d.svc.cluster.local. 30 A 10.96.0.7
+            WEB.d.Svc.Cluster.LOCAL. A
+                WEB.d.Svc.Cluster.LOCAL. 30 A 10.96.0.7
+            web.d.svc.cluster.local. AAAA
+                web.d.svc.cluster.local. 30 AAAA fd00:96::7
+            web.d.svc.cluster.local. ANY
+                web.d.svc.cluster.local. 30 A 10.96.0.7
+                web.d.svc.cluster.local. 30 AAAA fd00:96::7
+            web.d.svc.cluster.local. TXT
+                ; cluster.local. 5 SOA …
+            web.d.svc.cluster.local. SRV
+                web.d.svc.cluster.local. 30 SRV 0 100 80 web.d.svc.cluster.local.
+                web.d.svc.cluster.local. 30 SRV 0 100 53 web.d.svc.cluster.local.
+                web.d.svc.cluster.local. 30 SRV 0 100 9 web.d.svc.cluster.local.
+                + web.d.svc.cluster.local. 30 A 10.96.0.7
+                + web.d.svc.cluster.local. 30 AAAA fd00:96::7
+            kube-dns.kube-system.svc.cluster.local. AAAA
+                ; cluster.local. 5 SOA …
+            waiting.d.svc.cluster.local. A
+                ; cluster.local. 5 SOA …
+            web-0.web.d.svc.cluster.local. A
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+            _http._tcp.web.d.svc.cluster.local. SRV
+                _http._tcp.web.d.svc.cluster.local. 30 SRV 0 100 80 web.d.svc.cluster.local.
+                + web.d.svc.cluster.local. 30 A 10.96.0.7
+                + web.d.svc.cluster.local. 30 AAAA fd00:96::7
+            _dns._udp.web.d.svc.cluster.local. SRV
+                _dns._udp.web.d.svc.cluster.local. 30 SRV 0 100 53 web.d.svc.cluster.local.
+                + web.d.svc.cluster.local. 30 A 10.96.0.7
+                + web.d.svc.cluster.local. 30 AAAA fd00:96::7
+            _dns._tcp.web.d.svc.cluster.local. SRV
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+            _http._tcp.web.d.svc.cluster.local. A
+                ; cluster.local. 5 SOA …
+            _tcp.web.d.svc.cluster.local. SRV
+                ; cluster.local. 5 SOA …
+            _sctp.web.d.svc.cluster.local. SRV
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+            _._tcp.web.d.svc.cluster.local. SRV
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+            http._tcp.web.d.svc.cluster.local. SRV
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+        "#]],
     );
 }
 
@@ -146,7 +195,56 @@ fn headless_services() {
             "idle.d.svc.cluster.local. A",
             "10-0-0-6.idle.d.svc.cluster.local. A",
         ],
-        expect![[""]],
+        expect![[r#"
+            db.d.svc.cluster.local. A
+                db.d.svc.cluster.local. 5 A 10.0.0.1
+                db.d.svc.cluster.local. 5 A 10.0.0.2
+                db.d.svc.cluster.local. 5 A 10.0.0.4
+            db.d.svc.cluster.local. AAAA
+                db.d.svc.cluster.local. 5 AAAA fd00:1::2
+            db.d.svc.cluster.local. MX
+                ; cluster.local. 5 SOA …
+            db-1.db.d.svc.cluster.local. A
+                db-1.db.d.svc.cluster.local. 5 A 10.0.0.2
+            db-0.db.d.svc.cluster.local. A
+                db-0.db.d.svc.cluster.local. 5 A 10.0.0.1
+            DB-0.db.d.svc.cluster.local. AAAA
+                ; cluster.local. 5 SOA …
+            10-0-0-4.db.d.svc.cluster.local. A
+                10-0-0-4.db.d.svc.cluster.local. 5 A 10.0.0.4
+            10-0-0-3.db.d.svc.cluster.local. A
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+            10-0-0-2.db.d.svc.cluster.local. A
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+            _sql._tcp.db.d.svc.cluster.local. SRV
+                _sql._tcp.db.d.svc.cluster.local. 5 SRV 0 100 15432 10-0-0-4.db.d.svc.cluster.local.
+                _sql._tcp.db.d.svc.cluster.local. 5 SRV 0 100 15432 db-0.db.d.svc.cluster.local.
+                _sql._tcp.db.d.svc.cluster.local. 5 SRV 0 100 15432 db-1.db.d.svc.cluster.local.
+                + 10-0-0-4.db.d.svc.cluster.local. 5 A 10.0.0.4
+                + db-0.db.d.svc.cluster.local. 5 A 10.0.0.1
+                + db-1.db.d.svc.cluster.local. 5 A 10.0.0.2
+                + db-1.db.d.svc.cluster.local. 5 AAAA fd00:1::2
+            _tcp.db.d.svc.cluster.local. A
+                ; cluster.local. 5 SOA …
+            _udp.db.d.svc.cluster.local. A
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+            _http._tcp.db.d.svc.cluster.local. SRV
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+            early.d.svc.cluster.local. A
+                early.d.svc.cluster.local. 5 A 10.0.0.5
+            first.early.d.svc.cluster.local. A
+                first.early.d.svc.cluster.local. 5 A 10.0.0.5
+            idle.d.svc.cluster.local. A
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+            10-0-0-6.idle.d.svc.cluster.local. A
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+        "#]],
     );
 }
 
@@ -162,9 +260,31 @@ fn external_names() {
             "astray.d.svc.cluster.local. A",
             "broken.d.svc.cluster.local. A",
         ],
-        expect![[""]],
+        expect![[r#"
+            away.d.svc.cluster.local. A
+                away.d.svc.cluster.local. 30 CNAME www.example.com.
+                then www.example.com.
+            away.d.svc.cluster.local. CNAME
+                away.d.svc.cluster.local. 30 CNAME www.example.com.
+            x.away.d.svc.cluster.local. A
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+            alias.d.svc.cluster.local. A
+                alias.d.svc.cluster.local. 30 CNAME web.d.svc.cluster.local.
+                web.d.svc.cluster.local. 30 A 10.96.0.7
+            alias.d.svc.cluster.local. TXT
+                alias.d.svc.cluster.local. 30 CNAME web.d.svc.cluster.local.
+                ; cluster.local. 5 SOA …
+            astray.d.svc.cluster.local. A
+                Non-Existent Domain
+                astray.d.svc.cluster.local. 30 CNAME no.d.svc.cluster.local.
+                ; cluster.local. 5 SOA …
+            broken.d.svc.cluster.local. A
+                ; cluster.local. 5 SOA …
+        "#]],
     );
-    assert_eq!(ask("round.d.svc.cluster.local. A").lines().count(), ALIASES, "a circle ends");
+    assert_eq!(ask("round.d.svc.cluster.local. A"), "Server Failure\n", "a circle leads nowhere");
+    assert!(ask("round.d.svc.cluster.local. CNAME").contains("CNAME round.d.svc.cluster.local."));
 }
 
 #[test]
@@ -179,7 +299,26 @@ fn pods() {
             "web.d.pod.cluster.local. A",
             "x.10-0-0-9.d.pod.cluster.local. A",
         ],
-        expect![[""]],
+        expect![[r#"
+            10-0-0-9.d.pod.cluster.local. A
+                10-0-0-9.d.pod.cluster.local. 5 A 10.0.0.9
+            10-0-0-9.d.pod.cluster.local. AAAA
+                ; cluster.local. 5 SOA …
+            fd00-1--9.d.pod.cluster.local. AAAA
+                fd00-1--9.d.pod.cluster.local. 5 AAAA fd00:1::9
+            10-0-0-9.no.pod.cluster.local. A
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+            10-0-0.d.pod.cluster.local. A
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+            web.d.pod.cluster.local. A
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+            x.10-0-0-9.d.pod.cluster.local. A
+                Non-Existent Domain
+                ; cluster.local. 5 SOA …
+        "#]],
     );
 }
 
@@ -199,7 +338,30 @@ fn names_that_only_have_names_below_them() {
             "dns-version.cluster.local. TXT",
             "dns-version.cluster.local. A",
         ],
-        expect![[""]],
+        expect![[r#"
+            cluster.local. SOA
+                cluster.local. 5 SOA …
+            cluster.local. NS
+                cluster.local. 30 NS ns.dns.cluster.local.
+            cluster.local. A
+                ; cluster.local. 5 SOA …
+            ns.dns.cluster.local. A
+                ns.dns.cluster.local. 30 A 10.96.0.10
+            dns.cluster.local. A
+                ; cluster.local. 5 SOA …
+            svc.cluster.local. A
+                ; cluster.local. 5 SOA …
+            pod.cluster.local. A
+                ; cluster.local. 5 SOA …
+            d.svc.cluster.local. A
+                ; cluster.local. 5 SOA …
+            d.pod.cluster.local. A
+                ; cluster.local. 5 SOA …
+            dns-version.cluster.local. TXT
+                dns-version.cluster.local. 30 TXT 1.1.0
+            dns-version.cluster.local. A
+                ; cluster.local. 5 SOA …
+        "#]],
     );
 }
 
@@ -215,11 +377,19 @@ fn names_that_do_not_exist() {
         "a.db-0.db.d.svc.cluster.local.",
         "a.b.c.d.e.f.g.h.cluster.local.",
         "www.example.com.d.svc.cluster.local.",
-        "d/web.d.svc.cluster.local.",
-        "\\255.d.svc.cluster.local.",
     ] {
         let shown = ask(&format!("{name} A"));
         assert!(shown.starts_with("Non-Existent Domain\n; cluster.local. 5 SOA"), "{name}: {shown}");
+    }
+}
+
+#[test]
+fn labels_that_no_object_can_have_lead_nowhere() {
+    for label in [&b"d/web"[..], b"\xff", b"web.d", b"\0"] {
+        let labels = [label, b"d", b"svc", b"cluster", b"local"];
+        let query = Query::query(Name::from_labels(labels).unwrap(), RecordType::A);
+        let shown = shown(answer(&records(), &zones(), &query, 0));
+        assert!(shown.starts_with("Non-Existent Domain\n"), "{label:?}: {shown}");
     }
 }
 
@@ -242,7 +412,41 @@ fn names_of_addresses() {
             "2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa. A",
             "8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.6.9.0.0.0.0.d.f.ip6.arpa. PTR",
         ],
-        expect![[""]],
+        expect![[r#"
+            7.0.96.10.in-addr.arpa. PTR
+                7.0.96.10.in-addr.arpa. 30 PTR web.d.svc.cluster.local.
+            7.0.96.10.IN-ADDR.arpa. A
+                ; 96.10.in-addr.arpa. 5 SOA …
+            2.0.0.10.in-addr.arpa. PTR
+                2.0.0.10.in-addr.arpa. 5 PTR db-1.db.d.svc.cluster.local.
+            5.0.0.10.in-addr.arpa. PTR
+                5.0.0.10.in-addr.arpa. 5 PTR first.early.d.svc.cluster.local.
+            3.0.0.10.in-addr.arpa. PTR
+                Non-Existent Domain
+                ; 0.10.in-addr.arpa. 5 SOA …
+            7.0.0.10.in-addr.arpa. PTR
+                Non-Existent Domain
+                ; 0.10.in-addr.arpa. 5 SOA …
+            1.1.97.10.in-addr.arpa. PTR
+                Non-Existent Domain
+                ; 97.10.in-addr.arpa. 5 SOA …
+            96.10.in-addr.arpa. PTR
+                ; 96.10.in-addr.arpa. 5 SOA …
+            x.96.10.in-addr.arpa. PTR
+                Non-Existent Domain
+                ; 96.10.in-addr.arpa. 5 SOA …
+            10.in-addr.arpa. PTR
+                elsewhere
+            4.3.2.1.in-addr.arpa. PTR
+                elsewhere
+            2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa. PTR
+                2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa. 5 PTR db-1.db.d.svc.cluster.local.
+            2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa. A
+                ; ip6.arpa. 5 SOA …
+            8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.6.9.0.0.0.0.d.f.ip6.arpa. PTR
+                Non-Existent Domain
+                ; 0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.6.9.0.0.0.0.d.f.ip6.arpa. 5 SOA …
+        "#]],
     );
 }
 
