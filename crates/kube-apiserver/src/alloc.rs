@@ -7,6 +7,7 @@ mod claim;
 mod fields;
 mod ip;
 mod port;
+mod taken;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -20,6 +21,7 @@ use storage::{Object, Query, Store};
 pub use self::claim::Claim;
 pub use self::ip::Ranges;
 pub use self::port::PortRange;
+use self::taken::Taken;
 use crate::handlers::call::Call;
 use crate::handlers::{create, write};
 
@@ -30,16 +32,10 @@ pub struct Services {
     reserved: Arc<Mutex<Reserved>>,
 }
 
-/// What writes under way have chosen.
+/// What is taken, and what writes under way have chosen.
 #[derive(Debug, Default)]
 struct Reserved {
-    addresses: HashSet<IpAddr>,
-    ports: HashSet<u16>,
-}
-
-/// What the Services in the cache have.
-#[derive(Debug, Default)]
-struct Taken {
+    taken: Taken,
     addresses: HashSet<IpAddr>,
     ports: HashSet<u16>,
 }
@@ -58,20 +54,6 @@ impl Services {
     /// A claim on nothing yet, for one write.
     pub fn claim(&self) -> Claim {
         Claim::new(self.reserved.clone())
-    }
-
-    fn taken(&self, store: &Store) -> Taken {
-        let mut taken = Taken::default();
-        if let Some(cache) = store.cache("services/specs") {
-            cache.visit(&Query::default(), |object| {
-                if let Ok(service) = object.value() {
-                    taken.addresses.extend(fields::addresses(&service));
-                    taken.ports.extend(fields::node_ports(&service));
-                }
-                true
-            });
-        }
-        taken
     }
 
     /// Frees what a deleted Service had.
@@ -127,7 +109,8 @@ async fn create_address(
     match store.create(&cache, &address_name(address), stored, None).await {
         Ok(_) => Ok(true),
         Err(storage::Error::Exists) => {
-            let owner = store.get_live(&cache, &address_name(address)).await?.and_then(|object| object.value().ok());
+            let owner =
+                store.get_live(&cache, &address_name(address)).await?.and_then(|object| object.value().ok());
             Ok(owner.is_some_and(|owner| belongs_to(&owner, namespace, name)))
         }
         Err(error) => Err(error),

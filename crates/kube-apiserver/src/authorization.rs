@@ -39,14 +39,20 @@ pub fn feeds(server: &Arc<Server>) -> Vec<(String, impl Future<Output = ()> + Se
     if server.authorizer.has(authz::Mode::Rbac) {
         for (plural, kind) in ROLES {
             if let Some(entry) = server.registry.stored("rbac.authorization.k8s.io", plural) {
-                feeds.push((plural.to_owned(), follow(server.clone(), entry.cache().clone(), Authoriser::Rbac(kind))));
+                feeds.push((
+                    plural.to_owned(),
+                    follow(server.clone(), entry.cache().clone(), Authoriser::Rbac(kind)),
+                ));
             }
         }
     }
     if server.authorizer.has(authz::Mode::Node) {
         for (group, plural, kind) in GRAPH {
             if let Some(entry) = server.registry.stored(group, plural) {
-                feeds.push((plural.to_owned(), follow(server.clone(), entry.cache().clone(), Authoriser::Node(kind))));
+                feeds.push((
+                    plural.to_owned(),
+                    follow(server.clone(), entry.cache().clone(), Authoriser::Node(kind)),
+                ));
             }
         }
     }
@@ -91,7 +97,9 @@ async fn follow(server: Arc<Server>, cache: Arc<Cache>, authoriser: Authoriser) 
             let Some(event) = event else { break };
             match (event.object.value(), event.event) {
                 (Ok(object), EventType::Deleted) => authoriser.tell(&server, Told::Gone(&object)),
-                (Ok(object), EventType::Added | EventType::Modified) => authoriser.tell(&server, Told::Is(&object)),
+                (Ok(object), EventType::Added | EventType::Modified) => {
+                    authoriser.tell(&server, Told::Is(&object))
+                }
                 (Err(error), _) => tracing::error!(%error, key = event.object.key(), "unreadable object"),
             }
         }

@@ -49,7 +49,12 @@ where
 }
 
 /// Creates an object unless there is one of its name. Says whether it was created.
-pub async fn create_missing(server: &Server, group: &str, plural: &str, mut object: Value) -> Result<bool, Status> {
+pub async fn create_missing(
+    server: &Server,
+    group: &str,
+    plural: &str,
+    mut object: Value,
+) -> Result<bool, Status> {
     let entry = server.registry.stored(group, plural).ok_or_else(Status::no_such_resource)?;
     let key = entry.key(object.namespace(), object.name());
     if entry.cache().get(&key).is_some() {

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::access::{rules_review, self_review, subject_access, token_review};
 use crate::handlers::call::Call;
 use crate::handlers::{
-    create, delete, delete_collection, get, list, output, patch, pod_binding, pod_eviction, scale, update, watch, write,
+    create, delete, delete_collection, get, list, output, patch, pod_binding, pod_eviction, scale, update,
+    watch, write,
 };
 use crate::http::service::{Connection, not_found};
 use crate::http::{Query, Request, RequestInfo, Response, input, negotiate, response};
@@ -56,12 +57,18 @@ pub async fn dispatch(
     if !verbs.names().any(|known| known == verb) {
         return Err(not_allowed());
     }
+    let of_one = matches!(info.verb, "update" | "patch") || !info.subresource.is_empty();
+    let names_one = !info.name.is_empty();
+    if (of_one && !names_one) || (info.verb == "create" && info.subresource.is_empty() && names_one) {
+        return Err(not_allowed());
+    }
     if row.group.is_empty() && Streaming::serves(&info.resource, &info.subresource) {
         return stream(server, connection, request, info, query, user).await;
     }
     let (head, body) = request.into_parts();
     let form = negotiate::negotiate(&head.headers, query, info.subresource.is_empty())?;
-    let call = Call { server, entry, info, query, headers: &head.headers, user, form, warnings: Default::default() };
+    let call =
+        Call { server, entry, info, query, headers: &head.headers, user, form, warnings: Default::default() };
     let mut answer = match handle(&call, body).await {
         Ok(answer) => answer,
         Err(status) => response::status_as(&status, &form),
@@ -71,8 +78,11 @@ pub async fn dispatch(
 }
 
 fn not_allowed() -> Status {
-    let mut status =
-        Status::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
+    let mut status = Status::new(
+        405,
+        "MethodNotAllowed",
+        "the server does not allow this method on the requested resource",
+    );
     status.details = Some(Box::default());
     status
 }
@@ -118,7 +128,8 @@ async fn token(call: &Call<'_>, body: &[u8], encoding: input::Encoding) -> Resul
     let mut request = write::decode(call, body, encoding, &expected)?;
     write::adopt_name(call, &mut request)?;
     write::adopt_namespace(call, &mut request)?;
-    let attributes = write::attributes(call, Operation::Create, "TokenRequest", &call.info.name, call.dry_run()?);
+    let attributes =
+        write::attributes(call, Operation::Create, "TokenRequest", &call.info.name, call.dry_run()?);
     let view = call.server.view();
     call.warn(call.server.admission.admit(&attributes, &mut request, None, &view)?);
     call.warn(call.server.admission.validate(&attributes, &request, None, &view)?);
@@ -201,7 +212,12 @@ async fn stream(
 }
 
 /// Admission sees a connection's options as its object.
-fn admit_connect(server: &Server, info: &RequestInfo, query: &Query<'_>, user: &UserInfo) -> Result<(), Status> {
+fn admit_connect(
+    server: &Server,
+    info: &RequestInfo,
+    query: &Query<'_>,
+    user: &UserInfo,
+) -> Result<(), Status> {
     let kind = match (info.resource.as_str(), info.subresource.as_str()) {
         (_, "exec") => "PodExecOptions",
         (_, "attach") => "PodAttachOptions",
@@ -243,7 +259,12 @@ fn admit_connect(server: &Server, info: &RequestInfo, query: &Query<'_>, user: &
 }
 
 /// Paths that are not resources: discovery, metrics, keys.
-fn document(server: &Arc<Server>, request: &Request, info: &RequestInfo, query: &Query<'_>) -> Result<Response, Status> {
+fn document(
+    server: &Arc<Server>,
+    request: &Request,
+    info: &RequestInfo,
+    query: &Query<'_>,
+) -> Result<Response, Status> {
     if !matches!(info.verb, "get" | "head") {
         return if server.documents.answer(&info.path, request.headers(), query).is_some() {
             Err(not_allowed())

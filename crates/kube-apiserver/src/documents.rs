@@ -8,7 +8,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use parking_lot::Mutex;
 use schema::discovery::{self, Aggregated};
-use schema::Resource;
+use schema::{Resource, openapi};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 
@@ -47,12 +47,27 @@ impl Documents {
             "/" => Some(plain(&json!({ "paths": self.paths() }), headers, query)),
             "/api" => Some(plain(&discovery::api_versions(&self.address), headers, query)),
             "/apis" => Some(plain(&discovery::api_group_list(&self.rows), headers, query)),
-            "/openapi/v3" => Some(plain(&self.v3_index(), headers, query)),
+            "/openapi/v2" if wants(headers, openapi::V2_PROTOBUF) => {
+                let mut response = self.large("/openapi/v2#protobuf", headers, openapi::v2_protobuf);
+                if response.headers().contains_key(CONTENT_TYPE) {
+                    response
+                        .headers_mut()
+                        .insert(CONTENT_TYPE, HeaderValue::from_static(openapi::V2_PROTOBUF));
+                }
+                Some(response)
+            }
+            "/openapi/v2" => Some(self.large(path, headers, openapi::v2)),
+            "/openapi/v3" => Some(plain(&openapi::v3_index(&self.rows), headers, query)),
             _ => self.versioned(path, headers, query),
         }
     }
 
     fn versioned(&self, path: &str, headers: &HeaderMap, query: &Query<'_>) -> Option<Response> {
+        if let Some(rest) = path.strip_prefix("/openapi/v3/") {
+            let (group, version) = group_version(rest)?;
+            self.row_of(group, version)?;
+            return Some(self.large(path, headers, |rows| openapi::v3(rows, group, version)));
+        }
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match parts.as_slice() {
             ["apis", group] => {
@@ -76,7 +91,8 @@ impl Documents {
         let key = format!("{path}#{}", form.content_type());
         let mut response = self.large(&key, headers, |rows| {
             let of_path = rows.iter().filter(|row| row.group.is_empty() == core);
-            discovery::aggregated(form, discovery::aggregated_groups(of_path))
+            let groups = discovery::aggregated_groups(of_path);
+            serde_json::to_vec(&discovery::aggregated(form, groups)).unwrap_or_default()
         });
         if response.headers().contains_key(CONTENT_TYPE) {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
@@ -85,12 +101,12 @@ impl Documents {
     }
 
     /// Answers with a large document, unless the client has it.
-    fn large(&self, key: &str, headers: &HeaderMap, make: impl FnOnce(&[Resource]) -> Value) -> Response {
+    fn large(&self, key: &str, headers: &HeaderMap, make: impl FnOnce(&[Resource]) -> Vec<u8>) -> Response {
         let known = self.made.lock().get(key).cloned();
         let document = match known {
             Some(document) => document,
             None => {
-                let text = serde_json::to_vec(&make(&self.rows)).unwrap_or_default();
+                let text = make(&self.rows);
                 let document = Arc::new(Document {
                     etag: etag(&text),
                     compressed: response::compress(&text).unwrap_or_default(),
@@ -106,7 +122,8 @@ impl Documents {
             answer.headers_mut().remove(CONTENT_TYPE);
             answer
         } else if reads_gzip(headers) {
-            let mut answer = response::with_type(StatusCode::OK, "application/json", document.compressed.clone());
+            let mut answer =
+                response::with_type(StatusCode::OK, "application/json", document.compressed.clone());
             answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             answer
         } else {
@@ -119,26 +136,9 @@ impl Documents {
         answer
     }
 
-    /// Where the OpenAPI v3 document of each group version is. The hash in the URL lets clients keep it for ever.
-    fn v3_index(&self) -> Value {
-        let mut paths = serde_json::Map::new();
-        for group in schema::groups(self.rows.iter()) {
-            for version in group.versions {
-                let path = match group.name {
-                    "" => format!("api/{version}"),
-                    name => format!("apis/{name}/{version}"),
-                };
-                // The rows and the server's version decide what the document says.
-                let hash = &etag(format!("{} {path}", component::VERSION).as_bytes())[..64];
-                let url = format!("/openapi/v3/{path}?hash={hash}");
-                paths.insert(path, json!({ "serverRelativeURL": url }));
-            }
-        }
-        json!({ "paths": paths })
-    }
-
     fn paths(&self) -> Vec<String> {
-        let mut paths: Vec<String> = vec!["/.well-known/openid-configuration".into(), "/api".into(), "/apis".into()];
+        let mut paths: Vec<String> =
+            vec!["/.well-known/openid-configuration".into(), "/api".into(), "/apis".into()];
         for group in schema::groups(self.rows.iter()) {
             match group.name {
                 "" => paths.extend(group.versions.iter().map(|version| format!("/api/{version}"))),
@@ -149,7 +149,14 @@ impl Documents {
             }
         }
         for path in [
-            "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version",
+            "/healthz",
+            "/livez",
+            "/metrics",
+            "/openapi/v2",
+            "/openapi/v3",
+            "/openid/v1/jwks",
+            "/readyz",
+            "/version",
         ] {
             paths.push(path.to_owned());
         }
@@ -193,7 +200,11 @@ fn plain(document: &Value, headers: &HeaderMap, query: &Query<'_>) -> Response {
     match negotiate(headers, query, false) {
         Ok(form) => response::value(StatusCode::OK, document, &form),
         // Discovery that is asked for in protobuf alone is answered in what there is, as older servers do.
-        Err(_) => response::value(StatusCode::OK, document, &Negotiated { format: Format::Json, ..Negotiated::JSON }),
+        Err(_) => response::value(
+            StatusCode::OK,
+            document,
+            &Negotiated { format: Format::Json, ..Negotiated::JSON },
+        ),
     }
 }
 
@@ -219,6 +230,14 @@ fn wants_aggregated(headers: &HeaderMap) -> Option<Aggregated> {
         }
     }
     None
+}
+
+/// Whether a media type is among the client's wishes.
+fn wants(headers: &HeaderMap, media_type: &str) -> bool {
+    headers
+        .get(http::header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.split(',').any(|wish| wish.trim() == media_type))
 }
 
 fn reads_gzip(headers: &HeaderMap) -> bool {

@@ -34,7 +34,9 @@ pub enum Kind {
 impl Kind {
     /// The kind that a path asks for, and the single check named in it.
     pub fn of(path: &str) -> Option<(Self, Option<&str>)> {
-        for (prefix, kind) in [("/healthz", Self::Healthz), ("/livez", Self::Livez), ("/readyz", Self::Readyz)] {
+        for (prefix, kind) in
+            [("/healthz", Self::Healthz), ("/livez", Self::Livez), ("/readyz", Self::Readyz)]
+        {
             if let Some(rest) = path.strip_prefix(prefix) {
                 let rest = rest.trim_end_matches('/');
                 return match rest.strip_prefix('/') {
@@ -119,9 +121,10 @@ pub async fn answer(server: &Server, kind: Kind, only: Option<&str>, query: &Que
         return match checks.into_iter().find(|(name, _)| name == only) {
             None => response::text(StatusCode::NOT_FOUND, "404 page not found\n"),
             Some((_, Ok(()))) => response::text(StatusCode::OK, "ok"),
-            Some((_, Err(reason))) => {
-                response::text(StatusCode::INTERNAL_SERVER_ERROR, format!("internal server error: {reason}\n"))
-            }
+            Some((_, Err(reason))) => response::text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!("internal server error: {reason}\n"),
+            ),
         };
     }
     let excluded: Vec<&str> = query.all("exclude").collect();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use component::metrics::{
-    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, histogram_opts, opts, register_histogram_vec,
-    register_int_counter_vec, register_int_gauge_vec,
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, histogram_opts, opts,
+    register_histogram_vec, register_int_counter_vec, register_int_gauge_vec,
 };
 use parking_lot::RwLock;
 use schema::Resource;
@@ -15,8 +15,8 @@ use storage::{Observer, Store};
 
 /// Upstream's buckets of request durations.
 const DURATIONS: [f64; 26] = [
-    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0,
-    45.0, 60.0, 90.0, 120.0, 180.0,
+    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0,
+    20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0,
 ];
 
 /// What tells requests apart in the counters.
@@ -259,7 +259,10 @@ impl Shared {
                     histogram_opts!(
                         "etcd_request_duration_seconds",
                         "Etcd request latency in seconds for each operation and object type.",
-                        vec![0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0]
+                        vec![
+                            0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0,
+                            6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0
+                        ]
                     ),
                     &["operation", "type"]
                 )?,

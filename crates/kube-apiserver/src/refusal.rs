@@ -19,9 +19,7 @@ pub fn of_object(error: Error, entry: &Entry, name: &str) -> Status {
 /// What a failure of the store is to the client that asked for many.
 pub fn of_collection(error: Error) -> Status {
     match error {
-        Error::Compacted => Status::expired(
-            "The resourceVersion for the provided list is too old.",
-        ),
+        Error::Compacted => Status::expired("The resourceVersion for the provided list is too old."),
         Error::Future { asked, current } => too_large(asked, current),
         Error::Timeout => Status::timeout("timed out waiting for the watch cache"),
         Error::TooLarge => {

@@ -76,7 +76,11 @@ impl Registry {
     /// Finds a resource by the words of its path.
     pub fn lookup(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Entry>> {
         let entries = self.entries.load();
-        entries.get(plural)?.iter().find(|entry| entry.row.group == group && entry.row.version == version).cloned()
+        entries
+            .get(plural)?
+            .iter()
+            .find(|entry| entry.row.group == group && entry.row.version == version)
+            .cloned()
     }
 
     /// Finds any version of a resource whose own form is the stored one.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use authn::{
-    Anonymous, Authenticator, ClientAuthority, Issuer, RequestHeader, SigningKey, TokenVerifier, VerificationKey,
+    Anonymous, Authenticator, ClientAuthority, Issuer, RequestHeader, SigningKey, TokenVerifier,
+    VerificationKey,
 };
 use component::Runtime;
 use schema::{Resource, Stability};
@@ -88,6 +89,7 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
         authorizer: Arc::new(authorizer(&flags)?),
         admission: admission(&flags)?,
         services: Services::new(ranges, ports),
+        quotas: crate::quota::Quotas::default(),
         streaming: streaming(&flags, &stop)?,
         health,
         metrics,
@@ -159,13 +161,14 @@ fn spawn(runtime: &Runtime, name: impl Into<String>, task: impl Future<Output = 
 
 /// The address by which this machine reaches others, where none was given.
 fn own_address(bind: IpAddr) -> anyhow::Result<IpAddr> {
-    if !bind.is_unspecified() {
+    if !bind.is_unspecified() && !bind.is_loopback() {
         return Ok(bind);
     }
     // Connecting a datagram socket asks the routing table and sends nothing.
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     match socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()) {
         Ok(address) => Ok(address.ip()),
+        Err(_) if bind.is_loopback() => Ok(bind),
         Err(_) => bail!("cannot tell this machine's address: give --advertise-address"),
     }
 }
@@ -257,7 +260,7 @@ fn authenticator(flags: &Flags, store: &Arc<Store>) -> anyhow::Result<(Authentic
         clients,
         proxies,
         tokens,
-        bootstrap: flags.enable_bootstrap_token_auth.then(|| objects as Arc<dyn authn::Lookup>),
+        bootstrap: flags.enable_bootstrap_token_auth.then_some(objects as Arc<dyn authn::Lookup>),
         anonymous: match flags.anonymous_auth {
             None => Anonymous::default(),
             Some(true) => Anonymous::Enabled,
@@ -279,7 +282,11 @@ fn authenticator(flags: &Flags, store: &Arc<Store>) -> anyhow::Result<(Authentic
 
 /// As upstream: tokens are for the issuer's audience unless something else is said.
 fn audiences(flags: &Flags) -> Vec<String> {
-    if flags.api_audiences.is_empty() { flags.service_account_issuer.clone() } else { flags.api_audiences.clone() }
+    if flags.api_audiences.is_empty() {
+        flags.service_account_issuer.clone()
+    } else {
+        flags.api_audiences.clone()
+    }
 }
 
 fn token_requests(flags: &Flags) -> anyhow::Result<Option<TokenRequests>> {
@@ -332,10 +339,11 @@ fn tls(flags: &Flags, authenticator: &Authenticator) -> anyhow::Result<TlsAccept
     if flags.tls_min_version == "VersionTLS13" {
         let versions = [&rustls::version::TLS13];
         let identity = pki::Identity::load(&flags.tls_cert_file, &flags.tls_private_key_file)?;
-        config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_protocol_versions(&versions)?
-            .with_client_cert_verifier(Arc::new(authenticator.tls_verifier()))
-            .with_cert_resolver(identity);
+        config =
+            rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_protocol_versions(&versions)?
+                .with_client_cert_verifier(Arc::new(authenticator.tls_verifier()))
+                .with_cert_resolver(identity);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     }
     // Sessions of clients that come again are kept in tickets at their side, not in this process's memory.

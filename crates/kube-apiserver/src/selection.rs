@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use apimachinery::{Status, fields, labels};
-use storage::{Cache, Filter, Object, Query as Range};
+use storage::{Accepts, Cache, Filter, Object, Query as Range};
 
 use crate::http::Query;
 use crate::registry::Entry;
@@ -73,7 +73,9 @@ impl Selection {
                         selection.namespace = requirement.value.clone();
                     }
                     // Objects with an empty value are not in the index.
-                    Term::Field(index) if resource.indexed == Some(index) && !requirement.value.is_empty() => {
+                    Term::Field(index)
+                        if resource.indexed == Some(index) && !requirement.value.is_empty() =>
+                    {
                         selection.indexed = Some(requirement.value.clone());
                         continue;
                     }
@@ -135,9 +137,7 @@ impl Selection {
     pub fn into_filter(self) -> Filter {
         let (namespace, name, indexed) = (self.namespace.clone(), self.name.clone(), self.indexed.clone());
         let plain = self.labels.is_everything() && self.terms.is_empty();
-        let accepts = (!plain).then(|| -> Box<dyn Fn(&Object) -> bool + Send + Sync> {
-            Box::new(move |object| self.matches(object))
-        });
+        let accepts = (!plain).then(|| -> Accepts { Box::new(move |object| self.matches(object)) });
         Filter { namespace, name, indexed, accepts }
     }
 }

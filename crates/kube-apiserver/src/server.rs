@@ -19,6 +19,7 @@ use crate::alloc::Services;
 use crate::documents::Documents;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::quota::Quotas;
 use crate::registry::Registry;
 use crate::streaming::Streaming;
 use crate::view::View;
@@ -56,6 +57,8 @@ pub struct Server {
     pub admission: admission::Chain,
     /// Addresses and ports of Services.
     pub services: Services,
+    /// Charges of quotas.
+    pub quotas: Quotas,
     /// Tokens of service accounts, where there is a signing key.
     pub tokens: Option<TokenRequests>,
     /// Streams to pods and nodes.
@@ -105,7 +108,13 @@ impl Server {
     }
 
     /// One object as a tree, as fresh as the last write that anybody was told of.
-    pub async fn read(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<Arc<Value>, Status> {
+    pub async fn read(
+        &self,
+        group: &str,
+        resource: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Arc<Value>, Status> {
         let entry = self.registry.stored(group, resource).ok_or_else(Status::no_such_resource)?;
         let key = entry.key(namespace, name);
         let object = self

@@ -1,5 +1,7 @@
 //! The watch cache of one resource: its objects in key order, a window of past events, and its watchers.
 
+#![allow(clippy::mutable_key_type, reason = "objects are ordered by their key, which never changes")]
+
 mod watchers;
 mod window;
 
@@ -10,8 +12,8 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use serde_json::Value;
 
-pub use self::watchers::{Filter, Watch, WatchEvent};
 use self::watchers::Watchers;
+pub use self::watchers::{Accepts, Filter, Watch, WatchEvent};
 use self::window::Window;
 use crate::object::ByKey;
 use crate::scan::{Paths, SelectableField};
@@ -199,9 +201,7 @@ impl Cache {
                     state.index.remove(&value);
                 }
             }
-            if !deleted
-                && let Some(value) = indexed(&object)
-            {
+            if !deleted && let Some(value) = indexed(&object) {
                 state.index.entry(value).or_default().insert(ByKey(object.clone()));
             }
         }

@@ -20,7 +20,9 @@ pub async fn compact_every(etcd: Etcd, interval: Duration) {
         tokio::time::sleep(interval).await;
         match step(&etcd, tick, revision).await {
             Ok(next) => (tick, revision) = next,
-            Err(error) => tracing::warn!(%error, "compaction of etcd failed, trying again at the next interval"),
+            Err(error) => {
+                tracing::warn!(%error, "compaction of etcd failed, trying again at the next interval")
+            }
         }
     }
 }

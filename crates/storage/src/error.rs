@@ -55,8 +55,10 @@ impl Error {
             // Unknown carries the transport's own failures ("transport error", "broken pipe").
             etcd_client::Error::GRpcStatus(status) => {
                 use tonic_code::*;
-                matches!(status.code() as i32, UNAVAILABLE | UNKNOWN | CANCELLED | DEADLINE_EXCEEDED | ABORTED)
-                    || status.message().contains("leader changed")
+                matches!(
+                    status.code() as i32,
+                    UNAVAILABLE | UNKNOWN | CANCELLED | DEADLINE_EXCEEDED | ABORTED
+                ) || status.message().contains("leader changed")
                     || status.message().contains("no leader")
             }
             _ => false,

@@ -175,11 +175,8 @@ impl Etcd {
         limit: i64,
         revision: i64,
     ) -> Result<Listing, Error> {
-        let start = if resource.is_empty() {
-            format!("{}/", self.prefix)
-        } else {
-            self.full_key(resource, "")
-        };
+        let start =
+            if resource.is_empty() { format!("{}/", self.prefix) } else { self.full_key(resource, "") };
         let from = match after {
             // The smallest key that is greater.
             Some(after) => format!("{start}{after}\0"),
@@ -191,8 +188,7 @@ impl Etcd {
             *last += 1;
         }
         let read = || async {
-            let options =
-                GetOptions::new().with_range(end.clone()).with_limit(limit).with_revision(revision);
+            let options = GetOptions::new().with_range(end.clone()).with_limit(limit).with_revision(revision);
             let mut client = self.client.kv_client().max_decoding_message_size(MESSAGE);
             self.observe("list", client.get(from.as_str(), Some(options))).await
         };

@@ -187,8 +187,7 @@ impl Feed {
 
     async fn open(&self) -> Result<WatchStream, Error> {
         // Everything, not only the store's prefix: so no revision passes unseen.
-        let options =
-            WatchOptions::new().with_all_keys().with_start_revision(self.progress.reached() + 1);
+        let options = WatchOptions::new().with_all_keys().with_start_revision(self.progress.reached() + 1);
         let mut client = self.etcd.client().watch_client().max_decoding_message_size(i32::MAX as usize);
         Ok(client.watch(Vec::new(), Some(options)).await?)
     }

@@ -17,7 +17,7 @@ mod progress;
 mod scan;
 mod store;
 
-pub use cache::{Cache, Filter, Page, Query, Resource, Watch, WatchEvent, WatchStart};
+pub use cache::{Accepts, Cache, Filter, Page, Query, Resource, Watch, WatchEvent, WatchStart};
 pub use compaction::compact_every;
 pub use error::Error;
 pub use etcd::{Etcd, EtcdConfig, Listing, Observer};

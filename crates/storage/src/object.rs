@@ -217,7 +217,8 @@ impl Object {
     }
 
     fn text(&self, range: Range<u32>) -> &str {
-        std::str::from_utf8(&self.as_bytes()[range.start as usize..range.end as usize]).unwrap_or_default()
+        let bytes = &self.as_bytes()[range.start as usize..range.end as usize];
+        std::str::from_utf8(bytes).unwrap_or_default()
     }
 
     /// A label's value.
@@ -320,11 +321,15 @@ mod tests {
     use crate::SelectableField;
 
     fn pods() -> Resource {
-        Resource::new("pods", true, vec![
-            SelectableField::new("spec.nodeName"),
-            SelectableField::new("spec.hostNetwork").absent("false"),
-            SelectableField::new("source").at(&["source.component", "reportingComponent"]),
-        ])
+        Resource::new(
+            "pods",
+            true,
+            vec![
+                SelectableField::new("spec.nodeName"),
+                SelectableField::new("spec.hostNetwork").absent("false"),
+                SelectableField::new("source").at(&["source.component", "reportingComponent"]),
+            ],
+        )
     }
 
     fn read(stored: &str) -> Object {
@@ -333,7 +338,8 @@ mod tests {
 
     #[test]
     fn splices_the_version_and_takes_it_out_again() {
-        let stored = r#"{"kind":"Pod","metadata":{"name":"web","labels":{"app":"x"}},"spec":{"nodeName":"w1"}}"#;
+        let stored =
+            r#"{"kind":"Pod","metadata":{"name":"web","labels":{"app":"x"}},"spec":{"nodeName":"w1"}}"#;
         let object = read(stored);
         assert_eq!(
             std::str::from_utf8(object.as_bytes()).unwrap(),
@@ -347,7 +353,10 @@ mod tests {
         assert_eq!((object.namespace(), object.name()), ("default", "web"));
         assert_eq!(
             object.frame(EventType::Added).unwrap(),
-            format!("{{\"type\":\"ADDED\",\"object\":{}}}\n", std::str::from_utf8(object.as_bytes()).unwrap())
+            format!(
+                "{{\"type\":\"ADDED\",\"object\":{}}}\n",
+                std::str::from_utf8(object.as_bytes()).unwrap()
+            )
         );
         assert_eq!(object.frame(EventType::Modified), None);
     }
@@ -377,7 +386,10 @@ mod tests {
     #[test]
     fn the_ended_object_has_the_last_state_and_the_new_version() {
         let ended = read(r#"{"metadata":{"name":"a"},"spec":{"nodeName":"w1"}}"#).ended(&pods(), 77);
-        assert_eq!(ended.as_bytes(), br#"{"metadata":{"resourceVersion":"77","name":"a"},"spec":{"nodeName":"w1"}}"#);
+        assert_eq!(
+            ended.as_bytes(),
+            br#"{"metadata":{"resourceVersion":"77","name":"a"},"spec":{"nodeName":"w1"}}"#
+        );
         assert!(ended.frame(EventType::Deleted).is_some());
         assert_eq!(ended.field(&pods(), 0), "w1");
     }

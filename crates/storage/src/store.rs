@@ -125,7 +125,12 @@ impl Store {
     }
 
     /// Reads one object.
-    pub async fn get(&self, cache: &Cache, key: &str, consistency: Consistency) -> Result<Arc<Object>, Error> {
+    pub async fn get(
+        &self,
+        cache: &Cache,
+        key: &str,
+        consistency: Consistency,
+    ) -> Result<Arc<Object>, Error> {
         match self.catch_up(consistency).await {
             Ok(()) => cache.get(key).ok_or(Error::NotFound),
             // The watch lags but etcd answers: one object can be had directly.
@@ -165,10 +170,8 @@ impl Store {
         let (mut objects, mut after) = (Vec::new(), query.after.clone());
         loop {
             let missing = if limit == 0 { 0 } else { (limit - objects.len()) as i64 };
-            let listing = self
-                .etcd
-                .list(&cache.resource.prefix, &within, after.as_deref(), missing, revision)
-                .await?;
+            let listing =
+                self.etcd.list(&cache.resource.prefix, &within, after.as_deref(), missing, revision).await?;
             let behind = listing.count - listing.items.len() as i64;
             after = listing.items.last().map(|(key, _, _)| key.clone());
             for (key, value, at) in listing.items {
@@ -237,7 +240,8 @@ impl Store {
                 // Refusing or changing nothing must not rest on a state that is gone.
                 let now = self.get_live(cache, key).await?;
                 live = true;
-                let same = now.as_ref().map(|now| now.revision()) == current.as_ref().map(|old| old.revision());
+                let same =
+                    now.as_ref().map(|now| now.revision()) == current.as_ref().map(|old| old.revision());
                 if !same {
                     current = now;
                     continue;
@@ -291,7 +295,11 @@ impl Store {
 
     async fn wait_shown(&self, revision: i64) {
         if self.progress.wait(revision, SHOW).await.is_err() {
-            tracing::warn!(revision, reached = self.progress.reached(), "the watch cache lags behind a write");
+            tracing::warn!(
+                revision,
+                reached = self.progress.reached(),
+                "the watch cache lags behind a write"
+            );
         }
     }
 

@@ -44,7 +44,8 @@ pub enum WireError {
 /// Reads a body into the tree that its JSON form would have.
 pub fn decode(body: &[u8]) -> Result<Value, WireError> {
     let rest = body.strip_prefix(MAGIC).ok_or(WireError::Magic)?;
-    let unknown = message(table::message("runtime.Unknown").ok_or(WireError::Malformed("no table"))?, rest, DEPTH)?;
+    let unknown =
+        message(table::message("runtime.Unknown").ok_or(WireError::Malformed("no table"))?, rest, DEPTH)?;
     let text = |key| unknown["typeMeta"][key].as_str().unwrap_or_default().to_owned();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     let name = message_name(&api_version, &kind);
@@ -77,7 +78,16 @@ fn message_name(api_version: &str, kind: &str) -> Option<String> {
     if kind.is_empty() {
         return None;
     }
-    if matches!(kind, "DeleteOptions" | "CreateOptions" | "UpdateOptions" | "PatchOptions" | "ListOptions" | "GetOptions" | "Status") {
+    if matches!(
+        kind,
+        "DeleteOptions"
+            | "CreateOptions"
+            | "UpdateOptions"
+            | "PatchOptions"
+            | "ListOptions"
+            | "GetOptions"
+            | "Status"
+    ) {
         return Some(format!("meta.v1.{kind}"));
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
@@ -95,7 +105,12 @@ fn message(message: &Message, bytes: &[u8], depth: usize) -> Result<Value, WireE
     Ok(Value::Object(object))
 }
 
-fn fill(object: &mut Map<String, Value>, message: &Message, bytes: &[u8], depth: usize) -> Result<(), WireError> {
+fn fill(
+    object: &mut Map<String, Value>,
+    message: &Message,
+    bytes: &[u8],
+    depth: usize,
+) -> Result<(), WireError> {
     if depth == 0 {
         return Err(WireError::Malformed("objects lie too deep in each other"));
     }
@@ -179,7 +194,8 @@ fn schema(kind: table::SchemaOr, bytes: &[u8], depth: usize) -> Result<Option<Va
     while let Some((number, wire)) = reader.field()? {
         match (kind, number, wire) {
             (SchemaOr::Bool, 1, Wire::Varint(flag)) => allows = Some(Value::Bool(flag != 0)),
-            (SchemaOr::Bool, 2, Wire::Bytes(bytes)) | (SchemaOr::List | SchemaOr::Strings, 1, Wire::Bytes(bytes)) => {
+            (SchemaOr::Bool, 2, Wire::Bytes(bytes))
+            | (SchemaOr::List | SchemaOr::Strings, 1, Wire::Bytes(bytes)) => {
                 single = Some(message(props, bytes, depth - 1)?);
             }
             (SchemaOr::List, 2, Wire::Bytes(bytes)) => list.push(message(props, bytes, depth - 1)?),

@@ -114,7 +114,9 @@ fn the_table_has_the_names_that_the_schemas_have() {
             Some(("apiextensions", rest)) => {
                 format!("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.{rest}")
             }
-            Some(("apiregistration", rest)) => format!("io.k8s.kube-aggregator.pkg.apis.apiregistration.{rest}"),
+            Some(("apiregistration", rest)) => {
+                format!("io.k8s.kube-aggregator.pkg.apis.apiregistration.{rest}")
+            }
             _ => format!("io.k8s.api.{name}"),
         };
         if let Some(ty) = schema::Type::named(&full) {

@@ -8,7 +8,9 @@ use apimachinery::{FieldError, ObjectExt, Status};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::fields::{addresses, has_addresses, has_health_check_port, has_node_ports, node_ports, number, ports, text};
+use super::fields::{
+    addresses, has_addresses, has_health_check_port, has_node_ports, node_ports, number, ports, text,
+};
 use super::port::shares;
 use super::{Reserved, Services, create_address, delete_address, is_service};
 use crate::handlers::call::Call;
@@ -54,7 +56,12 @@ impl Claim {
     }
 
     /// Gives a new Service what it needs. Does nothing for other kinds.
-    pub async fn new_service(&mut self, call: &Call<'_>, service: &mut Value, dry_run: bool) -> Result<(), Status> {
+    pub async fn new_service(
+        &mut self,
+        call: &Call<'_>,
+        service: &mut Value,
+        dry_run: bool,
+    ) -> Result<(), Status> {
         if !is_service(call) {
             return Ok(());
         }
@@ -153,12 +160,12 @@ impl Claim {
         // Two writes at once must not choose the same: choosing is one step under the lock.
         let reserved = self.reserved.clone();
         let mut reserved = reserved.lock();
-        let taken = services.taken(&call.server.store);
+        reserved.taken.refresh(&call.server.store);
         if needs_address {
-            self.fill_addresses(services, service, &had.0, &taken.addresses, &mut reserved)
+            self.fill_addresses(services, service, &had.0, &mut reserved)
                 .map_err(|failure| failure.status(call, service))?;
         }
-        self.fill_ports(services, service, &had.1, &taken.ports, &mut reserved)
+        self.fill_ports(services, service, &had.1, &mut reserved)
             .map_err(|failure| failure.status(call, service))
     }
 
@@ -167,28 +174,34 @@ impl Claim {
         services: &Services,
         service: &mut Value,
         had: &[IpAddr],
-        taken: &HashSet<IpAddr>,
         reserved: &mut Reserved,
     ) -> Result<(), Failure> {
         let mut chosen: Vec<IpAddr> = Vec::new();
         for family in wanted_families(service) {
             let Some(range) = services.ranges.of(&family) else { continue };
-            let asked = addresses(service).into_iter().find(|address| address.is_ipv4() == (family == "IPv4"));
+            let asked =
+                addresses(service).into_iter().find(|address| address.is_ipv4() == (family == "IPv4"));
             let address = match asked {
                 Some(address) if had.contains(&address) || self.addresses.contains(&address) => address,
                 Some(address) => {
                     if !range.contains(&address) || address == range.network() {
                         return Err(Failure::Invalid(out_of_range(service, address, &range.to_string())));
                     }
-                    if taken.contains(&address) || !reserved.addresses.insert(address) {
+                    if reserved.taken.has_address(address) || !reserved.addresses.insert(address) {
                         return Err(Failure::Invalid(allocated(service, address)));
                     }
                     self.addresses.push(address);
                     address
                 }
                 None => {
-                    let address = super::ip::choose(range, taken, &reserved.addresses, rand::random())
-                        .ok_or(Failure::Full("failed to allocate a serviceIP: range is full"))?;
+                    let address = {
+                        let is_taken = |address| {
+                            reserved.taken.has_address(address) || reserved.addresses.contains(&address)
+                        };
+                        let count = reserved.taken.address_count() + reserved.addresses.len();
+                        super::ip::choose(range, is_taken, count, rand::random())
+                    }
+                    .ok_or(Failure::Full("failed to allocate a serviceIP: range is full"))?;
                     reserved.addresses.insert(address);
                     self.addresses.push(address);
                     address
@@ -209,7 +222,6 @@ impl Claim {
         services: &Services,
         service: &mut Value,
         had: &[u16],
-        taken: &HashSet<u16>,
         reserved: &mut Reserved,
     ) -> Result<(), Failure> {
         let allocate = has_node_ports(service);
@@ -229,8 +241,12 @@ impl Claim {
                         );
                         return Err(Failure::Invalid(FieldError::invalid(field, asked, range)));
                     }
-                    if taken.contains(&asked) || !reserved.ports.insert(asked) {
-                        return Err(Failure::Invalid(FieldError::invalid(field, asked, "provided port is already allocated")));
+                    if reserved.taken.has_port(asked) || !reserved.ports.insert(asked) {
+                        return Err(Failure::Invalid(FieldError::invalid(
+                            field,
+                            asked,
+                            "provided port is already allocated",
+                        )));
                     }
                     self.ports.push(asked);
                     asked
@@ -247,32 +263,26 @@ impl Claim {
                     });
                     match shared.filter(|port| !chosen.contains(&(*port, protocol.clone()))) {
                         Some(shared) => shared,
-                        None => self.choose_port(services, taken, reserved)?,
+                        None => self.choose_port(services, reserved)?,
                     }
                 }
             };
             chosen.insert((number, protocol));
-            if let Some(port) = service
-                .pointer_mut(&format!("/spec/ports/{index}"))
-                .and_then(Value::as_object_mut)
+            if let Some(port) =
+                service.pointer_mut(&format!("/spec/ports/{index}")).and_then(Value::as_object_mut)
             {
                 port.insert("nodePort".to_owned(), number.into());
             }
         }
         if has_health_check_port(service) && number(service.at(&["spec", "healthCheckNodePort"])).is_none() {
-            let port = self.choose_port(services, taken, reserved)?;
+            let port = self.choose_port(services, reserved)?;
             service.set_at(&["spec", "healthCheckNodePort"], port.into());
         }
         Ok(())
     }
 
-    fn choose_port(
-        &mut self,
-        services: &Services,
-        taken: &HashSet<u16>,
-        reserved: &mut Reserved,
-    ) -> Result<u16, Failure> {
-        let is_taken = |port| taken.contains(&port) || reserved.ports.contains(&port);
+    fn choose_port(&mut self, services: &Services, reserved: &mut Reserved) -> Result<u16, Failure> {
+        let is_taken = |port| reserved.taken.has_port(port) || reserved.ports.contains(&port);
         let port = services
             .ports
             .choose(is_taken, rand::random())
@@ -360,13 +370,14 @@ fn families(services: &Services, service: &mut Value) -> Result<(), Vec<FieldErr
     if policy != "SingleStack" && wanted.len() == 1 && (offered.len() == 2 || headless_without_selector) {
         wanted.push(if wanted[0] == "IPv4" { "IPv6" } else { "IPv4" }.to_owned());
     }
-    let policy = if headless_without_selector && text(service, "ipFamilyPolicy").is_empty() && offered.len() < 2 {
-        // One family is all there is; the policy says that both are right for endpoints made by hand.
-        wanted.truncate(1);
-        "SingleStack".to_owned()
-    } else {
-        policy
-    };
+    let policy =
+        if headless_without_selector && text(service, "ipFamilyPolicy").is_empty() && offered.len() < 2 {
+            // One family is all there is; the policy says that both are right for endpoints made by hand.
+            wanted.truncate(1);
+            "SingleStack".to_owned()
+        } else {
+            policy
+        };
     service.set_at(&["spec", "ipFamilyPolicy"], policy.into());
     service.set_at(&["spec", "ipFamilies"], json!(wanted));
     if text(service, "clusterIP") == "None" {
@@ -395,13 +406,22 @@ mod tests {
     #[test]
     fn families_follow_policy_addresses_and_ranges() {
         assert_eq!(with_families("10.0.0.0/24", json!({})), "SingleStack IPv4");
-        assert_eq!(with_families("10.0.0.0/24,fd00::/112", json!({"ipFamilyPolicy": "PreferDualStack"})), "PreferDualStack IPv4+IPv6");
-        assert_eq!(with_families("10.0.0.0/24", json!({"ipFamilyPolicy": "PreferDualStack"})), "PreferDualStack IPv4");
+        assert_eq!(
+            with_families("10.0.0.0/24,fd00::/112", json!({"ipFamilyPolicy": "PreferDualStack"})),
+            "PreferDualStack IPv4+IPv6"
+        );
+        assert_eq!(
+            with_families("10.0.0.0/24", json!({"ipFamilyPolicy": "PreferDualStack"})),
+            "PreferDualStack IPv4"
+        );
         assert_eq!(
             with_families("10.0.0.0/24", json!({"ipFamilyPolicy": "RequireDualStack"})),
             "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services"
         );
-        assert_eq!(with_families("10.0.0.0/24,fd00::/112", json!({"clusterIP": "fd00::5"})), "SingleStack IPv6");
+        assert_eq!(
+            with_families("10.0.0.0/24,fd00::/112", json!({"clusterIP": "fd00::5"})),
+            "SingleStack IPv6"
+        );
         assert_eq!(
             with_families("10.0.0.0/24", json!({"ipFamilies": ["IPv6"]})),
             "spec.ipFamilies[0]: Invalid value: \"IPv6\": not configured on this cluster"

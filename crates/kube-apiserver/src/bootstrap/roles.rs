@@ -45,9 +45,11 @@ async fn ensure_one(server: &Server, plural: &str, expected: Value) -> Result<()
         Change::None => Ok(()),
         Change::Create(object) => create_missing(server, GROUP, plural, object).await.map(|_| ()),
         Change::Update(_) => {
-            change(server, GROUP, plural, &key, |current| match bootstrap::reconcile(Some(current), &expected) {
-                Change::Update(updated) => Some(updated),
-                _ => None,
+            change(server, GROUP, plural, &key, |current| {
+                match bootstrap::reconcile(Some(current), &expected) {
+                    Change::Update(updated) => Some(updated),
+                    _ => None,
+                }
             })
             .await
         }

@@ -11,8 +11,8 @@ use storage::{Consistency, Error};
 
 use super::call::Call;
 use super::{output, write};
-use crate::http::input::Encoding;
 use crate::http::Response;
+use crate::http::input::Encoding;
 
 /// How often a generated name that is taken is replaced by another, as upstream.
 const NAMES: usize = 8;
@@ -40,6 +40,7 @@ pub async fn insert(call: &Call<'_>, mut object: Value, dry_run: bool) -> Result
     }
     know_namespace(call).await?;
     let mut object = prepare(call, object, dry_run)?;
+    call.server.quotas.charge(call, Operation::Create, &object, None, dry_run).await?;
     let mut claim = call.server.services.claim();
     if let Err(status) = claim.new_service(call, &mut object, dry_run).await {
         claim.release(call.server).await;
@@ -70,7 +71,9 @@ pub async fn insert(call: &Call<'_>, mut object: Value, dry_run: bool) -> Result
                 let name = object.name().to_owned();
                 let mut status = crate::refusal::of_object(error, &call.entry, &name);
                 if generate && status.reason == "AlreadyExists" {
-                    status.message.push_str(", the server was not able to generate a unique name for the object");
+                    status
+                        .message
+                        .push_str(", the server was not able to generate a unique name for the object");
                 }
                 return Err(status);
             }

@@ -127,8 +127,14 @@ pub async fn delete(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<
 fn returns_object(call: &Call<'_>) -> bool {
     matches!(
         (call.entry.group(), call.entry.plural()),
-        ("", "persistentvolumeclaims" | "persistentvolumes" | "podtemplates" | "resourcequotas" | "serviceaccounts")
-            | ("storage.k8s.io", "storageclasses" | "volumeattachments" | "csinodes" | "csidrivers")
+        (
+            "",
+            "persistentvolumeclaims"
+                | "persistentvolumes"
+                | "podtemplates"
+                | "resourcequotas"
+                | "serviceaccounts"
+        ) | ("storage.k8s.io", "storageclasses" | "volumeattachments" | "csinodes" | "csidrivers")
     )
 }
 
@@ -185,6 +191,9 @@ pub async fn remove(
         Ok((object, outcome)) => {
             if outcome == Outcome::Deleted {
                 call.server.services.forget(call, &object).await;
+                if is_namespace(call) {
+                    call.server.quotas.forget(object.name());
+                }
             }
             Ok((object, outcome == Outcome::Deleted || (options.dry_run && would_go)))
         }
@@ -197,9 +206,15 @@ fn is_namespace(call: &Call<'_>) -> bool {
     call.entry.group().is_empty() && call.entry.plural() == "namespaces"
 }
 
-fn check_preconditions(call: &Call<'_>, name: &str, options: &DeleteOptions, old: &Value) -> Result<(), Status> {
+fn check_preconditions(
+    call: &Call<'_>,
+    name: &str,
+    options: &DeleteOptions,
+    old: &Value,
+) -> Result<(), Status> {
     let refuse = |what: &str, wanted: &str, found: &str| {
-        let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
+        let why =
+            format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
         Err(Status::conflict(call.entry.group(), call.entry.plural(), name, &why))
     };
     if let Some(uid) = &options.uid

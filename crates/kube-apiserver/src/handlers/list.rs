@@ -52,7 +52,12 @@ pub async fn list(call: &Call<'_>) -> Result<Response, Status> {
     answer(call, page, metadata)
 }
 
-async fn page(call: &Call<'_>, selection: &Selection, version: &Version, limit: usize) -> Result<Page, Error> {
+async fn page(
+    call: &Call<'_>,
+    selection: &Selection,
+    version: &Version,
+    limit: usize,
+) -> Result<Page, Error> {
     let (store, cache) = (&call.server.store, call.entry.cache());
     let takes = |object: &Object| selection.takes(object);
     let predicate: Option<&(dyn Fn(&Object) -> bool + Sync)> =
@@ -83,9 +88,9 @@ async fn page(call: &Call<'_>, selection: &Selection, version: &Version, limit: 
 /// Reads `limit`.
 pub fn limit(query: &Query<'_>) -> Result<usize, Status> {
     let Some(text) = query.get("limit") else { return Ok(0) };
-    let limit: i64 = text.parse().map_err(|_| {
-        Status::bad_request(format!("strconv.ParseInt: parsing \"{text}\": invalid syntax"))
-    })?;
+    let limit: i64 = text
+        .parse()
+        .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing \"{text}\": invalid syntax")))?;
     Ok(usize::try_from(limit).unwrap_or(0))
 }
 
@@ -107,7 +112,10 @@ pub fn version(query: &Query<'_>, namespace: &str, limit: usize) -> Result<Versi
     if let Some(matching) = matching {
         let field = "resourceVersionMatch";
         if query.get("continue").is_some() {
-            return refuse(FieldError::forbidden(field, "resourceVersionMatch is forbidden when continue is provided"));
+            return refuse(FieldError::forbidden(
+                field,
+                "resourceVersionMatch is forbidden when continue is provided",
+            ));
         }
         if version.is_none() {
             return refuse(FieldError::forbidden(
@@ -127,7 +135,9 @@ pub fn version(query: &Query<'_>, namespace: &str, limit: usize) -> Result<Versi
     }
     if let Some(token) = query.get("continue") {
         if version.is_some_and(|version| version != "0") {
-            return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+            return Err(Status::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
         }
         let continuation = Continuation::decode(token, namespace)?;
         return Ok(match continuation.revision {
@@ -181,7 +191,7 @@ pub fn answer_trees(call: &Call<'_>, items: Vec<Value>) -> Result<Response, Stat
     if let Shape::Table(version) = call.form.shape {
         let mut rows = table::Rows::new(entry, version, call.query)?;
         for item in &items {
-            rows.add(item)?;
+            rows.add(item);
         }
         return Ok(response::value(StatusCode::OK, &rows.finish(json!({})), &call.form));
     }
@@ -196,7 +206,7 @@ fn answer(call: &Call<'_>, page: Page, metadata: Value) -> Result<Response, Stat
     if let Shape::Table(version) = form.shape {
         let mut rows = table::Rows::new(entry, version, call.query)?;
         for object in &page.objects {
-            rows.add(&output::served_value(entry, object)?)?;
+            rows.add(&object.value().map_err(Status::internal)?);
         }
         return Ok(response::value(StatusCode::OK, &rows.finish(metadata), form));
     }

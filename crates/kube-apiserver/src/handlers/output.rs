@@ -10,6 +10,7 @@ use serde_json::Value;
 use storage::Object;
 
 use super::table;
+pub use crate::convert::{to_served, to_stored};
 use crate::http::negotiate::Negotiated;
 use crate::http::{Query, Response, Shape, response};
 use crate::registry::Entry;
@@ -33,20 +34,6 @@ pub fn served_value(entry: &Entry, object: &Object) -> Result<Value, Status> {
     let mut value = object.value().map_err(Status::internal)?;
     to_served(entry, &mut value);
     Ok(value)
-}
-
-/// Converts a stored object to the served version.
-pub fn to_served(entry: &Entry, value: &mut Value) {
-    if entry.stored_as.is_some() {
-        value["apiVersion"] = entry.api_version.as_str().into();
-    }
-}
-
-/// Converts an object of the served version to the stored one.
-pub fn to_stored(entry: &Entry, value: &mut Value) {
-    if entry.stored_as.is_some() {
-        value["apiVersion"] = entry.row.storage_api_version().into();
-    }
 }
 
 /// An object's metadata as a `PartialObjectMetadata`.
@@ -77,11 +64,12 @@ pub fn object(
     match form.shape {
         Shape::Object => Ok(response::json(code, served(entry, object), form)),
         Shape::Metadata => {
-            let bytes = metadata_only(object.as_bytes()).ok_or_else(|| Status::internal("unreadable object"))?;
+            let bytes =
+                metadata_only(object.as_bytes()).ok_or_else(|| Status::internal("unreadable object"))?;
             Ok(response::json(code, bytes.into(), form))
         }
         Shape::Table(version) => {
-            let value = served_value(entry, object)?;
+            let value = object.value().map_err(Status::internal)?;
             let table = table::of_object(entry, &value, version, query)?;
             Ok(response::value(code, &table, form))
         }

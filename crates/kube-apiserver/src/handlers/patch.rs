@@ -22,8 +22,11 @@ pub enum Kind {
     StrategicMerge,
 }
 
-const READ: &[&str] =
-    &["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+const READ: &[&str] = &[
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+];
 
 /// The kind of patch by the body's media type.
 pub fn kind(headers: &HeaderMap) -> Result<Kind, Status> {
@@ -88,7 +91,8 @@ pub async fn patch(call: &Call<'_>, body: Bytes) -> Result<Response, Status> {
     drop(body);
     let part = Part::of(&call.info.subresource);
     let stored = update::store(call, part, dry_run, |old| {
-        let expected = if part == Part::Whole { write::Expected::own(call) } else { write::Expected::sub(call)? };
+        let expected =
+            if part == Part::Whole { write::Expected::own(call) } else { write::Expected::sub(call)? };
         let mut new = old.clone();
         output::to_served(&call.entry, &mut new);
         patch.apply(expected.ty, &mut new)?;

@@ -19,8 +19,11 @@ use crate::registry::Entry;
 /// Binds the pod that the path or the binding names.
 pub async fn bind(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<Response, Status> {
     let dry_run = call.dry_run()?;
-    let expected =
-        if call.info.subresource.is_empty() { write::Expected::own(call) } else { write::Expected::sub(call)? };
+    let expected = if call.info.subresource.is_empty() {
+        write::Expected::own(call)
+    } else {
+        write::Expected::sub(call)?
+    };
     let mut binding = write::decode(call, &body, encoding, &expected)?;
     write::adopt_namespace(call, &mut binding)?;
     let name = if call.info.name.is_empty() { binding.name().to_owned() } else { call.info.name.clone() };
@@ -156,7 +159,8 @@ mod tests {
     #[test]
     fn a_pod_is_bound_once() {
         let binding = json!({"metadata": {"name": "web"}, "target": {"kind": "Node", "name": "w1"}});
-        let bound = bind(json!({"metadata": {"name": "web", "uid": "u"}, "spec": {}}), binding.clone()).unwrap();
+        let bound =
+            bind(json!({"metadata": {"name": "web", "uid": "u"}, "spec": {}}), binding.clone()).unwrap();
         assert_eq!(bound["spec"]["nodeName"], "w1");
         assert_eq!(bound["status"]["conditions"][0]["type"], "PodScheduled");
         assert_eq!(
@@ -168,8 +172,13 @@ mod tests {
     #[test]
     fn a_dying_or_gated_pod_is_not_bound() {
         let binding = json!({"target": {"name": "w1"}});
-        let dying = json!({"metadata": {"name": "web", "deletionTimestamp": "2026-01-01T00:00:00Z"}, "spec": {}});
-        assert!(bind(dying, binding.clone()).unwrap_err().contains("is being deleted, cannot be assigned to a host"));
+        let dying =
+            json!({"metadata": {"name": "web", "deletionTimestamp": "2026-01-01T00:00:00Z"}, "spec": {}});
+        assert!(
+            bind(dying, binding.clone())
+                .unwrap_err()
+                .contains("is being deleted, cannot be assigned to a host")
+        );
         let gated = json!({"metadata": {"name": "web"}, "spec": {"schedulingGates": [{"name": "x"}]}});
         assert!(bind(gated, binding).unwrap_err().contains("has non-empty .spec.schedulingGates"));
         assert!(bind(json!({"spec": {}}), json!({})).unwrap_err().contains("target.name: Required value"));

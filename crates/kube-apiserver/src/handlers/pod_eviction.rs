@@ -42,7 +42,8 @@ pub async fn evict(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<R
         options.uid.get_or_insert_with(|| value.uid().to_owned());
     }
     delete::remove(call, &call.info.name, &call.key(), &options, None).await?;
-    let status = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
+    let status =
+        json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
     Ok(response::value(StatusCode::CREATED, &status, &call.form))
 }
 
@@ -54,7 +55,10 @@ fn ignores_budgets(pod: &Value) -> bool {
 
 fn is_ready(pod: &Value) -> bool {
     let conditions = pod.at(&["status", "conditions"]).and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
 async fn ask_budgets(call: &Call<'_>, pod: &Object, dry_run: bool) -> Result<(), Status> {
@@ -115,7 +119,10 @@ fn charge(budget: &mut Value, pod: &Value, now: Timestamp) -> Result<bool, Statu
     let healthy = number(&["status", "currentHealthy"]);
     let desired = number(&["status", "desiredHealthy"]);
     let allowed = number(&["status", "disruptionsAllowed"]);
-    let policy = budget.at(&["spec", "unhealthyPodEvictionPolicy"]).and_then(Value::as_str).unwrap_or("IfHealthyBudget");
+    let policy = budget
+        .at(&["spec", "unhealthyPodEvictionPolicy"])
+        .and_then(Value::as_str)
+        .unwrap_or("IfHealthyBudget");
     // A pod that is not ready takes nothing from the healthy ones.
     if !is_ready(pod) && (policy == "AlwaysAllow" || (healthy >= desired && desired > 0)) {
         return Ok(false);
@@ -130,14 +137,20 @@ fn charge(budget: &mut Value, pod: &Value, now: Timestamp) -> Result<bool, Statu
         status
     };
     if number(&["status", "observedGeneration"]) < budget.generation() {
-        let mut status = refuse(format!("The disruption budget {name} is still being processed by the server."));
+        let mut status =
+            refuse(format!("The disruption budget {name} is still being processed by the server."));
         if let Some(details) = &mut status.details {
             details.retry_after_seconds = 10;
         }
         return Err(status);
     }
     if allowed < 0 {
-        return Err(Status::forbidden("policy", "poddisruptionbudgets", &name, "pdb disruptions allowed is negative"));
+        return Err(Status::forbidden(
+            "policy",
+            "poddisruptionbudgets",
+            &name,
+            "pdb disruptions allowed is negative",
+        ));
     }
     let disrupted = budget.at(&["status", "disruptedPods"]).and_then(Value::as_object);
     if disrupted.is_some_and(|pods| pods.len() > DISRUPTED) {

@@ -48,7 +48,10 @@ pub async fn patch(call: &Call<'_>, body: Bytes) -> Result<Response, Status> {
     .await
 }
 
-async fn store(call: &Call<'_>, mut scale: impl FnMut(&Value) -> Result<Value, Status>) -> Result<Response, Status> {
+async fn store(
+    call: &Call<'_>,
+    mut scale: impl FnMut(&Value) -> Result<Value, Status>,
+) -> Result<Response, Status> {
     let dry_run = call.dry_run()?;
     let stored = update::store(call, Part::Whole, dry_run, |old| {
         let scale = scale(old)?;
@@ -71,7 +74,9 @@ async fn store(call: &Call<'_>, mut scale: impl FnMut(&Value) -> Result<Value, S
     .await?;
     match stored {
         Stored::Object(object, _) => answer(call, &object),
-        Stored::Nowhere(object) => output::tree(StatusCode::OK, &call.entry, &of(&object), &call.form, call.query),
+        Stored::Nowhere(object) => {
+            output::tree(StatusCode::OK, &call.entry, &of(&object), &call.form, call.query)
+        }
     }
 }
 
@@ -109,7 +114,10 @@ fn selector(selector: Option<&Value>) -> String {
     let is_plain = selector.as_object().is_some_and(|map| map.values().all(Value::is_string));
     if is_plain {
         let pairs = selector.as_object().into_iter().flatten();
-        return pairs.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or(""))).collect::<Vec<_>>().join(",");
+        return pairs
+            .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or("")))
+            .collect::<Vec<_>>()
+            .join(",");
     }
     labels::Selector::from_label_selector(selector).map(|selector| selector.to_string()).unwrap_or_default()
 }

@@ -43,7 +43,8 @@ pub async fn update(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<
     let dry_run = call.dry_run()?;
     let part = Part::of(&call.info.subresource);
     let read = || -> Result<Value, Status> {
-        let expected = if part == Part::Whole { write::Expected::own(call) } else { write::Expected::sub(call)? };
+        let expected =
+            if part == Part::Whole { write::Expected::own(call) } else { write::Expected::sub(call)? };
         let mut object = write::decode(call, &body, encoding, &expected)?;
         write::adopt_name(call, &mut object)?;
         write::adopt_namespace(call, &mut object)?;
@@ -58,7 +59,14 @@ pub async fn update(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<
         && call.entry.cache().get(&call.key()).is_none()
     {
         let mut object = first.take().map_or_else(read, Ok)?;
-        if call.server.store.get_live(call.entry.cache(), &call.key()).await.map_err(|e| call.refuse(e))?.is_none() {
+        if call
+            .server
+            .store
+            .get_live(call.entry.cache(), &call.key())
+            .await
+            .map_err(|e| call.refuse(e))?
+            .is_none()
+        {
             if !object.resource_version().is_empty() {
                 return Err(Status::conflict(
                     call.entry.group(),
@@ -134,6 +142,9 @@ pub async fn store(
     dry_run: bool,
     mut wanted: impl FnMut(&Value) -> Result<Value, Status>,
 ) -> Result<Stored, Status> {
+    if part != Part::Status && call.server.quotas.concern(call) {
+        charge_quotas(call, part, dry_run, &mut wanted).await?;
+    }
     let mut unstored = None;
     let mut claim = call.server.services.claim();
     let decide = |current: Option<&Arc<Object>>| -> Result<Change, Refusal> {
@@ -172,6 +183,23 @@ pub async fn store(
             })
         }
     }
+}
+
+/// Charges what the change would use more than before. The change is made up once for this; when it loses against
+/// another and comes out differently, the quota controller counts anew.
+async fn charge_quotas(
+    call: &Call<'_>,
+    part: Part,
+    dry_run: bool,
+    wanted: &mut impl FnMut(&Value) -> Result<Value, Status>,
+) -> Result<(), Status> {
+    let Some(current) = call.entry.cache().get(&call.key()) else { return Ok(()) };
+    let mut old = current.value().map_err(Status::internal)?;
+    call.entry.strategy.default(&mut old);
+    let new = wanted(&old)?;
+    // A refusal may rest on what the cache does not know yet: the change itself decides.
+    let Ok(new) = judge(call, part, new, &old, dry_run) else { return Ok(()) };
+    call.server.quotas.charge(call, Operation::Update, &new, Some(&old), dry_run).await
 }
 
 /// Checks version and identity, admits, prepares and validates; gives what is to be stored.

@@ -92,7 +92,8 @@ pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
 
 fn beginning(query: &Query<'_>) -> Result<Beginning, Status> {
     let refuse = |error| Err(Status::invalid("meta.k8s.io", "ListOptions", "", vec![error]));
-    let initial = query.all("sendInitialEvents").find(|text| !text.is_empty()).map(|_| query.flag("sendInitialEvents"));
+    let initial =
+        query.all("sendInitialEvents").find(|text| !text.is_empty()).map(|_| query.flag("sendInitialEvents"));
     let matching = query.get("resourceVersionMatch");
     match (initial, matching) {
         (None, Some(_)) => {
@@ -173,7 +174,7 @@ impl Frames {
             Shape::Object => output::served(&self.entry, object),
             Shape::Metadata => Bytes::from(output::metadata_only(object.as_bytes()).unwrap_or_default()),
             Shape::Table(_) => {
-                let table = match (&mut self.columns, output::served_value(&self.entry, object)) {
+                let table = match (&mut self.columns, object.value()) {
                     (Some(columns), Ok(value)) => columns.one(&value),
                     _ => Value::Null,
                 };
@@ -308,7 +309,6 @@ impl<G: Unpin> http_body::Body for WatchBody<G> {
         }
     }
 }
-
 
 #[cfg(test)]
 mod tests {

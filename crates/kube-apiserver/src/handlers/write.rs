@@ -39,7 +39,11 @@ impl<'a> Expected<'a> {
     }
 
     fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     fn refuse(&self, found_kind: &str, found_version: &str, why: impl std::fmt::Display) -> Status {
@@ -60,17 +64,25 @@ pub fn field_validation(call: &Call<'_>) -> Result<FieldValidation, Status> {
 }
 
 /// Reads an object from a body: its kind must be the expected one, its fields those of the schema.
-pub fn decode(call: &Call<'_>, body: &[u8], encoding: Encoding, expected: &Expected<'_>) -> Result<Value, Status> {
+pub fn decode(
+    call: &Call<'_>,
+    body: &[u8],
+    encoding: Encoding,
+    expected: &Expected<'_>,
+) -> Result<Value, Status> {
     let parsed = match encoding {
         Encoding::Json => schema::parse(body).map_err(|error| {
             Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
         })?,
-        Encoding::Yaml => schema::Parsed { value: input::parse(body, encoding)?, duplicates: Vec::new() },
+        Encoding::Yaml | Encoding::Protobuf => {
+            schema::Parsed { value: input::parse(body, encoding)?, duplicates: Vec::new() }
+        }
     };
     check_kind(&parsed.value, expected)?;
     let validation = field_validation(call)?;
-    let (mut object, warnings) =
-        parsed.decode(expected.ty, validation).map_err(|error| expected.refuse(expected.kind, expected.version, error))?;
+    let (mut object, warnings) = parsed
+        .decode(expected.ty, validation)
+        .map_err(|error| expected.refuse(expected.kind, expected.version, error))?;
     call.warn(warnings);
     stamp(&mut object, expected);
     Ok(object)
@@ -82,7 +94,8 @@ pub fn decode_patched(call: &Call<'_>, object: &mut Value, expected: &Expected<'
     let validation = field_validation(call)?;
     let warnings = schema::decode(expected.ty, object, validation).map_err(|error| match error {
         schema::DecodeError::Strict(errors) => {
-            let errors = errors.into_iter().map(|why| FieldError::invalid("patch", Value::Null, why)).collect();
+            let errors =
+                errors.into_iter().map(|why| FieldError::invalid("patch", Value::Null, why)).collect();
             Status::invalid(expected.group, expected.kind, &call.info.name, errors)
         }
         error => expected.refuse(expected.kind, expected.version, error),
@@ -214,7 +227,11 @@ pub fn check_escalation(call: &Call<'_>, object: &Value, old: Option<&Value>) ->
 }
 
 /// Answers with an object that was not stored, in the served version.
-pub fn unstored(call: &Call<'_>, code: StatusCode, mut object: Value) -> Result<crate::http::Response, Status> {
+pub fn unstored(
+    call: &Call<'_>,
+    code: StatusCode,
+    mut object: Value,
+) -> Result<crate::http::Response, Status> {
     output::to_served(&call.entry, &mut object);
     output::tree(code, &call.entry, &object, &call.form, call.query)
 }

@@ -1,9 +1,9 @@
-//! Reading a request's body: bounded, JSON or YAML.
+//! Reading a request's body: bounded, JSON, YAML or protobuf.
 
 use apimachinery::Status;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
@@ -35,10 +35,12 @@ pub enum Encoding {
     Json,
     /// `application/yaml`
     Yaml,
+    /// `application/vnd.kubernetes.protobuf`
+    Protobuf,
 }
 
 /// What this server reads, as the refusal lists it.
-const READ: &[&str] = &["application/json", "application/yaml"];
+const READ: &[&str] = &["application/json", "application/yaml", wire::MEDIA_TYPE];
 
 /// The media type without its parameters.
 pub fn media_type(headers: &HeaderMap) -> &str {
@@ -51,6 +53,7 @@ pub fn encoding(headers: &HeaderMap) -> Result<Encoding, Status> {
     match media_type(headers) {
         "" | "application/json" => Ok(Encoding::Json),
         "application/yaml" => Ok(Encoding::Yaml),
+        wire::MEDIA_TYPE => Ok(Encoding::Protobuf),
         _ => Err(Status::unsupported_media_type(READ)),
     }
 }
@@ -64,6 +67,7 @@ pub fn parse(bytes: &[u8], encoding: Encoding) -> Result<Value, Status> {
             serde_saphyr::from_str(text)
                 .map_err(|error| Status::bad_request(format!("error converting YAML to JSON: {error}")))
         }
+        Encoding::Protobuf => wire::decode(bytes).map_err(|error| Status::bad_request(error.to_string())),
     }
 }
 

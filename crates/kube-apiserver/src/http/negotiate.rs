@@ -1,7 +1,7 @@
 //! What form the client wants the answer in, from its Accept header and query.
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
 use http::HeaderMap;
+use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
 
 use apimachinery::Status;
 
@@ -85,7 +85,8 @@ pub fn negotiate(headers: &HeaderMap, query: &Query<'_>, transforms: bool) -> Re
         .is_some_and(|value| value.split(',').any(|coding| coding.trim().split(';').next() == Some("gzip")));
     let pretty = is_pretty(headers, query);
     let json = if pretty { Format::PrettyJson } else { Format::Json };
-    let Some(accept) = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
+    let Some(accept) =
+        headers.get(ACCEPT).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
     else {
         return Ok(Negotiated { format: json, shape: Shape::Object, gzip });
     };
@@ -104,7 +105,8 @@ pub fn negotiate(headers: &HeaderMap, query: &Query<'_>, transforms: bool) -> Re
                 Some(("v", value)) => version = value,
                 Some(("g", value)) => group = value,
                 Some(("q", value)) => {
-                    quality = value.parse::<f32>().map_or(1000, |value| (value.clamp(0.0, 1.0) * 1000.0) as u16);
+                    quality =
+                        value.parse::<f32>().map_or(1000, |value| (value.clamp(0.0, 1.0) * 1000.0) as u16);
                 }
                 _ => {}
             }

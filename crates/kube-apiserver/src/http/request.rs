@@ -150,7 +150,11 @@ impl<'a> Query<'a> {
 
     /// The first value of a parameter, if it is there and not empty.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.pairs.iter().find(|(name, _)| name == key).map(|(_, value)| &**value).filter(|value| !value.is_empty())
+        self.pairs
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| &**value)
+            .filter(|value| !value.is_empty())
     }
 
     /// All values of a parameter.
@@ -215,11 +219,31 @@ mod tests {
             (Method::GET, "/api/v1/namespaces/a", "get |v1 ns=a namespaces/a/ "),
             (Method::PUT, "/api/v1/namespaces/a/finalize", "update |v1 ns=a namespaces/a/finalize "),
             (Method::GET, "/api/v1/namespaces/a/pods/b/log", "get |v1 ns=a pods/b/log "),
-            (Method::DELETE, "/apis/apps/v1/namespaces/a/deployments", "deletecollection apps|v1 ns=a deployments// "),
-            (Method::PATCH, "/apis/apps/v1/namespaces/a/deployments/b/status", "patch apps|v1 ns=a deployments/b/status "),
-            (Method::GET, "/api/v1/namespaces/a/services/b:80/proxy/x%20y/z/", "get |v1 ns=a services/b:80/proxy x%20y/z/"),
-            (Method::GET, "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode", "get rbac.authorization.k8s.io|v1 ns= clusterroles/system:node/ "),
-            (Method::GET, "/api/v1/nodes?fieldSelector=metadata.name%3Dw1&watch=1", "watch |v1 ns= nodes/w1/ "),
+            (
+                Method::DELETE,
+                "/apis/apps/v1/namespaces/a/deployments",
+                "deletecollection apps|v1 ns=a deployments// ",
+            ),
+            (
+                Method::PATCH,
+                "/apis/apps/v1/namespaces/a/deployments/b/status",
+                "patch apps|v1 ns=a deployments/b/status ",
+            ),
+            (
+                Method::GET,
+                "/api/v1/namespaces/a/services/b:80/proxy/x%20y/z/",
+                "get |v1 ns=a services/b:80/proxy x%20y/z/",
+            ),
+            (
+                Method::GET,
+                "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode",
+                "get rbac.authorization.k8s.io|v1 ns= clusterroles/system:node/ ",
+            ),
+            (
+                Method::GET,
+                "/api/v1/nodes?fieldSelector=metadata.name%3Dw1&watch=1",
+                "watch |v1 ns= nodes/w1/ ",
+            ),
             (Method::GET, "/apis/apps/v1", "get | ns= // "),
             (Method::POST, "/version", "post | ns= // "),
         ] {

@@ -87,8 +87,8 @@ async fn pass(
     if let Some(other) = impersonation::impersonate(&server.authorizer, &user, request.headers())? {
         user = Arc::new(other);
     }
-    // Health is for whoever may connect: the roles that say so may not be read yet.
-    if health.is_none() || *server.loaded.borrow() {
+    // As upstream's --authorization-always-allow-paths: health is for whoever may connect.
+    if !matches!(health, Some((_, None))) {
         authorize(server, info, query, &user)?;
     }
     if let Some((kind, only)) = health {
@@ -99,7 +99,9 @@ async fn pass(
     }
     let _permit = enter(server, info, &user).await?;
     let patience = patience(server, query);
-    match tokio::time::timeout(patience, dispatch::dispatch(server, connection, request, info, query, &user)).await {
+    match tokio::time::timeout(patience, dispatch::dispatch(server, connection, request, info, query, &user))
+        .await
+    {
         Ok(answer) => answer,
         Err(_) => {
             server.metrics.terminated(&labels(server, info, query), 504);
@@ -194,7 +196,11 @@ fn labels(server: &Server, info: &RequestInfo, query: &Query<'_>) -> Labels {
     if !info.is_resource || server.registry.lookup(&info.group, &info.version, &info.resource).is_none() {
         return Labels { verb, ..Labels::default() };
     }
-    let verb = if Streaming::serves(&info.resource, &info.subresource) && info.subresource != "log" { "CONNECT" } else { verb };
+    let verb = if Streaming::serves(&info.resource, &info.subresource) && info.subresource != "log" {
+        "CONNECT"
+    } else {
+        verb
+    };
     let scope = if !info.name.is_empty() {
         "resource"
     } else if info.namespace.is_empty() {

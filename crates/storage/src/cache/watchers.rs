@@ -14,6 +14,9 @@ use crate::{EventType, Object};
 /// one that does not would otherwise hold every version of every object in memory.
 const BEHIND: usize = 4096;
 
+/// Decides by an object's labels and fields.
+pub type Accepts = Box<dyn Fn(&Object) -> bool + Send + Sync>;
+
 /// What a watch looks at.
 #[derive(Default)]
 pub struct Filter {
@@ -24,7 +27,7 @@ pub struct Filter {
     /// Only objects whose indexed field has this value.
     pub indexed: Option<String>,
     /// What labels and other fields must be.
-    pub accepts: Option<Box<dyn Fn(&Object) -> bool + Send + Sync>>,
+    pub accepts: Option<Accepts>,
 }
 
 impl fmt::Debug for Filter {
@@ -227,11 +230,13 @@ impl Watch {
         self.first.next().or_else(|| self.events.try_recv().ok())
     }
 
+    /// Whether the watch has been ended and nothing is left of it.
+    pub fn has_ended(&self) -> bool {
+        self.first.len() == 0 && self.events.is_closed() && self.events.is_empty()
+    }
+
     /// Polls for the next event, for use in a body.
-    pub fn poll_next(
-        &mut self,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<WatchEvent>> {
+    pub fn poll_next(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<WatchEvent>> {
         match self.first.next() {
             Some(event) => std::task::Poll::Ready(Some(event)),
             None => self.events.poll_recv(context),

@@ -86,7 +86,8 @@ mod tests {
 
     fn event(revision: i64) -> Event {
         let resource = Resource::new("configmaps", true, Vec::new());
-        let object = Object::read(&resource, EventType::Added, "a/b", br#"{"metadata":{}}"#, revision).unwrap();
+        let object =
+            Object::read(&resource, EventType::Added, "a/b", br#"{"metadata":{}}"#, revision).unwrap();
         Event { object: Arc::new(object), before: None, deleted: false }
     }
 

@@ -67,16 +67,19 @@ fn propagation_is_an_order_among_the_finalizers() {
         let options = DeleteOptions { propagation: Some(propagation), ..DeleteOptions::default() };
         assert_eq!(plain(json!({"name": "a"}), &options), expected);
     }
-    let options =
-        DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
-    assert_eq!(plain(json!({"name": "a", "finalizers": ["orphan", "foregroundDeletion"]}), &options), "remove");
+    let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+    assert_eq!(
+        plain(json!({"name": "a", "finalizers": ["orphan", "foregroundDeletion"]}), &options),
+        "remove"
+    );
 }
 
 #[test]
 fn a_grace_period_is_set_once_and_only_gets_shorter() {
     assert_eq!(slow(json!({"name": "a"}), None), "mark 1970-01-01T00:17:10Z Some(30) []");
     assert_eq!(slow(json!({"name": "a"}), Some(0)), "remove");
-    let dying = json!({"name": "a", "deletionTimestamp": "1970-01-01T00:17:10Z", "deletionGracePeriodSeconds": 30});
+    let dying =
+        json!({"name": "a", "deletionTimestamp": "1970-01-01T00:17:10Z", "deletionGracePeriodSeconds": 30});
     assert_eq!(slow(dying.clone(), None), "keep");
     assert_eq!(slow(dying.clone(), Some(60)), "keep");
     assert_eq!(slow(dying.clone(), Some(10)), "mark 1970-01-01T00:16:50Z Some(10) []");
@@ -86,7 +89,8 @@ fn a_grace_period_is_set_once_and_only_gets_shorter() {
 #[test]
 fn a_namespace_is_marked_first_and_goes_without_finalizers() {
     let options = DeleteOptions::default();
-    let decide = |object: &Value| shown(decide_deletion(&kinds::generic::PLAIN, true, object, &options, at(0)));
+    let decide =
+        |object: &Value| shown(decide_deletion(&kinds::generic::PLAIN, true, object, &options, at(0)));
     let mut namespace = json!({"metadata": {"name": "a"}, "spec": {"finalizers": ["kubernetes"]}});
     assert_eq!(decide(&namespace), "mark 1970-01-01T00:00:00Z Some(0) []");
     namespace["metadata"]["deletionTimestamp"] = "1970-01-01T00:00:00Z".into();
@@ -99,10 +103,15 @@ fn a_namespace_is_marked_first_and_goes_without_finalizers() {
 fn options_come_from_the_body_or_the_query() {
     let query = Query::parse(Some("gracePeriodSeconds=5&propagationPolicy=Foreground&dryRun=All"));
     let options = DeleteOptions::read(b"", Encoding::Json, &query).unwrap();
-    assert_eq!((options.grace, options.propagation, options.dry_run), (Some(5), Some(Propagation::Foreground), true));
-    let body = br#"{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":"u"},"orphanDependents":true}"#;
+    assert_eq!(
+        (options.grace, options.propagation, options.dry_run),
+        (Some(5), Some(Propagation::Foreground), true)
+    );
+    let body =
+        br#"{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":"u"},"orphanDependents":true}"#;
     let options = DeleteOptions::read(body, Encoding::Json, &query).unwrap();
     assert_eq!((options.uid.as_deref(), options.propagation), (Some("u"), Some(Propagation::Orphan)));
-    let refused = DeleteOptions::read(br#"{"propagationPolicy":"Never"}"#, Encoding::Json, &query).unwrap_err();
+    let refused =
+        DeleteOptions::read(br#"{"propagationPolicy":"Never"}"#, Encoding::Json, &query).unwrap_err();
     assert_eq!(refused.code, 422);
 }

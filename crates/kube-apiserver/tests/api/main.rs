@@ -1,0 +1,13 @@
+//! The server in this process against a real etcd, driven over HTTPS as a client drives it.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod cluster;
+mod concurrency;
+mod discovery;
+mod lists;
+mod objects;
+mod patches;
+mod restart;
+mod services;
+mod watches;

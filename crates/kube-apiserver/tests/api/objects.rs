@@ -1,0 +1,206 @@
+//! Creating, reading, replacing and deleting objects.
+
+use serde_json::json;
+
+use crate::cluster::{Cluster, MAPS, map};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_lives_and_dies() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let created = client.post(MAPS, &map("a", "1")).await;
+    assert_eq!(created.code, 201);
+    let created = created.ok();
+    assert_eq!(created["metadata"]["namespace"], "default");
+    for field in ["uid", "creationTimestamp", "resourceVersion"] {
+        assert!(created["metadata"][field].as_str().is_some_and(|text| !text.is_empty()), "{field}");
+    }
+    assert_eq!(client.get(&format!("{MAPS}/a")).await.ok(), created);
+    assert_eq!(
+        client.post(MAPS, &map("a", "1")).await.refusal(),
+        (409, "configmaps \"a\" already exists".into())
+    );
+
+    let mut changed = created.clone();
+    changed["data"]["key"] = "2".into();
+    let replaced = client.put(&format!("{MAPS}/a"), &changed).await.ok();
+    assert_ne!(replaced["metadata"]["resourceVersion"], created["metadata"]["resourceVersion"]);
+    assert_eq!(
+        client.put(&format!("{MAPS}/a"), &changed).await.refusal(),
+        (409, "Operation cannot be fulfilled on configmaps \"a\": the object has been modified; please apply your changes to the latest version and try again".into())
+    );
+    // Writing what is there already changes nothing.
+    let again = client.put(&format!("{MAPS}/a"), &replaced).await.ok();
+    assert_eq!(again["metadata"]["resourceVersion"], replaced["metadata"]["resourceVersion"]);
+
+    let deleted = client.delete(&format!("{MAPS}/a")).await.ok();
+    assert_eq!((&deleted["status"], &deleted["details"]["name"]), (&json!("Success"), &json!("a")));
+    assert_eq!(client.get(&format!("{MAPS}/a")).await.refusal(), (404, "configmaps \"a\" not found".into()));
+    assert_eq!(client.delete(&format!("{MAPS}/a")).await.refusal().0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_input_is_refused_in_upstreams_words_and_changes_nothing() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let cases = [
+        (
+            json!({"metadata": {"name": "A b"}}),
+            422,
+            "ConfigMap \"A b\" is invalid: metadata.name: Invalid value: \"A b\": a lowercase RFC 1123 subdomain",
+        ),
+        (
+            json!({"metadata": {"name": "a", "namespace": "kube-system"}}),
+            400,
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ),
+        (
+            json!({"metadata": {"name": "a"}, "data": {"k": 1}}),
+            400,
+            "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go struct field ConfigMap.data of type string",
+        ),
+        (
+            json!({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "a"}}),
+            400,
+            "Secret in version \"v1\" cannot be handled as a ConfigMap",
+        ),
+        (
+            json!({"kind": "Pod", "apiVersion": "v2", "metadata": {"name": "a"}}),
+            400,
+            "Pod in version \"v2\" cannot be handled as a ConfigMap: no kind \"Pod\" is registered for version \"v2\"",
+        ),
+        (
+            json!({"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "a"}}),
+            400,
+            "the API version in the data (apps/v1) does not match the expected API version (v1)",
+        ),
+        (
+            json!({"metadata": {"name": "a", "resourceVersion": "7"}}),
+            500,
+            "resourceVersion should not be set on objects to be created",
+        ),
+        (
+            json!({"metadata": {}}),
+            422,
+            "ConfigMap \"\" is invalid: metadata.name: Required value: name or generateName is required",
+        ),
+    ];
+    for (object, code, start) in cases {
+        let (found, message) = client.post(MAPS, &object).await.refusal();
+        assert_eq!(found, code, "{message}");
+        assert!(message.starts_with(start), "{message}\n{start}");
+    }
+    let strict = client
+        .post(&format!("{MAPS}?fieldValidation=Strict"), &json!({"metadata": {"name": "a"}, "dat": {}}))
+        .await;
+    assert_eq!(
+        strict.refusal(),
+        (400, "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \"dat\"".into())
+    );
+    let warned = client.post(MAPS, &json!({"metadata": {"name": "a"}, "dat": {}})).await;
+    assert_eq!(warned.headers["warning"], "299 - \"unknown field \\\"dat\\\"\"");
+    client.delete(&format!("{MAPS}/a")).await.ok();
+
+    let text = client.ask(http::Method::POST, MAPS, &[("content-type", "text/plain")], "x").await;
+    assert_eq!(text.refusal().0, 415);
+    let large = client.ask(http::Method::POST, MAPS, &[], vec![b'x'; 4 << 20]).await;
+    assert_eq!(large.refusal().0, 413);
+    assert_eq!(client.get_as(MAPS, "text/html").await.refusal().0, 406);
+    assert_eq!(client.ask(http::Method::PUT, MAPS, &[], "").await.refusal().0, 405);
+    assert_eq!(client.get("/api/v1/namespaces/default/nothings").await.code, 404);
+    let list = client.get(MAPS).await.ok();
+    let names: Vec<&str> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|item| item["metadata"]["name"].as_str())
+        .collect();
+    assert!(!names.contains(&"a"), "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_are_generated_and_dry_runs_leave_nothing() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let generated = client.post(MAPS, &json!({"metadata": {"generateName": "a-"}})).await.ok();
+    let name = generated["metadata"]["name"].as_str().unwrap();
+    assert!(name.starts_with("a-") && name.len() == 7, "{name}");
+
+    let dry = client.post(&format!("{MAPS}?dryRun=All"), &map("dry", "1")).await;
+    assert_eq!(dry.code, 201);
+    assert_eq!(dry.ok()["metadata"]["name"], "dry");
+    assert_eq!(client.get(&format!("{MAPS}/dry")).await.code, 404);
+    let gone = client.delete(&format!("{MAPS}/{name}?dryRun=All")).await.ok();
+    assert_eq!(gone["status"], "Success");
+    assert_eq!(client.get(&format!("{MAPS}/{name}")).await.code, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_come_in_three_encodings_and_go_out_in_two() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: yaml\ndata:\n  key: v\n";
+    let created =
+        client.ask(http::Method::POST, MAPS, &[("content-type", "application/yaml")], yaml).await.ok();
+    assert_eq!(created["data"]["key"], "v");
+    let protobuf: &[u8] = b"k8s\0\x0a\x0f\x0a\x02v1\x12\x09ConfigMap\x12\x1b\x0a\x11\x0a\x01p\x12\x00\x1a\x00\"\x00*\x002\x008\x00B\x00\x12\x06\x0a\x01x\x12\x01y\x1a\x00\"\x00";
+    let headers = [
+        ("content-type", "application/vnd.kubernetes.protobuf"),
+        ("accept", "application/vnd.kubernetes.protobuf,application/json"),
+    ];
+    let created = client.ask(http::Method::POST, MAPS, &headers, protobuf).await.ok();
+    assert_eq!((&created["metadata"]["name"], &created["data"]["x"]), (&json!("p"), &json!("y")));
+    let text = client.get_as(&format!("{MAPS}/yaml"), "application/yaml").await;
+    assert_eq!(text.headers["content-type"], "application/yaml");
+    assert!(String::from_utf8_lossy(&text.body).contains("key: v"));
+    let pretty = client.get(&format!("{MAPS}/yaml?pretty=true")).await;
+    assert!(String::from_utf8_lossy(&pretty.body).contains("\n  \"data\": {"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn finalizers_hold_an_object_until_the_last_is_gone() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let mut object = map("held", "1");
+    object["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    client.post(MAPS, &object).await.ok();
+    let marked = client.delete(&format!("{MAPS}/held")).await.ok();
+    assert!(marked["metadata"]["deletionTimestamp"].is_string());
+    let mut released = client.get(&format!("{MAPS}/held")).await.ok();
+    released["metadata"]["finalizers"] = json!([]);
+    client.put(&format!("{MAPS}/held"), &released).await.ok();
+    assert_eq!(client.get(&format!("{MAPS}/held")).await.code, 404);
+
+    client.post(MAPS, &map("parent", "1")).await.ok();
+    let orphaned = client.delete(&format!("{MAPS}/parent?propagationPolicy=Orphan")).await.ok();
+    assert_eq!(orphaned["metadata"]["finalizers"], json!(["orphan"]));
+    let uid = client.delete(&format!("{MAPS}/nobody")).await;
+    assert_eq!(uid.code, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_without_a_role_may_nothing_and_a_stranger_even_less() {
+    let cluster = Cluster::start().await;
+    let jane = cluster.client("jane", &["devs"]).await;
+    assert_eq!(
+        jane.get(MAPS).await.refusal(),
+        (403, "configmaps is forbidden: User \"jane\" cannot list resource \"configmaps\" in API group \"\" in the namespace \"default\"".into())
+    );
+    let admin = cluster.admin().await;
+    let role = json!({"metadata": {"name": "read"}, "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}]});
+    let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    admin.post(&format!("{roles}/roles"), &role).await.ok();
+    let binding = json!({
+        "metadata": {"name": "read"}, "subjects": [{"kind": "User", "name": "jane", "apiGroup": "rbac.authorization.k8s.io"}],
+        "roleRef": {"kind": "Role", "name": "read", "apiGroup": "rbac.authorization.k8s.io"},
+    });
+    admin.post(&format!("{roles}/rolebindings"), &binding).await.ok();
+    testkit::eventually(|| async {
+        let answer = jane.get(MAPS).await;
+        if answer.code == 200 { Ok(()) } else { Err(answer.code) }
+    })
+    .await;
+    assert_eq!(jane.get(&format!("{MAPS}/x")).await.code, 403);
+    let wrong = jane.ask(http::Method::GET, MAPS, &[("authorization", "Bearer nonsense")], "").await;
+    assert_eq!(wrong.code, 200, "the certificate comes first");
+}

@@ -1,0 +1,85 @@
+//! Patches of every kind, and the scale.
+
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, MAPS, map};
+
+fn deployment() -> Value {
+    json!({
+        "metadata": {"name": "web"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [{"name": "a", "image": "one"}, {"name": "b", "image": "two"}]},
+            },
+        },
+    })
+}
+
+const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_kinds_of_patches() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    client.post(MAPS, &map("a", "1")).await.ok();
+    let path = format!("{MAPS}/a");
+    let merged = client.patch(&path, "merge-patch", &json!({"data": {"key": null, "other": "2"}})).await.ok();
+    assert_eq!(merged["data"], json!({"other": "2"}));
+    let patched = client
+        .patch(&path, "json-patch", &json!([{"op": "replace", "path": "/data/other", "value": "3"}]))
+        .await
+        .ok();
+    assert_eq!(patched["data"]["other"], "3");
+    let refused = client
+        .patch(&path, "json-patch", &json!([{"op": "test", "path": "/data/other", "value": "x"}]))
+        .await;
+    assert_eq!(refused.refusal().0, 422);
+    assert_eq!(client.patch(&path, "merge-patch", &json!([])).await.refusal().0, 400);
+    let other = client.ask(http::Method::PATCH, &path, &[("content-type", "application/json")], "{}").await;
+    assert_eq!(other.refusal().0, 415);
+    let same = client.patch(&path, "merge-patch", &json!({"data": {"other": "3"}})).await.ok();
+    assert_eq!(same["metadata"]["resourceVersion"], patched["metadata"]["resourceVersion"]);
+    let stale = json!({"metadata": {"resourceVersion": "1"}, "data": {"other": "4"}});
+    assert_eq!(client.patch(&path, "merge-patch", &stale).await.refusal().0, 409);
+    assert_eq!(client.patch(&format!("{MAPS}/none"), "merge-patch", &json!({})).await.refusal().0, 404);
+
+    client.post(DEPLOYMENTS, &deployment()).await.ok();
+    let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "b", "image": "three"}]}}}});
+    let patched = client.patch(&format!("{DEPLOYMENTS}/web"), "strategic-merge-patch", &patch).await.ok();
+    let images: Vec<&Value> = patched["spec"]["template"]["spec"]["containers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|container| &container["image"])
+        .collect();
+    assert!(images.contains(&&json!("one")) && images.contains(&&json!("three")), "{images:?}");
+    assert_eq!(patched["metadata"]["generation"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scale_and_status_touch_only_their_part() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    client.post(DEPLOYMENTS, &deployment()).await.ok();
+    let path = format!("{DEPLOYMENTS}/web");
+    let mut scale = client.get(&format!("{path}/scale")).await.ok();
+    assert_eq!((&scale["kind"], &scale["spec"]["replicas"]), (&json!("Scale"), &json!(1)));
+    assert_eq!(scale["status"]["selector"], "app=web");
+    scale["spec"]["replicas"] = 4.into();
+    client.put(&format!("{path}/scale"), &scale).await.ok();
+    assert_eq!(client.get(&path).await.ok()["spec"]["replicas"], 4);
+    assert_eq!(client.put(&format!("{path}/scale"), &scale).await.refusal().0, 409);
+    client.patch(&format!("{path}/scale"), "merge-patch", &json!({"spec": {"replicas": 2}})).await.ok();
+
+    let mut status = client.get(&path).await.ok();
+    status["status"] = json!({"replicas": 2, "observedGeneration": 3});
+    status["spec"]["replicas"] = 9.into();
+    let updated = client.put(&format!("{path}/status"), &status).await.ok();
+    assert_eq!((&updated["spec"]["replicas"], &updated["status"]["replicas"]), (&json!(2), &json!(2)));
+    let mut whole = client.get(&path).await.ok();
+    whole["status"]["replicas"] = 7.into();
+    let updated = client.put(&path, &whole).await.ok();
+    assert_eq!(updated["status"]["replicas"], 2);
+}
