@@ -4,10 +4,13 @@ use futures::future::BoxFuture;
 
 use crate::context::Context;
 
+mod cron_job;
+mod daemon_set;
 mod deployment;
 mod endpoint_slice;
 mod endpoints;
 mod garbage;
+mod job;
 mod namespace;
 mod node_ipam;
 mod node_lifecycle;
@@ -16,8 +19,10 @@ mod replica_set;
 mod root_ca;
 mod service_account;
 mod service_pods;
+mod stateful_set;
 mod taint_eviction;
 mod token_secret;
+mod ttl_after_finished;
 
 /// A controller at work; ends at shutdown.
 pub type Running = BoxFuture<'static, ()>;
@@ -152,6 +157,46 @@ pub const ALL: &[Controller] = &[
         by_default: true,
         start: pod_garbage::start,
     },
+    Controller {
+        name: "job-controller",
+        alias: "job",
+        account: "job-controller",
+        event_source: "job-controller",
+        by_default: true,
+        start: job::start,
+    },
+    Controller {
+        name: "daemonset-controller",
+        alias: "daemonset",
+        account: "daemon-set-controller",
+        event_source: "daemonset-controller",
+        by_default: true,
+        start: daemon_set::start,
+    },
+    Controller {
+        name: "statefulset-controller",
+        alias: "statefulset",
+        account: "statefulset-controller",
+        event_source: "statefulset-controller",
+        by_default: true,
+        start: stateful_set::start,
+    },
+    Controller {
+        name: "cronjob-controller",
+        alias: "cronjob",
+        account: "cronjob-controller",
+        event_source: "cronjob-controller",
+        by_default: true,
+        start: cron_job::start,
+    },
+    Controller {
+        name: "ttl-after-finished-controller",
+        alias: "ttl-after-finished",
+        account: "ttl-after-finished-controller",
+        event_source: "ttl-after-finished-controller",
+        by_default: true,
+        start: ttl_after_finished::start,
+    },
 ];
 
 /// Upstream controllers that may be named in `--controllers` but have nothing to do here.
@@ -164,13 +209,9 @@ const ABSENT: &[&str] = &[
     "cloud-node-lifecycle-controller",
     "clusterrole-aggregation-controller",
     "clusterroleaggregation",
-    "cronjob",
-    "cronjob-controller",
     "csrapproving",
     "csrcleaner",
     "csrsigning",
-    "daemonset",
-    "daemonset-controller",
     "device-taint-eviction-controller",
     "disruption",
     "disruption-controller",
@@ -180,8 +221,6 @@ const ABSENT: &[&str] = &[
     "ephemeral-volume-controller",
     "horizontal-pod-autoscaler-controller",
     "horizontalpodautoscaling",
-    "job",
-    "job-controller",
     "kube-apiserver-serving-clustertrustbundle-publisher-controller",
     "legacy-serviceaccount-token-cleaner-controller",
     "node-route-controller",
@@ -203,8 +242,6 @@ const ABSENT: &[&str] = &[
     "selinux-warning-controller",
     "service-cidr-controller",
     "service-lb-controller",
-    "statefulset",
-    "statefulset-controller",
     "storage-version-garbage-collector",
     "storage-version-migrator-controller",
     "storageversion-garbage-collector-controller",
@@ -212,8 +249,6 @@ const ABSENT: &[&str] = &[
     "token-cleaner-controller",
     "tokencleaner",
     "ttl",
-    "ttl-after-finished",
-    "ttl-after-finished-controller",
     "ttl-controller",
     "validatingadmissionpolicy-status-controller",
     "volumeattributesclass-protection-controller",

@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod controllers;
 mod discovery;
+mod history;
 pub mod objects;
 mod ownership;
 mod pods;

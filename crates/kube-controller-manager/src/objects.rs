@@ -1,15 +1,20 @@
 //! The objects that controllers watch, each cut down to the fields that some controller reads.
 
 mod condition;
+pub mod controller_revision;
+pub mod cron_job;
+pub mod daemon_set;
 mod deployment;
 pub mod endpoint_slice;
 pub mod endpoints;
+pub mod job;
 mod lease;
 mod namespace;
 mod node;
 mod pod;
 mod replica_set;
 mod service;
+pub mod stateful_set;
 mod template;
 
 use apimachinery::labels::Selector;

@@ -24,7 +24,7 @@ use replica_sets::Set;
 mod annotations;
 mod conditions;
 mod plan;
-mod proportion;
+pub mod proportion;
 mod replica_sets;
 mod rolling;
 mod scale;
