@@ -19,7 +19,7 @@ use crate::forward::Forwarder;
 use crate::message::{Transport, read_reply};
 use crate::records::{Endpoint, Records, Service, Slice, dashed};
 use crate::server::{Server, Step};
-use crate::{run, wire};
+use crate::{run, tcp, wire};
 
 const SOON: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -286,6 +286,24 @@ async fn a_connection_that_sends_nonsense_is_closed() {
         let mut rest = Vec::new();
         // Closed with or without reset: both end the reading.
         let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.unwrap();
+        assert!(rest.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_silent_or_never_done_is_closed() {
+    let zones = Zones { domain: Name::from_ascii("cluster.local.").unwrap(), networks: Vec::new() };
+    let forwarder = Forwarder::new(Vec::new(), PATIENCE);
+    let server = Server::new(zones, Arc::new(RwLock::new(records())), forwarder);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let idle = Duration::from_millis(50);
+    tokio::spawn(tcp::serve(Runtime::detached(), Arc::new(server), listener, idle));
+    for beginning in [&b""[..], b"\0", b"\0\x20abc"] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(beginning).await.unwrap();
+        let mut rest = Vec::new();
+        let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.expect("the connection is still open");
         assert!(rest.is_empty());
     }
 }
