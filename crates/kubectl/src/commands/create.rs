@@ -64,12 +64,10 @@ pub async fn generated(
         };
         let path = with_query(&collection, &write_query(invocation, dry_run));
         object = session.client.post(&path, &object).await.map_err(|error| match error {
-            Error::Server { status, .. } if !what.is_empty() && status["reason"] != "Invalid" => {
-                Error::message(format!(
-                    "failed to create {what} {}",
-                    status["message"].as_str().unwrap_or("")
-                ))
-            }
+            Error::Server { status, .. } if !what.is_empty() => Error::message(format!(
+                "failed to create {what} {}",
+                status["message"].as_str().unwrap_or("")
+            )),
             other => other,
         })?;
         super::warnings_as_errors(invocation, &session)?;

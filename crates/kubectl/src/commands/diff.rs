@@ -112,9 +112,6 @@ async fn versions(session: &Session, invocation: &Invocation, item: &Item) -> Re
 fn comparable(invocation: &Invocation, object: Value) -> Value {
     let mut object =
         if invocation.is("show-managed-fields") { object } else { print::without_managed_fields(object) };
-    if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
-        annotations.remove(super::create::LAST_APPLIED);
-    }
     if object["kind"] == "Secret"
         && let Some(data) = object["data"].as_object_mut()
     {

@@ -85,20 +85,30 @@ async fn run(invocation: Invocation) -> Result<()> {
     }
     text.push_str(&format!("KIND:       {}\nVERSION:    {}\n\n", resource.kind, resource.version));
     let mut field = Field { schema, description: "", required: false };
-    for (index, name) in fields.iter().enumerate() {
-        field = child(&document, field.schema, name)
-            .ok_or_else(|| Error::message(format!("field \"{name}\" does not exist")))?;
-        if index + 1 == fields.len() {
-            let arrow = format!("FIELD: {name} <{}>", type_name(&document, field.schema));
-            text.push_str(&format!("{arrow}{}\n\n", required(field.required)));
-        }
+    for name in &fields {
+        let Some(found) = child(&document, field.schema, name) else {
+            out!("{text}");
+            return Err(Error::message(format!("field \"{name}\" does not exist")));
+        };
+        field = found;
     }
     let target = item(&document, field.schema);
-    if let Some(values) = target["enum"].as_array() {
+    if let Some(name) = fields.last() {
         text.push_str(&format!(
-            "ENUM:\n{}\n",
-            values.iter().map(|value| format!("    {}\n", value.as_str().unwrap_or(""))).collect::<String>()
+            "FIELD: {name} <{}>{}\n",
+            type_name(&document, field.schema),
+            required(field.required)
         ));
+        match target["enum"].as_array() {
+            Some(values) => {
+                text.push_str("ENUM:\n");
+                values
+                    .iter()
+                    .for_each(|value| text.push_str(&format!("    {}\n", value.as_str().unwrap_or(""))));
+            }
+            None => text.push('\n'),
+        }
+        text.push('\n');
     }
     text.push_str("DESCRIPTION:\n");
     let own = target["description"].as_str().unwrap_or("");
@@ -106,19 +116,19 @@ async fn run(invocation: Invocation) -> Result<()> {
     if own != field.description {
         descriptions.push(own);
     }
-    let descriptions: Vec<&str> = descriptions.into_iter().filter(|text| !text.is_empty()).collect();
+    descriptions.retain(|text| !text.is_empty());
     if descriptions.is_empty() {
-        text.push_str("    <empty>\n");
+        descriptions.push("<empty>");
     }
     for description in descriptions {
         text.push_str(&wrapped(description, 4));
+        text.push_str("    \n");
     }
     if properties(target).next().is_some() {
-        text.push_str("\nFIELDS:\n");
+        text.push_str("FIELDS:\n");
         list(&mut text, &document, target, 1, invocation.is("recursive"), &mut Vec::new());
     }
-    outln!("{}", text.trim_end());
-    outln!();
+    outln!("{text}");
     Ok(())
 }
 
@@ -225,6 +235,14 @@ fn list<'a>(
             required(is_required(schema, name))
         ));
         let inner = item(document, field);
+        if let Some(values) = inner["enum"].as_array() {
+            let mut values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
+            if values.len() > 4 {
+                values.truncate(4);
+                values.push("....");
+            }
+            text.push_str(&format!("{indent}enum: {}\n", values.join(", ")));
+        }
         if recursive {
             // A type may contain itself: it is not opened a second time.
             if properties(inner).next().is_some() && !seen.iter().any(|known| std::ptr::eq(*known, inner)) {
@@ -233,39 +251,31 @@ fn list<'a>(
                 seen.pop();
             }
         } else {
-            if let Some(values) = inner["enum"].as_array() {
-                let values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
-                text.push_str(&format!("{indent}enum: {}\n", values.join(", ")));
-            }
-            let own = field["description"]
-                .as_str()
-                .filter(|text| !text.is_empty())
-                .or_else(|| inner["description"].as_str());
+            let own = field["description"].as_str().filter(|text| !text.is_empty());
+            let own = own.or_else(|| inner["description"].as_str());
             text.push_str(&wrapped(own.unwrap_or("<no description>"), 4));
             text.push('\n');
         }
     }
 }
 
-/// Text in lines of at most 80 columns; line breaks stay where they are.
+/// Text in lines of at most 80 columns; line breaks and double spaces stay where they are.
 fn wrapped(text: &str, indent: usize) -> String {
     let lead = " ".repeat(indent);
     let mut out = String::new();
     for paragraph in text.split('\n') {
         let mut line = String::new();
-        for word in paragraph.split_whitespace() {
-            if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > 80 {
-                out.push_str(&format!("{lead}{line}\n"));
+        for (index, word) in paragraph.trim_end().split(' ').enumerate() {
+            let full = indent + line.chars().count() + 1 + word.chars().count() > 80;
+            if index > 0 && full && !word.is_empty() {
+                out.push_str(&format!("{lead}{}\n", line.trim_end()));
                 line.clear();
-            }
-            if !line.is_empty() {
+            } else if index > 0 {
                 line.push(' ');
             }
             line.push_str(word);
         }
-        out.push_str(if line.is_empty() { "" } else { &lead });
-        out.push_str(&line);
-        out.push('\n');
+        out.push_str(&format!("{lead}{line}\n"));
     }
     out
 }

@@ -150,7 +150,7 @@ async fn objects(
             }
             Ok(object) => found.push(object),
             Err(error) if error.is_not_found() && !list && invocation.is("ignore-not-found") => {}
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(unlisted(invocation, &resource(pick), error)),
         }
     }
     sort(&mut found, invocation.text("sort-by"), |object| object)?;
@@ -190,7 +190,7 @@ async fn tables(session: &Session, invocation: &Invocation, picks: Vec<Pick>) ->
                     && !matches!(pick, Pick::List(_))
                     && invocation.is("ignore-not-found") => {}
             // A category holds types that this user, or this server, cannot list.
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(unlisted(invocation, &resource, error)),
         }
     }
     let mut written = false;
@@ -220,6 +220,25 @@ async fn tables(session: &Session, invocation: &Invocation, picks: Vec<Pick>) ->
         }
     }
     Error::all(errors)
+}
+
+/// The server's refusal of a selector, in upstream's words.
+fn unlisted(invocation: &Invocation, resource: &Resource, error: Error) -> Error {
+    let (labels, fields) = (invocation.text("selector"), invocation.text("field-selector"));
+    match error {
+        Error::Server { mut status, context }
+            if status["reason"] == "BadRequest" && !(labels.is_empty() && fields.is_empty()) =>
+        {
+            let message = status["message"].as_str().unwrap_or("").to_string();
+            status["message"] = format!(
+                "Unable to find \"{}/{}, Resource={}\" that match label selector \"{labels}\", field selector \"{fields}\": {message}",
+                resource.group, resource.version, resource.plural
+            )
+            .into();
+            Error::Server { status, context }
+        }
+        other => other,
+    }
 }
 
 async fn fetch_table(session: &Session, invocation: &Invocation, pick: &Pick, whole: bool) -> Result<Value> {

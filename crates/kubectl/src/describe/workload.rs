@@ -95,7 +95,7 @@ pub async fn deployment(out: &mut String, session: &Session, object: &Value) -> 
             .unwrap_or(0)
     };
     sets.sort_by_key(|set| revision(set));
-    let newest = sets.pop();
+    let Some(newest) = sets.pop() else { return Ok(()) };
     let show = |set: &Value| {
         format!(
             "{} ({}/{} replicas created)",
@@ -106,7 +106,7 @@ pub async fn deployment(out: &mut String, session: &Session, object: &Value) -> 
     };
     let old: Vec<String> = sets.iter().map(|set| show(set)).collect();
     line!(out, "OldReplicaSets:\t{}", if old.is_empty() { "<none>".into() } else { old.join(", ") });
-    line!(out, "NewReplicaSet:\t{}", newest.map_or("<none>".into(), show));
+    line!(out, "NewReplicaSet:\t{}", show(newest));
     Ok(())
 }
 

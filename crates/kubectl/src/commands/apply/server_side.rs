@@ -34,6 +34,10 @@ pub async fn apply(
             "Apply failed with {}\nPlease review the fields above--they currently have other managers. Here are the ways you can resolve this warning:\n* If you intend to manage all of these fields, please re-run the apply command with the `--force-conflicts` flag.\n* If you do not intend to manage all of the fields, please edit your manifest to remove references to the fields that should keep their current managers.\n* You may co-own fields by updating your manifest to match the existing value; in this case, you'll become the manager if the other manager(s) stop managing the field (remove it from their configuration).\nSee https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts",
             status["message"].as_str().unwrap_or("a conflict").trim_start_matches("Apply failed with ")
         )),
+        Error::Server { status, .. } if status["code"] == 415 => Error::message(format!(
+            "Server-side apply not available on the server: ({})",
+            status["message"].as_str().unwrap_or("")
+        )),
         other => other.during("applying", &item.source),
     })
 }

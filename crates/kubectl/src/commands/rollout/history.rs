@@ -125,6 +125,10 @@ async fn run(invocation: Invocation) -> Result<()> {
                 // Upstream prints these tabs as they are.
                 outln!("{text}");
             }
+            None if all.is_empty() => {
+                outln!("{} ", print::name(&item.object));
+                outln!("No rollout history found.");
+            }
             None => {
                 let mut text = "REVISION\tCHANGE-CAUSE\n".to_string();
                 for revision in &all {
