@@ -15,24 +15,18 @@ use crate::handlers::{
     create, delete, delete_collection, get, list, output, patch, pod_binding, pod_eviction, scale, update,
     watch, write,
 };
-use crate::http::service::{Connection, not_found};
-use crate::http::{Query, Request, RequestInfo, Response, input, negotiate, response};
+use crate::http::service::{Asked, Connection, not_found};
+use crate::http::{Query, Request, RequestInfo, Response, input, response};
 use crate::server::Server;
 use crate::streaming::{self, Streaming};
 
 /// Answers a request that may pass.
-pub async fn dispatch(
-    server: &Arc<Server>,
-    connection: &Connection,
-    request: Request,
-    info: &RequestInfo,
-    query: &Query<'_>,
-    user: &Arc<UserInfo>,
-) -> Result<Response, Status> {
+pub async fn dispatch(asked: Asked<'_>, request: Request, user: &Arc<UserInfo>) -> Result<Response, Status> {
+    let Asked { server, connection, info, query, route, form } = asked;
     if !info.is_resource {
         return document(server, &request, info, query);
     }
-    let Some(entry) = server.registry.lookup(&info.group, &info.version, &info.resource) else {
+    let Some(entry) = route.entry.clone() else {
         return Ok(not_found());
     };
     let row = &entry.row;
@@ -63,10 +57,10 @@ pub async fn dispatch(
         return Err(not_allowed());
     }
     if row.group.is_empty() && Streaming::serves(&info.resource, &info.subresource) {
-        return stream(server, connection, request, info, query, user).await;
+        return Box::pin(stream(server, connection, request, info, query, user)).await;
     }
     let (head, body) = request.into_parts();
-    let form = negotiate::negotiate(&head.headers, query, info.subresource.is_empty())?;
+    let form = form?;
     let call =
         Call { server, entry, info, query, headers: &head.headers, user, form, warnings: Default::default() };
     let mut answer = match handle(&call, body).await {
@@ -87,34 +81,42 @@ fn not_allowed() -> Status {
     status
 }
 
+/// Hands the call to its handler. Each future is boxed, so that a request takes the room of the handler that it
+/// needs and not that of the largest one.
 async fn handle(call: &Call<'_>, body: hyper::body::Incoming) -> Result<Response, Status> {
     if !call.entry.is_stored() {
-        return made_on_request(call, body).await;
+        return Box::pin(made_on_request(call, body)).await;
     }
     let (verb, sub) = (call.info.verb, call.info.subresource.as_str());
     match (verb, sub) {
-        ("list", "") => return list::list(call).await,
-        ("watch", "") => return watch::watch(call).await,
-        ("get", "scale") => return scale::get(call).await,
-        ("get", _) => return get::get(call).await,
-        ("patch", "scale") => return scale::patch(call, input::read(body).await?).await,
-        ("patch", _) => {
-            patch::kind(call.headers)?;
-            return patch::patch(call, input::read(body).await?).await;
-        }
+        ("list", "") => return Box::pin(list::list(call)).await,
+        ("watch", "") => return Box::pin(watch::watch(call)).await,
+        ("get", "scale") => return Box::pin(scale::get(call)).await,
+        ("get", _) => return Box::pin(get::get(call)).await,
         _ => {}
+    }
+    if verb == "patch" {
+        // Said before the body is read: it may be large.
+        patch::kind(call.headers)?;
+        let body = input::read(body).await?;
+        return match sub {
+            "scale" => Box::pin(scale::patch(call, body)).await,
+            _ => Box::pin(patch::patch(call, body)).await,
+        };
     }
     let encoding = input::encoding(call.headers)?;
     let body = input::read(body).await?;
     match (verb, sub) {
-        ("create", "") => create::create(call, body, encoding).await,
-        ("create", "binding") => pod_binding::bind(call, body, encoding).await,
-        ("create", "eviction") => pod_eviction::evict(call, body, encoding).await,
-        ("create", "token") => token(call, &body, encoding).await,
-        ("update", "scale") => scale::update(call, body, encoding).await,
-        ("update", _) => update::update(call, body, encoding).await,
-        ("delete", "") => delete::delete(call, body, encoding).await,
-        ("deletecollection", "") => delete_collection::delete_collection(call, body, encoding).await,
+        ("create", "") => Box::pin(create::create(call, body, encoding)).await,
+        ("create", "binding") => Box::pin(pod_binding::bind(call, body, encoding)).await,
+        ("create", "eviction") => Box::pin(pod_eviction::evict(call, body, encoding)).await,
+        ("create", "token") => Box::pin(token(call, &body, encoding)).await,
+        ("update", "scale") => Box::pin(scale::update(call, body, encoding)).await,
+        ("update", _) => Box::pin(update::update(call, body, encoding)).await,
+        ("delete", "") => Box::pin(delete::delete(call, body, encoding)).await,
+        ("deletecollection", "") => {
+            Box::pin(delete_collection::delete_collection(call, body, encoding)).await
+        }
         _ => Err(not_allowed()),
     }
 }

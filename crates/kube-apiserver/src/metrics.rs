@@ -10,8 +10,11 @@ use component::metrics::{
 };
 use parking_lot::RwLock;
 use schema::Resource;
-use std::collections::HashMap;
 use storage::{Observer, Store};
+
+use crate::http::RequestInfo;
+use crate::registry::Entry;
+use crate::streaming::Streaming;
 
 /// Upstream's buckets of request durations.
 const DURATIONS: [f64; 26] = [
@@ -19,24 +22,74 @@ const DURATIONS: [f64; 26] = [
     20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0,
 ];
 
-/// What tells requests apart in the counters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Labels {
-    /// `GET`, `LIST`, `WATCH`, `POST`, …
-    pub verb: &'static str,
-    /// API group.
-    pub group: String,
-    /// API version.
-    pub version: String,
-    /// Resource.
-    pub resource: String,
-    /// Subresource.
-    pub subresource: String,
-    /// `resource`, `namespace`, `cluster` or empty.
-    pub scope: &'static str,
-    /// Nothing is stored.
-    pub dry_run: bool,
+/// What a request counts as.
+#[derive(Clone)]
+pub struct Route {
+    /// The resource that it is for, if it is for one that is served.
+    pub entry: Option<Arc<Entry>>,
+    key: Key,
 }
+
+/// What tells requests for one resource apart in the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key {
+    verb: &'static str,
+    /// The position among the resource's subresources.
+    subresource: Option<usize>,
+    scope: &'static str,
+    dry_run: bool,
+}
+
+impl Route {
+    /// Reads what a request counts as. Names that come from outside become labels only when they are of
+    /// something that is served.
+    pub fn of(entry: Option<Arc<Entry>>, info: &RequestInfo, dry_run: bool) -> Self {
+        let verb = match info.verb {
+            "get" => "GET",
+            "list" => "LIST",
+            "watch" => "WATCH",
+            "create" | "post" => "POST",
+            "update" | "put" => "PUT",
+            "patch" => "PATCH",
+            "delete" => "DELETE",
+            "deletecollection" => "DELETECOLLECTION",
+            _ => "other",
+        };
+        let Some(entry) = entry else {
+            return Self { entry: None, key: Key { verb, subresource: None, scope: "", dry_run: false } };
+        };
+        let subresource = entry.row.subresources.iter().position(|sub| sub.name == info.subresource);
+        let streams = Streaming::serves(&info.resource, &info.subresource) && info.subresource != "log";
+        let scope = match (info.name.is_empty(), info.namespace.is_empty()) {
+            (false, _) => "resource",
+            (true, true) => "cluster",
+            (true, false) => "namespace",
+        };
+        let verb = if streams { "CONNECT" } else { verb };
+        Self { entry: Some(entry), key: Key { verb, subresource, scope, dry_run } }
+    }
+
+    /// The values of verb, dry_run, group, version, resource, subresource, scope and component.
+    fn labels(&self) -> [&str; 8] {
+        let row = self.entry.as_ref().map(|entry| &entry.row);
+        let sub = row.zip(self.key.subresource).and_then(|(row, index)| row.subresources.get(index));
+        [
+            self.key.verb,
+            if self.key.dry_run { "All" } else { "" },
+            row.map_or("", |row| &row.group),
+            row.map_or("", |row| &row.version),
+            row.map_or("", |row| &row.plural),
+            sub.map_or("", |sub| sub.name),
+            self.key.scope,
+            "apiserver",
+        ]
+    }
+}
+
+/// The counters of a resource's requests: finding them by their labels costs more than all other bookkeeping of a
+/// request, so those that were found are kept with the resource.
+#[derive(Default)]
+pub struct Known(RwLock<Vec<(Key, Arc<Counters>)>>);
 
 struct Counters {
     duration: Histogram,
@@ -53,8 +106,8 @@ pub struct Metrics {
     terminations: IntCounterVec,
     etcd: HistogramVec,
     etcd_errors: IntCounterVec,
-    /// Finding a counter by its labels costs more than the request's own bookkeeping: the found ones are kept.
-    known: RwLock<HashMap<Labels, Arc<Counters>>>,
+    /// Of requests that are not for resources.
+    others: Known,
 }
 
 impl Metrics {
@@ -79,55 +132,43 @@ impl Metrics {
             terminations: shared.terminations.clone(),
             etcd: shared.etcd.clone(),
             etcd_errors: shared.etcd_errors.clone(),
-            known: RwLock::default(),
+            others: Known::default(),
         }
     }
 
-    fn counters(&self, labels: &Labels) -> Arc<Counters> {
-        if let Some(known) = self.known.read().get(labels) {
-            return known.clone();
+    fn counters(&self, route: &Route) -> Arc<Counters> {
+        let known = route.entry.as_ref().map_or(&self.others, |entry| &entry.counters);
+        if let Some((_, found)) = known.0.read().iter().find(|(key, _)| *key == route.key) {
+            return found.clone();
         }
-        let dry_run = if labels.dry_run { "All" } else { "" };
-        let duration = self.durations.with_label_values(&[
-            labels.verb,
-            dry_run,
-            &labels.group,
-            &labels.version,
-            &labels.resource,
-            &labels.subresource,
-            labels.scope,
-            "apiserver",
-        ]);
+        let duration = self.durations.with_label_values(&route.labels());
         let counters = Arc::new(Counters { duration, by_code: RwLock::default() });
-        let mut known = self.known.write();
-        // Paths come from outside; resources do not, so this only guards against a mistake.
-        if known.len() < 10_000 {
-            known.insert(labels.clone(), counters.clone());
-        }
+        known.0.write().push((route.key, counters.clone()));
         counters
     }
 
     /// Counts a finished request.
-    pub fn finished(&self, labels: &Labels, code: u16, took: Duration) {
-        let counters = self.counters(labels);
-        if labels.verb != "WATCH" && labels.verb != "CONNECT" {
+    pub fn finished(&self, route: &Route, code: u16, took: Duration) {
+        let counters = self.counters(route);
+        if !matches!(route.key.verb, "WATCH" | "CONNECT") {
             counters.duration.observe(took.as_secs_f64());
         }
         if let Some((_, counter)) = counters.by_code.read().iter().find(|(known, _)| *known == code) {
             counter.inc();
             return;
         }
-        let dry_run = if labels.dry_run { "All" } else { "" };
+        let code_text = code.to_string();
+        let [verb, dry_run, group, version, resource, subresource, scope, component] = route.labels();
         let counter = self.requests.with_label_values(&[
-            labels.verb,
+            verb,
             dry_run,
-            &labels.group,
-            &labels.version,
-            &labels.resource,
-            &labels.subresource,
-            labels.scope,
-            "apiserver",
-            &code.to_string(),
+            group,
+            version,
+            resource,
+            subresource,
+            scope,
+            component,
+            &code_text,
         ]);
         counter.inc();
         counters.by_code.write().push((code, counter));
@@ -152,18 +193,11 @@ impl Metrics {
     }
 
     /// Counts a request that the server gave up or refused to begin.
-    pub fn terminated(&self, labels: &Labels, code: u16) {
+    pub fn terminated(&self, route: &Route, code: u16) {
+        let code = code.to_string();
+        let [verb, _, group, version, resource, subresource, scope, component] = route.labels();
         self.terminations
-            .with_label_values(&[
-                labels.verb,
-                &labels.group,
-                &labels.version,
-                &labels.resource,
-                &labels.subresource,
-                labels.scope,
-                "apiserver",
-                &code.to_string(),
-            ])
+            .with_label_values(&[verb, group, version, resource, subresource, scope, component, &code])
             .inc();
     }
 

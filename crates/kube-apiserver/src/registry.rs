@@ -8,6 +8,8 @@ use kinds::Strategy;
 use schema::Resource;
 use storage::{Cache, SelectableField, Store};
 
+use crate::metrics::Known;
+
 /// One resource under one version.
 pub struct Entry {
     /// The row of the catalogue.
@@ -20,6 +22,8 @@ pub struct Entry {
     cache: Option<Arc<Cache>>,
     /// The kind's own rules.
     pub strategy: &'static dyn Strategy,
+    /// What its requests are counted by.
+    pub counters: Known,
 }
 
 impl Entry {
@@ -68,7 +72,8 @@ impl Registry {
             let strategy = kinds::strategy(&row.group, &row.kind);
             let stored_as = (stored != api_version).then_some(stored);
             let list = entries.entry(row.plural.to_string()).or_default();
-            list.push(Arc::new(Entry { row, api_version, stored_as, cache, strategy }));
+            let counters = Known::default();
+            list.push(Arc::new(Entry { row, api_version, stored_as, cache, strategy, counters }));
         }
         Self { entries: ArcSwap::from_pointee(entries) }
     }

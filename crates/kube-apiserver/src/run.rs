@@ -1,5 +1,6 @@
 //! From flags to a server that answers: certificates, port, store, caches, tasks, readiness.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use storage::{Etcd, EtcdConfig, Freshness, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::token_request::TokenRequests;
@@ -99,63 +101,69 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
         stop: stop.clone(),
     });
 
-    spawn(runtime, "etcd feed", feed.run());
-    spawn(runtime, "etcd revisions", freshness_task);
-    spawn(runtime, "etcd compaction", storage::compact_every(etcd, flags.etcd_compaction_interval));
+    // What requests need lives until the last of them is answered.
+    let (finishing, drained) = (TaskTracker::new(), CancellationToken::new());
+    spawn(runtime, "etcd feed", feed.run(), &drained);
+    spawn(runtime, "etcd revisions", freshness_task, &drained);
+    spawn(runtime, "etcd compaction", storage::compact_every(etcd, flags.etcd_compaction_interval), &stop);
     // Connections outlive the signal: they drain after readiness has been off for a while.
-    let closing = tokio_util::sync::CancellationToken::new();
+    let closing = CancellationToken::new();
     let accept = http::connection::accept(server.clone(), listener, tls, closing.clone());
-    runtime.spawn("https", accept);
+    runtime.spawn("https", finishing.track_future(accept));
     let latch = runtime.latch("bootstrap");
-    spawn(runtime, "start", {
+    let start = {
         let (runtime, server) = (runtime.clone(), server.clone());
         async move {
             if filled.await.is_err() {
-                return;
+                return Ok::<_, Infallible>(());
             }
-            let feeds = authorization::feeds(&server);
-            for (name, feed) in feeds {
-                spawn(&runtime, format!("authorisation by {name}"), feed);
+            for (name, feed) in authorization::feeds(&server) {
+                spawn(&runtime, format!("authorisation by {name}"), feed, &server.stop);
             }
             // The feeds read their first state before they wait for anything.
             tokio::task::yield_now().await;
+            // Nobody listens any more when the server stops meanwhile.
             let _ = loaded_sender.send(true);
             bootstrap::run(&server, &authentication).await;
             latch.open();
             endpoints::run(server.clone(), server.stop.clone()).await;
+            Ok(())
         }
-    });
-    spawn(runtime, "shutdown", {
-        let (server, delay) = (server.clone(), flags.shutdown_delay_duration);
-        async move {
-            server.stop.cancelled().await;
-            server.health.stop();
-            tokio::time::sleep(delay).await;
-            for cache in server.store.caches() {
-                cache.end_watches();
-            }
-            closing.cancel();
+    };
+    runtime.spawn("start", finishing.track_future(start));
+    let delay = flags.shutdown_delay_duration;
+    let stopping = server.clone();
+    runtime.spawn("shutdown", async move {
+        stopping.stop.cancelled().await;
+        stopping.health.stop();
+        tokio::time::sleep(delay).await;
+        for cache in stopping.store.caches() {
+            cache.end_watches();
         }
+        closing.cancel();
+        finishing.close();
+        finishing.wait().await;
+        drained.cancel();
+        Ok::<_, Infallible>(())
     });
     tracing::info!(%address, advertised = %advertised, "serving");
     Ok((server, address))
 }
 
-/// Runs a task that lasts as long as the server: one that waits for the end by itself may end then.
-fn spawn(runtime: &Runtime, name: impl Into<String>, task: impl Future<Output = ()> + Send + 'static) {
-    let stop = runtime.shutdown();
-    let name = name.into();
-    let ends_by_itself = matches!(name.as_str(), "start" | "shutdown");
+/// Runs a task until the token is cancelled; an earlier end stops the process.
+fn spawn(
+    runtime: &Runtime,
+    name: impl Into<String>,
+    task: impl Future<Output = ()> + Send + 'static,
+    until: &CancellationToken,
+) {
+    let until = until.clone();
     runtime.spawn(name, async move {
-        if ends_by_itself {
-            task.await;
-        } else {
-            tokio::select! {
-                () = task => {}
-                () = stop.cancelled() => {}
-            }
+        tokio::select! {
+            () = task => {}
+            () = until.cancelled() => {}
         }
-        Ok::<(), std::convert::Infallible>(())
+        Ok::<(), Infallible>(())
     });
 }
 
@@ -318,7 +326,7 @@ fn admission(flags: &Flags) -> anyhow::Result<admission::Chain> {
     Ok(admission::Chain::new(&on, &off)?)
 }
 
-fn streaming(flags: &Flags, stop: &tokio_util::sync::CancellationToken) -> anyhow::Result<Streaming> {
+fn streaming(flags: &Flags, stop: &CancellationToken) -> anyhow::Result<Streaming> {
     let authority = flags.kubelet_certificate_authority.as_deref().map(pki::read_roots).transpose()?;
     let identity = match (&flags.kubelet_client_certificate, &flags.kubelet_client_key) {
         (Some(certificate), Some(key)) => Some(pki::Identity::load(certificate, key)?),

@@ -213,14 +213,14 @@ impl Etcd {
         &self,
         resource: &str,
         key: &str,
-        value: Vec<u8>,
+        value: &[u8],
         at: i64,
         lease: Option<i64>,
     ) -> Result<Guarded, Error> {
         let full = self.full_key(resource, key);
         let options = lease.map(|lease| PutOptions::new().with_lease(lease));
         let operation = if at == 0 { "create" } else { "update" };
-        let first = TxnOp::put(full.as_str(), value.clone(), options.clone());
+        let first = TxnOp::put(full.as_str(), value, options.clone());
         let error = match self.guarded(operation, &full, at, first).await {
             Err(error) if error.is_transient() => error,
             other => return other,
@@ -229,7 +229,7 @@ impl Etcd {
         // content that only this write has.
         tracing::warn!(%error, key = full, "write to etcd broke off, trying again");
         let again = || async {
-            let put = TxnOp::put(full.as_str(), value.clone(), options.clone());
+            let put = TxnOp::put(full.as_str(), value, options.clone());
             match self.guarded(operation, &full, at, put).await? {
                 Guarded::Changed(Some(now)) if now.revision > at && now.value == value => {
                     Ok(Guarded::Done(now.revision))

@@ -23,6 +23,14 @@ impl Freshness {
         let task = async move {
             let mut readers = Vec::new();
             while asked.recv_many(&mut readers, READERS).await != 0 {
+                // Those who are about to ask, because the last answer has just let them go on, come along.
+                tokio::task::yield_now().await;
+                while let Ok(reader) = asked.try_recv() {
+                    readers.push(reader);
+                    if readers.len() >= READERS {
+                        break;
+                    }
+                }
                 let revision = match etcd.current_revision().await {
                     Ok(revision) => Some(revision),
                     Err(error) => {

@@ -201,7 +201,7 @@ impl Store {
         lifetime: Option<Duration>,
     ) -> Result<Arc<Object>, Error> {
         let lease = self.lease(lifetime).await?;
-        match self.etcd.put(&cache.resource.prefix, key, stored.clone(), 0, lease).await? {
+        match self.etcd.put(&cache.resource.prefix, key, &stored, 0, lease).await? {
             Guarded::Done(revision) => self.shown(cache, key, &stored, revision, EventType::Added).await,
             Guarded::Changed(_) => Err(Error::Exists),
         }
@@ -270,7 +270,7 @@ impl Store {
             };
             let at = current.as_ref().map_or(0, |current| current.revision());
             let lease = self.lease(lifetime).await?;
-            match self.etcd.put(prefix, key, stored.clone(), at, lease).await? {
+            match self.etcd.put(prefix, key, &stored, at, lease).await? {
                 Guarded::Done(revision) => {
                     let (event, outcome) = match at {
                         0 => (EventType::Added, Outcome::Created),

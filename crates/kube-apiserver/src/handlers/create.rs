@@ -12,6 +12,7 @@ use storage::{Consistency, Error};
 use super::call::Call;
 use super::{output, write};
 use crate::http::Response;
+use crate::http::headers::random_id;
 use crate::http::input::Encoding;
 
 /// How often a generated name that is taken is replaced by another, as upstream.
@@ -103,7 +104,7 @@ fn prepare(call: &Call<'_>, mut object: Value, dry_run: bool) -> Result<Value, S
 
 /// What the server alone sets.
 pub fn fill_system_fields(object: &mut Value) {
-    object.set_at(&["metadata", "uid"], uuid::Uuid::new_v4().to_string().into());
+    object.set_at(&["metadata", "uid"], random_id().to_string().into());
     object.set_at(&["metadata", "creationTimestamp"], time::now_rfc3339().into());
 }
 

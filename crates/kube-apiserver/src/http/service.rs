@@ -14,7 +14,7 @@ use super::{Query, Request, RequestInfo, Response, headers, response};
 use crate::access::impersonation;
 use crate::dispatch;
 use crate::health;
-use crate::metrics::Labels;
+use crate::metrics::Route;
 use crate::server::Server;
 use crate::streaming::Streaming;
 
@@ -34,11 +34,17 @@ pub async fn serve(server: Arc<Server>, connection: Connection, request: Request
     let uri = request.uri().clone();
     let query = Query::parse(uri.query());
     let info = RequestInfo::parse(request.method(), uri.path(), &query);
-    let long = is_long_running(&info, &query);
-    let labels = labels(&server, &info, &query);
-    let form = super::negotiate::negotiate(request.headers(), &query, true);
+    let entry = if info.is_resource {
+        server.registry.lookup(&info.group, &info.version, &info.resource)
+    } else {
+        None
+    };
+    let route = Route::of(entry, &info, query.has("dryRun"));
+    let form = super::negotiate::negotiate(request.headers(), &query, info.subresource.is_empty());
     let refusal_form = form.as_ref().copied().unwrap_or(Negotiated::JSON);
-    let mut answer = match pass(&server, &connection, request, &info, &query, long).await {
+    let asked =
+        Asked { server: &server, connection: &connection, info: &info, query: &query, route: &route, form };
+    let mut answer = match pass(asked, request).await {
         Ok(answer) => answer,
         Err(status) => {
             if status.code >= 500 {
@@ -49,9 +55,25 @@ pub async fn serve(server: Arc<Server>, connection: Connection, request: Request
     };
     headers::finish(&mut answer, audit_id);
     let took = start.elapsed();
-    server.metrics.finished(&labels, answer.status().as_u16(), took);
+    server.metrics.finished(&route, answer.status().as_u16(), took);
     tracing::debug!(verb = info.verb, path = info.path, code = answer.status().as_u16(), ?took, "request");
     answer
+}
+
+/// A request whose head is read.
+pub struct Asked<'a> {
+    /// The server.
+    pub server: &'a Arc<Server>,
+    /// The connection that it came over.
+    pub connection: &'a Connection,
+    /// What it asks for.
+    pub info: &'a RequestInfo,
+    /// The query parameters.
+    pub query: &'a Query<'a>,
+    /// The resource, and what the request counts as.
+    pub route: &'a Route,
+    /// The form of the answer; a refusal where what is asked for cannot be made.
+    pub form: Result<Negotiated, Status>,
 }
 
 /// Nothing can be answered rightly before the caches are filled: requests of the first moments wait.
@@ -66,14 +88,8 @@ async fn loaded(server: &Server) -> Result<(), Status> {
     }
 }
 
-async fn pass(
-    server: &Arc<Server>,
-    connection: &Connection,
-    request: Request,
-    info: &RequestInfo,
-    query: &Query<'_>,
-    long: bool,
-) -> Result<Response, Status> {
+async fn pass(asked: Asked<'_>, request: Request) -> Result<Response, Status> {
+    let Asked { server, connection, info, query, route, .. } = asked;
     let health = health::Kind::of(&info.path);
     if health.is_none() {
         loaded(server).await?;
@@ -94,17 +110,14 @@ async fn pass(
     if let Some((kind, only)) = health {
         return Ok(health::answer(server, kind, only, query).await);
     }
-    if long {
-        return dispatch::dispatch(server, connection, request, info, query, &user).await;
+    if is_long_running(info, query) {
+        return dispatch::dispatch(asked, request, &user).await;
     }
     let _permit = enter(server, info, &user).await?;
-    let patience = patience(server, query);
-    match tokio::time::timeout(patience, dispatch::dispatch(server, connection, request, info, query, &user))
-        .await
-    {
+    match tokio::time::timeout(patience(server, query), dispatch::dispatch(asked, request, &user)).await {
         Ok(answer) => answer,
         Err(_) => {
-            server.metrics.terminated(&labels(server, info, query), 504);
+            server.metrics.terminated(route, 504);
             Err(Status::timeout("request did not complete within the allotted timeout"))
         }
     }
@@ -178,49 +191,6 @@ fn is_long_running(info: &RequestInfo, query: &Query<'_>) -> bool {
     info.is_resource
         && Streaming::serves(&info.resource, &info.subresource)
         && (info.subresource != "log" || query.flag("follow"))
-}
-
-fn labels(server: &Server, info: &RequestInfo, query: &Query<'_>) -> Labels {
-    let verb = match info.verb {
-        "get" => "GET",
-        "list" => "LIST",
-        "watch" => "WATCH",
-        "create" | "post" => "POST",
-        "update" | "put" => "PUT",
-        "patch" => "PATCH",
-        "delete" => "DELETE",
-        "deletecollection" => "DELETECOLLECTION",
-        _ => "other",
-    };
-    // Names that come from outside become labels only when they are of something that is served.
-    if !info.is_resource || server.registry.lookup(&info.group, &info.version, &info.resource).is_none() {
-        return Labels { verb, ..Labels::default() };
-    }
-    let verb = if Streaming::serves(&info.resource, &info.subresource) && info.subresource != "log" {
-        "CONNECT"
-    } else {
-        verb
-    };
-    let scope = if !info.name.is_empty() {
-        "resource"
-    } else if info.namespace.is_empty() {
-        "cluster"
-    } else {
-        "namespace"
-    };
-    let known = server
-        .registry
-        .lookup(&info.group, &info.version, &info.resource)
-        .is_some_and(|entry| entry.row.subresource(&info.subresource).is_some());
-    Labels {
-        verb,
-        group: info.group.clone(),
-        version: info.version.clone(),
-        resource: info.resource.clone(),
-        subresource: if known { info.subresource.clone() } else { String::new() },
-        scope,
-        dry_run: query.has("dryRun"),
-    }
 }
 
 /// The answer to a path that is nothing.
