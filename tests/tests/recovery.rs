@@ -11,9 +11,9 @@ fn every_component_recovers_and_strangers_are_refused() {
     let cluster = Cluster::start("recovery", 3).unwrap();
     let shell = cluster.shell();
     strangers_are_refused(&cluster, &shell);
-    shell.types("kubectl create deployment web --image=sysnet4admin/chk-hn --replicas=2 --dry-run=client -o yaml > web.yaml").ok();
-    shell.types("sed -i 's/image: sysnet4admin.*/&\\n        imagePullPolicy: IfNotPresent/' web.yaml").ok();
-    shell.types("kubectl apply -f web.yaml").shows(&["deployment.apps/web created"]);
+    shell
+        .types("kubectl create deployment web --image=sysnet4admin/chk-hn --replicas=2")
+        .shows(&["deployment.apps/web created"]);
     shell.types("kubectl rollout status deployment web --timeout=90s").ok();
     shell.types("kubectl expose deployment web --port=80").ok();
 
@@ -81,7 +81,7 @@ fn the_node_comes_back(cluster: &Cluster, shell: &Shell<'_>) {
     for unit in ["kubelet", "kube-proxy", "podnet"] {
         restarts(cluster, "w1-k8s", unit);
     }
-    shell.types("kubectl run after --image=nginx --image-pull-policy=IfNotPresent --overrides='{\"spec\":{\"nodeName\":\"w1-k8s\"}}'").ok();
+    shell.types("kubectl run after --image=nginx --overrides='{\"spec\":{\"nodeName\":\"w1-k8s\"}}'").ok();
     shell.types("kubectl wait --for=condition=Ready pod/after --timeout=60s").ok();
     // A kubelet that starts again leaves running containers alone.
     let sorted = |text: &str| {

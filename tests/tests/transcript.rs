@@ -15,7 +15,6 @@ spec:
   containers:
   - name: web
     image: nginx
-    imagePullPolicy: IfNotPresent
     ports:
     - {name: http, containerPort: 80}
     readinessProbe:
@@ -40,8 +39,7 @@ spec:
       containers:
       - name: chk-hn
         image: sysnet4admin/chk-hn
-        imagePullPolicy: IfNotPresent
-        env:
+            env:
         - {{name: VERSION, value: \"{version}\"}}
         ports:
         - containerPort: 80
@@ -87,11 +85,7 @@ fn the_cluster_is_there(shell: &Shell<'_>) {
 }
 
 fn names_resolve_from_pods(shell: &Shell<'_>) {
-    shell
-        .types(
-            "kubectl run asks --image=busybox --image-pull-policy=IfNotPresent --restart=Never -- sleep 3600",
-        )
-        .ok();
+    shell.types("kubectl run asks --image=busybox --restart=Never -- sleep 3600").ok();
     shell.types("kubectl wait --for=condition=Ready pod/asks --timeout=60s").ok();
     shell.types("kubectl exec asks -- nslookup kubernetes.default.svc.cluster.local").shows(&["10.96.0.1"]);
     shell.types("kubectl exec asks -- cat /etc/resolv.conf").shows(&[
@@ -113,9 +107,7 @@ fn transcript(cluster: &Cluster, shell: &Shell<'_>) {
 }
 
 fn run_and_expose(shell: &Shell<'_>) {
-    shell
-        .types("kubectl run nginx --image=nginx --image-pull-policy=IfNotPresent")
-        .shows(&["pod/nginx created"]);
+    shell.types("kubectl run nginx --image=nginx").shows(&["pod/nginx created"]);
     shell
         .types("kubectl wait --for=condition=Ready pod/nginx --timeout=60s")
         .shows(&["pod/nginx condition met"]);
@@ -151,10 +143,6 @@ fn scale_heal_and_spread(shell: &Shell<'_>) {
     shell
         .types("kubectl create deployment deploy-nginx --image=sysnet4admin/chk-hn")
         .shows(&["deployment.apps/deploy-nginx created"]);
-    // The tag is latest, so the default is to pull; the lab has no registry.
-    shell
-        .types(r#"kubectl patch deployment deploy-nginx -p '{"spec":{"template":{"spec":{"containers":[{"name":"chk-hn","imagePullPolicy":"IfNotPresent"}]}}}}'"#)
-        .shows(&["deployment.apps/deploy-nginx patched"]);
     shell
         .types("kubectl scale deployment deploy-nginx --replicas=3")
         .shows(&["deployment.apps/deploy-nginx scaled"]);
@@ -217,7 +205,7 @@ fn look_into_pods(shell: &Shell<'_>) {
         .shows(&["/dev/pts/", "42"]);
     shell
         .types_at_terminal(
-            "kubectl run busybox --image=busybox --image-pull-policy=IfNotPresent --restart=Never --rm -it -- sh",
+            "kubectl run busybox --image=busybox --restart=Never --rm -it -- sh",
             "echo sum $((20+3))\nexit\n",
         )
         .shows(&["sum 23", "pod \"busybox\" deleted"]);
@@ -310,7 +298,7 @@ fn ask_in_every_form(shell: &Shell<'_>) {
     // A watch shows what comes after it began.
     let watch = "timeout 40 kubectl get pods -w --no-headers > watch.log & pid=$!
         for i in $(seq 100); do grep -q nginx watch.log && break; sleep 0.1; done
-        kubectl run watched --image=nginx --image-pull-policy=IfNotPresent > /dev/null
+        kubectl run watched --image=nginx > /dev/null
         for i in $(seq 150); do grep -q 'watched.*Running' watch.log && break; sleep 0.1; done
         kill $pid; cat watch.log";
     shell.types(watch).shows(&["watched", "Pending", "ContainerCreating", "1/1", "Running"]);

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::{Lab, Options, forward, init, progress::Progress};
+use crate::{Lab, Options, forward, init, progress::Progress, registry};
 
 #[derive(Parser)]
 #[command(name = "lab", about = "A multi-node Kubernetes cluster on one machine", version)]
@@ -84,6 +84,9 @@ enum Cmd {
     /// The first process of a node
     #[command(hide = true)]
     Init { state: PathBuf, plan: PathBuf },
+    /// The registry of a node's loopback
+    #[command(hide = true)]
+    Registry { images: PathBuf, address: String },
     /// The forwarder from the host's loopback to the API server
     #[command(hide = true)]
     Forward { state: PathBuf, port: u16, namespace: PathBuf, target: SocketAddr },
@@ -146,6 +149,7 @@ fn run(command: Cmd) -> anyhow::Result<ExitCode> {
             which.attach()?.order(&node, &format!("{order} {unit}"))?;
         }
         Cmd::Init { plan, .. } => init::run(&plan)?,
+        Cmd::Registry { images, address } => registry::run(&images, &address)?,
         Cmd::Forward { port, namespace, target, .. } => forward::run(port, &namespace, target)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,7 +1,7 @@
 //! The images that the lab and its tests use, made here without a registry and imported on every node.
 
 mod contents;
-mod oci;
+pub(crate) mod oci;
 
 use std::{
     fs,

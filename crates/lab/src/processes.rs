@@ -72,12 +72,18 @@ pub fn find(program: &str, word: &str, state: &Path) -> Vec<Pid> {
         .collect()
 }
 
+/// Whether a process is gone, or has only its exit code left for a parent that may be this process.
+fn has_ended(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, after)| after.trim_start().starts_with(['Z', 'X']))
+}
+
 /// Ends processes: asks, waits, and kills those that stay.
 pub fn end(pids: &[Pid], patience: Duration) -> anyhow::Result<()> {
     for pid in pids {
         let _ = kill(*pid, Signal::SIGTERM);
     }
-    let gone = |pids: &[Pid]| pids.iter().all(|pid| !Path::new(&format!("/proc/{pid}")).exists());
+    let gone = |pids: &[Pid]| pids.iter().all(|pid| has_ended(*pid));
     let begun = Instant::now();
     while !gone(pids) && begun.elapsed() < patience {
         std::thread::sleep(Duration::from_millis(10));

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::{
     containerd,
     init::{Plan, Unit},
+    registry,
     topology::{DNS_SERVICE, Node, POD_CIDR, SERVICE_CIDR, Topology},
 };
 
@@ -16,10 +17,15 @@ const PKI: &str = "/etc/kubernetes/pki";
 /// Writes a node's configuration files and returns what its init is to run.
 pub fn plan(topology: &Topology, node: &Node) -> anyhow::Result<Plan> {
     write_configuration(topology, node)?;
-    let mut units = vec![Unit {
-        name: "containerd".into(),
-        command: words(&["containerd", "--config", "/etc/containerd/config.toml"]),
-    }];
+    let images = topology.state.join("images").to_string_lossy().into_owned();
+    let mut units = vec![
+        Unit {
+            name: "containerd".into(),
+            command: words(&["containerd", "--config", "/etc/containerd/config.toml"]),
+        },
+        component(topology, "lab", vec!["registry".into(), images, registry::ADDRESS.into()])
+            .named("registry"),
+    ];
     if topology.etcd_nodes().contains(node) {
         units.push(Unit { name: "etcd".into(), command: etcd(topology, node) });
     }
@@ -47,6 +53,12 @@ fn component(topology: &Topology, name: &str, flags: Vec<String>) -> Unit {
     let mut command = vec![topology.binaries.join(name).to_string_lossy().into_owned()];
     command.extend(flags);
     Unit { name: name.into(), command }
+}
+
+impl Unit {
+    fn named(self, name: &str) -> Self {
+        Self { name: name.into(), ..self }
+    }
 }
 
 fn etcd(topology: &Topology, node: &Node) -> Vec<String> {
@@ -193,6 +205,7 @@ fn write_configuration(topology: &Topology, node: &Node) -> anyhow::Result<()> {
     // crictl's own file, for who brings one.
     write("etc/crictl.yaml", "runtime-endpoint: unix:///run/containerd/containerd.sock\n")?;
     write("etc/containerd/config.toml", containerd::CONFIG)?;
+    write("etc/containerd/certs.d/_default/hosts.toml", registry::HOSTS)?;
     write("etc/kubernetes/manifests/.keep", "")?;
     fs::create_dir_all(state.join("etc/cni/net.d"))?;
     let config = json!({
