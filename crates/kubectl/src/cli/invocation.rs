@@ -154,13 +154,18 @@ impl Invocation {
 
     /// Turns on the log on standard error when `-v` asks for it.
     pub fn start_logging(&self) {
-        let level = match self.int("v") {
+        use tracing_subscriber::filter::{LevelFilter, Targets};
+        use tracing_subscriber::prelude::*;
+        // The libraries' own lines only help those who ask for everything.
+        let targets = match self.int("v") {
             ..=3 => return,
-            4..=5 => tracing::Level::INFO,
-            6..=8 => tracing::Level::DEBUG,
-            _ => tracing::Level::TRACE,
+            4..=7 => Targets::new().with_target("kubectl", LevelFilter::DEBUG),
+            8..=9 => Targets::new().with_default(LevelFilter::DEBUG),
+            _ => Targets::new().with_default(LevelFilter::TRACE),
         };
-        let _ = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).try_init();
+        let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour);
+        let _ = tracing_subscriber::registry().with(lines).with(targets).try_init();
     }
 
     fn default(&self, name: &str) -> &'static str {

@@ -193,9 +193,22 @@ pub fn is_built_in(group: &str) -> bool {
 }
 
 /// The patch that makes the server's object as the file says, and its media type; `None` when nothing is to change.
-pub fn patch_for(item: &Item, current: &Value, overwrite: bool) -> Result<Option<(&'static str, Value)>> {
+///
+/// With `record`, the file's configuration goes into the annotation as well.
+pub fn patch_for(
+    item: &Item,
+    current: &Value,
+    overwrite: bool,
+    record: bool,
+) -> Result<Option<(&'static str, Value)>> {
     let mut modified = item.object.clone();
-    modified["metadata"]["annotations"][LAST_APPLIED] = configuration(&item.object).into();
+    // The recorded configuration always has annotations, if only none: what is compared with it must, too.
+    if !modified["metadata"]["annotations"].is_object() {
+        modified["metadata"]["annotations"] = json!({});
+    }
+    if record {
+        modified["metadata"]["annotations"][LAST_APPLIED] = configuration(&item.object).into();
+    }
     let original = current["metadata"]["annotations"][LAST_APPLIED]
         .as_str()
         .and_then(|text| serde_json::from_str::<Value>(text).ok())
@@ -250,7 +263,7 @@ async fn apply(
             item.name
         );
     }
-    let Some((kind, patch)) = patch_for(item, &current, invocation.is("overwrite"))? else {
+    let Some((kind, patch)) = patch_for(item, &current, invocation.is("overwrite"), true)? else {
         return Ok((current, "unchanged"));
     };
     if dry_run == DryRun::Client {

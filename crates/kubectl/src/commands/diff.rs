@@ -98,7 +98,7 @@ async fn versions(session: &Session, invocation: &Invocation, item: &Item) -> Re
             session.client.patch(&path, APPLY, &item.object).await?
         }
         None => session.client.post(&with_query(&item.collection(), &query), &item.object).await?,
-        Some(current) => match patch_for(item, current, true)? {
+        Some(current) => match patch_for(item, current, true, false)? {
             None => current.clone(),
             Some((kind, patch)) => {
                 session.client.patch(&with_query(&item.path(), &query), kind, &patch).await?

@@ -122,8 +122,8 @@ async fn run(invocation: Invocation) -> Result<()> {
     }
     for description in descriptions {
         text.push_str(&wrapped(description, 4));
-        text.push_str("    \n");
     }
+    text.push_str("    \n");
     if properties(target).next().is_some() {
         text.push_str("FIELDS:\n");
         list(&mut text, &document, target, 1, invocation.is("recursive"), &mut Vec::new());
@@ -235,7 +235,7 @@ fn list<'a>(
             required(is_required(schema, name))
         ));
         let inner = item(document, field);
-        if let Some(values) = inner["enum"].as_array() {
+        if let Some(values) = resolve(document, field)["enum"].as_array() {
             let mut values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
             if values.len() > 4 {
                 values.truncate(4);

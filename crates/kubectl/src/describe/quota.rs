@@ -18,7 +18,8 @@ pub fn describe(out: &mut String, quota: &Value) {
 /// Writes what is used and what is allowed.
 pub fn table(out: &mut String, quota: &Value, indent: &str) {
     line!(out, "{indent}Resource\tUsed\tHard");
-    line!(out, "{indent}--------\t---\t---");
+    // Upstream rules off the table in a namespace's description a little shorter.
+    line!(out, "{indent}{}", if indent.is_empty() { "--------\t----\t----" } else { "--------\t---\t---" });
     for (resource, hard) in quota["status"]["hard"].as_object().into_iter().flatten() {
         line!(out, "{indent}{resource}\t{}\t{}", text(&quota["status"]["used"][resource]), text(hard));
     }
