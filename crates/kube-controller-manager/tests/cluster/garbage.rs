@@ -1,0 +1,84 @@
+//! What goes with its owner, what stays, and how namespaces end.
+
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, lives};
+
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+
+async fn map(cluster: &Cluster, name: &str, owners: &[(&Value, bool)]) -> Value {
+    let owners: Vec<Value> = owners
+        .iter()
+        .map(|(owner, blocks)| {
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "name": owner["metadata"]["name"],
+                "uid": owner["metadata"]["uid"], "blockOwnerDeletion": blocks})
+        })
+        .collect();
+    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "ownerReferences": owners}});
+    cluster.create(MAPS, object).await
+}
+
+fn at(name: &str) -> String {
+    format!("{MAPS}/{name}")
+}
+
+#[tokio::test]
+async fn dependents_go_with_the_last_of_their_owners() {
+    let cluster = Cluster::start(&[]).await;
+    let (first, second) = (map(&cluster, "first", &[]).await, map(&cluster, "second", &[]).await);
+    map(&cluster, "child", &[(&first, true), (&second, true)]).await;
+    cluster.delete(&at("first"), "Background").await;
+    let references = |child: &Value| child["metadata"]["ownerReferences"].as_array().map(Vec::len);
+    cluster.eventually(&at("child"), |child| references(child) == Some(1)).await;
+    cluster.delete(&at("second"), "Background").await;
+    cluster.gone(&at("child")).await;
+}
+
+#[tokio::test]
+async fn foreground_waits_and_orphan_lets_go() {
+    let cluster = Cluster::start(&[]).await;
+    let owner = map(&cluster, "owner", &[]).await;
+    let child = map(&cluster, "child", &[(&owner, true)]).await;
+    map(&cluster, "grandchild", &[(&child, true)]).await;
+    cluster.delete(&at("owner"), "Foreground").await;
+    cluster.gone(&at("owner")).await;
+    cluster.gone(&at("grandchild")).await;
+    cluster.gone(&at("child")).await;
+
+    let owner = map(&cluster, "owner", &[]).await;
+    map(&cluster, "child", &[(&owner, true)]).await;
+    cluster.delete(&at("owner"), "Orphan").await;
+    cluster.gone(&at("owner")).await;
+    cluster.eventually(&at("child"), |child| child["metadata"]["ownerReferences"].is_null()).await;
+}
+
+#[tokio::test]
+async fn an_object_of_an_owner_that_never_was_goes() {
+    let cluster = Cluster::start(&[]).await;
+    let nobody = json!({"metadata": {"name": "nobody", "uid": "0f8fad5b-d9cb-469f-a165-70867728950e"}});
+    map(&cluster, "child", &[(&nobody, false)]).await;
+    cluster.gone(&at("child")).await;
+}
+
+#[tokio::test]
+async fn a_namespace_is_equipped_emptied_and_removed() {
+    let cluster = Cluster::start(&[]).await;
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}});
+    cluster.create("/api/v1/namespaces", namespace).await;
+    cluster.eventually("/api/v1/namespaces/team/serviceaccounts/default", |_| true).await;
+    let maps = "/api/v1/namespaces/team/configmaps";
+    let published = cluster.eventually(&format!("{maps}/kube-root-ca.crt"), |_| true).await;
+    assert!(published["data"]["ca.crt"].as_str().unwrap().contains("BEGIN CERTIFICATE"));
+
+    let held = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held", "finalizers": ["x.io/hold"]}});
+    cluster.create(maps, held).await;
+    cluster.delete("/api/v1/namespaces/team", "Background").await;
+    let told = |namespace: &Value| {
+        let conditions = namespace["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|one| one["type"] == "NamespaceFinalizersRemaining" && one["status"] == "True")
+    };
+    cluster.eventually("/api/v1/namespaces/team", told).await;
+    cluster.count(maps, 0, lives).await;
+    cluster.patch(&format!("{maps}/held"), json!({"metadata": {"finalizers": null}})).await;
+    cluster.gone("/api/v1/namespaces/team").await;
+}

@@ -1,0 +1,9 @@
+//! The controllers in this process against an API server in this process and a real etcd.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod cluster;
+mod garbage;
+mod nodes;
+mod services;
+mod workloads;
