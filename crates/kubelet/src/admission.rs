@@ -56,11 +56,13 @@ pub fn admit<'a>(
         requests::add(&mut used, &requests::requests(pod::spec(other)));
     }
     if let Some(most) = allocatable.get("pods").map(Quantity::value).filter(|most| count >= *most) {
-        let message = format!("Node didn't have enough resource: pods, requested: 1, used: {count}, capacity: {most}");
+        let message =
+            format!("Node didn't have enough resource: pods, requested: 1, used: {count}, capacity: {most}");
         return refuse("OutOfpods".into(), message);
     }
     for (name, asked) in requests::requests(pod::spec(pod)) {
-        let amount = |quantity: &Quantity| if name == "cpu" { quantity.milli_value() } else { quantity.value() };
+        let amount =
+            |quantity: &Quantity| if name == "cpu" { quantity.milli_value() } else { quantity.value() };
         // What the node does not count it does not bound.
         let Some(capacity) = allocatable.get(&name).map(amount) else { continue };
         let (asked, used) = (amount(&asked), used.get(&name).map_or(0, amount));
@@ -89,9 +91,13 @@ mod tests {
     }
 
     fn check(pod: &Pod, others: &[Pod], expected: Result<(), &str>) {
-        let allocatable = BTreeMap::from([("cpu".into(), "2".parse().unwrap()), ("pods".into(), "3".parse().unwrap())]);
+        let allocatable =
+            BTreeMap::from([("cpu".into(), "2".parse().unwrap()), ("pods".into(), "3".parse().unwrap())]);
         let decided = admit(pod, others.iter(), &allocatable, &["net.core.*".into()]);
-        assert_eq!(decided.map_err(|verdict| format!("{}: {}", verdict.reason, verdict.message)), expected.map_err(str::to_owned));
+        assert_eq!(
+            decided.map_err(|verdict| format!("{}: {}", verdict.reason, verdict.message)),
+            expected.map_err(str::to_owned)
+        );
     }
 
     #[test]
@@ -100,12 +106,16 @@ mod tests {
         check(
             &asks("a", "1500m"),
             &[asks("b", "1")],
-            Err("OutOfcpu: Pod was rejected: Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000"),
+            Err(
+                "OutOfcpu: Pod was rejected: Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000",
+            ),
         );
         check(
             &asks("a", "0"),
             &[asks("b", "0"), asks("c", "0"), asks("d", "0")],
-            Err("OutOfpods: Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3"),
+            Err(
+                "OutOfpods: Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3",
+            ),
         );
         check(&asks("a", "2"), &[asks("a", "2")], Ok(()));
     }
@@ -113,7 +123,10 @@ mod tests {
     #[test]
     fn only_listed_sysctls_are_set() {
         let with = |name: &str| {
-            a_pod("a", json!({"containers": [], "securityContext": {"sysctls": [{"name": name, "value": "1"}]}}))
+            a_pod(
+                "a",
+                json!({"containers": [], "securityContext": {"sysctls": [{"name": name, "value": "1"}]}}),
+            )
         };
         check(&with("net.ipv4.tcp_syncookies"), &[], Ok(()));
         check(&with("net/core/somaxconn"), &[], Ok(()));

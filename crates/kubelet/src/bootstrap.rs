@@ -12,11 +12,7 @@ use k8s_openapi::{
     api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestSpec},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{
-    Api,
-    api::PostParams,
-    config::Kubeconfig as BootstrapKubeconfig,
-};
+use kube::{Api, api::PostParams, config::Kubeconfig as BootstrapKubeconfig};
 use pki::{Credentials, Kubeconfig};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 
@@ -35,15 +31,17 @@ pub(crate) async fn ensure(
     if kubeconfig.exists() {
         return Ok(());
     }
-    anyhow::ensure!(bootstrap.exists(), "neither {} nor {} exists", kubeconfig.display(), bootstrap.display());
+    anyhow::ensure!(
+        bootstrap.exists(),
+        "neither {} nor {} exists",
+        kubeconfig.display(),
+        bootstrap.display()
+    );
     let key = kept_key(&certificates.join(KEY))?;
     let request = request(node, &key)?;
-    let client = connect(&Connection {
-        kubeconfig: Some(bootstrap),
-        user_agent: "kubelet",
-        ..Connection::default()
-    })
-    .await?;
+    let client =
+        connect(&Connection { kubeconfig: Some(bootstrap), user_agent: "kubelet", ..Connection::default() })
+            .await?;
     let requests: Api<CertificateSigningRequest> = Api::all(client);
     let asked = CertificateSigningRequest {
         metadata: ObjectMeta { generate_name: Some("csr-".into()), ..ObjectMeta::default() },
@@ -92,13 +90,17 @@ async fn issued(requests: &Api<CertificateSigningRequest>, name: &str) -> anyhow
         match requests.get(name).await {
             Ok(request) => {
                 let status = request.status.unwrap_or_default();
-                if let Some(certificate) = status.certificate.filter(|certificate| !certificate.0.is_empty()) {
+                if let Some(certificate) = status.certificate.filter(|certificate| !certificate.0.is_empty())
+                {
                     return Ok(String::from_utf8(certificate.0)?);
                 }
                 for condition in status.conditions.iter().flatten() {
                     if matches!(condition.type_.as_str(), "Denied" | "Failed") {
                         let why = condition.message.clone().unwrap_or_default();
-                        anyhow::bail!("the certificate request {name} was {}: {why}", condition.type_.to_lowercase());
+                        anyhow::bail!(
+                            "the certificate request {name} was {}: {why}",
+                            condition.type_.to_lowercase()
+                        );
                     }
                 }
             }
@@ -108,9 +110,18 @@ async fn issued(requests: &Api<CertificateSigningRequest>, name: &str) -> anyhow
     }
 }
 
-async fn write_kubeconfig(bootstrap: &Path, target: &Path, certificate: &Path, key: &Path) -> anyhow::Result<()> {
+async fn write_kubeconfig(
+    bootstrap: &Path,
+    target: &Path,
+    certificate: &Path,
+    key: &Path,
+) -> anyhow::Result<()> {
     let read = BootstrapKubeconfig::read_from(bootstrap)?;
-    let cluster = read.clusters.first().and_then(|named| named.cluster.clone()).context("a kubeconfig without a cluster")?;
+    let cluster = read
+        .clusters
+        .first()
+        .and_then(|named| named.cluster.clone())
+        .context("a kubeconfig without a cluster")?;
     let server = cluster.server.context("a kubeconfig without a server")?;
     let authority = match (cluster.certificate_authority_data, cluster.certificate_authority) {
         (Some(data), _) => {

@@ -80,6 +80,18 @@ impl Kubelet {
         self.port.load(Ordering::Relaxed)
     }
 
+    /// Runs a task that ends by itself, or with the process: a session that somebody holds open does not hold up the
+    /// process's end.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let shutdown = self.process.shutdown();
+        self.process.spawn_transient(async move {
+            tokio::select! {
+                () = task => {}
+                () = shutdown.cancelled() => {}
+            }
+        });
+    }
+
     /// The cgroup of a QoS class.
     pub fn qos_cgroup(&self, class: QosClass) -> String {
         let root = self.settings.cgroup_root.trim_end_matches('/');
@@ -100,7 +112,9 @@ impl Kubelet {
 
     /// Gives the cgroup of burstable pods the weight of what they ask for together.
     pub fn weigh_burstable(&self) -> Result<(), cgroups::Error> {
-        let Some(cgroups) = self.cgroups.as_ref().filter(|_| self.settings.cgroups_per_qos) else { return Ok(()) };
+        let Some(cgroups) = self.cgroups.as_ref().filter(|_| self.settings.cgroups_per_qos) else {
+            return Ok(());
+        };
         let burstable = self.pods.list().into_iter().filter(|(pod, _)| {
             requests::qos_class(pod) == QosClass::Burstable && !podrules::conditions::is_terminal(pod)
         });
@@ -108,7 +122,10 @@ impl Kubelet {
             requests::requests(pod::spec(&pod)).get("cpu").map_or(0, |cpu| cpu.milli_value())
         });
         let shares = convert::milli_cpu_to_shares(milli.sum());
-        cgroups.limit(&self.qos_cgroup(QosClass::Burstable), &Limits { cpu_shares: Some(shares), ..Limits::default() })
+        cgroups.limit(
+            &self.qos_cgroup(QosClass::Burstable),
+            &Limits { cpu_shares: Some(shares), ..Limits::default() },
+        )
     }
 
     /// What the downward API tells a pod.

@@ -12,6 +12,7 @@ mod event;
 mod housekeeping;
 pub mod image;
 mod kubelet;
+mod listen;
 mod node;
 pub mod objects;
 pub mod observed;
@@ -25,7 +26,6 @@ mod source;
 pub mod spdy;
 pub mod status;
 pub mod volume;
-mod listen;
 mod worker;
 
 use std::{
@@ -134,7 +134,8 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
         let pods = Store::<Pod>::new();
         store = Some(pods.clone());
         process.spawn("pod watch", source::watch_pods(Arc::clone(&kubelet), client.clone(), pods));
-        process.spawn("node status", node::keep(Arc::clone(&kubelet), client.clone()));
+        let registered = process.latch("node registered");
+        process.spawn("node status", node::keep(Arc::clone(&kubelet), client.clone(), registered));
         process.spawn("node lease", node::renew(Arc::clone(&kubelet), client));
     }
     if let Some(folder) = kubelet.settings.static_pods.clone() {

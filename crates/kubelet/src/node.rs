@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use component::events::Kind as EventKind;
+use component::{Latch, events::Kind as EventKind};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
@@ -34,14 +34,13 @@ pub use status::{Health, status};
 
 const LEASES: &str = "kube-node-lease";
 
-/// Keeps the Node's status; runs until shutdown.
-pub async fn keep(kubelet: Arc<Kubelet>, client: Client) -> anyhow::Result<()> {
+/// Keeps the Node's status; runs until shutdown. The latch opens when the Node is there.
+pub async fn keep(kubelet: Arc<Kubelet>, client: Client, registered: Latch) -> anyhow::Result<()> {
     let nodes: Api<Node> = Api::all(client);
     let shutdown = kubelet.process.shutdown();
     let mut written: Option<(NodeStatus, Instant)> = None;
     let mut announced = false;
     let mut pod_cidr = String::new();
-    let latch = kubelet.process.latch("node registered");
     loop {
         let mut pause = kubelet.settings.node_status_update_frequency;
         match once(&kubelet, &nodes, &mut written, &mut pod_cidr).await {
@@ -56,7 +55,7 @@ pub async fn keep(kubelet: Arc<Kubelet>, client: Client) -> anyhow::Result<()> {
                         "Starting kubelet.",
                     );
                 }
-                latch.open();
+                registered.open();
                 // A node that is not ready is looked at often: what it waits for is usually about to come.
                 if !ready {
                     pause = pause.min(Duration::from_millis(500));

@@ -200,7 +200,8 @@ impl Pods {
     /// The pods the node has let in, and those it found running, but for this one.
     pub fn admitted(&self, but: &str) -> Vec<Arc<Pod>> {
         let all = self.list().into_iter().filter(|(_, state)| {
-            let let_in = state.admitted.load(Ordering::Acquire) || !state.observed.lock().sandboxes.is_empty();
+            let let_in =
+                state.admitted.load(Ordering::Acquire) || !state.observed.lock().sandboxes.is_empty();
             let_in && state.names.uid != but && state.verdict.lock().is_none()
         });
         all.map(|(pod, _)| pod).collect()

@@ -42,7 +42,7 @@ pub type MountedVolumes = BTreeMap<String, Mounted>;
 
 /// A volume that could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("MountVolume.SetUp failed for volume {volume:?} : {source}")]
+#[error("MountVolume.SetUp failed for volume {volume:?} : {source:#}")]
 pub struct Error {
     /// Its name in the pod.
     pub volume: String,

@@ -79,9 +79,9 @@ pub(crate) struct Worker {
 /// Starts a pod's worker.
 pub(crate) fn spawn(kubelet: Arc<Kubelet>, state: Arc<PodState>, orders: watch::Receiver<Order>) {
     let (statuses, wanted) = watch::channel(writer::Wanted::default());
-    let process = kubelet.process.clone();
-    let shutdown = process.shutdown();
-    process.spawn_transient(writer::run(Arc::clone(&kubelet), Arc::clone(&state), wanted));
+    // The writer minds the end of the process itself: what it is writing then it still writes.
+    kubelet.process.spawn_transient(writer::run(Arc::clone(&kubelet), Arc::clone(&state), wanted));
+    let owner = Arc::clone(&kubelet);
     let limit = SignedDuration::try_from(kubelet.settings.max_container_restart_period);
     let worker = Worker {
         backoff: Backoff::new(limit.unwrap_or(SignedDuration::from_mins(5))),
@@ -99,12 +99,7 @@ pub(crate) fn spawn(kubelet: Arc<Kubelet>, state: Arc<PodState>, orders: watch::
         admitted: false,
         metadata: (None, None),
     };
-    process.spawn_transient(async move {
-        tokio::select! {
-            () = worker.run() => {}
-            () = shutdown.cancelled() => {}
-        }
-    });
+    owner.spawn(worker.run());
 }
 
 impl Worker {
@@ -183,7 +178,13 @@ impl Worker {
         match admission::admit(pod, others, &allocatable, &kubelet.settings.allowed_unsafe_sysctls) {
             Ok(()) => self.state.admitted.store(true, Ordering::Release),
             Err(verdict) => {
-                pod_event(&kubelet.recorder, pod, EventKind::Warning, &verdict.reason, verdict.message.clone());
+                pod_event(
+                    &kubelet.recorder,
+                    pod,
+                    EventKind::Warning,
+                    &verdict.reason,
+                    verdict.message.clone(),
+                );
                 *self.state.verdict.lock() = Some(verdict);
             }
         }

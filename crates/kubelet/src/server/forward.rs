@@ -83,7 +83,7 @@ pub(super) async fn serve(
         for text in query.all("ports").into_iter().chain(query.all("port")) {
             ports.extend(text.split(',').filter_map(|port| port.parse::<u16>().ok()));
         }
-        kubelet.process.spawn_transient(async move {
+        kubelet.spawn(async move {
             match client.await {
                 Ok(client) if protocol == TUNNEL => tunnel(TokioIo::new(client), place).await,
                 Ok(client) => {
@@ -101,7 +101,7 @@ pub(super) async fn serve(
     let mut response = switching();
     response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(spdy::UPGRADE));
     response.headers_mut().insert("x-stream-protocol-version", HeaderValue::from_static(PROTOCOL));
-    kubelet.process.spawn_transient(async move {
+    kubelet.spawn(async move {
         match client.await {
             Ok(client) => over_spdy(TokioIo::new(client), place).await,
             Err(error) => tracing::debug!(%error, "a client did not take up its streams"),

@@ -20,9 +20,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::{Body, query::Query, text, typed};
 use crate::{
     kubelet::Kubelet,
+    listen::{self, Listener},
     observed::State,
     pods::PodState,
-    listen::{self, Listener},
 };
 
 /// Chunks of a log on their way to a slow reader.

@@ -19,7 +19,8 @@ fn seconds(nanos: u64) -> f64 {
 /// `/metrics`: the process's own, and what it runs.
 pub(super) fn own(kubelet: &Kubelet) -> Vec<u8> {
     let mut text = String::from_utf8(component::metrics::text()).unwrap_or_default();
-    let mut states = std::collections::BTreeMap::from([("created", 0), ("exited", 0), ("running", 0), ("unknown", 0)]);
+    let mut states =
+        std::collections::BTreeMap::from([("created", 0), ("exited", 0), ("running", 0), ("unknown", 0)]);
     let mut running = 0;
     for (_, state) in kubelet.pods.list() {
         let observed = state.observed.lock();
@@ -42,7 +43,12 @@ pub(super) fn own(kubelet: &Kubelet) -> Vec<u8> {
     for (word, count) in states {
         let _ = writeln!(text, "kubelet_running_containers{{container_state=\"{word}\"}} {count}");
     }
-    head(&mut text, "kubelet_desired_pods", "[ALPHA] The number of pods the kubelet is being instructed to run.", "gauge");
+    head(
+        &mut text,
+        "kubelet_desired_pods",
+        "[ALPHA] The number of pods the kubelet is being instructed to run.",
+        "gauge",
+    );
     let _ = writeln!(text, "kubelet_desired_pods {}", kubelet.pods.len());
     text.into_bytes()
 }

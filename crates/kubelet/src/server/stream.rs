@@ -178,7 +178,7 @@ async fn through(kubelet: &Arc<Kubelet>, mut request: Request<Incoming>, url: &s
         response.headers_mut().insert("x-stream-protocol-version", protocol);
     }
     let (client, mut upstream) = (hyper::upgrade::on(&mut request), upstream.io);
-    kubelet.process.spawn_transient(async move {
+    kubelet.spawn(async move {
         match client.await {
             Ok(client) => {
                 // Either end may go first; what was on its way still goes out.
@@ -209,7 +209,7 @@ fn over_websocket(
         Err(answer) => return *answer,
     };
     let (client, url): (OnUpgrade, String) = (hyper::upgrade::on(&mut request), url.to_owned());
-    kubelet.process.spawn_transient(async move {
+    kubelet.spawn(async move {
         let client = match client.await {
             Ok(client) => client,
             Err(error) => {

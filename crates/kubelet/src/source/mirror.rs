@@ -69,8 +69,8 @@ pub fn ensure(kubelet: &Arc<Kubelet>, own: &Arc<Pod>) {
         return;
     }
     let (kubelet, own) = (Arc::clone(kubelet), Arc::clone(own));
-    let process = kubelet.process.clone();
-    process.spawn_transient(async move {
+    let spawner = Arc::clone(&kubelet);
+    spawner.spawn(async move {
         let owner = match Api::<Node>::all(client.clone()).get_opt(&kubelet.settings.node_name).await {
             Ok(Some(node)) => node.metadata.uid,
             // The node registers soon; the mirror is tried again then.
@@ -97,7 +97,7 @@ pub fn ensure(kubelet: &Arc<Kubelet>, own: &Arc<Pod>) {
 pub fn remove(kubelet: &Arc<Kubelet>, own: &Arc<Pod>) {
     if let Some(client) = kubelet.client.clone() {
         let own = Arc::clone(own);
-        kubelet.process.spawn_transient(async move {
+        kubelet.spawn(async move {
             let pods: Api<Pod> = Api::namespaced(client, pod::namespace(&own));
             if let Ok(Some(mirror)) = pods.get_opt(pod::name(&own)).await
                 && pod::is_mirror(&mirror)
@@ -111,7 +111,7 @@ pub fn remove(kubelet: &Arc<Kubelet>, own: &Arc<Pod>) {
 fn delete(kubelet: &Arc<Kubelet>, mirror: &Arc<Pod>) {
     let Some(client) = kubelet.client.clone() else { return };
     let mirror = Arc::clone(mirror);
-    kubelet.process.spawn_transient(async move {
+    kubelet.spawn(async move {
         let pods: Api<Pod> = Api::namespaced(client, pod::namespace(&mirror));
         let params = DeleteParams {
             grace_period_seconds: Some(0),
