@@ -276,7 +276,7 @@ fn document(
     }
     match info.path.as_str() {
         "/metrics" => {
-            let text = server.metrics.text(&server.store);
+            let text = server.metrics.text(&server.registry);
             Ok(response::with_type(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",

@@ -10,10 +10,10 @@ use component::metrics::{
 };
 use parking_lot::RwLock;
 use schema::Resource;
-use storage::{Observer, Store};
+use storage::Observer;
 
 use crate::http::RequestInfo;
-use crate::registry::Entry;
+use crate::registry::{Entry, Registry};
 use crate::streaming::Streaming;
 
 /// Upstream's buckets of request durations.
@@ -202,9 +202,13 @@ impl Metrics {
     }
 
     /// The text of all metrics, the numbers of objects brought up to date first.
-    pub fn text(&self, store: &Store) -> Vec<u8> {
-        for cache in store.caches() {
-            self.objects.with_label_values(&[&cache.resource.prefix]).set(cache.len() as i64);
+    pub fn text(&self, registry: &Registry) -> Vec<u8> {
+        for entry in registry.all().iter().filter(|entry| entry.is_stored() && entry.stored_as.is_none()) {
+            let name = match entry.group() {
+                "" => entry.plural().to_owned(),
+                group => format!("{}.{group}", entry.plural()),
+            };
+            self.objects.with_label_values(&[&name]).set(entry.cache().len() as i64);
         }
         component::metrics::text()
     }

@@ -329,7 +329,11 @@ impl Cache {
             }
         }
         let revision = reached.max(state.changed);
-        Ok((state.watchers.add(self, filter, first), revision))
+        let after = match start {
+            WatchStart::After(revision) => revision,
+            WatchStart::Objects => 0,
+        };
+        Ok((state.watchers.add(self, filter, after, first), revision))
     }
 
     /// How many watches are open.

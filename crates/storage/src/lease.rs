@@ -8,6 +8,8 @@ use crate::{Error, Etcd};
 
 /// How long one lease takes new objects, as upstream; an object may live that much longer than asked.
 const SHARED: Duration = Duration::from_secs(60);
+/// Shorter lives than this are kept to the second, each by a lease of its own.
+const LONG: Duration = Duration::from_secs(600);
 /// How many objects one lease takes, as upstream: revoking deletes them in one go.
 const OBJECTS: usize = 1000;
 
@@ -27,6 +29,10 @@ pub(crate) struct Leases {
 impl Leases {
     /// A lease that ends after at least `lifetime`.
     pub(crate) async fn lease(&self, etcd: &Etcd, lifetime: Duration) -> Result<i64, Error> {
+        if lifetime < LONG {
+            let granted = etcd.client().lease_client().grant(lifetime.as_secs().max(1) as i64, None).await?;
+            return Ok(granted.id());
+        }
         // Held while a new lease is asked for on purpose: everybody else would ask for the same.
         let mut current = self.current.lock().await;
         if let Some(lease) = current.as_mut()

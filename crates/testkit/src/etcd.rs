@@ -54,6 +54,12 @@ impl Etcd {
         self.wait()
     }
 
+    /// Starts it again on the same ports with nothing in it, as after a loss of its disk.
+    pub fn start_empty(&mut self) -> anyhow::Result<()> {
+        std::fs::remove_dir_all(self.directory.path().join("data")).context("removing etcd's data")?;
+        self.start_again()
+    }
+
     fn wait(&mut self) -> anyhow::Result<()> {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {

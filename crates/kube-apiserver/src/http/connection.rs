@@ -21,6 +21,8 @@ use crate::server::Server;
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a connection may be idle, as upstream.
+const IDLE: Duration = Duration::from_secs(90);
 /// How long connections may finish what they are at when the server stops.
 const DRAIN: Duration = Duration::from_secs(20);
 /// Streams of one connection at the same time, as upstream.
@@ -36,11 +38,7 @@ pub async fn accept(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(30))
-        .max_buf_size(64 * 1024);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(64 * 1024);
     builder
         .http2()
         .timer(TokioTimer::new())

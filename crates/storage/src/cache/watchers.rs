@@ -95,6 +95,8 @@ pub(super) enum Interest {
 
 struct Watcher {
     id: u64,
+    /// Its client knows everything up to here: it may have been served by a server that is further.
+    after: i64,
     filter: Filter,
     events: mpsc::Sender<WatchEvent>,
 }
@@ -112,7 +114,13 @@ impl Watchers {
         self.count
     }
 
-    pub(super) fn add(&mut self, cache: &Arc<Cache>, filter: Filter, first: Vec<WatchEvent>) -> Watch {
+    pub(super) fn add(
+        &mut self,
+        cache: &Arc<Cache>,
+        filter: Filter,
+        after: i64,
+        first: Vec<WatchEvent>,
+    ) -> Watch {
         let interest = match (&filter.indexed, &filter.name) {
             (Some(value), _) => Interest::Indexed(value.as_str().into()),
             (None, Some(name)) if !cache.resource.namespaced => Interest::Key(name.as_str().into()),
@@ -126,7 +134,7 @@ impl Watchers {
         self.next += 1;
         self.count += 1;
         let id = self.next;
-        let watcher = Watcher { id, filter, events: sender };
+        let watcher = Watcher { id, after, filter, events: sender };
         match &interest {
             Interest::All => self.all.push(watcher),
             narrow => self.narrow.entry(narrow.clone()).or_default().push(watcher),
@@ -188,6 +196,9 @@ impl Watchers {
 fn send_to(list: &mut Vec<Watcher>, resource: &Resource, event: &Event) -> usize {
     let before = list.len();
     list.retain(|watcher| {
+        if event.object.revision() <= watcher.after {
+            return true;
+        }
         let Some(seen) = seen(resource, &watcher.filter, event) else { return true };
         match watcher.events.try_send(seen) {
             Ok(()) => true,
