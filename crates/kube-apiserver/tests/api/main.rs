@@ -8,6 +8,7 @@ mod discovery;
 mod lists;
 mod objects;
 mod patches;
+mod pods;
 mod restart;
 mod services;
 mod watches;

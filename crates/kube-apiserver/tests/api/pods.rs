@@ -1,0 +1,115 @@
+//! Pods: bound, watched by their node, deleted gracefully, evicted within budgets, charged to quotas.
+
+use serde_json::{Value, json};
+
+use crate::cluster::{Client, Cluster};
+
+const PODS: &str = "/api/v1/namespaces/default/pods";
+
+fn pod(name: &str) -> Value {
+    json!({"metadata": {"name": name, "labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+}
+
+async fn bind(client: &Client, name: &str, node: &str) -> crate::cluster::Answer {
+    let binding = json!({"metadata": {"name": name}, "target": {"kind": "Node", "name": node}});
+    client.post(&format!("{PODS}/{name}/binding"), &binding).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_sees_the_pods_that_are_bound_to_it() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let mut on_w1 = client.watch("/api/v1/pods?watch=1&fieldSelector=spec.nodeName%3Dw1").await;
+    let mut unbound = client.watch("/api/v1/pods?watch=1&fieldSelector=spec.nodeName%3D").await;
+    client.post(PODS, &pod("a")).await.ok();
+    client.post(PODS, &pod("b")).await.ok();
+    assert_eq!(bind(&client, "a", "w1").await.code, 201);
+    assert_eq!(bind(&client, "b", "w2").await.code, 201);
+    let event = on_w1.next().await.unwrap();
+    assert_eq!((&event["type"], &event["object"]["spec"]["nodeName"]), (&json!("ADDED"), &json!("w1")));
+    for expected in [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a"), ("DELETED", "b")] {
+        let (kind, name) = unbound.name().await;
+        assert_eq!((kind.as_str(), name.as_str()), expected);
+    }
+    let (code, message) = bind(&client, "a", "w2").await.refusal();
+    assert_eq!(
+        (code, message.as_str()),
+        (
+            409,
+            "Operation cannot be fulfilled on pods/binding \"a\": pod a is already assigned to node \"w1\""
+        )
+    );
+    let of_w2 = client.get("/api/v1/pods?fieldSelector=spec.nodeName=w2").await.ok();
+    assert_eq!(of_w2["items"].as_array().unwrap().len(), 1);
+
+    // A bound pod is given its time; its kubelet ends it.
+    let dying = client.delete(&format!("{PODS}/a")).await.ok();
+    assert_eq!(dying["metadata"]["deletionGracePeriodSeconds"], 30);
+    assert_eq!(on_w1.name().await, ("MODIFIED".into(), "a".into()));
+    client.delete(&format!("{PODS}/a?gracePeriodSeconds=0")).await.ok();
+    assert_eq!(on_w1.name().await, ("DELETED".into(), "a".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn evictions_ask_the_budget() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    let budget = json!({"metadata": {"name": "b"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}});
+    client.post(budgets, &budget).await.ok();
+    for name in ["a", "b"] {
+        client.post(PODS, &pod(name)).await.ok();
+        bind(&client, name, "w1").await.ok();
+        let status =
+            json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        client.patch(&format!("{PODS}/{name}/status"), "merge-patch", &status).await.ok();
+    }
+    let status = json!({"status": {"observedGeneration": 1, "disruptionsAllowed": 1, "currentHealthy": 2, "desiredHealthy": 1, "expectedPods": 2}});
+    client.patch(&format!("{budgets}/b/status"), "merge-patch", &status).await.ok();
+    let evict = |name: &'static str| {
+        let client = client.clone();
+        async move {
+            let eviction = json!({"kind": "Eviction", "apiVersion": "policy/v1", "metadata": {"name": name}});
+            client.post(&format!("{PODS}/{name}/eviction"), &eviction).await
+        }
+    };
+    assert_eq!(evict("a").await.code, 201);
+    let (code, message) = evict("b").await.refusal();
+    assert_eq!(
+        (code, message.as_str()),
+        (429, "Cannot evict pod as it would violate the pod's disruption budget.")
+    );
+    assert!(client.get(&format!("{PODS}/a")).await.ok()["metadata"]["deletionTimestamp"].is_string());
+    assert!(client.get(&format!("{PODS}/b")).await.ok()["metadata"].get("deletionTimestamp").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_is_charged_once_however_many_ask() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let quotas = "/api/v1/namespaces/default/resourcequotas";
+    client.post(quotas, &json!({"metadata": {"name": "q"}, "spec": {"hard": {"pods": "3"}}})).await.ok();
+    let status = json!({"status": {"hard": {"pods": "3"}, "used": {"pods": "0"}}});
+    client.patch(&format!("{quotas}/q/status"), "merge-patch", &status).await.ok();
+    let mut writers = Vec::new();
+    for number in 0..8 {
+        let client = client.clone();
+        writers.push(tokio::spawn(async move { client.post(PODS, &pod(&format!("p{number}"))).await }));
+    }
+    let mut made = 0;
+    for writer in writers {
+        match writer.await.unwrap() {
+            answer if answer.code == 201 => made += 1,
+            answer => {
+                let (code, message) = answer.refusal();
+                assert_eq!(code, 403);
+                assert!(
+                    message.contains("exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3"),
+                    "{message}"
+                );
+            }
+        }
+    }
+    assert_eq!(made, 3);
+    assert_eq!(client.get(&format!("{quotas}/q")).await.ok()["status"]["used"]["pods"], "3");
+}
