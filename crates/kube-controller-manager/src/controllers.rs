@@ -4,6 +4,9 @@ use futures::future::BoxFuture;
 
 use crate::context::Context;
 
+mod bootstrap_signer;
+mod certificates;
+mod cluster_role_aggregation;
 mod cron_job;
 mod daemon_set;
 mod deployment;
@@ -197,21 +200,59 @@ pub const ALL: &[Controller] = &[
         by_default: true,
         start: ttl_after_finished::start,
     },
+    Controller {
+        name: "certificatesigningrequest-signing-controller",
+        alias: "csrsigning",
+        account: "certificate-controller",
+        event_source: "certificate-controller",
+        by_default: true,
+        start: certificates::signer::start,
+    },
+    Controller {
+        name: "certificatesigningrequest-approving-controller",
+        alias: "csrapproving",
+        account: "certificate-controller",
+        event_source: "certificate-controller",
+        by_default: true,
+        start: certificates::approver::start,
+    },
+    Controller {
+        name: "certificatesigningrequest-cleaner-controller",
+        alias: "csrcleaner",
+        account: "certificate-controller",
+        event_source: "certificate-controller",
+        by_default: true,
+        start: certificates::cleaner::start,
+    },
+    Controller {
+        name: "clusterrole-aggregation-controller",
+        alias: "clusterrole-aggregation",
+        account: "clusterrole-aggregation-controller",
+        event_source: "clusterrole-aggregation-controller",
+        by_default: true,
+        start: cluster_role_aggregation::start,
+    },
+    Controller {
+        name: "bootstrap-signer-controller",
+        alias: "bootstrapsigner",
+        account: "bootstrap-signer",
+        event_source: "bootstrap-signer",
+        by_default: false,
+        start: bootstrap_signer::start,
+    },
+    Controller {
+        name: "token-cleaner-controller",
+        alias: "tokencleaner",
+        account: "token-cleaner",
+        event_source: "token-cleaner",
+        by_default: false,
+        start: bootstrap_signer::start_cleaner,
+    },
 ];
 
 /// Upstream controllers that may be named in `--controllers` but have nothing to do here.
 const ABSENT: &[&str] = &[
-    "bootstrap-signer-controller",
-    "bootstrapsigner",
-    "certificatesigningrequest-approving-controller",
-    "certificatesigningrequest-cleaner-controller",
-    "certificatesigningrequest-signing-controller",
     "cloud-node-lifecycle-controller",
-    "clusterrole-aggregation-controller",
-    "clusterroleaggregation",
-    "csrapproving",
-    "csrcleaner",
-    "csrsigning",
     "device-taint-eviction-controller",
     "disruption",
     "disruption-controller",
@@ -245,9 +286,6 @@ const ABSENT: &[&str] = &[
     "storage-version-garbage-collector",
     "storage-version-migrator-controller",
     "storageversion-garbage-collector-controller",
-    "taint-eviction",
-    "token-cleaner-controller",
-    "tokencleaner",
     "ttl",
     "ttl-controller",
     "validatingadmissionpolicy-status-controller",

@@ -1,5 +1,6 @@
 //! The objects that controllers watch, each cut down to the fields that some controller reads.
 
+pub mod certificate_request;
 mod condition;
 pub mod controller_revision;
 pub mod cron_job;

@@ -120,6 +120,10 @@ impl Authority {
         Ok(Self { certificate: certificate.into(), key: key.into(), issuer })
     }
 
+    pub(crate) fn issuer(&self) -> &Issuer<'static, KeyPair> {
+        &self.issuer
+    }
+
     /// Its certificate, PEM.
     pub fn certificate(&self) -> &str {
         &self.certificate

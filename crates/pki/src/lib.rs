@@ -4,8 +4,10 @@ mod authority;
 mod files;
 mod kubeconfig;
 mod reload;
+mod request;
 
 pub use authority::{Authority, Issued, Leaf, Usage, signing_key};
 pub use files::{Error, read_certificates, read_key, read_roots, write_private, write_public};
 pub use kubeconfig::{Credentials, Kubeconfig};
 pub use reload::{Identity, client_verifier, server_config};
+pub use request::{KeyUse, Request};

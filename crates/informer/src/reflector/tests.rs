@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tower::service_fn;
 
 use super::*;
-use crate::PartialObject;
+use crate::{PartialObject, Store};
 
 type Script = VecDeque<(u16, String)>;
 

@@ -92,6 +92,11 @@ fn prepare(call: &Call<'_>, mut object: Value, dry_run: bool) -> Result<Value, S
     let attributes = write::attributes(call, Operation::Create, &entry.row.kind, &name, dry_run);
     let view = call.server.view();
     call.warn(call.server.admission.admit(&attributes, &mut object, None, &view)?);
+    if entry.row.plural == "certificatesigningrequests" && entry.row.group == "certificates.k8s.io" {
+        let user = &call.user;
+        let extra = serde_json::json!(user.extra);
+        kinds::certificate_signing_request::set_requester(&mut object, &user.name, &user.uid, &user.groups, extra);
+    }
     let errors = kinds::create(strategy, entry.row.namespaced, &mut object);
     if !errors.is_empty() {
         return Err(write::invalid(call, &name, errors));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use informer::{Change, Key, Metadata, Object, Outcome, PartialObject, Store, Watch, WorkQueue, run_workers};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,6 +19,9 @@ use crate::api::path::path_of;
 use crate::api::{Api, Delete, Error};
 use crate::context::Context;
 use crate::objects::resource;
+use signer::Signer;
+
+mod signer;
 
 /// The annotation that names the account.
 const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
@@ -109,7 +112,8 @@ impl Shell {
             }
             Action::Fill => {
                 let (Some(account), Some(signer)) = (account, &self.signer) else { return Ok(Outcome::Done) };
-                let token = signer.sign(key.namespace(), &account, &secret);
+                let token =
+                    signer.sign(key.namespace(), account.name(), account.uid(), &secret.metadata.name);
                 let token = token.map_err(|error| Error::Malformed(error.to_string()))?;
                 self.api.modify(&*secret, "", |live| fill(live, &account, &token, signer)).await?;
                 Ok(Outcome::Done)
@@ -147,89 +151,6 @@ fn fill(live: &mut Value, account: &PartialObject, token: &str, signer: &Signer)
     }
     crate::api::merge(&mut live["metadata"]["annotations"], &json!({ACCOUNT_UID: account.uid()}));
     crate::api::merge(&mut live["data"], &data)
-}
-
-/// Signs tokens that never end, as legacy ones do.
-struct Signer {
-    key: ring::signature::RsaKeyPair,
-    /// The id of the public key: what the API server finds it by.
-    key_id: String,
-    authority: Option<Vec<u8>>,
-}
-
-impl Signer {
-    /// Loads the key of `--service-account-private-key-file`; keys other than RSA sign nothing here.
-    fn load(context: &Context) -> Option<Signer> {
-        let path = context.options.service_account_private_key_file.as_deref()?;
-        let authority = context.options.root_ca_file.as_deref().and_then(|path| std::fs::read(path).ok());
-        let key = match pki::read_key(path) {
-            Ok(key) => key,
-            Err(error) => {
-                tracing::warn!(%error, "tokens are not written into secrets");
-                return None;
-            }
-        };
-        let der = key.secret_der();
-        let key = ring::signature::RsaKeyPair::from_pkcs8(der)
-            .or_else(|_| ring::signature::RsaKeyPair::from_der(der));
-        let Ok(key) = key else {
-            tracing::info!("the service account key is not RSA: tokens are not written into secrets");
-            return None;
-        };
-        let key_id = key_id(&key);
-        Some(Signer { key, key_id, authority })
-    }
-
-    fn sign(
-        &self,
-        namespace: &str,
-        account: &PartialObject,
-        secret: &TokenSecret,
-    ) -> Result<String, ring::error::Unspecified> {
-        let header = json!({"alg": "RS256", "kid": self.key_id});
-        let claims = json!({
-            "iss": "kubernetes/serviceaccount",
-            "kubernetes.io/serviceaccount/namespace": namespace,
-            "kubernetes.io/serviceaccount/secret.name": secret.metadata.name,
-            "kubernetes.io/serviceaccount/service-account.name": account.name(),
-            "kubernetes.io/serviceaccount/service-account.uid": account.uid(),
-            "sub": format!("system:serviceaccount:{namespace}:{}", account.name()),
-        });
-        let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
-        let message = format!("{}.{}", encode(&header), encode(&claims));
-        let mut signature = vec![0; self.key.public().modulus_len()];
-        let random = ring::rand::SystemRandom::new();
-        self.key.sign(&ring::signature::RSA_PKCS1_SHA256, &random, message.as_bytes(), &mut signature)?;
-        Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
-    }
-}
-
-/// The SHA-256 of the public key in its SubjectPublicKeyInfo form, as upstream names keys.
-fn key_id(key: &ring::signature::RsaKeyPair) -> String {
-    use sha2::{Digest, Sha256};
-    let public = key.public().as_ref();
-    // SEQUENCE { SEQUENCE { rsaEncryption, NULL }, BIT STRING { public key } }
-    const ALGORITHM: [u8; 15] =
-        [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
-    let mut bits = vec![0x03];
-    bits.extend(der_length(public.len() + 1));
-    bits.push(0);
-    bits.extend(public);
-    let mut info = vec![0x30];
-    info.extend(der_length(ALGORITHM.len() + bits.len()));
-    info.extend(ALGORITHM);
-    info.extend(bits);
-    URL_SAFE_NO_PAD.encode(Sha256::digest(&info))
-}
-
-fn der_length(length: usize) -> Vec<u8> {
-    if length < 128 {
-        return vec![length as u8];
-    }
-    let bytes: Vec<u8> = length.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
-    let mut encoded = vec![0x80 | bytes.len() as u8];
-    encoded.extend(bytes);
-    encoded
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use testkit::{Etcd, eventually};
 /// A control plane without scheduler and kubelets: the tests play those.
 pub struct Cluster {
     client: Client,
+    /// A client without credentials.
+    nobody: Client,
     runtime: Runtime,
     _etcd: Etcd,
     _directory: tempfile::TempDir,
@@ -45,7 +47,10 @@ impl Cluster {
 
         let flags = api_server_flags(path, &etcd.url());
         let (api_server, address) = kube_apiserver::run::serve(&runtime, flags).await.unwrap();
-        eventually(|| async { if api_server.health.is_ready() { Ok(()) } else { Err("API server not ready") } }).await;
+        eventually(|| async {
+            if api_server.health.is_ready() { Ok(()) } else { Err("API server not ready") }
+        })
+        .await;
         let url = format!("https://{address}");
         let admin = kubeconfig(path, &authority, &url, "admin", &["system:masters"]);
         let manager = kubeconfig(path, &authority, &url, "system:kube-controller-manager", &[]);
@@ -58,19 +63,27 @@ impl Cluster {
             "--allocate-node-cidrs=true".to_owned(),
             "--cluster-cidr=172.16.0.0/16".to_owned(),
             format!("--root-ca-file={}", path.join("ca.crt").display()),
+            format!("--cluster-signing-cert-file={}", path.join("ca.crt").display()),
+            format!("--cluster-signing-key-file={}", path.join("ca.key").display()),
+            format!("--service-account-private-key-file={}", path.join("sa.key").display()),
+            "--controllers=*,bootstrapsigner,tokencleaner".to_owned(),
         ];
         arguments.extend(extra.iter().map(|argument| (*argument).to_owned()));
         kube_controller_manager::run(Config::parse_from(arguments), runtime.clone()).await.unwrap();
         let connection = Connection { kubeconfig: Some(Path::new(&admin)), master: None, user_agent: "test" };
         let client = connect(&connection).await.unwrap();
-        let cluster = Cluster { client, runtime, _etcd: etcd, _directory: directory };
+        let mut nobody = component::client::config(&connection).await.unwrap();
+        nobody.auth_info = kube::config::AuthInfo::default();
+        let nobody = component::client::from_config(nobody).unwrap();
+        let cluster = Cluster { client, nobody, runtime, _etcd: etcd, _directory: directory };
         cluster.eventually("/api/v1/namespaces/default/serviceaccounts/default", |_| true).await;
         cluster
     }
 
     async fn ask(&self, method: &str, path: &str, kind: &str, body: Value) -> Result<Value, String> {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let request = Request::builder().method(method).uri(path).header("content-type", kind).body(body).unwrap();
+        let request =
+            Request::builder().method(method).uri(path).header("content-type", kind).body(body).unwrap();
         self.client.request(request).await.map_err(|error| error.to_string())
     }
 
@@ -125,10 +138,18 @@ impl Cluster {
         of(&list)
     }
 
+    /// Asks as someone with a token.
+    pub async fn get_with_token(&self, path: &str, token: &str) -> Result<Value, String> {
+        let request = Request::builder().uri(path).header("authorization", format!("Bearer {token}"));
+        let request = request.body(Vec::new()).unwrap();
+        self.nobody.request(request).await.map_err(|error| error.to_string())
+    }
+
     /// Does a kubelet's part: reports a phase, ready if it runs.
     pub async fn report(&self, pod: &Value, phase: &str, address: &str) {
         let ready = if phase == "Running" { "True" } else { "False" };
-        let condition = json!({"type": "Ready", "status": ready, "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let condition =
+            json!({"type": "Ready", "status": ready, "lastTransitionTime": "2026-01-01T00:00:00Z"});
         let mut status = json!({"phase": phase, "conditions": [condition]});
         if !address.is_empty() {
             status["podIP"] = address.into();

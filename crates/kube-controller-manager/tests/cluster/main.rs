@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod cluster;
+mod credentials;
 mod garbage;
 mod nodes;
 mod services;

@@ -12,13 +12,15 @@ async fn node(cluster: &Cluster, name: &str) {
 
 async fn beat(cluster: &Cluster, name: &str, second: u32) {
     let time = format!("2026-01-01T00:00:{:02}Z", second % 60);
-    let ready = json!({"type": "Ready", "status": "True", "reason": "KubeletReady", "lastHeartbeatTime": time});
+    let ready =
+        json!({"type": "Ready", "status": "True", "reason": "KubeletReady", "lastHeartbeatTime": time});
     cluster.patch(&format!("/api/v1/nodes/{name}/status"), json!({"status": {"conditions": [ready]}})).await;
 }
 
 #[tokio::test]
 async fn a_silent_node_is_marked_and_emptied_while_others_stay() {
-    let cluster = Cluster::start(&["--node-monitor-grace-period=1500ms", "--node-startup-grace-period=1500ms"]).await;
+    let cluster =
+        Cluster::start(&["--node-monitor-grace-period=1500ms", "--node-startup-grace-period=1500ms"]).await;
     node(&cluster, "silent").await;
     node(&cluster, "alive").await;
     let cidr = |node: &Value| node["spec"]["podCIDR"].as_str().unwrap_or_default().to_owned();
@@ -36,7 +38,9 @@ async fn a_silent_node_is_marked_and_emptied_while_others_stay() {
     let mut second = 1;
     let unreachable = |node: &Value| {
         let taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
-        taints.iter().any(|taint| taint["key"] == "node.kubernetes.io/unreachable" && taint["effect"] == "NoExecute")
+        taints
+            .iter()
+            .any(|taint| taint["key"] == "node.kubernetes.io/unreachable" && taint["effect"] == "NoExecute")
     };
     loop {
         beat(&cluster, "alive", second).await;
@@ -52,7 +56,8 @@ async fn a_silent_node_is_marked_and_emptied_while_others_stay() {
     let going = |pod: &Value| !lives(pod);
     let pod = cluster.eventually("/api/v1/namespaces/default/pods/on-silent", going).await;
     let conditions = pod["status"]["conditions"].as_array().unwrap();
-    let status = |kind: &str| conditions.iter().find(|one| one["type"] == kind).map(|one| one["status"].clone());
+    let status =
+        |kind: &str| conditions.iter().find(|one| one["type"] == kind).map(|one| one["status"].clone());
     assert_eq!((status("Ready"), status("DisruptionTarget")), (Some(json!("False")), Some(json!("True"))));
     let alive = cluster.get("/api/v1/nodes/alive").await.unwrap();
     assert!(!unreachable(&alive));

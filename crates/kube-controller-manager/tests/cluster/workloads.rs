@@ -27,7 +27,9 @@ fn image(pod: &Value) -> &str {
 #[tokio::test]
 async fn a_deployment_rolls_out_rolls_on_and_goes_with_its_pods() {
     let cluster = Cluster::start(&[]).await;
-    cluster.create(&format!("{APPS}/deployments"), workload("Deployment", "web", json!({"replicas": 3}))).await;
+    cluster
+        .create(&format!("{APPS}/deployments"), workload("Deployment", "web", json!({"replicas": 3})))
+        .await;
     let pods = cluster.count(PODS, 3, |_| true).await;
     let owner = &pods[0]["metadata"]["ownerReferences"][0];
     assert_eq!((&owner["kind"], &owner["controller"]), (&json!("ReplicaSet"), &json!(true)));
@@ -50,7 +52,9 @@ async fn a_deployment_rolls_out_rolls_on_and_goes_with_its_pods() {
     })
     .await;
     let reason = |web: &Value| web["status"]["conditions"][1]["reason"].clone();
-    cluster.eventually(&web, |web| reason(web) == "NewReplicaSetAvailable" && web["status"]["replicas"] == 3).await;
+    cluster
+        .eventually(&web, |web| reason(web) == "NewReplicaSetAvailable" && web["status"]["replicas"] == 3)
+        .await;
     let sets = cluster.count(&format!("{APPS}/replicasets"), 2, |_| true).await;
     let mut sizes: Vec<i64> = sets.iter().map(|set| set["spec"]["replicas"].as_i64().unwrap()).collect();
     sizes.sort_unstable();
@@ -67,7 +71,9 @@ async fn a_replica_set_replaces_adopts_and_releases_pods() {
     let orphan = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "orphan", "labels": {"app": "rs"}},
         "spec": {"containers": [{"name": "main", "image": "one"}]}});
     cluster.create(PODS, orphan).await;
-    cluster.create(&format!("{APPS}/replicasets"), workload("ReplicaSet", "rs", json!({"replicas": 2}))).await;
+    cluster
+        .create(&format!("{APPS}/replicasets"), workload("ReplicaSet", "rs", json!({"replicas": 2})))
+        .await;
     cluster.count(PODS, 2, |_| true).await;
     let orphan = format!("{PODS}/orphan");
     cluster.eventually(&orphan, |pod| pod["metadata"]["ownerReferences"][0]["name"] == "rs").await;
@@ -96,7 +102,10 @@ async fn a_job_counts_each_pod_once_and_completes() {
         }
     }
     let done = cluster.eventually(path, |job| job["status"]["completionTime"].is_string()).await;
-    assert_eq!((&done["status"]["succeeded"], &done["status"]["completedIndexes"]), (&json!(3), &json!("0-2")));
+    assert_eq!(
+        (&done["status"]["succeeded"], &done["status"]["completedIndexes"]),
+        (&json!(3), &json!("0-2"))
+    );
     cluster.count(PODS, 3, |pod| pod["metadata"]["finalizers"].is_null()).await;
 }
 
@@ -107,14 +116,18 @@ async fn a_daemon_set_follows_the_nodes() {
         let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}});
         cluster.create("/api/v1/nodes", node).await;
         let ready = json!({"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-01T00:00:00Z"});
-        cluster.patch(&format!("/api/v1/nodes/{name}/status"), json!({"status": {"conditions": [ready]}})).await;
+        cluster
+            .patch(&format!("/api/v1/nodes/{name}/status"), json!({"status": {"conditions": [ready]}}))
+            .await;
     }
     cluster.create(&format!("{APPS}/daemonsets"), workload("DaemonSet", "agent", json!({}))).await;
     cluster.count(PODS, 2, lives).await;
     cluster.count(&format!("{APPS}/controllerrevisions"), 1, |_| true).await;
     let desired = |count: i64| move |set: &Value| set["status"]["desiredNumberScheduled"] == count;
     cluster.eventually(&format!("{APPS}/daemonsets/agent"), desired(2)).await;
-    cluster.patch("/api/v1/nodes/b", json!({"spec": {"taints": [{"key": "mine", "effect": "NoExecute"}]}})).await;
+    cluster
+        .patch("/api/v1/nodes/b", json!({"spec": {"taints": [{"key": "mine", "effect": "NoExecute"}]}}))
+        .await;
     cluster.eventually(&format!("{APPS}/daemonsets/agent"), desired(1)).await;
     cluster.count(PODS, 1, lives).await;
 }

@@ -1,0 +1,114 @@
+//! Signing of approved certificate requests.
+//!
+//! Keeps true: an approved request to one of the cluster's own signers has its certificate.
+//! Woken by: changes of certificate requests.
+//! Reads: certificate requests, the authority's files. Writes: the certificate, or why there is none.
+//! Gives up when: the request asks for what its signer does not sign, which is said in the condition `Failed`.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use informer::{Key, Object, Outcome, Store, WorkQueue, run_workers};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use pki::Authority;
+use serde_json::json;
+
+use super::{faults, is_ours, read, uses};
+use crate::api::Error;
+use crate::context::{Context, now};
+use crate::controllers::Running;
+use crate::objects::Condition;
+use crate::objects::certificate_request::CertificateSigningRequest;
+
+/// How far before now a certificate begins, for clocks that are a little behind; upstream's value.
+const BACKDATE: SignedDuration = SignedDuration::from_mins(5);
+/// The shortest life that can be asked for; upstream's value.
+const SHORTEST: i64 = 600;
+
+/// Starts the controller.
+pub fn start(context: Context) -> Option<Running> {
+    let (certificate, key) = (
+        context.options.cluster_signing_cert_file.as_ref()?,
+        context.options.cluster_signing_key_file.as_ref()?,
+    );
+    let read = |path: &std::path::Path| {
+        std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let authority = read(certificate).and_then(|certificate| {
+        Authority::from_pem(&certificate, &read(key)?).map_err(|error| error.to_string())
+    });
+    let authority = match authority {
+        Ok(authority) => authority,
+        Err(error) => {
+            tracing::error!(error, "cannot read the authority that signs certificates");
+            return None;
+        }
+    };
+    let requests: Store<CertificateSigningRequest> = context.stores.of();
+    let queue = WorkQueue::new("certificate_signing");
+    context.stores.close_at_shutdown(&queue);
+    let on_request = queue.clone();
+    requests.on_change(move |change| on_request.add(change.object().key()));
+    let shell = Arc::new(Shell { context, requests, authority });
+    Some(Box::pin(async move {
+        shell.requests.ready().await;
+        run_workers("csrsigning", &queue, 1, |key| shell.reconcile(key)).await;
+    }))
+}
+
+struct Shell {
+    context: Context,
+    requests: Store<CertificateSigningRequest>,
+    authority: Authority,
+}
+
+impl Shell {
+    async fn reconcile(&self, key: Key) -> Result<Outcome, Error> {
+        let Some(object) = self.requests.get(key.as_str()) else { return Ok(Outcome::Done) };
+        let waits = object.is("Approved") && !object.is("Denied") && !object.is("Failed");
+        if !waits || !object.status.certificate.is_empty() || !is_ours(&object.spec.signer_name) {
+            return Ok(Outcome::Done);
+        }
+        let status = match self.sign(&object, now()) {
+            Ok(certificate) => json!({"certificate": STANDARD.encode(certificate)}),
+            Err(fault) => {
+                let failed = Condition {
+                    kind: "Failed".to_owned(),
+                    status: "True".to_owned(),
+                    reason: "SignerValidationFailure".to_owned(),
+                    message: fault,
+                    last_update_time: Some(Time(now())),
+                    last_transition_time: Some(Time(now())),
+                    ..Condition::default()
+                };
+                let mut conditions = object.status.conditions.clone();
+                conditions.push(failed);
+                json!({"conditions": conditions})
+            }
+        };
+        match self.context.api.update_status(&*object, &status).await {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(Outcome::Done),
+        }
+    }
+
+    fn sign(&self, object: &CertificateSigningRequest, now: Timestamp) -> Result<String, String> {
+        let (request, uses) = (read(object)?, uses(object)?);
+        if let Some(fault) = faults(&object.spec.signer_name, &request, &uses) {
+            return Err(fault.to_owned());
+        }
+        let longest =
+            i64::try_from(self.context.options.cluster_signing_duration.as_secs()).unwrap_or(i64::MAX);
+        let seconds = object
+            .spec
+            .expiration_seconds
+            .map_or(longest, |seconds| seconds.clamp(SHORTEST, longest.max(SHORTEST)));
+        let not_before = now.saturating_sub(BACKDATE).map_err(|error| error.to_string())?;
+        let not_after = not_before
+            .saturating_add(SignedDuration::from_secs(seconds))
+            .map_err(|error| error.to_string())?;
+        self.authority.sign(&request, &uses, not_before, not_after).map_err(|error| error.to_string())
+    }
+}
