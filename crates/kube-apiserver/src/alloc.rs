@@ -12,6 +12,7 @@ mod taken;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use apimachinery::ObjectExt;
 use parking_lot::Mutex;
@@ -24,6 +25,7 @@ pub use self::port::PortRange;
 use self::taken::Taken;
 use crate::handlers::call::Call;
 use crate::handlers::{create, write};
+use crate::server::Server;
 
 /// Addresses and ports of all Services.
 pub struct Services {
@@ -137,6 +139,14 @@ async fn delete_address(store: &Store, address: IpAddr, namespace: &str, name: &
     match result {
         Ok(_) | Err(storage::Error::NotFound) => {}
         Err(error) => tracing::warn!(%error, %address, "cannot give an address back"),
+    }
+}
+
+/// Looks every ten minutes whether addresses and Services agree.
+pub async fn keep_repaired(server: Arc<Server>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        repair(&server.store).await;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use storage::{Cache, EventType, Filter, WatchStart};
+use storage::{Cache, EventType, Filter, Watch, WatchStart};
 
 use crate::server::Server;
 
@@ -33,7 +33,8 @@ const GRAPH: [(&str, &str, &str); 4] = [
     ("resource.k8s.io", "resourceslices", "ResourceSlice"),
 ];
 
-/// One task for each resource that an authoriser reads.
+/// One task for each resource that an authoriser reads. What there is already, the authorisers know when this
+/// returns: no request may be judged by an empty set of roles.
 pub fn feeds(server: &Arc<Server>) -> Vec<(String, impl Future<Output = ()> + Send + use<>)> {
     let mut feeds = Vec::new();
     if server.authorizer.has(authz::Mode::Rbac) {
@@ -79,15 +80,29 @@ impl Authoriser {
     }
 }
 
-async fn follow(server: Arc<Server>, cache: Arc<Cache>, authoriser: Authoriser) {
-    loop {
-        let Ok((mut watch, _)) = cache.watch(WatchStart::Objects, Filter::default()) else { return };
-        let mut objects = Vec::new();
-        while let Some(event) = watch.next_first() {
-            objects.extend(event.object.value());
-        }
-        authoriser.tell(&server, Told::All(&objects));
-        drop(objects);
+/// Tells an authoriser everything there is, and gives the watch of what comes.
+fn begin(server: &Server, cache: &Arc<Cache>, authoriser: Authoriser) -> Option<Watch> {
+    let (mut watch, _) = cache.watch(WatchStart::Objects, Filter::default()).ok()?;
+    let mut objects = Vec::new();
+    while let Some(event) = watch.next_first() {
+        objects.extend(event.object.value());
+    }
+    authoriser.tell(server, Told::All(&objects));
+    Some(watch)
+}
+
+fn follow(
+    server: Arc<Server>,
+    cache: Arc<Cache>,
+    authoriser: Authoriser,
+) -> impl Future<Output = ()> + Send + use<> {
+    let first = begin(&server, &cache, authoriser);
+    go_on(server, cache, authoriser, first)
+}
+
+async fn go_on(server: Arc<Server>, cache: Arc<Cache>, authoriser: Authoriser, first: Option<Watch>) {
+    let mut next = first;
+    while let Some(mut watch) = next {
         loop {
             let event = tokio::select! {
                 event = watch.next() => event,
@@ -103,5 +118,6 @@ async fn follow(server: Arc<Server>, cache: Arc<Cache>, authoriser: Authoriser) 
                 (Err(error), _) => tracing::error!(%error, key = event.object.key(), "unreadable object"),
             }
         }
+        next = begin(&server, &cache, authoriser);
     }
 }

@@ -30,7 +30,7 @@ use crate::registry::{Registry, stored_resources};
 use crate::server::{Options, Server};
 use crate::streaming::{Kubelets, PREFERRED_ADDRESSES, Streaming};
 use crate::view::TokenObjects;
-use crate::{authorization, endpoints, http};
+use crate::{alloc, authorization, endpoints, http};
 
 /// How many threads serve requests: as many as there are processors, up to where more would only wait.
 pub fn threads() -> usize {
@@ -120,8 +120,6 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
             for (name, feed) in authorization::feeds(&server) {
                 spawn(&runtime, format!("authorisation by {name}"), feed, &server.stop);
             }
-            // The feeds read their first state before they wait for anything.
-            tokio::task::yield_now().await;
             // Nobody listens any more when the server stops meanwhile.
             let _ = loaded_sender.send(true);
             bootstrap::run(&server, &authentication).await;
@@ -131,6 +129,7 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
         }
     };
     runtime.spawn("start", finishing.track_future(start));
+    spawn(runtime, "service addresses", alloc::keep_repaired(server.clone()), &stop);
     let delay = flags.shutdown_delay_duration;
     let stopping = server.clone();
     runtime.spawn("shutdown", async move {

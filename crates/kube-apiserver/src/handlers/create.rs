@@ -95,7 +95,13 @@ fn prepare(call: &Call<'_>, mut object: Value, dry_run: bool) -> Result<Value, S
     if entry.row.plural == "certificatesigningrequests" && entry.row.group == "certificates.k8s.io" {
         let user = &call.user;
         let extra = serde_json::json!(user.extra);
-        kinds::certificate_signing_request::set_requester(&mut object, &user.name, &user.uid, &user.groups, extra);
+        kinds::certificate_signing_request::set_requester(
+            &mut object,
+            &user.name,
+            &user.uid,
+            &user.groups,
+            extra,
+        );
     }
     let errors = kinds::create(strategy, entry.row.namespaced, &mut object);
     if !errors.is_empty() {

@@ -173,6 +173,9 @@ pub async fn store(
                 return Ok(Stored::Nowhere(unstored));
             }
             claim.keep(call.server).await;
+            if outcome == Outcome::Deleted {
+                call.server.services.forget(call, &object).await;
+            }
             Ok(Stored::Object(object, outcome))
         }
         Err(refusal) => {

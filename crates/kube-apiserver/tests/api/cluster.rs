@@ -28,6 +28,8 @@ pub struct Cluster {
     pub address: SocketAddr,
     runtime: Runtime,
     authority: Authority,
+    arguments: Vec<String>,
+    others: Vec<Runtime>,
     _directory: tempfile::TempDir,
 }
 
@@ -149,8 +151,17 @@ impl Cluster {
         arguments.extend(extra.iter().map(|argument| (*argument).to_owned()));
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = Runtime::detached();
-        let (server, address) = run::serve(&runtime, Flags::parse_from(arguments)).await.unwrap();
-        let cluster = Self { etcd, server, address, runtime, authority, _directory: directory };
+        let (server, address) = run::serve(&runtime, Flags::parse_from(&arguments)).await.unwrap();
+        let cluster = Self {
+            etcd,
+            server,
+            address,
+            runtime,
+            authority,
+            arguments,
+            others: Vec::new(),
+            _directory: directory,
+        };
         testkit::eventually(|| async {
             if cluster.server.health.is_ready() { Ok(()) } else { Err("not ready") }
         })
@@ -163,6 +174,24 @@ impl Cluster {
         self.runtime.shutdown().cancel();
     }
 
+    /// Starts another server over the same etcd and does not wait for it.
+    pub async fn another(&mut self, advertised: &str) -> SocketAddr {
+        let mut arguments = self.arguments.clone();
+        let at = arguments.iter().position(|argument| argument == "--advertise-address").unwrap();
+        arguments[at + 1] = advertised.to_owned();
+        let runtime = Runtime::detached();
+        let (_, address) = run::serve(&runtime, Flags::parse_from(&arguments)).await.unwrap();
+        self.others.push(runtime);
+        address
+    }
+
+    /// Stops the other servers as a signal does.
+    pub fn stop_others(&mut self) {
+        for runtime in self.others.drain(..) {
+            runtime.shutdown().cancel();
+        }
+    }
+
     /// The administrator's connection.
     pub async fn admin(&self) -> Client {
         self.client("admin", &["system:masters"]).await
@@ -170,6 +199,11 @@ impl Cluster {
 
     /// A connection of a user in groups.
     pub async fn client(&self, user: &str, groups: &[&str]) -> Client {
+        self.client_of(self.address, user, groups).await
+    }
+
+    /// A connection of a user in groups to one of the servers.
+    pub async fn client_of(&self, address: SocketAddr, user: &str, groups: &[&str]) -> Client {
         let issued = self.authority.issue(&Leaf::client(user, groups), jiff::Timestamp::now()).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.authority.certificate().as_bytes()).unwrap()).unwrap();
@@ -181,7 +215,7 @@ impl Cluster {
             )
             .unwrap();
         config.alpn_protocols = vec![b"h2".to_vec()];
-        let stream = TcpStream::connect(self.address).await.unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
@@ -195,6 +229,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.stop();
+        self.stop_others();
     }
 }
 

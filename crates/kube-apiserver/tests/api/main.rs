@@ -10,5 +10,6 @@ mod objects;
 mod patches;
 mod pods;
 mod restart;
+mod servers;
 mod services;
 mod watches;
