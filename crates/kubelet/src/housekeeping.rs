@@ -27,7 +27,7 @@ pub async fn keep(kubelet: Arc<Kubelet>) -> anyhow::Result<()> {
             rotation::rotate(&kubelet).await;
             let pressure: Pressure = eviction::relieve(&kubelet).await;
             looks = looks.wrapping_add(1);
-            if pressure.disk || looks % IMAGES_EVERY == 0 {
+            if pressure.disk || looks.is_multiple_of(IMAGES_EVERY) {
                 images.collect(&kubelet, pressure.disk).await;
             }
         }

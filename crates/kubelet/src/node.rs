@@ -10,6 +10,7 @@ use std::{
 };
 
 use component::{Latch, events::Kind as EventKind};
+use informer::{Change, PartialObject, Store, Watch, reflect};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
@@ -23,6 +24,7 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::{event::node_event, kubelet::Kubelet};
 
@@ -36,8 +38,11 @@ const LEASES: &str = "kube-node-lease";
 
 /// Keeps the Node's status; runs until shutdown. The latch opens when the Node is there.
 pub async fn keep(kubelet: Arc<Kubelet>, client: Client, registered: Latch) -> anyhow::Result<()> {
-    let nodes: Api<Node> = Api::all(client);
+    let nodes: Api<Node> = Api::all(client.clone());
     let shutdown = kubelet.process.shutdown();
+    let gone = Arc::new(Notify::new());
+    let watched = watch_deletion(client, &kubelet.settings.node_name, Arc::clone(&gone));
+    tokio::pin!(watched);
     let mut written: Option<(NodeStatus, Instant)> = None;
     let mut announced = false;
     let mut pod_cidr = String::new();
@@ -68,9 +73,24 @@ pub async fn keep(kubelet: Arc<Kubelet>, client: Client, registered: Latch) -> a
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
+            // Someone deleted the node: it registers again.
+            () = gone.notified() => written = None,
+            () = &mut watched => {}
             () = shutdown.cancelled() => return Ok(()),
         }
     }
+}
+
+/// Tells when the Node is deleted; never ends.
+async fn watch_deletion(client: Client, name: &str, gone: Arc<Notify>) {
+    let store = Store::<PartialObject>::new();
+    store.on_change(move |change| {
+        if matches!(change, Change::Deleted(_)) {
+            gone.notify_one();
+        }
+    });
+    let watch = Watch::all::<Node>().fields(&format!("metadata.name={name}")).metadata_only();
+    reflect(client, watch, store).await;
 }
 
 /// Writes the status where it has changed or is old. Answers whether the node is ready.

@@ -85,6 +85,11 @@ pub fn compute(view: &View<'_>) -> PodStatus {
             containers.map(|(kind, container)| containers::status(view, kind, &container)).collect();
         statuses
     };
+    // A pod that was turned away never had containers.
+    let turned_away = view.verdict.is_some()
+        && view.observed.sandboxes.is_empty()
+        && view.last.container_statuses.is_none();
+    let of = |kind: fn(Kind) -> bool| if turned_away { Vec::new() } else { of(kind) };
     let init = of(|kind| matches!(kind, Kind::Init | Kind::Sidecar));
     let regular = of(|kind| kind == Kind::Regular);
     let ephemeral = of(|kind| kind == Kind::Ephemeral);

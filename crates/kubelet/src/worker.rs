@@ -52,6 +52,9 @@ enum Next {
     Done,
 }
 
+/// Labels or annotations.
+type Pairs = Option<BTreeMap<String, String>>;
+
 /// A pod's worker.
 pub(crate) struct Worker {
     kubelet: Arc<Kubelet>,
@@ -73,7 +76,7 @@ pub(crate) struct Worker {
     /// Let in by this node, or found already running on it.
     admitted: bool,
     /// The pod's labels and annotations that its volumes were made with.
-    metadata: (Option<BTreeMap<String, String>>, Option<BTreeMap<String, String>>),
+    metadata: (Pairs, Pairs),
 }
 
 /// Starts a pod's worker.
@@ -291,7 +294,7 @@ impl Worker {
         let now = Timestamp::now();
         let next = plan::plan(&plan::View { pod, observed, health: &health, backoff: &self.backoff, now });
         next.stop_pod
-            || next.start.iter().any(|start| !self.retries.get(&start.name).is_some_and(|retry| *retry > now))
+            || next.start.iter().any(|start| self.retries.get(&start.name).is_none_or(|retry| *retry <= now))
     }
 
     async fn carry_out(&mut self, pod: &Arc<Pod>, observed: &Observed, plan: &Plan) -> Result<(), Duration> {

@@ -183,7 +183,7 @@ mod tests {
     fn a_pod_is_bounded_when_all_its_containers_are() {
         let limited =
             json!({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "100m", "memory": "1Gi"}});
-        let one = pod(&a_pod(&[limited.clone()]), true, -1);
+        let one = pod(&a_pod(std::slice::from_ref(&limited)), true, -1);
         assert_eq!((one.cpu_shares, one.cpu_quota, one.memory), (Some(102), Some(100_000), Some(1 << 30)));
         let open = pod(&a_pod(&[limited, json!({})]), true, 100);
         assert_eq!(

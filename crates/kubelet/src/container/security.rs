@@ -162,11 +162,12 @@ pub fn check_non_root(pod: &Pod, container: &Container, image: Option<&v1::Image
     match (user, image_user) {
         (Some(0), _) => Err(format!("container's runAsUser breaks non-root policy {of}")),
         (Some(_), _) => Ok(()),
-        (None, Some(0)) => Err(format!("container has runAsNonRoot and image will run as root {of}")),
-        (None, _) if !image_name.is_empty() => Err(format!(
+        (None, Some(uid)) if uid != 0 => Ok(()),
+        (None, None) if !image_name.is_empty() => Err(format!(
             "container has runAsNonRoot and image has non-numeric user ({image_name}), cannot verify user is non-root {of}"
         )),
-        (None, _) => Ok(()),
+        // An image that names nobody runs as root.
+        (None, _) => Err(format!("container has runAsNonRoot and image will run as root {of}")),
     }
 }
 
@@ -231,5 +232,6 @@ mod tests {
         );
         let other = v1::Image { uid: Some(v1::Int64Value { value: 5 }), ..v1::Image::default() };
         assert!(check_non_root(&pod, container, Some(&other)).is_ok());
+        assert!(check_non_root(&pod, container, Some(&v1::Image::default())).is_err());
     }
 }

@@ -233,6 +233,6 @@ fn or(text: &str, otherwise: &str) -> String {
 }
 
 /// Groups container statuses by name.
-pub(super) fn by_name<'a>(statuses: &'a [ContainerStatus]) -> BTreeMap<&'a str, &'a ContainerStatus> {
+pub(super) fn by_name(statuses: &[ContainerStatus]) -> BTreeMap<&str, &ContainerStatus> {
     statuses.iter().map(|status| (status.name.as_str(), status)).collect()
 }

@@ -3,6 +3,8 @@
 //! Needs root, containerd, runc, the CNI plugins and busybox; without them there is nothing to test against and the
 //! tests pass with a word on standard error.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
+
 mod client;
 mod ground;
 mod image;
