@@ -231,14 +231,12 @@ async fn tunnel(io: TokioIo<Upgraded>, place: Place) {
     let (mut reader, mut writer) = tokio::io::split(outside);
     let up = async {
         while let Some(Ok(message)) = stream.next().await {
-            match message {
-                tungstenite::Message::Binary(data) => {
-                    if writer.write_all(&data).await.is_err() {
-                        break;
-                    }
-                }
-                tungstenite::Message::Close(_) => break,
-                _ => {}
+            if message.is_close() {
+                break;
+            }
+            // Pings are answered by the library; text has no place in a tunnel.
+            if message.is_binary() && writer.write_all(&message.into_data()).await.is_err() {
+                break;
             }
         }
         let _ = writer.shutdown().await;
