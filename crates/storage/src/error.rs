@@ -42,7 +42,7 @@ pub enum Error {
     #[error("etcdserver: request is too large")]
     TooLarge,
     /// etcd did not answer, or refused.
-    #[error("etcd: {0}")]
+    #[error("etcd: {}", brief(.0))]
     Etcd(#[source] Box<etcd_client::Error>),
 }
 
@@ -63,6 +63,14 @@ impl Error {
             }
             _ => false,
         }
+    }
+}
+
+/// The reason alone: the transport repeats it in each of its layers.
+fn brief(error: &etcd_client::Error) -> String {
+    match error {
+        etcd_client::Error::GRpcStatus(status) if !status.message().is_empty() => status.message().to_owned(),
+        other => other.to_string(),
     }
 }
 
