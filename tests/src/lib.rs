@@ -227,8 +227,9 @@ impl Shell<'_> {
     /// Types a line at a terminal, with these lines as what is typed into the program.
     pub fn types_at_terminal(&self, line: &str, input: &str) -> Seen {
         // `script` gives the program a terminal; what is typed waits in a pipe.
-        let quoted = line.replace('\'', r"'\''");
-        self.types(&format!("printf '%s' {input:?} | timeout 60 script -qefc '{quoted}' /dev/null"))
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        let (line, input) = (quoted(line), quoted(input));
+        self.types(&format!("printf %s {input} | timeout 60 script -qefc {line} /dev/null"))
     }
 
     /// Types a line until what it shows is as wanted; fails with the last thing seen.

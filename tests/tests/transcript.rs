@@ -39,7 +39,7 @@ spec:
       containers:
       - name: chk-hn
         image: sysnet4admin/chk-hn
-            env:
+        env:
         - {{name: VERSION, value: \"{version}\"}}
         ports:
         - containerPort: 80

@@ -13,7 +13,7 @@ use crate::cargo::root;
 /// The layer of each crate. A crate imports crates of its own layer or below; binaries of layer 3 import no other
 /// binary. Layer 4 is development: it may import everything and nothing may import it.
 const LAYERS: [(u8, &[&str]); 5] = [
-    (0, &["apimachinery", "schema", "kinds", "patch", "printing", "podrules"]),
+    (0, &["apimachinery", "schema", "kinds", "patch", "printing", "podrules", "wire"]),
     (1, &["pki", "component", "informer"]),
     (2, &["storage", "authn", "authz", "admission"]),
     (
@@ -57,7 +57,7 @@ const NOT_IN_VOCABULARY: [&str; 6] = ["tokio", "hyper", "kube", "tonic", "etcd-c
 const FILE_MAX: usize = 900;
 
 /// Names that say nothing about what is inside.
-const DRAWERS: [&str; 5] = ["utils", "common", "helpers", "misc", "types"];
+const DRAWERS: [&str; 4] = ["utils", "common", "helpers", "misc"];
 
 /// Runs every rule and lists each breach.
 pub fn check() -> anyhow::Result<()> {
@@ -162,7 +162,12 @@ fn file_breaches(path: &Path) -> anyhow::Result<Vec<String>> {
     if stem == "mod" {
         breaches.push(format!("{shown}: name the module's file for the module"));
     }
-    if stem == "main" && lines > 60 && !shown.contains("xtask") && !shown.contains("chk-hn") {
+    if stem == "main"
+        && lines > 60
+        && !shown.contains("/tests/")
+        && !shown.contains("xtask")
+        && !shown.contains("chk-hn")
+    {
         breaches.push(format!("{shown}: {lines} lines; a main holds no logic"));
     }
     Ok(breaches)
