@@ -215,7 +215,7 @@ mod tests {
     /// Two blocks as zlib writes them over the dictionary with a sync flush after each (made with Python's zlib).
     #[test]
     fn blocks_of_another_writer_are_read() {
-        let blocks = include!("headers/sample.rs");
+        let blocks = include!("headers/sample.in");
         let mut decompressor = Decompressor::default();
         let read = |block: &[u8], decompressor: &mut Decompressor| decompressor.decompress(block).unwrap();
         let first = read(&blocks.0, &mut decompressor);
