@@ -7,7 +7,6 @@ use std::time::Duration;
 use cluster_tests::{Cluster, Shell};
 
 #[test]
-#[ignore = "has not been green yet: cargo nextest run -p cluster-tests --run-ignored all"]
 fn every_component_recovers_and_strangers_are_refused() {
     let cluster = Cluster::start("recovery", 3).unwrap();
     let shell = cluster.shell();
