@@ -5,9 +5,11 @@
 mod error;
 mod json_patch;
 mod merge;
+mod merging;
 mod strategic;
 
 pub use error::PatchError;
 pub use json_patch::{MOST_OPERATIONS, json_patch};
 pub use merge::{create_merge_patch, create_three_way_merge_patch, merge_patch};
+pub use merging::{Merging, conflict};
 pub use strategic::{create_three_way, create_two_way, strategic_merge_patch};

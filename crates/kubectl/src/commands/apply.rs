@@ -1,21 +1,20 @@
 //! `kubectl apply`: makes the server's objects as the files say, changing only what the files have changed.
 
 mod last_applied;
-mod merge;
 mod prune;
 mod server_side;
 
+use patch::Merging;
 use serde_json::{Value, json};
 
+use super::change;
 use super::create::LAST_APPLIED;
 use super::delete::{Deletion, gone};
 use crate::cli::{Command, DryRun, Flag, Invocation, flag};
-use crate::client::{MERGE, STRATEGIC, with_query};
+use crate::client::with_query;
 use crate::error::{Error, Result};
 use crate::print::{self, Printer};
 use crate::resource::{Item, Session, files};
-
-pub use merge::{apply as strategic_merge, three_way, three_way_json};
 
 /// Applies files.
 pub static COMMAND: Command = Command {
@@ -157,41 +156,6 @@ pub fn configuration(object: &Value) -> String {
     format!("{}\n", print::json::compact(&object))
 }
 
-/// Applies a strategic merge patch to a copy of an object.
-pub fn strategic(object: &Value, patch: &Value) -> Result<Value> {
-    Ok(strategic_merge(object, patch))
-}
-
-/// Whether merging follows the built-in schema, or is plain JSON merging as for custom kinds.
-pub fn is_built_in(group: &str) -> bool {
-    matches!(
-        group,
-        "" | "apps"
-            | "autoscaling"
-            | "batch"
-            | "extensions"
-            | "policy"
-            | "admissionregistration.k8s.io"
-            | "apiextensions.k8s.io"
-            | "apiregistration.k8s.io"
-            | "authentication.k8s.io"
-            | "authorization.k8s.io"
-            | "certificates.k8s.io"
-            | "coordination.k8s.io"
-            | "discovery.k8s.io"
-            | "events.k8s.io"
-            | "flowcontrol.apiserver.k8s.io"
-            | "internal.apiserver.k8s.io"
-            | "networking.k8s.io"
-            | "node.k8s.io"
-            | "rbac.authorization.k8s.io"
-            | "resource.k8s.io"
-            | "scheduling.k8s.io"
-            | "storage.k8s.io"
-            | "storagemigration.k8s.io"
-    )
-}
-
 /// The patch that makes the server's object as the file says, and its media type; `None` when nothing is to change.
 ///
 /// With `record`, the file's configuration goes into the annotation as well.
@@ -213,16 +177,20 @@ pub fn patch_for(
         .as_str()
         .and_then(|text| serde_json::from_str::<Value>(text).ok())
         .unwrap_or_else(|| json!({}));
-    let built_in = is_built_in(&item.resource.group);
-    let patch = match built_in {
-        true => three_way(&original, &modified, current),
-        false => three_way_json(&original, &modified, current),
-    };
-    if !overwrite && let Some(field) = merge::conflict(&original, &modified, current) {
+    if !overwrite && let Some(field) = patch::conflict(&original, &modified, current) {
         return Err(Error::message(format!("patch: conflict between the file and the server in {field}")));
     }
-    let kind = if built_in { STRATEGIC } else { MERGE };
-    Ok((!merge::is_empty(&patch)).then_some((kind, patch)))
+    let merging = Merging::of(&modified);
+    let patch = merging.three_way(&original, &modified, current).map_err(|error| {
+        Error::message(format!(
+            "error when creating patch with:\noriginal:\n{}\nmodified:\n{}\ncurrent:\n{}\nfor: \"{}\": {error}",
+            print::json::compact(&original),
+            print::json::compact(&modified),
+            print::json::compact(current),
+            item.source
+        ))
+    })?;
+    Ok((patch != json!({})).then_some((change::media_type(merging), patch)))
 }
 
 async fn apply(
@@ -267,7 +235,7 @@ async fn apply(
         return Ok((current, "unchanged"));
     };
     if dry_run == DryRun::Client {
-        return Ok((super::change::locally(&current, kind, &patch)?, "configured"));
+        return Ok((change::locally(&current, kind, &patch)?, "configured"));
     }
     let subresource = invocation.text("subresource");
     let path = if subresource.is_empty() { item.path() } else { format!("{}/{subresource}", item.path()) };

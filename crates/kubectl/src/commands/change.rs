@@ -1,9 +1,11 @@
 //! Changing objects on the server: what label, annotate, set, scale and the like share.
 
-use serde_json::{Value, json};
+use apimachinery::object::ObjectExt;
+use patch::{Merging, PatchError};
+use serde_json::Value;
 
 use crate::cli::{DryRun, Invocation};
-use crate::client::with_query;
+use crate::client::{JSON_PATCH, MERGE, STRATEGIC, with_query};
 use crate::error::{Error, Result};
 use crate::print;
 use crate::resource::{Item, Pick, Session, args, files};
@@ -68,17 +70,29 @@ pub async fn patched(
 
 /// Applies a patch to a copy of an object.
 pub fn locally(object: &Value, kind: &str, patch: &Value) -> Result<Value> {
-    let mut object = object.clone();
-    match kind {
-        crate::client::MERGE => json_patch::merge(&mut object, patch),
-        crate::client::JSON_PATCH => {
-            let operations: json_patch::Patch =
-                serde_json::from_value(patch.clone()).map_err(|error| Error::message(error.to_string()))?;
-            json_patch::patch(&mut object, &operations).map_err(|error| Error::message(error.to_string()))?;
+    let failed = |error: PatchError| Error::message(error.to_string());
+    match (kind, Merging::of(object)) {
+        (JSON_PATCH, _) => {
+            let mut object = object.clone();
+            patch::json_patch(&mut object, patch).map_err(failed)?;
+            Ok(object)
         }
-        _ => object = super::apply::strategic(&object, patch)?,
+        (STRATEGIC, merging @ Merging::Strategic(_)) => merging.patched(object, patch).map_err(failed),
+        (STRATEGIC, Merging::Json) => Err(Error::message(format!(
+            "strategic merge patch is not supported for {}, Kind={} locally, try --type merge",
+            object.api_version(),
+            object.kind()
+        ))),
+        _ => Merging::Json.patched(object, patch).map_err(failed),
     }
-    Ok(object)
+}
+
+/// The media type of the patches that a way of merging makes.
+pub fn media_type(merging: Merging) -> &'static str {
+    match merging {
+        Merging::Strategic(_) => STRATEGIC,
+        Merging::Json => MERGE,
+    }
 }
 
 /// Prints `pod/x labeled`, or the object in the format of `-o`.
@@ -87,37 +101,8 @@ pub fn report(invocation: &Invocation, object: &Value, done: &str) -> Result<()>
     print::result(invocation, object, &format!("{done}{suffix}"))
 }
 
-/// The JSON merge patch that turns one value into another.
-pub fn merge_patch(from: &Value, to: &Value) -> Value {
-    let (Value::Object(old), Value::Object(new)) = (from, to) else { return to.clone() };
-    let mut patch = json!({});
-    for (key, value) in new {
-        match old.get(key) {
-            Some(known) if known == value => {}
-            Some(known) if known.is_object() && value.is_object() => patch[key] = merge_patch(known, value),
-            _ => patch[key] = value.clone(),
-        }
-    }
-    for key in old.keys().filter(|key| !new.contains_key(*key)) {
-        patch[key] = Value::Null;
-    }
-    patch
-}
-
 /// Splits arguments into resource arguments and changes, which the test recognises.
 pub fn split(args: &[String], is_change: impl Fn(&str) -> bool) -> (Vec<String>, Vec<String>) {
     let at = args.iter().position(|arg| is_change(arg)).unwrap_or(args.len());
     (args[..at].to_vec(), args[at..].to_vec())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn merge_patch_names_only_what_differs() {
-        let from = json!({"a": 1, "b": {"c": 1, "d": 2}, "e": [1]});
-        let to = json!({"a": 1, "b": {"c": 3}, "e": [2], "f": null});
-        assert_eq!(merge_patch(&from, &to), json!({"b": {"c": 3, "d": null}, "e": [2], "f": null}));
-    }
 }

@@ -1,10 +1,11 @@
 //! `kubectl edit`, and opening texts in the user's editor.
 
+use patch::Merging;
 use serde_json::Value;
 
-use super::change::merge_patch;
+use super::change::media_type;
 use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::{MERGE, with_query};
+use crate::client::with_query;
 use crate::error::{Error, Result};
 use crate::print;
 use crate::resource::files::Document;
@@ -58,7 +59,13 @@ async fn run(invocation: Invocation) -> Result<()> {
                     break;
                 }
                 Ok(object) => {
-                    let patch = merge_patch(&shown, &object);
+                    if identity(&object) != identity(&shown) {
+                        return Err(Error::message("At least one of apiVersion, kind and name was changed"));
+                    }
+                    let merging = Merging::of(&shown);
+                    let patch = merging
+                        .two_way(&shown, &object)
+                        .map_err(|error| Error::message(error.to_string()))?;
                     if patch.as_object().is_some_and(serde_json::Map::is_empty) {
                         outln!("{} skipped", print::name(&item.object));
                         break;
@@ -76,7 +83,8 @@ async fn run(invocation: Invocation) -> Result<()> {
                         ("fieldManager", invocation.text("field-manager")),
                         ("fieldValidation", super::field_validation(invocation.text("validate"))),
                     ];
-                    match session.client.patch(&with_query(&path, &query), MERGE, &patch).await {
+                    match session.client.patch(&with_query(&path, &query), media_type(merging), &patch).await
+                    {
                         Ok(object) => {
                             print::result(&invocation, &object, "edited")?;
                             break;
@@ -99,6 +107,11 @@ async fn run(invocation: Invocation) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What an edit may not change: it would be another object.
+fn identity(object: &Value) -> [&Value; 3] {
+    [&object["apiVersion"], &object["kind"], &object["metadata"]["name"]]
 }
 
 /// Opens documents in the editor before they are created.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use apimachinery::object::ObjectExt;
 use base64::Engine;
+use patch::Merging;
 use serde_json::{Value, json};
 
 use crate::cli::{Command, Flag, Invocation};
@@ -281,7 +282,9 @@ impl Patch {
                 removed.push(index);
             } else {
                 let (kind, name) = (object["kind"].clone(), object["metadata"]["name"].clone());
-                *object = super::apply::strategic_merge(object, &self.change);
+                *object = Merging::of(object)
+                    .patched(object, &self.change)
+                    .map_err(|error| Error::message(error.to_string()))?;
                 object["kind"] = kind;
                 object["metadata"]["name"] = name;
             }

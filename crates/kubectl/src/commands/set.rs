@@ -74,7 +74,7 @@ async fn send(
     done: &str,
 ) -> Result<()> {
     let patch = in_pod_spec(item, spec);
-    let same = super::apply::strategic(&item.object, &patch).is_ok_and(|changed| changed == item.object);
+    let same = change::locally(&item.object, STRATEGIC, &patch).is_ok_and(|changed| changed == item.object);
     if same && !invocation.is("local") && invocation.dry_run()? == crate::cli::DryRun::None {
         // Upstream says nothing when there is nothing to change.
         return Ok(());

@@ -1,6 +1,7 @@
 //! `kubectl rollout history`, and the revisions that a rollout has had.
 
 use apimachinery::object::ObjectExt;
+use patch::Merging;
 use serde_json::Value;
 
 use crate::cli::{Command, Flag, Invocation, flag};
@@ -74,7 +75,7 @@ pub async fn revisions(session: &Session, item: &Item) -> Result<Vec<Revision>> 
                     (holder.annotation(REVISION)?.parse().ok()?, holder["spec"]["template"].clone())
                 }
                 _ => {
-                    let patched = crate::commands::apply::strategic_merge(&item.object, &holder["data"]);
+                    let patched = Merging::of(&item.object).patched(&item.object, &holder["data"]).ok()?;
                     (holder["revision"].as_i64()?, patched["spec"]["template"].clone())
                 }
             };

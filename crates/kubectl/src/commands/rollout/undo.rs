@@ -102,7 +102,7 @@ async fn undo(session: &Session, invocation: &Invocation, item: &Item) -> Result
         }
         _ => {
             let data = revision.holder["data"].clone();
-            if crate::commands::apply::strategic_merge(&item.object, &data) == item.object {
+            if change::locally(&item.object, STRATEGIC, &data)? == item.object {
                 return Ok(Undone::To(format!(
                     "skipped rollback (current template already matches revision {})",
                     revision.number
