@@ -25,9 +25,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::print::tabwriter;
 use crate::resource::{Item, Session};
 pub use event::{interval, last_seen};
+use formats::tabwriter;
 pub use workload::pod_template;
 
 /// Writes a formatted line into a text.

@@ -120,6 +120,18 @@ impl std::fmt::Display for Error {
     }
 }
 
+impl From<formats::Error> for Error {
+    fn from(error: formats::Error) -> Self {
+        Self::message(error.to_string())
+    }
+}
+
+impl From<patch::PatchError> for Error {
+    fn from(error: patch::PatchError) -> Self {
+        Self::message(error.to_string())
+    }
+}
+
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         Self::message(go_io_error(&error))

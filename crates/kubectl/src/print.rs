@@ -1,16 +1,7 @@
 //! Printing objects: as YAML, JSON, names, by JSONPath, Go template or custom columns, and as tables.
 
-pub mod columns;
-pub mod json;
-pub mod jsonpath;
-pub mod table;
-pub mod tabwriter;
-pub mod template;
-#[cfg(test)]
-mod tests;
-pub mod yaml;
-
 use apimachinery::object::ObjectExt;
+use formats::{columns, json, jsonpath, template, yaml};
 use serde_json::Value;
 
 use crate::cli::Invocation;

@@ -4,7 +4,6 @@ pub mod args;
 pub mod files;
 #[cfg(test)]
 mod tests;
-pub mod yaml;
 
 use std::rc::Rc;
 

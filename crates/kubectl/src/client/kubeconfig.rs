@@ -49,7 +49,7 @@ pub fn read(path: &Path) -> Result<Value> {
     let value = if text.trim().is_empty() {
         Value::Null
     } else {
-        crate::resource::yaml::one(&text).map_err(|error| {
+        formats::yaml::one(&text).map_err(|error| {
             Error::message(format!("error loading config file \"{}\": {error}", path.display()))
         })?
     };
@@ -92,7 +92,7 @@ pub fn write(path: &Path, config: &Value) -> Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent)?;
     }
-    let text = crate::print::yaml::text(config);
+    let text = formats::yaml::text(config);
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(path)?;

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::cli::{Command, Flag, Invocation};
 use crate::error::{Error, Result};
-use crate::print::{self, tabwriter};
 use crate::resource::Session;
+use formats::tabwriter;
 
 /// Lists the server's resources.
 pub static RESOURCES: Command = Command {
@@ -108,8 +108,8 @@ async fn resources(invocation: Invocation) -> Result<()> {
         let list =
             json!({"apiVersion": "v1", "kind": "APIResourceList", "groupVersion": "", "resources": list});
         match output {
-            "json" => outln!("{}", print::json::text(&list)),
-            _ => out!("{}", print::yaml::text(&list)),
+            "json" => outln!("{}", formats::json::text(&list)),
+            _ => out!("{}", formats::yaml::text(&list)),
         }
         return Ok(());
     }

@@ -153,7 +153,7 @@ pub fn configuration(object: &Value) -> String {
     if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
         annotations.remove(LAST_APPLIED);
     }
-    format!("{}\n", print::json::compact(&object))
+    format!("{}\n", formats::json::compact(&object))
 }
 
 /// The patch that makes the server's object as the file says, and its media type; `None` when nothing is to change.
@@ -184,9 +184,9 @@ pub fn patch_for(
     let patch = merging.three_way(&original, &modified, current).map_err(|error| {
         Error::message(format!(
             "error when creating patch with:\noriginal:\n{}\nmodified:\n{}\ncurrent:\n{}\nfor: \"{}\": {error}",
-            print::json::compact(&original),
-            print::json::compact(&modified),
-            print::json::compact(current),
+            formats::json::compact(&original),
+            formats::json::compact(&modified),
+            formats::json::compact(current),
             item.source
         ))
     })?;
@@ -248,7 +248,7 @@ async fn apply(
             let resource = &item.resource;
             let about = format!(
                 "applying patch:\n{}\nto:\nResource: \"{}\", GroupVersionKind: \"{}, Kind={}\"\nName: \"{}\", Namespace: \"{}\"\nfor: \"{}\"",
-                print::json::compact(&patch),
+                formats::json::compact(&patch),
                 [resource.group.as_str(), &resource.version, &resource.plural]
                     .iter()
                     .filter(|part| !part.is_empty())

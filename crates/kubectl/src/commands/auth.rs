@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use crate::cli::{Command, Flag, Invocation, flag};
 use crate::error::{Error, Result};
-use crate::print::{Printer, tabwriter};
+use crate::print::Printer;
 use crate::resource::Session;
+use formats::tabwriter;
 
 /// Asks about permissions.
 pub static COMMAND: Command = Command {

@@ -1,7 +1,7 @@
 //! Changing objects on the server: what label, annotate, set, scale and the like share.
 
 use apimachinery::object::ObjectExt;
-use patch::{Merging, PatchError};
+use patch::Merging;
 use serde_json::Value;
 
 use crate::cli::{DryRun, Invocation};
@@ -70,20 +70,19 @@ pub async fn patched(
 
 /// Applies a patch to a copy of an object.
 pub fn locally(object: &Value, kind: &str, patch: &Value) -> Result<Value> {
-    let failed = |error: PatchError| Error::message(error.to_string());
     match (kind, Merging::of(object)) {
         (JSON_PATCH, _) => {
             let mut object = object.clone();
-            patch::json_patch(&mut object, patch).map_err(failed)?;
+            patch::json_patch(&mut object, patch)?;
             Ok(object)
         }
-        (STRATEGIC, merging @ Merging::Strategic(_)) => merging.patched(object, patch).map_err(failed),
+        (STRATEGIC, merging @ Merging::Strategic(_)) => Ok(merging.patched(object, patch)?),
         (STRATEGIC, Merging::Json) => Err(Error::message(format!(
             "strategic merge patch is not supported for {}, Kind={} locally, try --type merge",
             object.api_version(),
             object.kind()
         ))),
-        _ => Merging::Json.patched(object, patch).map_err(failed),
+        _ => Ok(Merging::Json.patched(object, patch)?),
     }
 }
 

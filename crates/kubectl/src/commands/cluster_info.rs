@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use crate::cli::{Command, Flag, Invocation, flag};
 use crate::error::{Error, Result};
-use crate::print;
 use crate::resource::{Session, core};
 
 /// Shows where the cluster's services are.
@@ -99,8 +98,8 @@ async fn dump(invocation: Invocation) -> Result<()> {
     let directory = invocation.text("output-directory");
     let extension = invocation.text("output");
     let render = |object: &Value| match extension {
-        "yaml" => print::yaml::text(object),
-        _ => format!("{}\n", print::json::text(object)),
+        "yaml" => formats::yaml::text(object),
+        _ => format!("{}\n", formats::json::text(object)),
     };
     let write = |name: &str, text: &str| -> Result<()> {
         if matches!(directory, "" | "-") {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli::{Command, Flag, Invocation};
 use crate::client::kubeconfig::{self, entry};
 use crate::error::{Error, Result};
-use crate::print::tabwriter;
+use formats::tabwriter;
 
 /// Works on kubeconfig files.
 pub static COMMAND: Command = Command {

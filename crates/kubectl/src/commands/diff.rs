@@ -59,8 +59,9 @@ async fn run(invocation: Invocation) -> Result<()> {
             item.name
         );
         for (directory, object) in [(&live, before), (&merged, Some(after))] {
-            let text =
-                object.map(|object| print::yaml::text(&comparable(&invocation, object))).unwrap_or_default();
+            let text = object
+                .map(|object| formats::yaml::text(&comparable(&invocation, object)))
+                .unwrap_or_default();
             std::fs::write(directory.path().join(&name), text)?;
         }
     }

@@ -9,7 +9,8 @@ use crate::client::with_query;
 use crate::error::{Error, Result};
 use crate::print;
 use crate::resource::files::Document;
-use crate::resource::{Session, args, yaml};
+use crate::resource::{Session, args};
+use formats::yaml;
 
 /// Edits objects of the server.
 pub static COMMAND: Command = Command {
@@ -45,7 +46,7 @@ async fn run(invocation: Invocation) -> Result<()> {
         let shown = print::without_managed_fields(item.object.clone());
         let json = invocation.text("output") == "json";
         let render =
-            |object: &Value| if json { print::json::text(object) } else { print::yaml::text(object) };
+            |object: &Value| if json { formats::json::text(object) } else { formats::yaml::text(object) };
         let mut before = format!("{HEADER}{}", render(&shown));
         loop {
             let Some(edited) = text(&before, if json { "json" } else { "yaml" })? else {
@@ -53,7 +54,7 @@ async fn run(invocation: Invocation) -> Result<()> {
                 break;
             };
             let problem = match yaml::one(&edited) {
-                Err(reason) => reason,
+                Err(reason) => reason.to_string(),
                 Ok(Value::Null) => {
                     outln!("Edit cancelled, saved file was empty.");
                     break;
@@ -63,15 +64,13 @@ async fn run(invocation: Invocation) -> Result<()> {
                         return Err(Error::message("At least one of apiVersion, kind and name was changed"));
                     }
                     let merging = Merging::of(&shown);
-                    let patch = merging
-                        .two_way(&shown, &object)
-                        .map_err(|error| Error::message(error.to_string()))?;
+                    let patch = merging.two_way(&shown, &object)?;
                     if patch.as_object().is_some_and(serde_json::Map::is_empty) {
                         outln!("{} skipped", print::name(&item.object));
                         break;
                     }
                     if invocation.is("output-patch") {
-                        outln!("Patch: {}", print::json::compact(&patch));
+                        outln!("Patch: {}", formats::json::compact(&patch));
                     }
                     let subresource = invocation.text("subresource");
                     let path = if subresource.is_empty() {
@@ -118,9 +117,9 @@ fn identity(object: &Value) -> [&Value; 3] {
 pub fn documents(documents: Vec<Document>) -> Result<Vec<Document>> {
     let mut edited = Vec::new();
     for document in documents {
-        let before = format!("{HEADER}{}", print::yaml::text(&document.object));
+        let before = format!("{HEADER}{}", formats::yaml::text(&document.object));
         let after = text(&before, "yaml")?.unwrap_or(before);
-        let object = yaml::one(&after).map_err(Error::message)?;
+        let object = yaml::one(&after)?;
         edited.push(Document { object, source: document.source });
     }
     Ok(edited)

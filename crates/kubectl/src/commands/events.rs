@@ -8,9 +8,9 @@ use crate::cli::{Command, Flag, Invocation, flag};
 use crate::client::with_query;
 use crate::describe::{interval, last_seen};
 use crate::error::{Error, Result};
-use crate::print::table::Rows;
 use crate::print::{self, Printer};
 use crate::resource::Session;
+use formats::table::Rows;
 
 /// Lists events.
 pub static COMMAND: Command = Command {

@@ -9,8 +9,9 @@ use crate::cli::{Command, Flag, Invocation, flag};
 use crate::client::{TABLE, with_query};
 use crate::discovery::Resource;
 use crate::error::{Error, Result};
-use crate::print::{self, Printer, jsonpath, table};
+use crate::print::{self, Printer};
 use crate::resource::{Pick, Session, args, files};
+use formats::{jsonpath, table};
 
 /// Shows objects.
 pub static COMMAND: Command = Command {

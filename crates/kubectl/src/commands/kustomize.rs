@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{Command, Flag, Invocation};
 use crate::error::{Error, Result, go_io_error};
-use crate::print;
-use crate::resource::yaml;
+use formats::yaml;
 
 /// Builds a kustomization.
 pub static COMMAND: Command = Command {
@@ -39,7 +38,7 @@ fn run(invocation: &Invocation) -> Result<()> {
         [directory] => directory,
         _ => return Err(Error::message("specify one path to kustomization.yaml")),
     };
-    let text: Vec<String> = build(Path::new(directory))?.iter().map(print::yaml::text).collect();
+    let text: Vec<String> = build(Path::new(directory))?.iter().map(formats::yaml::text).collect();
     let text = text.join("---\n");
     match invocation.text("output") {
         "" => out!("{text}"),
@@ -69,7 +68,7 @@ fn build_at(directory: &Path, depth: usize) -> Result<Vec<Value>> {
             std::path::absolute(directory).unwrap_or_default().display()
         ))
     })?;
-    let config = yaml::one(&read(&file)?).map_err(Error::message)?;
+    let config = yaml::one(&read(&file)?)?;
     let known = [
         "apiVersion",
         "kind",
@@ -224,7 +223,7 @@ struct Patch {
 fn patches(directory: &Path, config: &Value) -> Result<Vec<Patch>> {
     let mut found = Vec::new();
     let mut add = |target: &Value, text: &str| -> Result<()> {
-        for change in yaml::documents(text).map_err(Error::message)? {
+        for change in yaml::documents(text)? {
             let target = if target.is_object() {
                 target.clone()
             } else {
@@ -282,9 +281,7 @@ impl Patch {
                 removed.push(index);
             } else {
                 let (kind, name) = (object["kind"].clone(), object["metadata"]["name"].clone());
-                *object = Merging::of(object)
-                    .patched(object, &self.change)
-                    .map_err(|error| Error::message(error.to_string()))?;
+                *object = Merging::of(object).patched(object, &self.change)?;
                 object["kind"] = kind;
                 object["metadata"]["name"] = name;
             }

@@ -6,7 +6,8 @@ use super::change;
 use crate::cli::{Command, Flag, Invocation, flag};
 use crate::client::{JSON_PATCH, MERGE, STRATEGIC, with_query};
 use crate::error::{Error, Result, go_io_error};
-use crate::resource::{Session, yaml};
+use crate::resource::Session;
+use formats::yaml;
 
 /// Patches objects.
 pub static COMMAND: Command = Command {

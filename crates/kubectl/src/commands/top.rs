@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::cli::{Command, Flag, Invocation, flag};
 use crate::client::with_query;
 use crate::error::{Error, Result};
-use crate::print::tabwriter;
 use crate::resource::Session;
+use formats::tabwriter;
 
 /// Shows use of resources.
 pub static COMMAND: Command = Command {

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use crate::cli::{Command, Flag, Invocation};
 use crate::error::{Error, Result};
-use crate::print;
 use crate::resource::Session;
 
 /// Shows versions.
@@ -54,8 +53,8 @@ async fn run(invocation: Invocation) -> Result<()> {
         }
     }
     match output {
-        "json" => outln!("{}", print::json::text(&versions)),
-        "yaml" => out!("{}", print::yaml::text(&versions)),
+        "json" => outln!("{}", formats::json::text(&versions)),
+        "yaml" => out!("{}", formats::yaml::text(&versions)),
         _ => {
             outln!("Client Version: {GIT_VERSION}\nKustomize Version: {KUSTOMIZE}");
             if let Some(server) = versions["serverVersion"]["gitVersion"].as_str() {

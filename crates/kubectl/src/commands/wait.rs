@@ -8,8 +8,9 @@ use super::delete::gone;
 use crate::cli::{Command, Flag, Invocation, flag};
 use crate::client::with_query;
 use crate::error::{Error, Result};
-use crate::print::{self, jsonpath};
+use crate::print;
 use crate::resource::{Item, Pick, Session, args, files};
+use formats::jsonpath;
 
 /// Waits for conditions.
 pub static COMMAND: Command = Command {

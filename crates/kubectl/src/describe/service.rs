@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::{annotations, joined, labels, line, name, text};
 use crate::client::with_query;
 use crate::error::Result;
-use crate::print::table::join;
 use crate::resource::Session;
+use formats::table::join;
 
 /// Writes a service's description.
 pub async fn describe(out: &mut String, session: &Session, service: &Value) -> Result<()> {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{event, pod};
-use crate::print::tabwriter;
+use formats::tabwriter;
 
 #[test]
 fn a_pod_is_described() {

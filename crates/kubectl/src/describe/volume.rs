@@ -198,7 +198,7 @@ pub fn class(out: &mut String, class: &Value) {
         if annotations.is_empty() { "<none>".into() } else { annotations.join(",") }
     );
     line!(out, "Provisioner:\t{}", text(&class["provisioner"]));
-    line!(out, "Parameters:\t{}", crate::print::table::join(&class["parameters"]));
+    line!(out, "Parameters:\t{}", formats::table::join(&class["parameters"]));
     let expansion = &class["allowVolumeExpansion"];
     line!(
         out,

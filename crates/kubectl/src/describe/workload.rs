@@ -8,8 +8,8 @@ use super::{
     text, time, volume,
 };
 use crate::error::Result;
-use crate::print::table::join;
 use crate::resource::{Session, pods, selector_of};
+use formats::table::join;
 
 /// Writes a pod template.
 pub fn pod_template(out: &mut String, template: &Value) {

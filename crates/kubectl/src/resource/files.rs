@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use apimachinery::object::ObjectExt;
 use serde_json::Value;
 
-use super::{Item, Session, yaml};
+use super::{Item, Session};
 use crate::cli::Invocation;
 use crate::error::{Error, Result, go_io_error};
+use formats::yaml;
 
 /// An object as it stands in a file.
 pub struct Document {

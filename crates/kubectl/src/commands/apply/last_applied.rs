@@ -98,8 +98,8 @@ async fn view(invocation: Invocation) -> Result<()> {
         // What was never applied has nothing to show.
         let Ok(applied) = last_applied(&item.object) else { continue };
         match output {
-            "json" => outln!("{}", print::json::text(&applied)),
-            _ => out!("{}", print::yaml::text(&applied)),
+            "json" => outln!("{}", formats::json::text(&applied)),
+            _ => out!("{}", formats::yaml::text(&applied)),
         }
     }
     Ok(())
@@ -132,12 +132,12 @@ async fn set(invocation: Invocation) -> Result<()> {
 async fn edit(invocation: Invocation) -> Result<()> {
     let session = Session::open(&invocation).await?;
     for item in session.current(&invocation, &invocation.args).await? {
-        let before = print::yaml::text(&last_applied(&item.object)?);
+        let before = formats::yaml::text(&last_applied(&item.object)?);
         let Some(edited) = crate::commands::edit::text(&before, "yaml")? else {
             outln!("Edit cancelled, no changes made.");
             continue;
         };
-        let applied = crate::resource::yaml::one(&edited).map_err(Error::message)?;
+        let applied = formats::yaml::one(&edited)?;
         let patch = json!({"metadata": {"annotations": {LAST_APPLIED: configuration(&applied)}}});
         let object = session.client.patch(&item.path(), MERGE, &patch).await?;
         print::result(&invocation, &object, "edited")?;

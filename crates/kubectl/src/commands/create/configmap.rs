@@ -162,7 +162,7 @@ fn configmap_hash(object: &Value) -> String {
 /// Ten letters and digits that stand for a content.
 pub fn hash(content: &Value) -> String {
     use sha2::Digest;
-    let digest = sha2::Sha256::digest(crate::print::json::compact(content).as_bytes());
+    let digest = sha2::Sha256::digest(formats::json::compact(content).as_bytes());
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     hex.chars()
         .take(10)

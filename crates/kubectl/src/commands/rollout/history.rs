@@ -7,8 +7,9 @@ use serde_json::Value;
 use crate::cli::{Command, Flag, Invocation, flag};
 use crate::describe;
 use crate::error::{Error, Result};
-use crate::print::{self, Printer, tabwriter};
+use crate::print::{self, Printer};
 use crate::resource::{Item, Session, args, selector_of};
+use formats::tabwriter;
 
 /// Shows revisions.
 pub static COMMAND: Command = Command {

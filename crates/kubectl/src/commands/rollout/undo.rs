@@ -69,7 +69,7 @@ async fn undo(session: &Session, invocation: &Invocation, item: &Item) -> Result
     if dry_run == DryRun::Client {
         let mut text = String::new();
         describe::pod_template(&mut text, &revision.template);
-        let text = crate::print::tabwriter::align(&text, crate::print::tabwriter::DESCRIBE);
+        let text = formats::tabwriter::align(&text, formats::tabwriter::DESCRIBE);
         return Ok(Undone::To(text.trim_end().to_string()));
     }
     let mut template = revision.template.clone();

@@ -200,7 +200,7 @@ pub fn show(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
-        Value::Object(_) | Value::Array(_) => super::json::compact(value),
+        Value::Object(_) | Value::Array(_) => crate::json::compact(value),
         other => other.to_string(),
     }
 }

@@ -482,7 +482,7 @@ impl Scope {
 fn call(name: &str, arguments: Vec<Value>) -> Run<Value> {
     let compare = |test: fn(Ordering) -> bool| -> Run<Value> {
         match arguments.as_slice() {
-            [left, right] => Ok(test(super::jsonpath::order(left, right)).into()),
+            [left, right] => Ok(test(crate::jsonpath::order(left, right)).into()),
             _ => Err(format!("wrong number of args for {name}: want 2 got {}", arguments.len())),
         }
     };

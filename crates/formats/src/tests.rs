@@ -1,4 +1,4 @@
-//! Tables for the printers.
+//! Tables for the formats.
 
 use serde_json::{Value, json};
 
@@ -184,4 +184,14 @@ fn server_tables_get_extra_columns() {
         }),
         "NAMESPACE   NAME      READY   IP         APP   APP   LABELS\nd           pod/web   1/1     10.0.0.1         web   app=web\n"
     );
+}
+
+#[test]
+fn yaml_is_read_as_kubernetes_reads_it() {
+    let documents = yaml::documents("a: 0644\nb: yes\nc: \"0644\"\n---\n---\nd: 1.5\n").unwrap();
+    assert_eq!(documents[0]["a"], 420);
+    assert_eq!(documents[0]["c"], "0644");
+    assert_eq!(documents.len(), 2);
+    assert!(yaml::documents("a: [").is_err());
+    assert_eq!(yaml::documents("{\"a\": 1}\n{\"b\": 2}").unwrap().len(), 2);
 }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::jsonpath::{Template, relaxed, show};
-use super::tabwriter;
 use crate::error::{Error, Result};
+use crate::jsonpath::{Template, relaxed, show};
+use crate::tabwriter;
 
 /// Headers and where their values are.
 pub struct Columns {

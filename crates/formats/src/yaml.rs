@@ -1,8 +1,12 @@
-//! YAML in the style of upstream's encoder: sorted keys, unindented lists, its quoting and its folding at 80.
+//! YAML: read as Kubernetes reads it, and written in the style of upstream's encoder: sorted keys, unindented lists, its quoting and its folding at 80.
+
+mod read;
 
 use std::cmp::Ordering;
 
 use serde_json::Value;
+
+pub use read::{documents, one};
 
 const WIDTH: usize = 80;
 

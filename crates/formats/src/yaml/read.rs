@@ -2,17 +2,19 @@
 
 use serde_json::Value;
 
+use crate::error::{Error, Result};
+
 /// Reads one document.
-pub fn one(text: &str) -> Result<Value, String> {
+pub fn one(text: &str) -> Result<Value> {
     Ok(documents(text)?.into_iter().next().unwrap_or(Value::Null))
 }
 
 /// Reads all documents of a text; empty ones are left out.
-pub fn documents(text: &str) -> Result<Vec<Value>, String> {
+pub fn documents(text: &str) -> Result<Vec<Value>> {
     let trimmed = text.trim_start_matches('\u{feff}').trim_start();
     if trimmed.starts_with('{') {
         let stream = serde_json::Deserializer::from_str(trimmed).into_iter::<Value>();
-        if let Ok(values) = stream.collect::<Result<Vec<Value>, _>>() {
+        if let Ok(values) = stream.collect::<std::result::Result<Vec<Value>, _>>() {
             return Ok(values);
         }
     }
@@ -22,6 +24,6 @@ pub fn documents(text: &str) -> Result<Vec<Value>, String> {
         with_snippet: false,
     };
     let values: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| format!("error converting YAML to JSON: yaml: {error}"))?;
+        .map_err(|error| Error::message(format!("error converting YAML to JSON: yaml: {error}")))?;
     Ok(values.into_iter().filter(|value| !value.is_null()).collect())
 }
