@@ -22,7 +22,7 @@ mod exec;
 mod explain;
 mod expose;
 mod get;
-pub mod kustomize;
+mod kustomize;
 mod label;
 mod logs;
 mod options;

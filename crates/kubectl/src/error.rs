@@ -126,6 +126,17 @@ impl From<formats::Error> for Error {
     }
 }
 
+impl From<kustomize::Error> for Error {
+    fn from(error: kustomize::Error) -> Self {
+        match &error {
+            kustomize::Error::Read { source, .. } => {
+                Self::message(format!("{error}: {}", go_io_error(source)))
+            }
+            _ => Self::message(error.to_string()),
+        }
+    }
+}
+
 impl From<patch::PatchError> for Error {
     fn from(error: patch::PatchError) -> Self {
         Self::message(error.to_string())

@@ -14,7 +14,7 @@ use crate::cargo::root;
 /// binary. Layer 4 is development: it may import everything and nothing may import it.
 const LAYERS: [(u8, &[&str]); 5] = [
     (0, &["apimachinery", "schema", "kinds", "patch", "printing", "podrules", "wire", "formats"]),
-    (1, &["pki", "component", "informer"]),
+    (1, &["pki", "component", "informer", "kustomize"]),
     (2, &["storage", "authn", "authz", "admission"]),
     (
         3,

@@ -46,7 +46,7 @@ pub fn read(invocation: &Invocation) -> Result<Vec<Document>> {
     }
     let kustomization = invocation.text("kustomize");
     if !kustomization.is_empty() {
-        for object in crate::commands::kustomize::build(Path::new(kustomization))? {
+        for object in kustomize::build(Path::new(kustomization))? {
             documents.push(Document { object, source: kustomization.into() });
         }
     }

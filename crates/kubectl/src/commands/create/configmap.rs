@@ -156,23 +156,5 @@ fn configmap_hash(object: &Value) -> String {
     if !object["binaryData"].is_null() {
         content["binaryData"] = object["binaryData"].clone();
     }
-    hash(&content)
-}
-
-/// Ten letters and digits that stand for a content.
-pub fn hash(content: &Value) -> String {
-    use sha2::Digest;
-    let digest = sha2::Sha256::digest(formats::json::compact(content).as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    hex.chars()
-        .take(10)
-        .map(|c| match c {
-            '0' => 'g',
-            '1' => 'h',
-            '3' => 'k',
-            'a' => 'm',
-            'e' => 't',
-            other => other,
-        })
-        .collect()
+    kustomize::hash(&content)
 }

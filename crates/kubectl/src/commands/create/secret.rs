@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::configmap::{HASH, SOURCES, hash, pairs};
+use super::configmap::{HASH, SOURCES, pairs};
 use super::{MANAGER, generated};
 use crate::cli::{Command, Flag, Invocation, flag};
 use crate::error::{Error, Result, go_io_error};
@@ -141,7 +141,7 @@ async fn finish(invocation: &Invocation, mut object: Value) -> Result<()> {
         let content = json!({"data": object["data"], "kind": "Secret", "name": object["metadata"]["name"],
             "type": object["type"].as_str().unwrap_or("")});
         let name = object["metadata"]["name"].as_str().unwrap_or("").to_string();
-        object["metadata"]["name"] = format!("{name}-{}", hash(&content)).into();
+        object["metadata"]["name"] = format!("{name}-{}", kustomize::hash(&content)).into();
     }
     generated(invocation, object, "secrets", true, "secret").await
 }

@@ -1,0 +1,12 @@
+//! Kustomizations: the objects that a directory's `kustomization.yaml` builds.
+
+mod build;
+mod error;
+mod generate;
+mod patches;
+mod references;
+mod transform;
+
+pub use build::build;
+pub use error::{Error, Result};
+pub use generate::hash;
