@@ -5,7 +5,6 @@ pub mod apply;
 mod attach;
 mod auth;
 mod certificate;
-mod change;
 mod cluster_info;
 mod completion;
 mod config;
@@ -44,15 +43,30 @@ mod top;
 mod version;
 mod wait;
 
-use crate::cli::{Command, Invocation};
-use crate::error::{Error, Result};
-use crate::resource::Session;
+use cli_runtime::cli::Command;
 
 /// The whole tree of commands.
 pub static ROOT: Command = Command {
     name: "kubectl",
     short: "kubectl controls the Kubernetes cluster manager",
     long: "kubectl controls the Kubernetes cluster manager.\n\nFind more information at: https://kubernetes.io/docs/reference/kubectl/",
+    groups: &[
+        ("Basic Commands (Beginner)", &["create", "expose", "run", "set"]),
+        ("Basic Commands (Intermediate)", &["explain", "get", "edit", "delete"]),
+        ("Deploy Commands", &["rollout", "scale", "autoscale"]),
+        (
+            "Cluster Management Commands",
+            &["certificate", "cluster-info", "top", "cordon", "uncordon", "drain", "taint"],
+        ),
+        (
+            "Troubleshooting and Debugging Commands",
+            &["describe", "logs", "attach", "exec", "port-forward", "proxy", "cp", "auth", "debug", "events"],
+        ),
+        ("Advanced Commands", &["diff", "apply", "patch", "replace", "wait", "kustomize"]),
+        ("Settings Commands", &["label", "annotate", "completion"]),
+        ("Subcommands provided by plugins", &[]),
+        ("Other Commands", &["api-resources", "api-versions", "config", "plugin", "version"]),
+    ],
     subcommands: &[
         &create::COMMAND,
         &expose::COMMAND,
@@ -100,41 +114,3 @@ pub static ROOT: Command = Command {
     ],
     ..Command::NONE
 };
-
-/// How `kubectl --help` groups the commands.
-pub const GROUPS: &[(&str, &[&str])] = &[
-    ("Basic Commands (Beginner)", &["create", "expose", "run", "set"]),
-    ("Basic Commands (Intermediate)", &["explain", "get", "edit", "delete"]),
-    ("Deploy Commands", &["rollout", "scale", "autoscale"]),
-    (
-        "Cluster Management Commands",
-        &["certificate", "cluster-info", "top", "cordon", "uncordon", "drain", "taint"],
-    ),
-    (
-        "Troubleshooting and Debugging Commands",
-        &["describe", "logs", "attach", "exec", "port-forward", "proxy", "cp", "auth", "debug", "events"],
-    ),
-    ("Advanced Commands", &["diff", "apply", "patch", "replace", "wait", "kustomize"]),
-    ("Settings Commands", &["label", "annotate", "completion"]),
-    ("Subcommands provided by plugins", &[]),
-    ("Other Commands", &["api-resources", "api-versions", "config", "plugin", "version"]),
-];
-
-/// The server's word for what `--validate` asks.
-fn field_validation(flag: &str) -> &'static str {
-    match flag {
-        "warn" => "Warn",
-        "ignore" | "false" => "Ignore",
-        "" => "",
-        _ => "Strict",
-    }
-}
-
-/// With `--warnings-as-errors`, a warning of the server ends the command with an error.
-fn warnings_as_errors(invocation: &Invocation, session: &Session) -> Result<()> {
-    match (invocation.is("warnings-as-errors"), session.client.warnings()) {
-        (false, _) | (true, 0) => Ok(()),
-        (true, 1) => Err(Error::message("1 warning received")),
-        (true, count) => Err(Error::message(format!("{count} warnings received"))),
-    }
-}

@@ -24,8 +24,8 @@ use apimachinery::object::ObjectExt;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::error::Result;
-use crate::resource::{Item, Session};
+use cli_runtime::error::Result;
+use cli_runtime::resource::{Item, Session};
 pub use event::{interval, last_seen};
 use formats::tabwriter;
 pub use workload::pod_template;
@@ -142,7 +142,7 @@ fn annotations(out: &mut String, object: &Value) {
 
 fn annotations_at(out: &mut String, object: &Value, indent: &str) {
     let mut kept: Vec<(&str, &str)> =
-        object.annotations().filter(|(key, _)| *key != crate::commands::create::LAST_APPLIED).collect();
+        object.annotations().filter(|(key, _)| *key != cli_runtime::last_applied::LAST_APPLIED).collect();
     kept.sort_unstable();
     if kept.is_empty() {
         line!(out, "{indent}Annotations:\t<none>");

@@ -1,20 +1,17 @@
-//! The command-line client: what was typed becomes an [`cli::Invocation`], a command gives it meaning and runs it.
+//! The command-line client: what was typed becomes an [`Invocation`], a command gives it meaning and runs it.
 
-#[macro_use]
-mod out;
-mod cli;
-mod client;
+#[macro_use(errln, out, outln)]
+extern crate cli_runtime;
+
 mod commands;
 mod describe;
-mod discovery;
-mod error;
-mod print;
-mod resource;
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 
-use cli::Parsed;
-use error::Error;
+use cli_runtime::cli::{self, Invocation, Parsed};
+use cli_runtime::error::Error;
 
 /// Runs one kubectl command line (without the program's name) and returns its exit code.
 pub fn run(args: Vec<String>) -> ExitCode {
@@ -40,7 +37,7 @@ pub fn run(args: Vec<String>) -> ExitCode {
     }
 }
 
-fn execute(invocation: cli::Invocation) -> Result<(), Error> {
+fn execute(invocation: Invocation) -> Result<(), Error> {
     invocation.start_logging();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -30,6 +30,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "kube-proxy",
             "podnet",
             "cluster-dns",
+            "cli-runtime",
             "kubectl",
             "pause",
             "chk-hn",

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::cli::{Command, Flag, Invocation};
-use crate::error::{Error, Result};
-use crate::resource::Session;
+use cli_runtime::cli::{Command, Flag, Invocation};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::Session;
 use formats::tabwriter;
 
 /// Lists the server's resources.

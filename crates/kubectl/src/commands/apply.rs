@@ -7,14 +7,14 @@ mod server_side;
 use patch::Merging;
 use serde_json::{Value, json};
 
-use super::change;
-use super::create::LAST_APPLIED;
 use super::delete::{Deletion, gone};
-use crate::cli::{Command, DryRun, Flag, Invocation, flag};
-use crate::client::with_query;
-use crate::error::{Error, Result};
-use crate::print::{self, Printer};
-use crate::resource::{Item, Session, files};
+use cli_runtime::change;
+use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
+use cli_runtime::client::with_query;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::last_applied::{LAST_APPLIED, configuration, record};
+use cli_runtime::print::{self, Printer};
+use cli_runtime::resource::{Item, Session, files};
 
 /// Applies files.
 pub static COMMAND: Command = Command {
@@ -136,24 +136,12 @@ async fn run(invocation: Invocation) -> Result<()> {
             false => printer.print(&print::list_of(results))?,
         }
     }
-    super::warnings_as_errors(&invocation, &session)?;
+    cli_runtime::change::warnings_as_errors(&invocation, &session)?;
     Error::all(errors)?;
     if invocation.is("prune") {
         prune::prune(&session, &invocation, &applied, dry_run).await?;
     }
     Ok(())
-}
-
-/// The configuration of an object as its annotation keeps it: the object without the annotation, as one line.
-pub fn configuration(object: &Value) -> String {
-    let mut object = object.clone();
-    if !object["metadata"]["annotations"].is_object() {
-        object["metadata"]["annotations"] = json!({});
-    }
-    if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
-        annotations.remove(LAST_APPLIED);
-    }
-    format!("{}\n", formats::json::compact(&object))
 }
 
 /// The patch that makes the server's object as the file says, and its media type; `None` when nothing is to change.
@@ -200,7 +188,7 @@ async fn apply(
     dry_run: DryRun,
 ) -> Result<(Value, &'static str)> {
     let server_dry_run = if dry_run == DryRun::Server { "All" } else { "" };
-    let validation = super::field_validation(invocation.text("validate"));
+    let validation = cli_runtime::change::field_validation(invocation.text("validate"));
     let query = [
         ("dryRun", server_dry_run),
         ("fieldManager", invocation.text("field-manager")),
@@ -210,7 +198,7 @@ async fn apply(
         Ok(current) => current,
         Err(error) if error.is_not_found() => {
             let mut object = item.object.clone();
-            object["metadata"]["annotations"][LAST_APPLIED] = configuration(&item.object).into();
+            record(&mut object);
             if dry_run == DryRun::Client {
                 return Ok((object, "created"));
             }
@@ -279,6 +267,6 @@ async fn recreate(session: &Session, invocation: &Invocation, item: &Item) -> Re
     deletion.delete(session, item).await?;
     gone(session, item, None).await?;
     let mut object = item.object.clone();
-    object["metadata"]["annotations"][LAST_APPLIED] = configuration(&item.object).into();
+    record(&mut object);
     Ok((session.client.post(&item.collection(), &object).await?, "configured"))
 }

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::stream::{self, Streams};
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::{escape, with_query};
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::{escape, with_query};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Item, Session};
 
 /// Attaches to a running container.
 pub static COMMAND: Command = Command {

@@ -3,10 +3,10 @@
 use apimachinery::object::ObjectExt;
 use serde_json::json;
 
-use super::change;
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::error::{Error, Result};
-use crate::resource::{Session, files};
+use cli_runtime::change;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Session, files};
 
 /// Decides on certificate signing requests.
 pub static COMMAND: Command = Command {
@@ -17,7 +17,7 @@ pub static COMMAND: Command = Command {
     // Unlike other groups, this one shows its help and ends well.
     run: Some(|invocation| {
         Box::pin(async move {
-            out!("{}", crate::cli::help::text(invocation.path()));
+            out!("{}", cli_runtime::cli::help::text(invocation.path()));
             Ok(())
         })
     }),

@@ -6,9 +6,9 @@ use std::path::Path;
 use apimachinery::object::ObjectExt;
 use serde_json::Value;
 
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::error::{Error, Result};
-use crate::resource::{Session, core};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Session, core};
 
 /// Shows where the cluster's services are.
 pub static COMMAND: Command = Command {

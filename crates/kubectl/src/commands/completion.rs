@@ -1,8 +1,8 @@
 //! `kubectl completion`.
 
-use crate::cli::{Command, Invocation, complete};
 use crate::commands::ROOT;
-use crate::error::{Error, Result};
+use cli_runtime::cli::{Command, Invocation, complete};
+use cli_runtime::error::{Error, Result};
 
 /// Prints completion scripts.
 pub static COMMAND: Command = Command {

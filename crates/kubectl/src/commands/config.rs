@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::cli::{Command, Flag, Invocation};
-use crate::client::kubeconfig::{self, entry};
-use crate::error::{Error, Result};
+use cli_runtime::cli::{Command, Flag, Invocation};
+use cli_runtime::client::kubeconfig::{self, entry};
+use cli_runtime::error::{Error, Result};
 use formats::tabwriter;
 
 /// Works on kubeconfig files.

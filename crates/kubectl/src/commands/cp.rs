@@ -6,10 +6,10 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::stream;
-use crate::cli::{Command, Flag, Invocation};
-use crate::client::{Channels, Frame, Signal, escape, with_query};
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session, pods};
+use cli_runtime::cli::{Command, Flag, Invocation};
+use cli_runtime::client::{Channels, Frame, Signal, escape, with_query};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Item, Session, pods};
 
 /// Copies files.
 pub static COMMAND: Command = Command {

@@ -21,11 +21,12 @@ pub use service::parse_target_port;
 
 use serde_json::Value;
 
-use crate::cli::{DryRun, Flag, Invocation};
-use crate::client::with_query;
-use crate::error::{Error, Result};
-use crate::print::{Printer, name};
-use crate::resource::Session;
+use cli_runtime::change::{report, write_query};
+use cli_runtime::cli::{DryRun, Flag, Invocation};
+use cli_runtime::client::with_query;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::last_applied;
+use cli_runtime::resource::Session;
 
 /// The manager that upstream records for objects created by this command.
 pub const MANAGER: &[Flag] = &[Flag::text(
@@ -33,9 +34,6 @@ pub const MANAGER: &[Flag] = &[Flag::text(
     "kubectl-create",
     "Name under which the server records these fields' owner.",
 )];
-
-/// The annotation that keeps the applied configuration.
-pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Creates an object that flags describe, or prints it on a dry run.
 ///
@@ -49,7 +47,7 @@ pub async fn generated(
 ) -> Result<()> {
     let dry_run = invocation.dry_run()?;
     if invocation.is("save-config") {
-        save_config(&mut object);
+        last_applied::record(&mut object);
     }
     let session = Session::open(invocation).await?;
     if namespaced && session.namespace_given {
@@ -70,33 +68,7 @@ pub async fn generated(
             )),
             other => other,
         })?;
-        super::warnings_as_errors(invocation, &session)?;
+        cli_runtime::change::warnings_as_errors(invocation, &session)?;
     }
-    report(invocation, &object, "created", dry_run)
-}
-
-/// Query parameters of a request that writes.
-pub fn write_query(invocation: &Invocation, dry_run: DryRun) -> [(&'static str, &str); 3] {
-    [
-        ("dryRun", if dry_run == DryRun::Server { "All" } else { "" }),
-        ("fieldManager", invocation.text("field-manager")),
-        ("fieldValidation", super::field_validation(invocation.text("validate"))),
-    ]
-}
-
-/// Prints `pod/x created`, or the object in the format of `-o`.
-pub fn report(invocation: &Invocation, object: &Value, done: &str, dry_run: DryRun) -> Result<()> {
-    match Printer::from_flags(invocation)? {
-        Some(mut printer) => printer.print(object),
-        None => {
-            outln!("{} {done}{}", name(object), dry_run.suffix());
-            Ok(())
-        }
-    }
-}
-
-/// Records an object's configuration in its annotation, for a later apply.
-pub fn save_config(object: &mut Value) {
-    let text = crate::commands::apply::configuration(object);
-    object["metadata"]["annotations"][LAST_APPLIED] = text.into();
+    report(invocation, &object, "created")
 }

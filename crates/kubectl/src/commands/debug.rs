@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::run::environment;
 use super::{attach, logs};
-use crate::cli::{Command, Flag, Invocation};
-use crate::client::STRATEGIC;
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session, pods};
+use cli_runtime::cli::{Command, Flag, Invocation};
+use cli_runtime::client::STRATEGIC;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Item, Session, pods};
 
 /// Starts debugging sessions.
 pub static COMMAND: Command = Command {

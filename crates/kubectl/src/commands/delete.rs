@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cli::{Command, DryRun, Flag, Invocation, flag};
-use crate::client::with_query;
-use crate::error::{Error, Result};
-use crate::resource::{Item, Pick, Session, args, files};
+use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
+use cli_runtime::client::with_query;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Item, Pick, Session, args, files};
 
 /// Deletes objects.
 pub static COMMAND: Command = Command {

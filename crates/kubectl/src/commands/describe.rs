@@ -2,10 +2,10 @@
 
 use apimachinery::object::ObjectExt;
 
-use crate::cli::{Command, Flag, Invocation, flag};
 use crate::describe;
-use crate::error::{Error, Result};
-use crate::resource::{Pick, Session, args, files};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Pick, Session, args, files};
 
 /// Describes objects.
 pub static COMMAND: Command = Command {

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::apply::patch_for;
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::{APPLY, with_query};
-use crate::error::{Error, Result};
-use crate::print;
-use crate::resource::{Item, Session, files};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::{APPLY, with_query};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::print;
+use cli_runtime::resource::{Item, Session, files};
 
 /// Shows what apply would change.
 pub static COMMAND: Command = Command {

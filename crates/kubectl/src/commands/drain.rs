@@ -6,10 +6,10 @@ use apimachinery::object::ObjectExt;
 use serde_json::{Value, json};
 
 use super::delete::gone;
-use crate::cli::{Command, DryRun, Flag, Invocation, flag};
-use crate::client::{MERGE, with_query};
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session, nodes, pods};
+use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
+use cli_runtime::client::{MERGE, with_query};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Item, Session, nodes, pods};
 
 /// Keeps new pods away from a node.
 pub static CORDON: Command = Command {

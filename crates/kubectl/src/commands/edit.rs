@@ -3,13 +3,13 @@
 use patch::Merging;
 use serde_json::Value;
 
-use super::change::media_type;
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::with_query;
-use crate::error::{Error, Result};
-use crate::print;
-use crate::resource::files::Document;
-use crate::resource::{Session, args};
+use cli_runtime::change::media_type;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::with_query;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::print;
+use cli_runtime::resource::files::Document;
+use cli_runtime::resource::{Session, args};
 use formats::yaml;
 
 /// Edits objects of the server.
@@ -80,7 +80,10 @@ async fn run(invocation: Invocation) -> Result<()> {
                     };
                     let query = [
                         ("fieldManager", invocation.text("field-manager")),
-                        ("fieldValidation", super::field_validation(invocation.text("validate"))),
+                        (
+                            "fieldValidation",
+                            cli_runtime::change::field_validation(invocation.text("validate")),
+                        ),
                     ];
                     match session.client.patch(&with_query(&path, &query), media_type(merging), &patch).await
                     {

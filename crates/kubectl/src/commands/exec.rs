@@ -1,10 +1,10 @@
 //! `kubectl exec`.
 
 use super::stream::{self, Streams};
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::{escape, with_query};
-use crate::error::{Error, Result};
-use crate::resource::{Session, files};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::{escape, with_query};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Session, files};
 
 /// Runs a command in a container.
 pub static COMMAND: Command = Command {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::cli::{Command, Flag, Invocation};
-use crate::error::{Error, Result};
-use crate::resource::Session;
+use cli_runtime::cli::{Command, Flag, Invocation};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::Session;
 
 /// Documents types and fields.
 pub static COMMAND: Command = Command {

@@ -3,12 +3,14 @@
 use apimachinery::object::ObjectExt;
 use serde_json::{Value, json};
 
-use super::create::{parse_target_port, report, save_config, write_query};
+use super::create::parse_target_port;
 use super::overrides;
-use crate::cli::{Command, DryRun, Flag, Invocation, flag};
-use crate::client::with_query;
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session};
+use cli_runtime::change::{report, write_query};
+use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
+use cli_runtime::client::with_query;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::last_applied;
+use cli_runtime::resource::{Item, Session};
 
 /// Creates a service for an object.
 pub static COMMAND: Command = Command {
@@ -50,10 +52,10 @@ const FLAGS: &[Flag] = &[
 async fn run(invocation: Invocation) -> Result<()> {
     let dry_run = invocation.dry_run()?;
     let session = Session::open(&invocation).await?;
-    if invocation.args.is_empty() && !crate::resource::files::given(&invocation) {
+    if invocation.args.is_empty() && !cli_runtime::resource::files::given(&invocation) {
         return Err(invocation.usage("You must provide one or more resources by argument or filename.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'"));
     }
-    let picks = crate::resource::args::picks(&session, &invocation, &invocation.args).await?;
+    let picks = cli_runtime::resource::args::picks(&session, &invocation, &invocation.args).await?;
     let (items, errors) = session.objects(&invocation, picks).await;
     Error::all(errors)?;
     for item in items {
@@ -65,7 +67,7 @@ async fn run(invocation: Invocation) -> Result<()> {
         }
         object = overrides::apply(&invocation, object)?;
         if invocation.is("save-config") {
-            save_config(&mut object);
+            last_applied::record(&mut object);
         }
         if dry_run != DryRun::Client {
             let namespace = item.namespace.as_deref().unwrap_or("default");
@@ -73,7 +75,7 @@ async fn run(invocation: Invocation) -> Result<()> {
             object =
                 session.client.post(&with_query(&path, &write_query(&invocation, dry_run)), &object).await?;
         }
-        report(&invocation, &object, "exposed", dry_run)?;
+        report(&invocation, &object, "exposed")?;
     }
     Ok(())
 }

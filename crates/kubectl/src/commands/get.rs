@@ -5,12 +5,12 @@ use std::rc::Rc;
 use apimachinery::object::ObjectExt;
 use serde_json::{Value, json};
 
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::{TABLE, with_query};
-use crate::discovery::Resource;
-use crate::error::{Error, Result};
-use crate::print::{self, Printer};
-use crate::resource::{Pick, Session, args, files};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::{TABLE, with_query};
+use cli_runtime::discovery::Resource;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::print::{self, Printer};
+use cli_runtime::resource::{Pick, Session, args, files};
 use formats::{jsonpath, table};
 
 /// Shows objects.

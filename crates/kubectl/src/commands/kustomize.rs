@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::cli::{Command, Flag, Invocation};
-use crate::error::{Error, Result};
+use cli_runtime::cli::{Command, Flag, Invocation};
+use cli_runtime::error::{Error, Result};
 use formats::yaml;
 
 /// Builds a kustomization.

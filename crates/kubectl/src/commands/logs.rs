@@ -6,10 +6,10 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use serde_json::Value;
 
 use super::stream;
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::{escape, with_query};
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session, pods};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::{escape, with_query};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Item, Session, pods};
 
 /// Prints containers' logs.
 pub static COMMAND: Command = Command {
@@ -194,9 +194,9 @@ async fn print(session: &Session, source: &Source, by_line: bool) -> Result<()> 
     let mut lines = session.client.lines(&source.path).await?;
     while let Some(bytes) = if by_line { lines.line().await? } else { lines.piece().await? } {
         if !source.prefix.is_empty() {
-            crate::out::bytes(source.prefix.as_bytes());
+            cli_runtime::out::bytes(source.prefix.as_bytes());
         }
-        crate::out::bytes(&bytes);
+        cli_runtime::out::bytes(&bytes);
     }
     let _ = std::io::stdout().flush();
     Ok(())

@@ -1,6 +1,6 @@
 //! `kubectl options`: the flags that every command takes.
 
-use crate::cli::{Command, help};
+use cli_runtime::cli::{Command, help};
 
 /// Lists the global flags.
 pub static COMMAND: Command = Command {

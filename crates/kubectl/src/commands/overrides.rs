@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::change;
-use crate::cli::Invocation;
-use crate::client::{JSON_PATCH, MERGE, STRATEGIC};
-use crate::error::{Error, Result};
+use cli_runtime::change;
+use cli_runtime::cli::Invocation;
+use cli_runtime::client::{JSON_PATCH, MERGE, STRATEGIC};
+use cli_runtime::error::{Error, Result};
 
 /// Applies `--overrides` in the way that `--override-type` says.
 pub fn apply(invocation: &Invocation, object: Value) -> Result<Value> {

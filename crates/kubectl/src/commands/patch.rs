@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::change;
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::{JSON_PATCH, MERGE, STRATEGIC, with_query};
-use crate::error::{Error, Result, go_io_error};
-use crate::resource::Session;
+use cli_runtime::change;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::{JSON_PATCH, MERGE, STRATEGIC, with_query};
+use cli_runtime::error::{Error, Result, go_io_error};
+use cli_runtime::resource::Session;
 use formats::yaml;
 
 /// Patches objects.
@@ -83,7 +83,7 @@ async fn run(invocation: Invocation) -> Result<()> {
                 "" => item.path(),
                 name => format!("{}/{name}", item.path()),
             };
-            let dry_run = if invocation.dry_run()? == crate::cli::DryRun::Server { "All" } else { "" };
+            let dry_run = if invocation.dry_run()? == cli_runtime::cli::DryRun::Server { "All" } else { "" };
             let query = [("dryRun", dry_run), ("fieldManager", invocation.text("field-manager"))];
             session.client.patch(&with_query(&path, &query), kind, &patch).await
         };
@@ -102,5 +102,5 @@ async fn run(invocation: Invocation) -> Result<()> {
 }
 
 fn without_version(object: &Value) -> Value {
-    crate::print::without_managed_fields(object.clone())
+    cli_runtime::print::without_managed_fields(object.clone())
 }

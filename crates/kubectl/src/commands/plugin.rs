@@ -5,8 +5,8 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::{Command, Flag, Invocation};
-use crate::error::{Error, Result};
+use cli_runtime::cli::{Command, Flag, Invocation};
+use cli_runtime::error::{Error, Result};
 
 /// Works with plugins.
 pub static COMMAND: Command = Command {

@@ -8,10 +8,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use apimachinery::object::ObjectExt;
 
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::{Frame, Signal};
-use crate::error::{Error, Result, go_io_error};
-use crate::resource::{Item, Session};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::{Frame, Signal};
+use cli_runtime::error::{Error, Result, go_io_error};
+use cli_runtime::resource::{Item, Session};
 
 /// Forwards local ports to a pod.
 pub static COMMAND: Command = Command {
@@ -46,7 +46,7 @@ async fn run(invocation: Invocation) -> Result<()> {
     let session = Session::open(&invocation).await?;
     let service = match word.split_once('/') {
         Some(("service" | "services" | "svc", name)) => {
-            let services = crate::resource::core("services", "service", "Service", true);
+            let services = cli_runtime::resource::core("services", "service", "Service", true);
             Some(session.fetch(&services, name).await?.object)
         }
         _ => None,

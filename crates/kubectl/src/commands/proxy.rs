@@ -13,10 +13,10 @@ use kube::client::Body;
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
-use crate::cli::{Command, Flag, Invocation};
-use crate::client::Client;
-use crate::error::{Error, Result, go_io_error};
-use crate::resource::Session;
+use cli_runtime::cli::{Command, Flag, Invocation};
+use cli_runtime::client::Client;
+use cli_runtime::error::{Error, Result, go_io_error};
+use cli_runtime::resource::Session;
 
 /// Serves the API locally.
 pub static COMMAND: Command = Command {

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::Method;
 
-use crate::error::{Error, Result, go_io_error};
-use crate::resource::Session;
+use cli_runtime::error::{Error, Result, go_io_error};
+use cli_runtime::resource::Session;
 
 /// Reads a path and prints what the server answers.
 pub async fn get(session: &Session, path: &str) -> Result<()> {
@@ -30,6 +30,6 @@ pub async fn with_file(session: &Session, method: Method, path: &str, files: &[S
 
 async fn send(session: &Session, method: Method, path: &str, body: Bytes) -> Result<()> {
     let path = if path.starts_with('/') { path.to_string() } else { format!("/{path}") };
-    crate::out::bytes(&session.client.raw(method, &path, body).await?);
+    cli_runtime::out::bytes(&session.client.raw(method, &path, body).await?);
     Ok(())
 }

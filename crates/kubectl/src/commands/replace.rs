@@ -1,11 +1,12 @@
 //! `kubectl replace`.
 
-use super::create::{report, save_config, write_query};
 use super::delete::{Deletion, gone};
-use crate::cli::{Command, DryRun, Flag, Invocation, flag};
-use crate::client::with_query;
-use crate::error::{Error, Result};
-use crate::resource::{Session, files};
+use cli_runtime::change::{report, write_query};
+use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
+use cli_runtime::client::with_query;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::last_applied;
+use cli_runtime::resource::{Session, files};
 
 /// Replaces objects.
 pub static COMMAND: Command = Command {
@@ -56,12 +57,12 @@ async fn run(invocation: Invocation) -> Result<()> {
     let mut errors = Vec::new();
     for mut item in files::items(&session, &invocation).await? {
         if invocation.is("save-config")
-            || !item.object["metadata"]["annotations"][super::create::LAST_APPLIED].is_null()
+            || !item.object["metadata"]["annotations"][last_applied::LAST_APPLIED].is_null()
         {
-            save_config(&mut item.object);
+            last_applied::record(&mut item.object);
         }
         if dry_run == DryRun::Client {
-            report(&invocation, &item.object, "replaced", dry_run)?;
+            report(&invocation, &item.object, "replaced")?;
             continue;
         }
         let query = write_query(&invocation, dry_run);
@@ -83,7 +84,7 @@ async fn run(invocation: Invocation) -> Result<()> {
             session.client.put(&with_query(&path, &query), &item.object).await
         };
         match done.await {
-            Ok(object) => report(&invocation, &object, "replaced", dry_run)?,
+            Ok(object) => report(&invocation, &object, "replaced")?,
             Err(error) => errors.push(error.during("replacing", &item.source)),
         }
     }

@@ -5,7 +5,7 @@ mod restart;
 mod status;
 mod undo;
 
-use crate::cli::{Command, Flag};
+use cli_runtime::cli::{Command, Flag};
 
 /// Manages rollouts.
 pub static COMMAND: Command = Command {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::create::{LAST_APPLIED, report, save_config, write_query};
 use super::delete::Deletion;
 use super::{attach, logs, overrides};
-use crate::cli::{Command, DryRun, Flag, Invocation, flag};
-use crate::client::with_query;
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session, core, pods};
+use cli_runtime::change::{report, write_query};
+use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
+use cli_runtime::client::with_query;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::last_applied::{self, LAST_APPLIED};
+use cli_runtime::resource::{Item, Session, core, pods};
 
 /// Runs an image in a pod.
 pub static COMMAND: Command = Command {
@@ -106,7 +107,7 @@ async fn run(invocation: Invocation) -> Result<()> {
     pod = overrides::apply(&invocation, pod)?;
     let service = invocation.is("expose").then(|| service(&pod, invocation.text("port")));
     if invocation.is("save-config") || !pod["metadata"]["annotations"][LAST_APPLIED].is_null() {
-        save_config(&mut pod);
+        last_applied::record(&mut pod);
     }
     if dry_run != DryRun::Client {
         let path = with_query(&pods().path(Some(&session.namespace)), &write_query(&invocation, dry_run));
@@ -122,11 +123,11 @@ async fn run(invocation: Invocation) -> Result<()> {
             made.push(Item::of(services, service.clone()));
         }
         if !attached {
-            report(&invocation, &service, "created", dry_run)?;
+            report(&invocation, &service, "created")?;
         }
     }
     if !attached {
-        return report(&invocation, &pod, "created", dry_run);
+        return report(&invocation, &pod, "created");
     }
     made.push(Item::of(pods(), pod.clone()));
     let item = Item::of(pods(), pod);

@@ -2,12 +2,13 @@
 
 use serde_json::json;
 
-use super::change;
-use super::create::{report, save_config, write_query};
-use crate::cli::{Command, DryRun, Flag, Invocation, flag};
-use crate::client::{MERGE, with_query};
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session, args};
+use cli_runtime::change;
+use cli_runtime::change::{report, write_query};
+use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
+use cli_runtime::client::{MERGE, with_query};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::last_applied;
+use cli_runtime::resource::{Item, Session, args};
 
 /// Sets the number of replicas.
 pub static SCALE: Command = Command {
@@ -211,7 +212,7 @@ async fn autoscale(invocation: Invocation) -> Result<()> {
             object["metadata"]["namespace"] = item.namespace.clone().into();
         }
         if invocation.is("save-config") {
-            save_config(&mut object);
+            last_applied::record(&mut object);
         }
         if dry_run != DryRun::Client {
             let namespace = item.namespace.as_deref().unwrap_or("default");
@@ -219,7 +220,7 @@ async fn autoscale(invocation: Invocation) -> Result<()> {
             object =
                 session.client.post(&with_query(&path, &write_query(&invocation, dry_run)), &object).await?;
         }
-        report(&invocation, &object, "autoscaled", dry_run)?;
+        report(&invocation, &object, "autoscaled")?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
+use cli_runtime::error::{Error, Result};
 
 /// `a=b,c in (d,e),!f` as a `LabelSelector`.
 pub fn label_selector(text: &str) -> Result<Value> {

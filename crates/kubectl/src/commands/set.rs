@@ -9,11 +9,11 @@ mod subject;
 
 use serde_json::{Value, json};
 
-use super::change;
-use crate::cli::{Command, Flag, Invocation};
-use crate::client::STRATEGIC;
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session};
+use cli_runtime::change;
+use cli_runtime::cli::{Command, Flag, Invocation};
+use cli_runtime::client::STRATEGIC;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Item, Session};
 
 /// Sets features of objects.
 pub static COMMAND: Command = Command {
@@ -75,7 +75,7 @@ async fn send(
 ) -> Result<()> {
     let patch = in_pod_spec(item, spec);
     let same = change::locally(&item.object, STRATEGIC, &patch).is_ok_and(|changed| changed == item.object);
-    if same && !invocation.is("local") && invocation.dry_run()? == crate::cli::DryRun::None {
+    if same && !invocation.is("local") && invocation.dry_run()? == cli_runtime::cli::DryRun::None {
         // Upstream says nothing when there is nothing to change.
         return Ok(());
     }

@@ -7,9 +7,9 @@ use nix::sys::termios::{self, SetArg, Termios};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 
-use crate::client::{Channels, Frame, Signal};
-use crate::error::{Error, Result};
-use crate::resource::Session;
+use cli_runtime::client::{Channels, Frame, Signal};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::Session;
 
 const STDIN: u8 = 0;
 const STDOUT: u8 = 1;
@@ -66,7 +66,7 @@ async fn copy(mut channels: Channels, streams: Streams) -> Result<()> {
     loop {
         tokio::select! {
             frame = channels.next() => match frame? {
-                Frame::Data(STDOUT, bytes) => crate::out::bytes(&bytes),
+                Frame::Data(STDOUT, bytes) => cli_runtime::out::bytes(&bytes),
                 Frame::Data(STDERR, bytes) => {
                     use std::io::Write;
                     let _ = std::io::stderr().lock().write_all(&bytes);

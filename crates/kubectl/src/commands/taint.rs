@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::change;
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::MERGE;
-use crate::error::{Error, Result};
-use crate::resource::Session;
+use cli_runtime::change;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::MERGE;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::Session;
 
 /// Changes nodes' taints.
 pub static COMMAND: Command = Command {

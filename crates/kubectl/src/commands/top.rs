@@ -6,10 +6,10 @@ use apimachinery::object::ObjectExt;
 use apimachinery::quantity::Quantity;
 use serde_json::Value;
 
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::with_query;
-use crate::error::{Error, Result};
-use crate::resource::Session;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::with_query;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::Session;
 use formats::tabwriter;
 
 /// Shows use of resources.

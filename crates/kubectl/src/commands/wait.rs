@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::delete::gone;
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::with_query;
-use crate::error::{Error, Result};
-use crate::print;
-use crate::resource::{Item, Pick, Session, args, files};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::with_query;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::print;
+use cli_runtime::resource::{Item, Pick, Session, args, files};
 use formats::jsonpath;
 
 /// Waits for conditions.

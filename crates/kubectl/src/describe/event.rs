@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{age, line, text};
-use crate::client::with_query;
-use crate::error::Result;
-use crate::resource::Session;
+use cli_runtime::client::with_query;
+use cli_runtime::error::Result;
+use cli_runtime::resource::Session;
 
 /// Adds the events about an object, as far as they may be read.
 pub async fn of_object(out: &mut String, session: &Session, object: &Value, now: Timestamp) -> Result<()> {

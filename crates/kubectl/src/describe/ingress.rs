@@ -4,8 +4,8 @@ use apimachinery::object::ObjectExt;
 use serde_json::{Value, json};
 
 use super::{annotations, labels, line, or_none, service, text};
-use crate::error::Result;
-use crate::resource::Session;
+use cli_runtime::error::Result;
+use cli_runtime::resource::Session;
 
 /// Writes an ingress's description.
 pub async fn describe(out: &mut String, session: &Session, ingress: &Value) -> Result<()> {

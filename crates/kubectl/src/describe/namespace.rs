@@ -4,8 +4,8 @@ use apimachinery::object::ObjectExt;
 use serde_json::Value;
 
 use super::{annotations, labels, line, quota, text};
-use crate::error::Result;
-use crate::resource::Session;
+use cli_runtime::error::Result;
+use cli_runtime::resource::Session;
 
 /// Writes a namespace's description with its quotas and limits.
 pub async fn describe(out: &mut String, session: &Session, namespace: &Value) -> Result<()> {

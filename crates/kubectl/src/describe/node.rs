@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{age, annotations, labels, line, text, time};
-use crate::error::Result;
-use crate::resource::{Item, Session, core, pods};
+use cli_runtime::error::Result;
+use cli_runtime::resource::{Item, Session, core, pods};
 
 /// Writes a node's description.
 pub async fn describe(out: &mut String, session: &Session, node: &Value, now: Timestamp) -> Result<()> {
@@ -37,7 +37,7 @@ pub async fn describe(out: &mut String, session: &Session, node: &Value, now: Ti
     }
     line!(out, "Unschedulable:\t{}", node["spec"]["unschedulable"] == true);
     let lease = core("leases", "lease", "Lease", true);
-    let lease = crate::discovery::Resource { group: "coordination.k8s.io".into(), ..(*lease).clone() };
+    let lease = cli_runtime::discovery::Resource { group: "coordination.k8s.io".into(), ..(*lease).clone() };
     match session.client.get(&lease.object_path(Some("kube-node-lease"), node.name())).await {
         Ok(lease) => {
             line!(out, "Lease:");
@@ -45,7 +45,7 @@ pub async fn describe(out: &mut String, session: &Session, node: &Value, now: Ti
             line!(out, "  AcquireTime:\t{}", time(&lease["spec"]["acquireTime"]));
             line!(out, "  RenewTime:\t{}", time(&lease["spec"]["renewTime"]));
         }
-        Err(crate::error::Error::Server { status, .. }) => {
+        Err(cli_runtime::error::Error::Server { status, .. }) => {
             line!(out, "Lease:\tFailed to get lease: {}", text(&status["message"]));
         }
         Err(error) => line!(out, "Lease:\tFailed to get lease: {error}"),

@@ -4,9 +4,9 @@ use apimachinery::object::ObjectExt;
 use serde_json::Value;
 
 use super::{annotations, joined, labels, line, name, text};
-use crate::client::with_query;
-use crate::error::Result;
-use crate::resource::Session;
+use cli_runtime::client::with_query;
+use cli_runtime::error::Result;
+use cli_runtime::resource::Session;
 use formats::table::join;
 
 /// Writes a service's description.

@@ -4,8 +4,8 @@ use apimachinery::object::ObjectExt;
 use serde_json::Value;
 
 use super::{annotations, labels, line, name, text};
-use crate::error::Result;
-use crate::resource::Session;
+use cli_runtime::error::Result;
+use cli_runtime::resource::Session;
 
 /// Writes a service account's description with its tokens.
 pub async fn describe(out: &mut String, session: &Session, account: &Value) -> Result<()> {

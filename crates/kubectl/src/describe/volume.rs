@@ -4,8 +4,8 @@ use apimachinery::object::ObjectExt;
 use serde_json::Value;
 
 use super::{annotations, joined, labels, line, name, or_none, text};
-use crate::error::Result;
-use crate::resource::{Session, pods};
+use cli_runtime::error::Result;
+use cli_runtime::resource::{Session, pods};
 
 /// Writes the volumes of a pod or of a pod template.
 pub fn of_pod(out: &mut String, volumes: &[Value], indent: &str) {

@@ -7,8 +7,8 @@ use super::{
     annotations, annotations_at, container, controlled_by, joined, labels, line, map, name, pod, selector,
     text, time, volume,
 };
-use crate::error::Result;
-use crate::resource::{Session, pods, selector_of};
+use cli_runtime::error::Result;
+use cli_runtime::resource::{Session, pods, selector_of};
 use formats::table::join;
 
 /// Writes a pod template.

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{LAST_APPLIED, configuration};
-use crate::cli::{Command, DryRun, Flag, Invocation, flag};
-use crate::client::{MERGE, with_query};
-use crate::error::{Error, Result};
-use crate::print;
-use crate::resource::{Session, files};
+use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
+use cli_runtime::client::{MERGE, with_query};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::last_applied::{LAST_APPLIED, configuration};
+use cli_runtime::print;
+use cli_runtime::resource::{Session, files};
 
 /// Shows what was applied last.
 pub static VIEW: Command = Command {

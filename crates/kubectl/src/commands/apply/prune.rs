@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::LAST_APPLIED;
-use crate::cli::{DryRun, Invocation};
 use crate::commands::delete::Deletion;
-use crate::error::Result;
-use crate::print;
-use crate::resource::{Item, Session};
+use cli_runtime::cli::{DryRun, Invocation};
+use cli_runtime::error::Result;
+use cli_runtime::last_applied::LAST_APPLIED;
+use cli_runtime::print;
+use cli_runtime::resource::{Item, Session};
 
 /// The types that are looked through when none are named, as upstream.
 const DEFAULT: &[(&str, &str)] = &[

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::cli::{DryRun, Invocation};
-use crate::client::{APPLY, with_query};
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session};
+use cli_runtime::cli::{DryRun, Invocation};
+use cli_runtime::client::{APPLY, with_query};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Item, Session};
 
 /// Sends the object as it is; the server merges it and records who owns which field.
 pub async fn apply(
@@ -21,7 +21,7 @@ pub async fn apply(
     let query = [
         ("dryRun", if dry_run == DryRun::Server { "All" } else { "" }),
         ("fieldManager", manager),
-        ("fieldValidation", crate::commands::field_validation(invocation.text("validate"))),
+        ("fieldValidation", cli_runtime::change::field_validation(invocation.text("validate"))),
         ("force", if invocation.is("force-conflicts") { "true" } else { "false" }),
     ];
     let mut object = item.object.clone();

@@ -4,9 +4,9 @@ use base64::Engine;
 use serde_json::{Value, json};
 
 use super::file_for;
-use crate::cli::{Command, Flag, Invocation};
-use crate::client::kubeconfig::{self, entry, entry_mut};
-use crate::error::{Error, Result, go_io_error};
+use cli_runtime::cli::{Command, Flag, Invocation};
+use cli_runtime::client::kubeconfig::{self, entry, entry_mut};
+use cli_runtime::error::{Error, Result, go_io_error};
 
 macro_rules! command {
     ($item:ident, $name:literal, $aliases:expr, $short:literal, $usage:literal, $flags:expr, $run:expr) => {

@@ -3,10 +3,10 @@
 use base64::Engine;
 use serde_json::{Value, json};
 
-use crate::cli::{Command, Flag, Invocation};
-use crate::client::kubeconfig::{self, SECTIONS, entry};
-use crate::error::{Error, Result, go_io_error};
-use crate::print::Printer;
+use cli_runtime::cli::{Command, Flag, Invocation};
+use cli_runtime::client::kubeconfig::{self, SECTIONS, entry};
+use cli_runtime::error::{Error, Result, go_io_error};
+use cli_runtime::print::Printer;
 
 /// Shows the configuration.
 pub static COMMAND: Command = Command {

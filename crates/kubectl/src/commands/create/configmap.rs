@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{MANAGER, generated};
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::error::{Error, Result, go_io_error};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::{Error, Result, go_io_error};
 
 /// Creates a config map.
 pub static COMMAND: Command = Command {

@@ -1,13 +1,15 @@
 //! `kubectl create -f`: every object of the files, as they are.
 
-use crate::cli::{Command, DryRun, Flag, Invocation, flag};
-use crate::client::with_query;
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session, files};
+use cli_runtime::change::{report, write_query};
+use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
+use cli_runtime::client::with_query;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::last_applied::{self, LAST_APPLIED};
+use cli_runtime::resource::{Item, Session, files};
 
 use super::{
-    MANAGER, configmap, ingress, job, namespace, poddisruptionbudget, priorityclass, quota, rbac, report,
-    secret, service, serviceaccount, token, workload,
+    MANAGER, configmap, ingress, job, namespace, poddisruptionbudget, priorityclass, quota, rbac, secret,
+    service, serviceaccount, token, workload,
 };
 
 /// Creates objects.
@@ -105,22 +107,21 @@ async fn run(invocation: Invocation) -> Result<()> {
             errors.push(error);
         }
     }
-    crate::commands::warnings_as_errors(&invocation, &session)?;
+    cli_runtime::change::warnings_as_errors(&invocation, &session)?;
     Error::all(errors)
 }
 
 async fn create(session: &Session, invocation: &Invocation, mut item: Item, dry_run: DryRun) -> Result<()> {
-    if invocation.is("save-config") || !item.object["metadata"]["annotations"][super::LAST_APPLIED].is_null()
-    {
-        super::save_config(&mut item.object);
+    if invocation.is("save-config") || !item.object["metadata"]["annotations"][LAST_APPLIED].is_null() {
+        last_applied::record(&mut item.object);
     }
     if dry_run != DryRun::Client {
-        let path = with_query(&item.collection(), &super::write_query(invocation, dry_run));
+        let path = with_query(&item.collection(), &write_query(invocation, dry_run));
         item.object = session
             .client
             .post(&path, &item.object)
             .await
             .map_err(|error| error.during("creating", &item.source))?;
     }
-    report(invocation, &item.object, "created", dry_run)
+    report(invocation, &item.object, "created")
 }

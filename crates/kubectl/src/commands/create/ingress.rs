@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{MANAGER, generated, parse_target_port};
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::error::{Error, Result};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::{Error, Result};
 
 /// Creates an ingress.
 pub static COMMAND: Command = Command {

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::workload::name_and_command;
 use super::{MANAGER, generated};
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::error::{Error, Result};
-use crate::resource::Session;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::Session;
 
 /// Creates a job.
 pub static JOB: Command = Command {

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{MANAGER, generated};
-use crate::cli::{Command, Invocation, flag};
-use crate::error::Result;
+use cli_runtime::cli::{Command, Invocation, flag};
+use cli_runtime::error::Result;
 
 /// Creates a namespace.
 pub static COMMAND: Command = Command {

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{MANAGER, generated};
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::error::Result;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::Result;
 
 /// Creates a priority class.
 pub static COMMAND: Command = Command {

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{MANAGER, generated};
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::error::{Error, Result};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::{Error, Result};
 
 /// Creates a resource quota.
 pub static COMMAND: Command = Command {

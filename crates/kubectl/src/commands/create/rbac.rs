@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{MANAGER, generated};
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::error::{Error, Result};
-use crate::resource::Session;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::Session;
 
 const RULES: &[Flag] = &[
     Flag::list(

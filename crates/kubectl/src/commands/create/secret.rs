@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::configmap::{HASH, SOURCES, pairs};
 use super::{MANAGER, generated};
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::error::{Error, Result, go_io_error};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::{Error, Result, go_io_error};
 
 /// Creates secrets.
 pub static COMMAND: Command = Command {

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::error::{Error, Result};
-use crate::print::Printer;
-use crate::resource::Session;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::print::Printer;
+use cli_runtime::resource::Session;
 
 /// Asks for a service account's token.
 pub static COMMAND: Command = Command {

@@ -4,11 +4,11 @@ use apimachinery::object::ObjectExt;
 use patch::Merging;
 use serde_json::Value;
 
-use crate::cli::{Command, Flag, Invocation, flag};
 use crate::describe;
-use crate::error::{Error, Result};
-use crate::print::{self, Printer};
-use crate::resource::{Item, Session, args, selector_of};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::print::{self, Printer};
+use cli_runtime::resource::{Item, Session, args, selector_of};
 use formats::tabwriter;
 
 /// Shows revisions.
@@ -99,7 +99,7 @@ async fn run(invocation: Invocation) -> Result<()> {
             "revision must be a positive integer: ".to_string() + &wanted.to_string(),
         ));
     }
-    if invocation.args.is_empty() && !crate::resource::files::given(&invocation) {
+    if invocation.args.is_empty() && !cli_runtime::resource::files::given(&invocation) {
         return Err(invocation.usage("required resource not specified"));
     }
     let session = Session::open(&invocation).await?;

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::MANAGER;
-use crate::cli::{Command, Invocation, flag};
-use crate::client::STRATEGIC;
-use crate::commands::change;
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session};
+use cli_runtime::change;
+use cli_runtime::cli::{Command, Invocation, flag};
+use cli_runtime::client::STRATEGIC;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Item, Session};
 
 /// Stops rolling out changes.
 pub static PAUSE: Command = Command {
@@ -52,11 +52,11 @@ kubectl rollout restart deployment --selector=app=web",
 };
 
 async fn run(invocation: Invocation, done: &'static str) -> Result<()> {
-    if invocation.args.is_empty() && !crate::resource::files::given(&invocation) {
+    if invocation.args.is_empty() && !cli_runtime::resource::files::given(&invocation) {
         return Err(invocation.usage("required resource not specified"));
     }
     let session = Session::open(&invocation).await?;
-    let picks = crate::resource::args::picks(&session, &invocation, &invocation.args).await?;
+    let picks = cli_runtime::resource::args::picks(&session, &invocation, &invocation.args).await?;
     let (items, mut errors) = session.objects(&invocation, picks).await;
     if items.is_empty() && errors.is_empty() {
         errln!("No resources found in {} namespace.", session.namespace);

@@ -5,10 +5,10 @@ use std::time::Duration;
 use apimachinery::object::ObjectExt;
 use serde_json::Value;
 
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::with_query;
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session, args};
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::with_query;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Item, Session, args};
 
 /// Shows a rollout's progress.
 pub static COMMAND: Command = Command {
@@ -31,7 +31,7 @@ const FLAGS: &[Flag] = &[
 ];
 
 async fn run(invocation: Invocation) -> Result<()> {
-    if invocation.args.is_empty() && !crate::resource::files::given(&invocation) {
+    if invocation.args.is_empty() && !cli_runtime::resource::files::given(&invocation) {
         return Err(Error::message("required resource not specified"));
     }
     let session = Session::open(&invocation).await?;

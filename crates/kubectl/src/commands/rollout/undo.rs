@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::history::{Revision, revisions};
-use crate::cli::{Command, DryRun, Flag, Invocation, flag};
-use crate::client::{JSON_PATCH, STRATEGIC, with_query};
-use crate::commands::change;
 use crate::describe;
-use crate::error::{Error, Result};
-use crate::resource::{Item, Session, args};
+use cli_runtime::change;
+use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
+use cli_runtime::client::{JSON_PATCH, STRATEGIC, with_query};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Item, Session, args};
 
 /// Goes back to a revision.
 pub static COMMAND: Command = Command {
@@ -34,7 +34,7 @@ kubectl rollout undo deployment/web --to-revision=3",
 };
 
 async fn run(invocation: Invocation) -> Result<()> {
-    if invocation.args.is_empty() && !crate::resource::files::given(&invocation) {
+    if invocation.args.is_empty() && !cli_runtime::resource::files::given(&invocation) {
         return Err(invocation.usage("required resource not specified"));
     }
     let session = Session::open(&invocation).await?;
@@ -112,7 +112,7 @@ async fn undo(session: &Session, invocation: &Invocation, item: &Item) -> Result
         }
     }
     if dry_run == DryRun::Server && invocation.text("output").is_empty() {
-        outln!("{} rolled back{}", crate::print::name(&item.object), dry_run.suffix());
+        outln!("{} rolled back{}", cli_runtime::print::name(&item.object), dry_run.suffix());
         return Ok(Undone::Printed);
     }
     Ok(Undone::To("rolled back".into()))

@@ -4,9 +4,9 @@ use apimachinery::object::ObjectExt;
 use serde_json::{Value, json};
 
 use super::{CONTAINERS, MANAGER, change, matches, pod_spec, send};
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::error::{Error, Result};
-use crate::resource::Session;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::Session;
 
 /// Changes containers' environment.
 pub static COMMAND: Command = Command {

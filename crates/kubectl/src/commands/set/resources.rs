@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{CONTAINERS, MANAGER, change, matches, pod_spec, send};
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::error::{Error, Result};
-use crate::resource::Session;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::Session;
 
 /// Changes containers' requests and limits.
 pub static COMMAND: Command = Command {

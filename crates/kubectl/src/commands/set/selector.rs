@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::{MANAGER, change};
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::JSON_PATCH;
-use crate::error::{Error, Result};
-use crate::resource::Session;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::JSON_PATCH;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::Session;
 
 /// Changes a service's selector.
 pub static COMMAND: Command = Command {

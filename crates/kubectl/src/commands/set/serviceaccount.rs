@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::{MANAGER, change, pod_spec, send};
-use crate::cli::{Command, Invocation, flag};
-use crate::error::{Error, Result};
-use crate::resource::Session;
+use cli_runtime::cli::{Command, Invocation, flag};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::Session;
 
 /// Changes the service account that pods run as.
 pub static COMMAND: Command = Command {

@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use super::{MANAGER, change};
-use crate::cli::{Command, Flag, Invocation, flag};
-use crate::client::MERGE;
 use crate::commands::create::subjects;
-use crate::error::{Error, Result};
-use crate::resource::Session;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::client::MERGE;
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::Session;
 
 /// Adds subjects to role bindings.
 pub static COMMAND: Command = Command {

@@ -3,7 +3,6 @@
 use super::Command;
 use super::flag::{Flag, Kind};
 use super::globals::GLOBALS;
-use crate::commands::GROUPS;
 
 /// The help of the last command of a path.
 pub fn text(path: &[&'static Command]) -> String {
@@ -28,7 +27,7 @@ pub fn text(path: &[&'static Command]) -> String {
         text.push('\n');
     }
     if root {
-        for (title, names) in GROUPS {
+        for (title, names) in command.groups {
             text.push_str(&format!("{title}:\n"));
             for name in *names {
                 if let Some(found) = command.subcommand(name) {

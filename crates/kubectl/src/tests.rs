@@ -1,14 +1,14 @@
 //! Tables for the command line.
 
-use super::{Parsed, parse};
 use crate::commands::ROOT;
-use crate::error::Error;
+use cli_runtime::cli::{Command, Invocation, Parsed, parse};
+use cli_runtime::error::Error;
 
 fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_string).collect()
 }
 
-fn parsed(text: &str) -> super::Invocation {
+fn parsed(text: &str) -> Invocation {
     match parse(&ROOT, &words(text)) {
         Ok(Parsed::Run(invocation)) => *invocation,
         Ok(Parsed::Help(_) | Parsed::Incomplete(_)) => panic!("{text}: help"),
@@ -75,18 +75,8 @@ fn errors_are_upstreams() {
 }
 
 #[test]
-fn durations_are_gos() {
-    for (text, millis) in [("1m30s", 90_000), ("250ms", 250), ("30", 30_000), ("1.5h", 5_400_000)] {
-        assert_eq!(super::globals_duration(text).unwrap().as_millis(), millis, "{text}");
-    }
-    for wrong in ["", "x", "1y", "s"] {
-        assert!(super::globals_duration(wrong).is_none(), "{wrong}");
-    }
-}
-
-#[test]
 fn every_flag_has_one_meaning_in_its_command() {
-    fn walk(command: &'static super::Command) {
+    fn walk(command: &'static Command) {
         let flags = command.sorted_flags();
         for pair in flags.windows(2) {
             assert_ne!(pair[0].name, pair[1].name, "{} has --{} twice", command.name, pair[0].name);

@@ -4,15 +4,18 @@ use std::fmt::Arguments;
 use std::io::{self, Write};
 
 /// Writes text to standard output.
+#[macro_export]
 macro_rules! out {
     ($($part:tt)*) => { $crate::out::to_stdout(format_args!($($part)*)) };
 }
 /// Writes a line to standard output.
+#[macro_export]
 macro_rules! outln {
     () => { $crate::out::to_stdout(format_args!("\n")) };
     ($($part:tt)*) => { $crate::out::to_stdout(format_args!("{}\n", format_args!($($part)*))) };
 }
 /// Writes a line to standard error.
+#[macro_export]
 macro_rules! errln {
     ($($part:tt)*) => { $crate::out::to_stderr(format_args!("{}\n", format_args!($($part)*))) };
 }

@@ -167,8 +167,7 @@ fn store(
             *values = vec![value];
         }
         Kind::Duration => {
-            crate::cli::invocation::duration(&value)
-                .ok_or_else(|| invalid(format!("time: invalid duration \"{value}\"")))?;
+            super::duration(&value).ok_or_else(|| invalid(format!("time: invalid duration \"{value}\"")))?;
             *values = vec![value];
         }
         Kind::Text => *values = vec![value],

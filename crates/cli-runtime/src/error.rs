@@ -8,8 +8,13 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why a command stops.
 #[derive(Debug, Clone)]
 pub enum Error {
-    /// The API server answered with a `Status`; the context says what was being done to which file.
-    Server { status: Box<Value>, context: Option<String> },
+    /// The API server answered with a `Status`.
+    Server {
+        /// The answer.
+        status: Box<Value>,
+        /// What was being done to which file.
+        context: Option<String>,
+    },
     /// Nothing listens at the server's address.
     Refused(String),
     /// The server could not be reached for another reason.

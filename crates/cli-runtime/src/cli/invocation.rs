@@ -159,7 +159,9 @@ impl Invocation {
         // The libraries' own lines only help those who ask for everything.
         let targets = match self.int("v") {
             ..=3 => return,
-            4..=7 => Targets::new().with_target("kubectl", LevelFilter::DEBUG),
+            4..=7 => Targets::new()
+                .with_target("kubectl", LevelFilter::DEBUG)
+                .with_target("cli_runtime", LevelFilter::DEBUG),
             8..=9 => Targets::new().with_default(LevelFilter::DEBUG),
             _ => Targets::new().with_default(LevelFilter::TRACE),
         };
@@ -212,4 +214,19 @@ pub fn duration(text: &str) -> Option<Duration> {
         rest = &rest[unit_end..];
     }
     Duration::try_from_secs_f64(total).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_are_gos() {
+        for (text, millis) in [("1m30s", 90_000), ("250ms", 250), ("30", 30_000), ("1.5h", 5_400_000)] {
+            assert_eq!(duration(text).unwrap().as_millis(), millis, "{text}");
+        }
+        for wrong in ["", "x", "1y", "s"] {
+            assert!(duration(wrong).is_none(), "{wrong}");
+        }
+    }
 }

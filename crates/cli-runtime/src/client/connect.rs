@@ -26,7 +26,7 @@ impl Connection {
         let mut namespace = chosen.namespace.clone();
         let timeout = match invocation.text("request-timeout") {
             "0" | "" => None,
-            text => Some(crate::cli::globals_duration(text).ok_or_else(|| {
+            text => Some(crate::cli::duration(text).ok_or_else(|| {
                 Error::message(format!(
                     "Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a corresponding time unit (e.g. 1s | 2m | 3h): {text}"
                 ))

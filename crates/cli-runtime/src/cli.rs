@@ -7,8 +7,6 @@ pub mod help;
 mod invocation;
 mod parse;
 mod suggest;
-#[cfg(test)]
-mod tests;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,7 +14,7 @@ use std::pin::Pin;
 use crate::error::Result;
 pub use flag::Flag;
 pub use invocation::Invocation;
-pub use invocation::{DryRun, duration as globals_duration};
+pub use invocation::{DryRun, duration};
 pub use parse::{Parsed, parse};
 pub use suggest::suggestions;
 
@@ -39,6 +37,8 @@ pub struct Command {
     pub usage: &'static str,
     /// Groups of flags, shown together in alphabetical order.
     pub flags: &'static [&'static [Flag]],
+    /// How its help groups the commands below it, by name; empty means one group.
+    pub groups: &'static [(&'static str, &'static [&'static str])],
     /// Commands below this one.
     pub subcommands: &'static [&'static Command],
     /// What it does; without it, it shows its help.
@@ -55,6 +55,7 @@ impl Command {
         examples: "",
         usage: "",
         flags: &[],
+        groups: &[],
         subcommands: &[],
         run: None,
     };

@@ -105,3 +105,31 @@ pub fn split(args: &[String], is_change: impl Fn(&str) -> bool) -> (Vec<String>,
     let at = args.iter().position(|arg| is_change(arg)).unwrap_or(args.len());
     (args[..at].to_vec(), args[at..].to_vec())
 }
+
+/// The server's word for what `--validate` asks.
+pub fn field_validation(flag: &str) -> &'static str {
+    match flag {
+        "warn" => "Warn",
+        "ignore" | "false" => "Ignore",
+        "" => "",
+        _ => "Strict",
+    }
+}
+
+/// With `--warnings-as-errors`, a warning of the server ends the command with an error.
+pub fn warnings_as_errors(invocation: &Invocation, session: &Session) -> Result<()> {
+    match (invocation.is("warnings-as-errors"), session.client.warnings()) {
+        (false, _) | (true, 0) => Ok(()),
+        (true, 1) => Err(Error::message("1 warning received")),
+        (true, count) => Err(Error::message(format!("{count} warnings received"))),
+    }
+}
+
+/// Query parameters of a request that writes.
+pub fn write_query(invocation: &Invocation, dry_run: DryRun) -> [(&'static str, &str); 3] {
+    [
+        ("dryRun", if dry_run == DryRun::Server { "All" } else { "" }),
+        ("fieldManager", invocation.text("field-manager")),
+        ("fieldValidation", field_validation(invocation.text("validate"))),
+    ]
+}
