@@ -2,14 +2,12 @@
 
 pub mod api_resources;
 pub mod apply;
-mod attach;
 mod auth;
 mod certificate;
 mod cluster_info;
 mod completion;
 mod config;
-mod cp;
-pub mod create;
+mod create;
 mod debug;
 mod delete;
 mod describe;
@@ -17,33 +15,28 @@ mod diff;
 mod drain;
 mod edit;
 mod events;
-mod exec;
 mod explain;
 mod expose;
 mod get;
 mod kustomize;
 mod label;
-mod logs;
 mod options;
 mod overrides;
 mod patch;
 pub mod plugin;
-mod port_forward;
-mod proxy;
 mod raw;
 mod replace;
 mod rollout;
 mod run;
 mod scale;
-mod selector;
 mod set;
-mod stream;
 mod taint;
 mod top;
 mod version;
 mod wait;
 
 use cli_runtime::cli::Command;
+use streams::{attach, cp, exec, logs, port_forward, proxy};
 
 /// The whole tree of commands.
 pub static ROOT: Command = Command {

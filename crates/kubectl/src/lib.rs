@@ -4,7 +4,6 @@
 extern crate cli_runtime;
 
 mod commands;
-mod describe;
 #[cfg(test)]
 mod tests;
 

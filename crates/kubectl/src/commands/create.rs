@@ -1,74 +1,121 @@
-//! `kubectl create`: from files, or by the subcommands that make an object from flags.
-
-pub mod configmap;
-mod files;
-mod ingress;
-mod job;
-mod namespace;
-mod poddisruptionbudget;
-mod priorityclass;
-mod quota;
-mod rbac;
-pub mod secret;
-mod service;
-mod serviceaccount;
-mod token;
-mod workload;
-
-pub use files::COMMAND;
-pub use rbac::subjects;
-pub use service::parse_target_port;
-
-use serde_json::Value;
+//! `kubectl create -f`: every object of the files, as they are.
 
 use cli_runtime::change::{report, write_query};
-use cli_runtime::cli::{DryRun, Flag, Invocation};
+use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
 use cli_runtime::client::with_query;
 use cli_runtime::error::{Error, Result};
-use cli_runtime::last_applied;
-use cli_runtime::resource::Session;
+use cli_runtime::last_applied::{self, LAST_APPLIED};
+use cli_runtime::resource::{Item, Session, files};
 
-/// The manager that upstream records for objects created by this command.
-pub const MANAGER: &[Flag] = &[Flag::text(
-    "field-manager",
-    "kubectl-create",
-    "Name under which the server records these fields' owner.",
-)];
+use generators::{
+    MANAGER, configmap, ingress, job, namespace, poddisruptionbudget, priorityclass, quota, rbac, secret,
+    service, serviceaccount, token, workload,
+};
 
-/// Creates an object that flags describe, or prints it on a dry run.
-///
-/// `what` is how upstream's message names it (`configmap:`); empty where upstream shows the server's error as it is.
-pub async fn generated(
-    invocation: &Invocation,
-    mut object: Value,
-    plural: &str,
-    namespaced: bool,
-    what: &str,
-) -> Result<()> {
-    let dry_run = invocation.dry_run()?;
-    if invocation.is("save-config") {
-        last_applied::record(&mut object);
+/// Creates objects.
+pub static COMMAND: Command = Command {
+    name: "create",
+    short: "Create a resource from a file or from stdin",
+    long: "Create a resource from a file or from stdin.\n\nJSON and YAML are read.",
+    examples: "
+# The objects of a file
+kubectl create -f pod.yaml
+
+# The object that comes on standard input
+cat pod.json | kubectl create -f -
+
+# An object that flags describe
+kubectl create deployment web --image=nginx --replicas=3",
+    usage: "create -f FILENAME",
+    flags: &[
+        flag::FILES,
+        flag::PRINT,
+        flag::DRY_RUN,
+        flag::VALIDATE,
+        flag::SAVE_CONFIG,
+        flag::SELECTOR,
+        MANAGER,
+        FLAGS,
+    ],
+    subcommands: &[
+        &rbac::CLUSTERROLE,
+        &rbac::CLUSTERROLEBINDING,
+        &configmap::COMMAND,
+        &job::CRONJOB,
+        &workload::DEPLOYMENT,
+        &ingress::COMMAND,
+        &job::JOB,
+        &namespace::COMMAND,
+        &poddisruptionbudget::COMMAND,
+        &priorityclass::COMMAND,
+        &quota::COMMAND,
+        &rbac::ROLE,
+        &rbac::ROLEBINDING,
+        &secret::COMMAND,
+        &service::COMMAND,
+        &serviceaccount::COMMAND,
+        &token::COMMAND,
+    ],
+    run: Some(|invocation| Box::pin(run(invocation))),
+    ..Command::NONE
+};
+
+const FLAGS: &[Flag] = &[
+    Flag::switch("edit", "Open the objects in an editor before they are created."),
+    Flag::text("raw", "", "Path of the server to which the file is posted as it is."),
+    Flag::switch("windows-line-endings", "End lines as Windows does while editing."),
+];
+
+async fn run(invocation: Invocation) -> Result<()> {
+    if !invocation.args.is_empty() {
+        return Err(invocation.usage(format!("Unexpected args: [{}]", invocation.args.join(" "))));
     }
-    let session = Session::open(invocation).await?;
-    if namespaced && session.namespace_given {
-        object["metadata"]["namespace"] = session.namespace.clone().into();
+    if !files::given(&invocation) {
+        return Err(Error::message("must specify one of -f and -k"));
+    }
+    let session = Session::open(&invocation).await?;
+    let raw = invocation.text("raw");
+    if !raw.is_empty() {
+        return super::raw::with_file(&session, http::Method::POST, raw, invocation.list("filename")).await;
+    }
+    let dry_run = invocation.dry_run()?;
+    let mut documents = files::read(&invocation)?;
+    if invocation.is("edit") {
+        documents = super::edit::documents(documents)?;
+    }
+    if documents.is_empty() {
+        return Err(Error::message("no objects passed to create"));
+    }
+    let selector = apimachinery::labels::parse(invocation.text("selector"))
+        .map_err(|error| Error::message(error.to_string()))?;
+    let mut errors = Vec::new();
+    for document in documents {
+        let done = async {
+            let item = files::item(&session, document).await?;
+            if !selector.matches_value(item.object["metadata"]["labels"].as_object()) {
+                return Ok(());
+            }
+            create(&session, &invocation, item, dry_run).await
+        };
+        if let Err(error) = done.await {
+            errors.push(error);
+        }
+    }
+    cli_runtime::change::warnings_as_errors(&invocation, &session)?;
+    Error::all(errors)
+}
+
+async fn create(session: &Session, invocation: &Invocation, mut item: Item, dry_run: DryRun) -> Result<()> {
+    if invocation.is("save-config") || !item.object["metadata"]["annotations"][LAST_APPLIED].is_null() {
+        last_applied::record(&mut item.object);
     }
     if dry_run != DryRun::Client {
-        let api_version = object["apiVersion"].as_str().unwrap_or("v1");
-        let root = if api_version.contains('/') { "/apis" } else { "/api" };
-        let collection = match namespaced {
-            true => format!("{root}/{api_version}/namespaces/{}/{plural}", session.namespace),
-            false => format!("{root}/{api_version}/{plural}"),
-        };
-        let path = with_query(&collection, &write_query(invocation, dry_run));
-        object = session.client.post(&path, &object).await.map_err(|error| match error {
-            Error::Server { status, .. } if !what.is_empty() => Error::message(format!(
-                "failed to create {what} {}",
-                status["message"].as_str().unwrap_or("")
-            )),
-            other => other,
-        })?;
-        cli_runtime::change::warnings_as_errors(invocation, &session)?;
+        let path = with_query(&item.collection(), &write_query(invocation, dry_run));
+        item.object = session
+            .client
+            .post(&path, &item.object)
+            .await
+            .map_err(|error| error.during("creating", &item.source))?;
     }
-    report(invocation, &object, "created")
+    report(invocation, &item.object, "created")
 }

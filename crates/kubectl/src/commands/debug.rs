@@ -4,11 +4,11 @@ use apimachinery::object::ObjectExt;
 use serde_json::{Value, json};
 
 use super::run::environment;
-use super::{attach, logs};
 use cli_runtime::cli::{Command, Flag, Invocation};
 use cli_runtime::client::STRATEGIC;
 use cli_runtime::error::{Error, Result};
 use cli_runtime::resource::{Item, Session, pods};
+use streams::{attach, logs};
 
 /// Starts debugging sessions.
 pub static COMMAND: Command = Command {

@@ -2,7 +2,6 @@
 
 use apimachinery::object::ObjectExt;
 
-use crate::describe;
 use cli_runtime::cli::{Command, Flag, Invocation, flag};
 use cli_runtime::error::{Error, Result};
 use cli_runtime::resource::{Pick, Session, args, files};
@@ -71,7 +70,7 @@ async fn run(invocation: Invocation) -> Result<()> {
             }
         };
         for item in items {
-            match describe::describe(&session, &item, invocation.is("show-events")).await {
+            match ::describe::describe(&session, &item, invocation.is("show-events")).await {
                 Ok(text) => {
                     if !first {
                         out!("\n\n");

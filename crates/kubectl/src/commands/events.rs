@@ -4,12 +4,12 @@ use apimachinery::object::ObjectExt;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::describe::{interval, last_seen};
 use cli_runtime::cli::{Command, Flag, Invocation, flag};
 use cli_runtime::client::with_query;
 use cli_runtime::error::{Error, Result};
 use cli_runtime::print::{self, Printer};
 use cli_runtime::resource::Session;
+use describe::{interval, last_seen};
 use formats::table::Rows;
 
 /// Lists events.

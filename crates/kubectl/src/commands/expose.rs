@@ -3,7 +3,6 @@
 use apimachinery::object::ObjectExt;
 use serde_json::{Value, json};
 
-use super::create::parse_target_port;
 use super::overrides;
 use cli_runtime::change::{report, write_query};
 use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
@@ -11,6 +10,7 @@ use cli_runtime::client::with_query;
 use cli_runtime::error::{Error, Result};
 use cli_runtime::last_applied;
 use cli_runtime::resource::{Item, Session};
+use generators::parse_target_port;
 
 /// Creates a service for an object.
 pub static COMMAND: Command = Command {

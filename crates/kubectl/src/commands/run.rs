@@ -5,13 +5,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::delete::Deletion;
-use super::{attach, logs, overrides};
+use super::overrides;
 use cli_runtime::change::{report, write_query};
 use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
 use cli_runtime::client::with_query;
 use cli_runtime::error::{Error, Result};
 use cli_runtime::last_applied::{self, LAST_APPLIED};
 use cli_runtime::resource::{Item, Session, core, pods};
+use streams::{attach, logs};
 
 /// Runs an image in a pod.
 pub static COMMAND: Command = Command {

@@ -4,7 +4,6 @@ use apimachinery::object::ObjectExt;
 use patch::Merging;
 use serde_json::Value;
 
-use crate::describe;
 use cli_runtime::cli::{Command, Flag, Invocation, flag};
 use cli_runtime::error::{Error, Result};
 use cli_runtime::print::{self, Printer};

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::history::{Revision, revisions};
-use crate::describe;
 use cli_runtime::change;
 use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
 use cli_runtime::client::{JSON_PATCH, STRATEGIC, with_query};

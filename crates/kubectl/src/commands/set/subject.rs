@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use super::{MANAGER, change};
-use crate::commands::create::subjects;
 use cli_runtime::cli::{Command, Flag, Invocation, flag};
 use cli_runtime::client::MERGE;
 use cli_runtime::error::{Error, Result};
 use cli_runtime::resource::Session;
+use generators::subjects;
 
 /// Adds subjects to role bindings.
 pub static COMMAND: Command = Command {
