@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::cli::{DryRun, Invocation};
 use crate::client::{JSON_PATCH, MERGE, STRATEGIC, with_query};
 use crate::error::{Error, Result};
+use crate::last_applied::{self, LAST_APPLIED};
 use crate::print;
 use crate::resource::{Item, Pick, Session, args, files};
 
@@ -63,7 +64,7 @@ pub async fn patched(
     if stays_here(invocation)? {
         return locally(&item.object, kind, patch);
     }
-    let dry_run = if invocation.dry_run()? == DryRun::Server { "All" } else { "" };
+    let dry_run = invocation.dry_run()?.parameter();
     let query = [("dryRun", dry_run), ("fieldManager", invocation.text("field-manager"))];
     session.client.patch(&with_query(&item.path(), &query), kind, patch).await
 }
@@ -128,8 +129,27 @@ pub fn warnings_as_errors(invocation: &Invocation, session: &Session) -> Result<
 /// Query parameters of a request that writes.
 pub fn write_query(invocation: &Invocation, dry_run: DryRun) -> [(&'static str, &str); 3] {
     [
-        ("dryRun", if dry_run == DryRun::Server { "All" } else { "" }),
+        ("dryRun", dry_run.parameter()),
         ("fieldManager", invocation.text("field-manager")),
         ("fieldValidation", field_validation(invocation.text("validate"))),
     ]
+}
+
+/// Creates an object in a collection, with its configuration recorded if `--save-config` asks for it, and returns it
+/// as it is then; a dry run on the client sends nothing.
+pub async fn created(
+    session: &Session,
+    invocation: &Invocation,
+    collection: &str,
+    mut object: Value,
+) -> Result<Value> {
+    let dry_run = invocation.dry_run()?;
+    // What was applied once stays known as such.
+    if invocation.is("save-config") || !object["metadata"]["annotations"][LAST_APPLIED].is_null() {
+        last_applied::record(&mut object);
+    }
+    if dry_run == DryRun::Client {
+        return Ok(object);
+    }
+    session.client.post(&with_query(collection, &write_query(invocation, dry_run)), &object).await
 }

@@ -197,6 +197,14 @@ impl Item {
         self.resource.object_path(self.namespace.as_deref(), &self.name)
     }
 
+    /// The path of one of its subresources; its own, for the empty name.
+    pub fn path_of(&self, subresource: &str) -> String {
+        match subresource {
+            "" => self.path(),
+            name => format!("{}/{name}", self.path()),
+        }
+    }
+
     /// Path of the collection it is in.
     pub fn collection(&self) -> String {
         self.resource.path(self.namespace.as_deref())

@@ -3,7 +3,7 @@
 use apimachinery::object::ObjectExt;
 use serde_json::Value;
 
-use crate::{annotations, labels, line, name, text, time};
+use crate::{annotations, conditions, labels, line, name, text, time};
 
 /// Writes an autoscaler's description.
 pub fn describe(out: &mut String, scaler: &Value) {
@@ -42,21 +42,7 @@ pub fn describe(out: &mut String, scaler: &Value) {
         status["currentReplicas"].as_i64().unwrap_or(0),
         status["desiredReplicas"].as_i64().unwrap_or(0)
     );
-    let conditions = scaler.list_at(&["status", "conditions"]);
-    if !conditions.is_empty() {
-        line!(out, "Conditions:\n  Type\tStatus\tReason\tMessage");
-        line!(out, "  ----\t------\t------\t-------");
-        for condition in conditions {
-            line!(
-                out,
-                "  {}\t{}\t{}\t{}",
-                text(&condition["type"]),
-                text(&condition["status"]),
-                text(&condition["reason"]),
-                text(&condition["message"])
-            );
-        }
-    }
+    conditions(out, scaler, &["Type", "Status", "Reason", "Message"]);
 }
 
 fn metric_line(metric: &Value, current: &Value) -> String {

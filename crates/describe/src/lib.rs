@@ -164,6 +164,31 @@ fn annotations_at(out: &mut String, object: &Value, indent: &str) {
     }
 }
 
+/// The conditions of an object, if it has any, as a table. A space after a column's name stands after its cells too,
+/// as upstream has it for some kinds.
+fn conditions(out: &mut String, object: &Value, columns: &[&str]) {
+    let conditions = object.list_at(&["status", "conditions"]);
+    if conditions.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = columns.iter().map(|column| column.trim_end()).collect();
+    let underlines: Vec<String> = names.iter().map(|name| "-".repeat(name.len())).collect();
+    line!(out, "Conditions:\n  {}", names.join("\t"));
+    line!(out, "  {}", underlines.join("\t"));
+    for condition in conditions {
+        let cells: Vec<String> = columns
+            .iter()
+            .zip(&names)
+            .map(|(column, name)| {
+                let value = &condition[name[..1].to_lowercase() + &name[1..]];
+                let shown = if name.ends_with("Time") { time(value) } else { text(value) };
+                shown + &column[name.len()..]
+            })
+            .collect();
+        line!(out, "  {}", cells.join("\t"));
+    }
+}
+
 /// A map of texts, `key=value` one a line, or `<none>`.
 fn map(out: &mut String, title: &str, map: &Value, indent: &str) {
     let mut entries: Vec<(&String, String)> =

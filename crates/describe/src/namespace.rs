@@ -3,7 +3,7 @@
 use apimachinery::object::ObjectExt;
 use serde_json::Value;
 
-use crate::{annotations, labels, line, quota, text};
+use crate::{annotations, conditions, labels, line, quota, text};
 use cli_runtime::error::Result;
 use cli_runtime::resource::Session;
 
@@ -13,22 +13,7 @@ pub async fn describe(out: &mut String, session: &Session, namespace: &Value) ->
     labels(out, namespace);
     annotations(out, namespace);
     line!(out, "Status:\t{}", text(&namespace["status"]["phase"]));
-    let conditions = namespace.list_at(&["status", "conditions"]);
-    if !conditions.is_empty() {
-        line!(out, "Conditions:\n  Type\tStatus\tLastTransitionTime\tReason\tMessage");
-        line!(out, "  ----\t------\t------------------\t------\t-------");
-        for condition in conditions {
-            line!(
-                out,
-                "  {}\t{}\t{}\t{}\t{}",
-                text(&condition["type"]),
-                text(&condition["status"]),
-                super::time(&condition["lastTransitionTime"]),
-                text(&condition["reason"]),
-                text(&condition["message"])
-            );
-        }
-    }
+    conditions(out, namespace, &["Type", "Status", "LastTransitionTime", "Reason", "Message"]);
     let path = format!("/api/v1/namespaces/{}", namespace.name());
     let quotas = session.client.get(&format!("{path}/resourcequotas")).await.unwrap_or_default();
     if quotas.list_at(&["items"]).is_empty() {

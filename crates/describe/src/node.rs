@@ -7,7 +7,7 @@ use apimachinery::quantity::Quantity;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{age, annotations, labels, line, text, time};
+use crate::{age, annotations, conditions, labels, line, text, time};
 use cli_runtime::error::Result;
 use cli_runtime::resource::{Item, Session, core, pods};
 
@@ -50,23 +50,11 @@ pub async fn describe(out: &mut String, session: &Session, node: &Value, now: Ti
         }
         Err(error) => line!(out, "Lease:\tFailed to get lease: {error}"),
     }
-    let conditions = node.list_at(&["status", "conditions"]);
-    if !conditions.is_empty() {
-        line!(out, "Conditions:\n  Type\tStatus\tLastHeartbeatTime\tLastTransitionTime\tReason\tMessage");
-        line!(out, "  ----\t------\t-----------------\t------------------\t------\t-------");
-        for condition in conditions {
-            line!(
-                out,
-                "  {} \t{} \t{} \t{} \t{} \t{}",
-                text(&condition["type"]),
-                text(&condition["status"]),
-                time(&condition["lastHeartbeatTime"]),
-                time(&condition["lastTransitionTime"]),
-                text(&condition["reason"]),
-                text(&condition["message"])
-            );
-        }
-    }
+    conditions(
+        out,
+        node,
+        &["Type ", "Status ", "LastHeartbeatTime ", "LastTransitionTime ", "Reason ", "Message"],
+    );
     line!(out, "Addresses:");
     for address in node.list_at(&["status", "addresses"]) {
         line!(out, "  {}:\t{}", text(&address["type"]), text(&address["address"]));

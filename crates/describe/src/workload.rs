@@ -4,8 +4,8 @@ use apimachinery::object::ObjectExt;
 use serde_json::Value;
 
 use crate::{
-    annotations, annotations_at, container, controlled_by, joined, labels, line, map, name, pod, selector,
-    text, time, volume,
+    annotations, annotations_at, conditions, container, controlled_by, joined, labels, line, map, name, pod,
+    selector, text, time, volume,
 };
 use cli_runtime::error::Result;
 use cli_runtime::resource::{Session, pods, selector_of};
@@ -68,20 +68,7 @@ pub async fn deployment(out: &mut String, session: &Session, object: &Value) -> 
         );
     }
     pod_template(out, &spec["template"]);
-    let conditions = object.list_at(&["status", "conditions"]);
-    if !conditions.is_empty() {
-        line!(out, "Conditions:\n  Type\tStatus\tReason");
-        line!(out, "  ----\t------\t------");
-        for condition in conditions {
-            line!(
-                out,
-                "  {} \t{}\t{}",
-                text(&condition["type"]),
-                text(&condition["status"]),
-                text(&condition["reason"])
-            );
-        }
-    }
+    conditions(out, object, &["Type ", "Status", "Reason"]);
     let path = format!("/apis/apps/v1/namespaces/{}/replicasets", object.namespace());
     let list = session.list_path(&path, &selector_of(object).unwrap_or_default(), "", 500).await?;
     let mut sets: Vec<&Value> = list
@@ -152,20 +139,7 @@ pub async fn replica_set(out: &mut String, session: &Session, object: &Value) ->
     );
     line!(out, "Pods Status:\t{}", pod_status(session, object).await?);
     pod_template(out, &object["spec"]["template"]);
-    let conditions = object.list_at(&["status", "conditions"]);
-    if !conditions.is_empty() {
-        line!(out, "Conditions:\n  Type\tStatus\tReason");
-        line!(out, "  ----\t------\t------");
-        for condition in conditions {
-            line!(
-                out,
-                "  {} \t{}\t{}",
-                text(&condition["type"]),
-                text(&condition["status"]),
-                text(&condition["reason"])
-            );
-        }
-    }
+    conditions(out, object, &["Type ", "Status", "Reason"]);
     Ok(())
 }
 

@@ -23,19 +23,13 @@ pub use service::parse_target_port;
 
 use serde_json::Value;
 
-use cli_runtime::change::{report, write_query};
-use cli_runtime::cli::{DryRun, Flag, Invocation};
-use cli_runtime::client::with_query;
+use cli_runtime::change;
+use cli_runtime::cli::{Flag, Invocation};
 use cli_runtime::error::{Error, Result};
-use cli_runtime::last_applied;
 use cli_runtime::resource::Session;
 
 /// The manager that upstream records for objects created by this command.
-pub const MANAGER: &[Flag] = &[Flag::text(
-    "field-manager",
-    "kubectl-create",
-    "Name under which the server records these fields' owner.",
-)];
+pub const MANAGER: &[Flag] = &[Flag::manager("kubectl-create")];
 
 /// Creates an object that flags describe, or prints it on a dry run.
 ///
@@ -47,30 +41,26 @@ pub async fn generated(
     namespaced: bool,
     what: &str,
 ) -> Result<()> {
-    let dry_run = invocation.dry_run()?;
-    if invocation.is("save-config") {
-        last_applied::record(&mut object);
-    }
+    // A wrong value is refused before anything is asked of the server.
+    invocation.dry_run()?;
     let session = Session::open(invocation).await?;
     if namespaced && session.namespace_given {
         object["metadata"]["namespace"] = session.namespace.clone().into();
     }
-    if dry_run != DryRun::Client {
-        let api_version = object["apiVersion"].as_str().unwrap_or("v1");
-        let root = if api_version.contains('/') { "/apis" } else { "/api" };
-        let collection = match namespaced {
-            true => format!("{root}/{api_version}/namespaces/{}/{plural}", session.namespace),
-            false => format!("{root}/{api_version}/{plural}"),
-        };
-        let path = with_query(&collection, &write_query(invocation, dry_run));
-        object = session.client.post(&path, &object).await.map_err(|error| match error {
+    let api_version = object["apiVersion"].as_str().unwrap_or("v1");
+    let root = if api_version.contains('/') { "/apis" } else { "/api" };
+    let collection = match namespaced {
+        true => format!("{root}/{api_version}/namespaces/{}/{plural}", session.namespace),
+        false => format!("{root}/{api_version}/{plural}"),
+    };
+    let object =
+        change::created(&session, invocation, &collection, object).await.map_err(|error| match error {
             Error::Server { status, .. } if !what.is_empty() => Error::message(format!(
                 "failed to create {what} {}",
                 status["message"].as_str().unwrap_or("")
             )),
             other => other,
         })?;
-        cli_runtime::change::warnings_as_errors(invocation, &session)?;
-    }
-    report(invocation, &object, "created")
+    change::warnings_as_errors(invocation, &session)?;
+    change::report(invocation, &object, "created")
 }

@@ -66,6 +66,10 @@ impl Flag {
     pub const fn array(name: &'static str, help: &'static str) -> Self {
         Self::new(name, Kind::Array, "", help)
     }
+    /// The name of a command as the owner of the fields that it sets.
+    pub const fn manager(name: &'static str) -> Self {
+        Self::text("field-manager", name, "Name under which the server records these fields' owner.")
+    }
     /// Gives it a one-letter name.
     pub const fn short(self, short: char) -> Self {
         Flag { short: Some(short), ..self }

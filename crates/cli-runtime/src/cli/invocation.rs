@@ -1,6 +1,7 @@
 //! One command line after parsing: the command, its arguments and the values of its flags.
 
 use std::collections::BTreeMap;
+use std::sync::Once;
 use std::time::Duration;
 
 use super::{Command, Run};
@@ -29,6 +30,14 @@ pub enum DryRun {
 }
 
 impl DryRun {
+    /// The value of the request's `dryRun` parameter.
+    pub fn parameter(self) -> &'static str {
+        match self {
+            DryRun::None | DryRun::Client => "",
+            DryRun::Server => "All",
+        }
+    }
+
     /// What is added to the message of what was done.
     pub fn suffix(self) -> &'static str {
         match self {
@@ -117,7 +126,10 @@ impl Invocation {
             "client" => Ok(DryRun::Client),
             "server" => Ok(DryRun::Server),
             "unchanged" => {
-                errln!("W: --dry-run is deprecated and can be replaced with --dry-run=client.");
+                static WARNED: Once = Once::new();
+                WARNED.call_once(|| {
+                    errln!("W: --dry-run is deprecated and can be replaced with --dry-run=client.");
+                });
                 Ok(DryRun::Client)
             }
             other => Err(Error::message(format!(

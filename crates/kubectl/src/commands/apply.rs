@@ -51,11 +51,7 @@ kubectl apply -k overlay/",
 
 const FLAGS: &[Flag] = &[
     Flag::switch("all", "Prune among all objects of the namespace."),
-    Flag::text(
-        "field-manager",
-        "kubectl-client-side-apply",
-        "Name under which the server records these fields' owner.",
-    ),
+    Flag::manager("kubectl-client-side-apply"),
     Flag::switch("force-conflicts", "With --server-side, take over fields that others own."),
     Flag::bool("openapi-patch", "true", "Accepted for compatibility; merging follows the built-in schema."),
     Flag::bool("overwrite", "true", "Let the file's values win over changes made on the server."),
@@ -187,7 +183,7 @@ async fn apply(
     item: &Item,
     dry_run: DryRun,
 ) -> Result<(Value, &'static str)> {
-    let server_dry_run = if dry_run == DryRun::Server { "All" } else { "" };
+    let server_dry_run = dry_run.parameter();
     let validation = cli_runtime::change::field_validation(invocation.text("validate"));
     let query = [
         ("dryRun", server_dry_run),
@@ -226,7 +222,7 @@ async fn apply(
         return Ok((change::locally(&current, kind, &patch)?, "configured"));
     }
     let subresource = invocation.text("subresource");
-    let path = if subresource.is_empty() { item.path() } else { format!("{}/{subresource}", item.path()) };
+    let path = item.path_of(subresource);
     match session.client.patch(&with_query(&path, &query), kind, &patch).await {
         Ok(object) => Ok((object, "configured")),
         Err(error) if invocation.is("force") && (error.is_conflict() || error.reason() == "Invalid") => {

@@ -33,7 +33,7 @@ static APPROVE: Command = Command {
 kubectl certificate approve csr-web",
     usage: "approve (-f FILENAME | NAME)",
     flags: &[flag::FILES, flag::PRINT, FORCE],
-    run: Some(|invocation| Box::pin(run(invocation, "Approved"))),
+    run: Some(|invocation| Box::pin(run(invocation, &APPROVAL))),
     ..Command::NONE
 };
 
@@ -45,14 +45,41 @@ static DENY: Command = Command {
 kubectl certificate deny csr-web",
     usage: "deny (-f FILENAME | NAME)",
     flags: &[flag::FILES, flag::PRINT, FORCE],
-    run: Some(|invocation| Box::pin(run(invocation, "Denied"))),
+    run: Some(|invocation| Box::pin(run(invocation, &DENIAL))),
     ..Command::NONE
 };
 
 const FORCE: &[Flag] = &[Flag::switch("force", "Decide again although it was decided so already.")];
+/// What can be said to a request.
+struct Decision {
+    /// The condition that says so.
+    condition: &'static str,
+    /// The condition that says the contrary.
+    contrary: &'static str,
+    verb: &'static str,
+    reason: &'static str,
+    done: &'static str,
+}
+
+static APPROVAL: Decision = Decision {
+    condition: "Approved",
+    contrary: "Denied",
+    verb: "approve",
+    reason: "KubectlApprove",
+    done: "approved",
+};
+
+static DENIAL: Decision = Decision {
+    condition: "Denied",
+    contrary: "Approved",
+    verb: "deny",
+    reason: "KubectlDeny",
+    done: "denied",
+};
+
 const PATH: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-async fn run(invocation: Invocation, decision: &'static str) -> Result<()> {
+async fn run(invocation: Invocation, decision: &Decision) -> Result<()> {
     let session = Session::open(&invocation).await?;
     let mut names: Vec<String> =
         invocation.args.iter().map(|name| name.rsplit('/').next().unwrap_or(name).to_string()).collect();
@@ -64,28 +91,26 @@ async fn run(invocation: Invocation, decision: &'static str) -> Result<()> {
     }
     for name in names {
         let mut request = session.client.get(&format!("{PATH}/{name}")).await?;
-        let (verb, reason) =
-            if decision == "Approved" { ("approve", "KubectlApprove") } else { ("deny", "KubectlDeny") };
         let decided = |kind: &str| {
             request.list_at(&["status", "conditions"]).iter().any(|condition| condition["type"] == kind)
         };
-        if decided(if decision == "Approved" { "Denied" } else { "Approved" }) {
+        if decided(decision.contrary) {
             return Err(Error::message(format!(
                 "certificate signing request \"{name}\" is already {}",
-                if decision == "Approved" { "Denied" } else { "Approved" }
+                decision.contrary
             )));
         }
-        if !decided(decision) || invocation.is("force") {
-            let condition = json!({"type": decision, "status": "True", "reason": reason,
-                "message": format!("This CSR was {} by kubectl certificate {verb}.", decision.to_lowercase()),
+        if !decided(decision.condition) || invocation.is("force") {
+            let condition = json!({"type": decision.condition, "status": "True", "reason": decision.reason,
+                "message": format!("This CSR was {} by kubectl certificate {}.", decision.done, decision.verb),
                 "lastUpdateTime": apimachinery::time::now_rfc3339()});
             let mut conditions = request.list_at(&["status", "conditions"]).to_vec();
-            conditions.retain(|known| known["type"] != decision);
+            conditions.retain(|known| known["type"] != decision.condition);
             conditions.push(condition);
             request["status"]["conditions"] = conditions.into();
             request = session.client.put(&format!("{PATH}/{name}/approval"), &request).await?;
         }
-        change::report(&invocation, &request, &decision.to_lowercase())?;
+        change::report(&invocation, &request, decision.done)?;
     }
     Ok(())
 }

@@ -1,10 +1,8 @@
 //! `kubectl create -f`: every object of the files, as they are.
 
-use cli_runtime::change::{report, write_query};
-use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
-use cli_runtime::client::with_query;
+use cli_runtime::change;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
 use cli_runtime::error::{Error, Result};
-use cli_runtime::last_applied::{self, LAST_APPLIED};
 use cli_runtime::resource::{Item, Session, files};
 
 use generators::{
@@ -78,7 +76,8 @@ async fn run(invocation: Invocation) -> Result<()> {
     if !raw.is_empty() {
         return super::raw::with_file(&session, http::Method::POST, raw, invocation.list("filename")).await;
     }
-    let dry_run = invocation.dry_run()?;
+    // A wrong value is refused before anything is asked of the server.
+    invocation.dry_run()?;
     let mut documents = files::read(&invocation)?;
     if invocation.is("edit") {
         documents = super::edit::documents(documents)?;
@@ -95,7 +94,7 @@ async fn run(invocation: Invocation) -> Result<()> {
             if !selector.matches_value(item.object["metadata"]["labels"].as_object()) {
                 return Ok(());
             }
-            create(&session, &invocation, item, dry_run).await
+            create(&session, &invocation, item).await
         };
         if let Err(error) = done.await {
             errors.push(error);
@@ -105,17 +104,9 @@ async fn run(invocation: Invocation) -> Result<()> {
     Error::all(errors)
 }
 
-async fn create(session: &Session, invocation: &Invocation, mut item: Item, dry_run: DryRun) -> Result<()> {
-    if invocation.is("save-config") || !item.object["metadata"]["annotations"][LAST_APPLIED].is_null() {
-        last_applied::record(&mut item.object);
-    }
-    if dry_run != DryRun::Client {
-        let path = with_query(&item.collection(), &write_query(invocation, dry_run));
-        item.object = session
-            .client
-            .post(&path, &item.object)
-            .await
-            .map_err(|error| error.during("creating", &item.source))?;
-    }
-    report(invocation, &item.object, "created")
+async fn create(session: &Session, invocation: &Invocation, item: Item) -> Result<()> {
+    let object = change::created(session, invocation, &item.collection(), item.object)
+        .await
+        .map_err(|error| error.during("creating", &item.source))?;
+    change::report(invocation, &object, "created")
 }

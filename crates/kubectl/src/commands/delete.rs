@@ -131,10 +131,7 @@ impl Deletion {
     pub async fn delete(&self, session: &Session, item: &Item) -> Result<Value> {
         let mut reply = Value::Null;
         if self.dry_run != DryRun::Client {
-            let path = with_query(
-                &item.path(),
-                &[("dryRun", if self.dry_run == DryRun::Server { "All" } else { "" })],
-            );
+            let path = with_query(&item.path(), &[("dryRun", self.dry_run.parameter())]);
             reply = session
                 .client
                 .delete(&path, &self.options())

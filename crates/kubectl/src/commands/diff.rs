@@ -25,11 +25,7 @@ kubectl diff -f deployment.yaml",
 
 const FLAGS: &[Flag] = &[
     Flag::int("concurrency", "1", "How many objects are compared at once; accepted for compatibility."),
-    Flag::text(
-        "field-manager",
-        "kubectl-client-side-apply",
-        "Name under which the server records these fields' owner.",
-    ),
+    Flag::manager("kubectl-client-side-apply"),
     Flag::switch("force-conflicts", "With --server-side, take over fields that others own."),
     Flag::switch("prune", "Accepted for compatibility."),
     Flag::array("prune-allowlist", "Accepted for compatibility."),

@@ -113,8 +113,7 @@ async fn mark_one(
     }
     if dry_run != DryRun::Client {
         let value = if unschedulable { json!(true) } else { Value::Null };
-        let path =
-            with_query(&node.path(), &[("dryRun", if dry_run == DryRun::Server { "All" } else { "" })]);
+        let path = with_query(&node.path(), &[("dryRun", dry_run.parameter())]);
         session.client.patch(&path, MERGE, &json!({"spec": {"unschedulable": value}})).await?;
     }
     outln!("node/{} {done}{}", node.name, dry_run.suffix());

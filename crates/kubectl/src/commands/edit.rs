@@ -30,7 +30,7 @@ KUBE_EDITOR=\"nano\" kubectl edit svc/web",
 };
 
 const FLAGS: &[Flag] = &[
-    Flag::text("field-manager", "kubectl-edit", "Name under which the server records these fields' owner."),
+    Flag::manager("kubectl-edit"),
     Flag::switch("output-patch", "Print the patch that was sent."),
     Flag::switch("windows-line-endings", "End lines as Windows does while editing."),
 ];
@@ -73,11 +73,7 @@ async fn run(invocation: Invocation) -> Result<()> {
                         outln!("Patch: {}", formats::json::compact(&patch));
                     }
                     let subresource = invocation.text("subresource");
-                    let path = if subresource.is_empty() {
-                        item.path()
-                    } else {
-                        format!("{}/{subresource}", item.path())
-                    };
+                    let path = item.path_of(subresource);
                     let query = [
                         ("fieldManager", invocation.text("field-manager")),
                         (

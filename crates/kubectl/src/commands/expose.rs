@@ -4,11 +4,9 @@ use apimachinery::object::ObjectExt;
 use serde_json::{Value, json};
 
 use super::overrides;
-use cli_runtime::change::{report, write_query};
-use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
-use cli_runtime::client::with_query;
+use cli_runtime::change;
+use cli_runtime::cli::{Command, Flag, Invocation, flag};
 use cli_runtime::error::{Error, Result};
-use cli_runtime::last_applied;
 use cli_runtime::resource::{Item, Session};
 use generators::parse_target_port;
 
@@ -35,7 +33,7 @@ kubectl expose deployment web --port=80 --target-port=8000 --name=front",
 const FLAGS: &[Flag] = &[
     Flag::text("cluster-ip", "", "Address to give the service; 'None' makes it headless."),
     Flag::text("external-ip", "", "Address outside the cluster that the service takes traffic on as well."),
-    Flag::text("field-manager", "kubectl-expose", "Name under which the server records these fields' owner."),
+    Flag::manager("kubectl-expose"),
     Flag::text("labels", "", "Labels of the service, with commas between.").short('l'),
     Flag::text("load-balancer-ip", "", "Address to ask the load balancer for."),
     Flag::text("name", "", "Name of the service; the object's own if not given."),
@@ -50,7 +48,8 @@ const FLAGS: &[Flag] = &[
 ];
 
 async fn run(invocation: Invocation) -> Result<()> {
-    let dry_run = invocation.dry_run()?;
+    // A wrong value is refused before anything is asked of the server.
+    invocation.dry_run()?;
     let session = Session::open(&invocation).await?;
     if invocation.args.is_empty() && !cli_runtime::resource::files::given(&invocation) {
         return Err(invocation.usage("You must provide one or more resources by argument or filename.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'"));
@@ -66,16 +65,10 @@ async fn run(invocation: Invocation) -> Result<()> {
             object["metadata"]["namespace"] = item.namespace.clone().into();
         }
         object = overrides::apply(&invocation, object)?;
-        if invocation.is("save-config") {
-            last_applied::record(&mut object);
-        }
-        if dry_run != DryRun::Client {
-            let namespace = item.namespace.as_deref().unwrap_or("default");
-            let path = format!("/api/v1/namespaces/{namespace}/services");
-            object =
-                session.client.post(&with_query(&path, &write_query(&invocation, dry_run)), &object).await?;
-        }
-        report(&invocation, &object, "exposed")?;
+        let namespace = item.namespace.as_deref().unwrap_or("default");
+        let path = format!("/api/v1/namespaces/{namespace}/services");
+        object = change::created(&session, &invocation, &path, object).await?;
+        change::report(&invocation, &object, "exposed")?;
     }
     Ok(())
 }

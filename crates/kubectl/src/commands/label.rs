@@ -74,16 +74,8 @@ const FLAGS: &[Flag] = &[
     Flag::switch("list", "Show what the object has."),
     Flag::switch("overwrite", "Change values that are there already."),
 ];
-const LABEL_MANAGER: &[Flag] = &[Flag::text(
-    "field-manager",
-    "kubectl-label",
-    "Name under which the server records these fields' owner.",
-)];
-const ANNOTATE_MANAGER: &[Flag] = &[Flag::text(
-    "field-manager",
-    "kubectl-annotate",
-    "Name under which the server records these fields' owner.",
-)];
+const LABEL_MANAGER: &[Flag] = &[Flag::manager("kubectl-label")];
+const ANNOTATE_MANAGER: &[Flag] = &[Flag::manager("kubectl-annotate")];
 
 /// What of the metadata is changed, and its words.
 struct Field {

@@ -33,7 +33,7 @@ kubectl patch deployment web --subresource=scale --type=merge -p '{\"spec\":{\"r
 };
 
 const FLAGS: &[Flag] = &[
-    Flag::text("field-manager", "kubectl-patch", "Name under which the server records these fields' owner."),
+    Flag::manager("kubectl-patch"),
     Flag::text("patch", "", "The patch, JSON or YAML.").short('p'),
     Flag::text("patch-file", "", "File with the patch."),
     Flag::text("type", "strategic", "Kind of the patch: json, merge or strategic."),
@@ -83,7 +83,7 @@ async fn run(invocation: Invocation) -> Result<()> {
                 "" => item.path(),
                 name => format!("{}/{name}", item.path()),
             };
-            let dry_run = if invocation.dry_run()? == cli_runtime::cli::DryRun::Server { "All" } else { "" };
+            let dry_run = invocation.dry_run()?.parameter();
             let query = [("dryRun", dry_run), ("fieldManager", invocation.text("field-manager"))];
             session.client.patch(&with_query(&path, &query), kind, &patch).await
         };

@@ -35,11 +35,7 @@ kubectl replace --force -f pod.json",
 };
 
 const FLAGS: &[Flag] = &[
-    Flag::text(
-        "field-manager",
-        "kubectl-replace",
-        "Name under which the server records these fields' owner.",
-    ),
+    Flag::manager("kubectl-replace"),
     Flag::text("raw", "", "Path of the server to which the file is put as it is."),
     Flag::switch("wait", "Wait until deleted objects are gone."),
 ];
@@ -79,8 +75,7 @@ async fn run(invocation: Invocation) -> Result<()> {
                 return session.client.post(&with_query(&item.collection(), &query), &item.object).await;
             }
             let subresource = invocation.text("subresource");
-            let path =
-                if subresource.is_empty() { item.path() } else { format!("{}/{subresource}", item.path()) };
+            let path = item.path_of(subresource);
             session.client.put(&with_query(&path, &query), &item.object).await
         };
         match done.await {

@@ -5,7 +5,9 @@ mod restart;
 mod status;
 mod undo;
 
-use cli_runtime::cli::{Command, Flag};
+use cli_runtime::cli::{Command, Flag, Invocation};
+use cli_runtime::error::{Error, Result};
+use cli_runtime::resource::{Item, Session, args, files};
 
 /// Manages rollouts.
 pub static COMMAND: Command = Command {
@@ -33,8 +35,15 @@ kubectl rollout restart deployment/web",
     ..Command::NONE
 };
 
-const MANAGER: &[Flag] = &[Flag::text(
-    "field-manager",
-    "kubectl-rollout",
-    "Name under which the server records these fields' owner.",
-)];
+const MANAGER: &[Flag] = &[Flag::manager("kubectl-rollout")];
+
+/// The objects that the arguments and files name, and what went wrong on the way to others.
+async fn targets(invocation: &Invocation) -> Result<(Session, Vec<Item>, Vec<Error>)> {
+    if invocation.args.is_empty() && !files::given(invocation) {
+        return Err(invocation.usage("required resource not specified"));
+    }
+    let session = Session::open(invocation).await?;
+    let picks = args::picks(&session, invocation, &invocation.args).await?;
+    let (items, errors) = session.objects(invocation, picks).await;
+    Ok((session, items, errors))
+}

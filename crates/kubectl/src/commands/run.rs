@@ -6,11 +6,10 @@ use serde_json::{Value, json};
 
 use super::delete::Deletion;
 use super::overrides;
-use cli_runtime::change::{report, write_query};
+use cli_runtime::change::{self, report, write_query};
 use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
 use cli_runtime::client::with_query;
 use cli_runtime::error::{Error, Result};
-use cli_runtime::last_applied::{self, LAST_APPLIED};
 use cli_runtime::resource::{Item, Session, core, pods};
 use streams::{attach, logs};
 
@@ -54,7 +53,7 @@ const FLAGS: &[Flag] = &[
     Flag::switch("command", "The words after -- are the command, not its arguments."),
     Flag::array("env", "Environment variable of the container (key=value)."),
     Flag::switch("expose", "Create a service for the pod as well; needs --port."),
-    Flag::text("field-manager", "kubectl-run", "Name under which the server records these fields' owner."),
+    Flag::manager("kubectl-run"),
     Flag::text("image", "", "The image to run."),
     Flag::text("image-pull-policy", "", "When to pull the image; left to the server if empty."),
     Flag::text("labels", "", "Labels of the pod, with commas between.").short('l'),
@@ -107,13 +106,7 @@ async fn run(invocation: Invocation) -> Result<()> {
     }
     pod = overrides::apply(&invocation, pod)?;
     let service = invocation.is("expose").then(|| service(&pod, invocation.text("port")));
-    if invocation.is("save-config") || !pod["metadata"]["annotations"][LAST_APPLIED].is_null() {
-        last_applied::record(&mut pod);
-    }
-    if dry_run != DryRun::Client {
-        let path = with_query(&pods().path(Some(&session.namespace)), &write_query(&invocation, dry_run));
-        pod = session.client.post(&path, &pod).await?;
-    }
+    pod = change::created(&session, &invocation, &pods().path(Some(&session.namespace)), pod).await?;
     let mut made = Vec::new();
     if let Some(mut service) = service {
         if dry_run != DryRun::Client {

@@ -3,11 +3,9 @@
 use serde_json::json;
 
 use cli_runtime::change;
-use cli_runtime::change::{report, write_query};
 use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
 use cli_runtime::client::{MERGE, with_query};
 use cli_runtime::error::{Error, Result};
-use cli_runtime::last_applied;
 use cli_runtime::resource::{Item, Session, args};
 
 /// Sets the number of replicas.
@@ -61,11 +59,7 @@ const SCALE_FLAGS: &[Flag] = &[
 const AUTOSCALE_FLAGS: &[Flag] = &[
     Flag::text("cpu", "", "Target for processor use: a percentage of the requests, or a quantity."),
     Flag::int("cpu-percent", "-1", "Target for processor use, in percent of the requests."),
-    Flag::text(
-        "field-manager",
-        "kubectl-autoscale",
-        "Name under which the server records these fields' owner.",
-    ),
+    Flag::manager("kubectl-autoscale"),
     Flag::int("max", "-1", "At most this many pods. Required."),
     Flag::text("memory", "", "Target for memory use: a percentage of the requests, or a quantity."),
     Flag::int("min", "-1", "At least this many pods."),
@@ -141,7 +135,7 @@ async fn scale_one(
     if wanted >= 0 || !version.is_empty() {
         patch["metadata"]["resourceVersion"] = known.into();
     }
-    let query = [("dryRun", if dry_run == DryRun::Server { "All" } else { "" })];
+    let query = [("dryRun", dry_run.parameter())];
     session.client.patch(&with_query(&format!("{}/scale", item.path()), &query), MERGE, &patch).await?;
     let timeout = invocation.duration("timeout");
     if !timeout.is_zero() && dry_run == DryRun::None {
@@ -165,7 +159,8 @@ async fn autoscale(invocation: Invocation) -> Result<()> {
             "--max=MAXPODS must be larger or equal to --min=MINPODS, max: {most}, min: {least}"
         )));
     }
-    let dry_run = invocation.dry_run()?;
+    // A wrong value is refused before anything is asked of the server.
+    invocation.dry_run()?;
     let session = Session::open(&invocation).await?;
     let picks = args::picks(&session, &invocation, &invocation.args).await?;
     let (items, errors) = session.objects(&invocation, picks).await;
@@ -211,16 +206,10 @@ async fn autoscale(invocation: Invocation) -> Result<()> {
         if session.namespace_given {
             object["metadata"]["namespace"] = item.namespace.clone().into();
         }
-        if invocation.is("save-config") {
-            last_applied::record(&mut object);
-        }
-        if dry_run != DryRun::Client {
-            let namespace = item.namespace.as_deref().unwrap_or("default");
-            let path = format!("/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers");
-            object =
-                session.client.post(&with_query(&path, &write_query(&invocation, dry_run)), &object).await?;
-        }
-        report(&invocation, &object, "autoscaled")?;
+        let namespace = item.namespace.as_deref().unwrap_or("default");
+        let path = format!("/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers");
+        object = change::created(&session, &invocation, &path, object).await?;
+        change::report(&invocation, &object, "autoscaled")?;
     }
     Ok(())
 }

@@ -32,8 +32,7 @@ pub static COMMAND: Command = Command {
     ..Command::NONE
 };
 
-const MANAGER: &[Flag] =
-    &[Flag::text("field-manager", "kubectl-set", "Name under which the server records these fields' owner.")];
+const MANAGER: &[Flag] = &[Flag::manager("kubectl-set")];
 
 const CONTAINERS: &[Flag] =
     &[Flag::text("containers", "*", "Names of the containers to change; '*' matches any part.").short('c')];
@@ -57,6 +56,19 @@ fn pod_spec(item: &Item) -> Result<&Value> {
         Error::message(format!("the object is not a pod or does not have a pod template: {kind}"))
     })?;
     Ok(path.iter().fold(&item.object, |value, name| &value[*name]))
+}
+
+/// The containers of a pod spec's list that `--containers` picks, with their names.
+fn picked<'a>(
+    invocation: &Invocation,
+    spec: &'a Value,
+    list: &str,
+) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    let pattern = invocation.text("containers");
+    spec[list].as_array().into_iter().flatten().filter_map(move |container| {
+        let name = container["name"].as_str().unwrap_or("");
+        matches(pattern, name).then_some((name, container))
+    })
 }
 
 /// Puts a change of the pod spec where it belongs.

@@ -30,11 +30,7 @@ kubectl taint nodes w1-k8s dedicated-",
         flag::SELECTOR,
         &[
             Flag::switch("all", "All nodes of the cluster."),
-            Flag::text(
-                "field-manager",
-                "kubectl-taint",
-                "Name under which the server records these fields' owner.",
-            ),
+            Flag::manager("kubectl-taint"),
             Flag::switch("overwrite", "Change taints that are there already."),
         ],
     ],

@@ -64,11 +64,7 @@ kubectl apply edit-last-applied deployment/web",
         flag::PRINT,
         flag::VALIDATE,
         &[
-            Flag::text(
-                "field-manager",
-                "kubectl-client-side-apply",
-                "Name under which the server records these fields' owner.",
-            ),
+            Flag::manager("kubectl-client-side-apply"),
             Flag::switch("windows-line-endings", "End lines as Windows does while editing."),
         ],
     ],
@@ -121,7 +117,7 @@ async fn set(invocation: Invocation) -> Result<()> {
         let mut object = current.clone();
         if known != Some(&text) && dry_run != DryRun::Client {
             let patch = json!({"metadata": {"annotations": {LAST_APPLIED: text}}});
-            let query = [("dryRun", if dry_run == DryRun::Server { "All" } else { "" })];
+            let query = [("dryRun", dry_run.parameter())];
             object = session.client.patch(&with_query(&item.path(), &query), MERGE, &patch).await?;
         }
         print::result(&invocation, &object, &format!("configured{}", dry_run.suffix()))?;

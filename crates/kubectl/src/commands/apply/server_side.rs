@@ -19,7 +19,7 @@ pub async fn apply(
         false => "kubectl",
     };
     let query = [
-        ("dryRun", if dry_run == DryRun::Server { "All" } else { "" }),
+        ("dryRun", dry_run.parameter()),
         ("fieldManager", manager),
         ("fieldValidation", cli_runtime::change::field_validation(invocation.text("validate"))),
         ("force", if invocation.is("force-conflicts") { "true" } else { "false" }),

@@ -4,10 +4,11 @@ use apimachinery::object::ObjectExt;
 use patch::Merging;
 use serde_json::Value;
 
+use super::targets;
 use cli_runtime::cli::{Command, Flag, Invocation, flag};
 use cli_runtime::error::{Error, Result};
 use cli_runtime::print::{self, Printer};
-use cli_runtime::resource::{Item, Session, args, selector_of};
+use cli_runtime::resource::{Item, Session, selector_of};
 use formats::tabwriter;
 
 /// Shows revisions.
@@ -98,12 +99,7 @@ async fn run(invocation: Invocation) -> Result<()> {
             "revision must be a positive integer: ".to_string() + &wanted.to_string(),
         ));
     }
-    if invocation.args.is_empty() && !cli_runtime::resource::files::given(&invocation) {
-        return Err(invocation.usage("required resource not specified"));
-    }
-    let session = Session::open(&invocation).await?;
-    let picks = args::picks(&session, &invocation, &invocation.args).await?;
-    let (items, errors) = session.objects(&invocation, picks).await;
+    let (session, items, errors) = targets(&invocation).await?;
     Error::all(errors)?;
     let mut printer = Printer::from_flags(&invocation)?;
     for item in items {

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::MANAGER;
+use super::{MANAGER, targets};
 use cli_runtime::change;
 use cli_runtime::cli::{Command, Invocation, flag};
 use cli_runtime::client::STRATEGIC;
 use cli_runtime::error::{Error, Result};
-use cli_runtime::resource::{Item, Session};
+use cli_runtime::resource::Item;
 
 /// Stops rolling out changes.
 pub static PAUSE: Command = Command {
@@ -52,12 +52,7 @@ kubectl rollout restart deployment --selector=app=web",
 };
 
 async fn run(invocation: Invocation, done: &'static str) -> Result<()> {
-    if invocation.args.is_empty() && !cli_runtime::resource::files::given(&invocation) {
-        return Err(invocation.usage("required resource not specified"));
-    }
-    let session = Session::open(&invocation).await?;
-    let picks = cli_runtime::resource::args::picks(&session, &invocation, &invocation.args).await?;
-    let (items, mut errors) = session.objects(&invocation, picks).await;
+    let (session, items, mut errors) = targets(&invocation).await?;
     if items.is_empty() && errors.is_empty() {
         errln!("No resources found in {} namespace.", session.namespace);
     }

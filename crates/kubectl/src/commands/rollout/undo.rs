@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::history::{Revision, revisions};
+use super::targets;
 use cli_runtime::change;
 use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
 use cli_runtime::client::{JSON_PATCH, STRATEGIC, with_query};
 use cli_runtime::error::{Error, Result};
-use cli_runtime::resource::{Item, Session, args};
+use cli_runtime::resource::{Item, Session};
 
 /// Goes back to a revision.
 pub static COMMAND: Command = Command {
@@ -33,12 +34,7 @@ kubectl rollout undo deployment/web --to-revision=3",
 };
 
 async fn run(invocation: Invocation) -> Result<()> {
-    if invocation.args.is_empty() && !cli_runtime::resource::files::given(&invocation) {
-        return Err(invocation.usage("required resource not specified"));
-    }
-    let session = Session::open(&invocation).await?;
-    let picks = args::picks(&session, &invocation, &invocation.args).await?;
-    let (items, mut errors) = session.objects(&invocation, picks).await;
+    let (session, items, mut errors) = targets(&invocation).await?;
     for item in items {
         match undo(&session, &invocation, &item).await {
             Ok(Undone::Printed) => {}
@@ -79,7 +75,7 @@ async fn undo(session: &Session, invocation: &Invocation, item: &Item) -> Result
             revision.number
         )));
     }
-    let query = [("dryRun", if dry_run == DryRun::Server { "All" } else { "" })];
+    let query = [("dryRun", dry_run.parameter())];
     let path = with_query(&item.path(), &query);
     match item.object["kind"].as_str() {
         Some("Deployment") => {

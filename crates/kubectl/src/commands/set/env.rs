@@ -3,7 +3,7 @@
 use apimachinery::object::ObjectExt;
 use serde_json::{Value, json};
 
-use super::{CONTAINERS, MANAGER, change, matches, pod_spec, send};
+use super::{CONTAINERS, MANAGER, change, picked, pod_spec, send};
 use cli_runtime::cli::{Command, Flag, Invocation, flag};
 use cli_runtime::error::{Error, Result};
 use cli_runtime::resource::Session;
@@ -72,11 +72,7 @@ async fn run(invocation: Invocation) -> Result<()> {
         let mut patch = json!({});
         for field in ["initContainers", "containers"] {
             let mut containers: Vec<Value> = Vec::new();
-            for container in spec[field].as_array().into_iter().flatten() {
-                let name = container["name"].as_str().unwrap_or("");
-                if !matches(invocation.text("containers"), name) {
-                    continue;
-                }
+            for (name, container) in picked(&invocation, spec, field) {
                 if invocation.is("list") {
                     list(&item.object, name, container);
                 }

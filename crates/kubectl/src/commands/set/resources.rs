@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CONTAINERS, MANAGER, change, matches, pod_spec, send};
+use super::{CONTAINERS, MANAGER, change, picked, pod_spec, send};
 use cli_runtime::cli::{Command, Flag, Invocation, flag};
 use cli_runtime::error::{Error, Result};
 use cli_runtime::resource::Session;
@@ -60,14 +60,8 @@ async fn run(invocation: Invocation) -> Result<()> {
     let mut errors = Vec::new();
     for item in change::targets(&session, &invocation, &invocation.args).await? {
         let spec = pod_spec(&item)?;
-        let containers: Vec<Value> = spec["containers"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(|container| {
-                matches(invocation.text("containers"), container["name"].as_str().unwrap_or(""))
-            })
-            .map(|container| json!({"name": container["name"], "resources": wanted}))
+        let containers: Vec<Value> = picked(&invocation, spec, "containers")
+            .map(|(name, _)| json!({"name": name, "resources": wanted}))
             .collect();
         if containers.is_empty() {
             errors.push(Error::message(format!(
