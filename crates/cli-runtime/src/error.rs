@@ -109,8 +109,13 @@ impl Error {
             Self::Message(text) if text.starts_with("error: ") => text.clone(),
             Self::Message(text) => format!("error: {text}"),
             Self::Plain(text) | Self::Exit(_, text) => text.clone(),
+            // Of several, upstream prints its own errors without the word before them.
             Self::Many(errors) => {
-                errors.iter().map(|error| error.text().trim_end().to_string()).collect::<Vec<_>>().join("\n")
+                let text = |error: &Error| match error {
+                    Self::Message(text) => text.trim_end().to_string(),
+                    other => other.text().trim_end().to_string(),
+                };
+                errors.iter().map(text).collect::<Vec<_>>().join("\n")
             }
         }
     }

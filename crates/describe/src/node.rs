@@ -137,20 +137,21 @@ fn resources(out: &mut String, found: &[Item], status: &Value, now: Timestamp) {
     line!(out, "  Resource\tRequests\tLimits");
     line!(out, "  --------\t--------\t------");
     let get = |amounts: &Amounts, name: &str| amounts.get(name).copied().unwrap_or(Quantity::ZERO);
-    for name in ["cpu", "memory", "ephemeral-storage"] {
+    let with_share = |out: &mut String, name: &str| {
         let (request, limit) = (get(&requests, name), get(&limits, name));
-        line!(
-            out,
-            "  {name}\t{request} ({}%)\t{limit} ({}%)",
-            percent(&request, name),
-            percent(&limit, name)
-        );
+        let (of_request, of_limit) = (percent(&request, name), percent(&limit, name));
+        line!(out, "  {name}\t{request} ({of_request}%)\t{limit} ({of_limit}%)");
+    };
+    let standard = ["cpu", "memory", "ephemeral-storage"];
+    for name in standard {
+        with_share(out, name);
     }
-    let known = ["cpu", "memory", "ephemeral-storage", "pods"];
-    for (name, _) in
-        allocatable.as_object().into_iter().flatten().filter(|(name, _)| !known.contains(&name.as_str()))
-    {
-        line!(out, "  {name}\t{}\t{}", get(&requests, name), get(&limits, name));
+    let more = allocatable.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    for name in more.filter(|name| !standard.contains(name) && *name != "pods") {
+        match name.starts_with("hugepages-") {
+            true => with_share(out, name),
+            false => line!(out, "  {name}\t{}\t{}", get(&requests, name), get(&limits, name)),
+        }
     }
 }
 

@@ -104,10 +104,7 @@ pub fn outcome(status: &[u8]) -> Result<()> {
             .unwrap_or(1);
         return Err(Error::Exit(code, format!("command terminated with exit code {code}")));
     }
-    Err(Error::message(format!(
-        "Internal error occurred: {}",
-        status["message"].as_str().unwrap_or("the command ended without a reason")
-    )))
+    Err(Error::message(status["message"].as_str().unwrap_or("the command ended without a reason")))
 }
 
 impl Channels {

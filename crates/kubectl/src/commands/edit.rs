@@ -3,14 +3,14 @@
 use patch::Merging;
 use serde_json::Value;
 
-use cli_runtime::change::media_type;
+use cli_runtime::change::{field_validation, media_type};
 use cli_runtime::cli::{Command, Flag, Invocation, flag};
 use cli_runtime::client::with_query;
 use cli_runtime::error::{Error, Result};
 use cli_runtime::print;
 use cli_runtime::resource::files::Document;
-use cli_runtime::resource::{Session, args};
-use formats::yaml;
+use cli_runtime::resource::{Item, Session, args};
+use formats::{json, yaml};
 
 /// Edits objects of the server.
 pub static COMMAND: Command = Command {
@@ -43,67 +43,91 @@ async fn run(invocation: Invocation) -> Result<()> {
     let (items, errors) = session.objects(&invocation, picks).await;
     Error::all(errors)?;
     for item in items {
-        let shown = print::without_managed_fields(item.object.clone());
-        let json = invocation.text("output") == "json";
-        let render =
-            |object: &Value| if json { formats::json::text(object) } else { formats::yaml::text(object) };
-        let mut before = format!("{HEADER}{}", render(&shown));
-        loop {
-            let Some(edited) = text(&before, if json { "json" } else { "yaml" })? else {
-                outln!("Edit cancelled, no changes made.");
-                break;
-            };
-            let problem = match yaml::one(&edited) {
-                Err(reason) => reason.to_string(),
-                Ok(Value::Null) => {
-                    outln!("Edit cancelled, saved file was empty.");
-                    break;
-                }
-                Ok(object) => {
-                    if identity(&object) != identity(&shown) {
-                        return Err(Error::message("At least one of apiVersion, kind and name was changed"));
-                    }
-                    let merging = Merging::of(&shown);
-                    let patch = merging.two_way(&shown, &object)?;
-                    if patch.as_object().is_some_and(serde_json::Map::is_empty) {
-                        outln!("{} skipped", print::name(&item.object));
-                        break;
-                    }
-                    if invocation.is("output-patch") {
-                        outln!("Patch: {}", formats::json::compact(&patch));
-                    }
-                    let subresource = invocation.text("subresource");
-                    let path = item.path_of(subresource);
-                    let query = [
-                        ("fieldManager", invocation.text("field-manager")),
-                        (
-                            "fieldValidation",
-                            cli_runtime::change::field_validation(invocation.text("validate")),
-                        ),
-                    ];
-                    match session.client.patch(&with_query(&path, &query), media_type(merging), &patch).await
-                    {
-                        Ok(object) => {
-                            print::result(&invocation, &object, "edited")?;
-                            break;
-                        }
-                        Err(error @ Error::Server { .. }) if matches!(error.code(), 400 | 422) => {
-                            errln!("{}", error.text());
-                            error.text()
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
-            };
-            let body: String = edited
-                .lines()
-                .filter(|line| !line.starts_with('#'))
-                .map(|line| format!("{line}\n"))
-                .collect();
-            let reasons: String = problem.lines().map(|line| format!("# {line}\n")).collect();
-            before = format!("{HEADER}{reasons}#\n{body}");
-        }
+        edit(&session, &invocation, &item).await?;
     }
+    Ok(())
+}
+
+/// Lets the user edit an object until the server takes it, or the user gives up.
+async fn edit(session: &Session, invocation: &Invocation, item: &Item) -> Result<()> {
+    let shown = print::without_managed_fields(item.object.clone());
+    let (extension, rendered) = match invocation.text("output") {
+        "json" => ("json", json::text(&shown)),
+        _ => ("yaml", yaml::text(&shown)),
+    };
+    let mut before = format!("{HEADER}{rendered}");
+    let mut refused = false;
+    loop {
+        let Some(edited) = text(&before, extension)? else {
+            if refused {
+                preserve(&before, extension)?;
+                return Err(Error::message("Edit cancelled, no valid changes were saved."));
+            }
+            outln!("Edit cancelled, no changes made.");
+            return Ok(());
+        };
+        let problem = match yaml::one(&edited) {
+            Err(reason) => reason.to_string(),
+            Ok(Value::Null) => {
+                outln!("Edit cancelled, saved file was empty.");
+                return Ok(());
+            }
+            Ok(object) => match save(session, invocation, item, &shown, &object).await {
+                Ok(()) => return Ok(()),
+                Err(error @ Error::Server { .. }) if matches!(error.code(), 400 | 422) => {
+                    errln!("{}", error.text());
+                    error.text()
+                }
+                Err(error) => {
+                    preserve(&edited, extension)?;
+                    return Err(error);
+                }
+            },
+        };
+        refused = true;
+        let body: String =
+            edited.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+        let reasons: String = problem.lines().map(|line| format!("# {line}\n")).collect();
+        before = format!("{HEADER}{reasons}#\n{body}");
+    }
+}
+
+/// Sends what an edit changed.
+async fn save(
+    session: &Session,
+    invocation: &Invocation,
+    item: &Item,
+    shown: &Value,
+    edited: &Value,
+) -> Result<()> {
+    if identity(edited) != identity(shown) {
+        return Err(Error::message("At least one of apiVersion, kind and name was changed"));
+    }
+    let merging = Merging::of(shown);
+    let patch = merging.two_way(shown, edited)?;
+    if patch.as_object().is_some_and(serde_json::Map::is_empty) {
+        outln!("{} skipped", print::name(&item.object));
+        return Ok(());
+    }
+    if invocation.is("output-patch") {
+        outln!("Patch: {}", json::compact(&patch));
+    }
+    let query = [
+        ("fieldManager", invocation.text("field-manager")),
+        ("fieldValidation", field_validation(invocation.text("validate"))),
+    ];
+    let path = with_query(&item.path_of(invocation.text("subresource")), &query);
+    let object = session.client.patch(&path, media_type(merging), &patch).await?;
+    print::result(invocation, &object, "edited")
+}
+
+/// Keeps a text that could not be saved, and says where.
+fn preserve(text: &str, extension: &str) -> Result<()> {
+    let file =
+        tempfile::Builder::new().prefix("kubectl-edit-").suffix(&format!(".{extension}")).tempfile()?;
+    std::fs::write(file.path(), text)?;
+    let (_, path) = file.keep().map_err(|error| Error::from(error.error))?;
+    errln!("A copy of your changes has been stored to \"{}\"", path.display());
     Ok(())
 }
 

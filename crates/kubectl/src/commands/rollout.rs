@@ -40,7 +40,7 @@ const MANAGER: &[Flag] = &[Flag::manager("kubectl-rollout")];
 /// The objects that the arguments and files name, and what went wrong on the way to others.
 async fn targets(invocation: &Invocation) -> Result<(Session, Vec<Item>, Vec<Error>)> {
     if invocation.args.is_empty() && !files::given(invocation) {
-        return Err(invocation.usage("required resource not specified"));
+        return Err(Error::message("required resource not specified"));
     }
     let session = Session::open(invocation).await?;
     let picks = args::picks(&session, invocation, &invocation.args).await?;

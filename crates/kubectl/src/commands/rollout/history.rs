@@ -106,7 +106,7 @@ async fn run(invocation: Invocation) -> Result<()> {
         let all = revisions(&session, &item).await?;
         let one = all.iter().find(|revision| revision.number == wanted);
         if wanted > 0 && one.is_none() {
-            return Err(Error::message(format!("unable to find the specified revision {wanted} in history")));
+            return Err(Error::message("unable to find the specified revision"));
         }
         if let Some(printer) = &mut printer {
             for revision in all.iter().filter(|revision| wanted == 0 || revision.number == wanted) {

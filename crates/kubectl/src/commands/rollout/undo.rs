@@ -59,7 +59,7 @@ async fn undo(session: &Session, invocation: &Invocation, item: &Item) -> Result
         )));
     }
     let all = revisions(session, item).await?;
-    let revision = choose(&all, to)?;
+    let revision = choose(item, &all, to)?;
     let dry_run = invocation.dry_run()?;
     if dry_run == DryRun::Client {
         let mut text = String::new();
@@ -113,7 +113,7 @@ async fn undo(session: &Session, invocation: &Invocation, item: &Item) -> Result
     Ok(Undone::To("rolled back".into()))
 }
 
-fn choose(all: &[Revision], to: i64) -> Result<&Revision> {
+fn choose<'a>(item: &Item, all: &'a [Revision], to: i64) -> Result<&'a Revision> {
     if to < 0 {
         return Err(Error::message(format!("unable to find specified revision {to} in history")));
     }
@@ -125,7 +125,10 @@ fn choose(all: &[Revision], to: i64) -> Result<&Revision> {
     }
     match all {
         [.., before, _] => Ok(before),
-        _ => Err(Error::message("no rollout history found")),
+        _ if item.resource.kind == "Deployment" => {
+            Err(Error::message(format!("no rollout history found for deployment \"{}\"", item.name)))
+        }
+        _ => Err(Error::message("no last revision to roll back to")),
     }
 }
 
