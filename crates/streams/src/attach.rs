@@ -1,5 +1,6 @@
 //! `kubectl attach`, and attaching to a pod that was just made.
 
+use apimachinery::object::ObjectExt;
 use serde_json::Value;
 
 use crate::stream::{self, Streams};
@@ -60,7 +61,7 @@ pub async fn attach(
     tty: bool,
     quiet: bool,
 ) -> Result<()> {
-    let all = ["containers", "ephemeralContainers"];
+    let all = ["containers", "initContainers", "ephemeralContainers"];
     let container = all
         .iter()
         .flat_map(|field| pod.object["spec"][field].as_array().into_iter().flatten())
@@ -77,7 +78,7 @@ pub async fn attach(
         streams.tty = stdin && std::io::IsTerminal::is_terminal(&std::io::stdin());
         if !streams.tty {
             let path = format!("{}/attach?container={}", pod.path(), escape(name));
-            let query = Streams { stdin, tty: true }.query();
+            let query = Streams { tty: true, ..streams }.query();
             if !quiet {
                 errln!("If you don't see a command prompt, try pressing enter.");
             }
@@ -91,5 +92,31 @@ pub async fn attach(
         errln!("If you don't see a command prompt, try pressing enter.");
     }
     let path = format!("{}/attach?container={}", pod.path(), escape(name));
-    stream::join(session, &with_query(&path, &streams.query()), streams).await
+    streams.redraw = true;
+    stream::join(session, &with_query(&path, &streams.query()), streams).await?;
+    if !quiet
+        && streams.stdin
+        && streams.tty
+        && let Some(text) = farewell(&pod.object, name)
+    {
+        outln!("{text}");
+    }
+    Ok(())
+}
+
+/// How to come back to a container that lives on after the terminal has left it.
+fn farewell(pod: &Value, container: &str) -> Option<String> {
+    let name = pod.name();
+    let is_ephemeral =
+        pod.list_at(&["spec", "ephemeralContainers"]).iter().any(|known| known["name"] == container);
+    if is_ephemeral {
+        return Some(format!(
+            "Session ended, the ephemeral container will not be restarted but may be reattached using 'kubectl attach {name} -c {container} -i -t' if it is still running"
+        ));
+    }
+    (pod["spec"]["restartPolicy"] == "Always").then(|| {
+        format!(
+            "Session ended, resume using 'kubectl attach {name} -c {container} -i -t' command when the pod is running"
+        )
+    })
 }

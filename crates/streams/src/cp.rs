@@ -1,5 +1,6 @@
 //! `kubectl cp`: files to and from containers, by tar at both ends.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use bytes::Bytes;
@@ -63,7 +64,7 @@ async fn run(invocation: Invocation) -> Result<()> {
         (Some(_), Some(_)) => Err(Error::message("one of src or dest must be a local file specification")),
         (None, None) => Err(Error::message("one of src or dest must be a remote file specification")),
         (None, Some(pod)) => {
-            if !std::path::Path::new(from.path).exists() {
+            if !Path::new(from.path).exists() {
                 return Err(Error::message(format!("{} doesn't exist in local filesystem", from.path)));
             }
             let (pod, container) = target(&session, &invocation, to.namespace, pod).await?;
@@ -161,11 +162,10 @@ async fn upload(
 async fn download(session: &Session, pod: &Item, container: &str, from: &str, to: &str) -> Result<()> {
     let (parent, name) = parts(from);
     let channels = open(session, pod, container, &["tar", "-C", &parent, "-cf", "-", &name], false).await?;
-    let destination = std::path::Path::new(to);
+    let destination = Path::new(to);
     let target = if destination.is_dir() { destination.join(&name) } else { destination.to_path_buf() };
     // Unpacked beside the target first: what a container sends must not reach other places.
-    let beside =
-        target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    let beside = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(beside)?;
     let staging = tempfile::Builder::new().prefix(".kubectl-cp-").tempdir_in(beside)?;
     let mut tar = tokio::process::Command::new("tar")
@@ -181,12 +181,31 @@ async fn download(session: &Session, pod: &Item, container: &str, from: &str, to
         return Err(Error::message("tar could not unpack what the container sent"));
     }
     let unpacked = staging.path().join(&name);
+    skip_links(&unpacked, &target)?;
+    if !unpacked.exists() {
+        return Ok(());
+    }
     if target.is_dir() && unpacked.is_dir() {
         for entry in std::fs::read_dir(&unpacked)?.flatten() {
             std::fs::rename(entry.path(), target.join(entry.file_name()))?;
         }
     } else {
         std::fs::rename(&unpacked, &target)?;
+    }
+    Ok(())
+}
+
+/// Takes symbolic links out of what a container sent: they could lead anywhere.
+fn skip_links(unpacked: &Path, target: &Path) -> Result<()> {
+    let Ok(metadata) = std::fs::symlink_metadata(unpacked) else { return Ok(()) };
+    if metadata.is_symlink() {
+        let leads_to = std::fs::read_link(unpacked)?;
+        errln!("warning: skipping symlink: \"{}\" -> \"{}\"", target.display(), leads_to.display());
+        std::fs::remove_file(unpacked)?;
+    } else if metadata.is_dir() {
+        for entry in std::fs::read_dir(unpacked)?.flatten() {
+            skip_links(&entry.path(), &target.join(entry.file_name()))?;
+        }
     }
     Ok(())
 }
@@ -211,6 +230,18 @@ async fn finish(mut channels: Channels, mut sink: Option<tokio::process::ChildSt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_from_a_container_are_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let sent = directory.path().join("sent");
+        std::fs::create_dir_all(sent.join("deep")).unwrap();
+        std::fs::write(sent.join("deep/file"), "x").unwrap();
+        std::os::unix::fs::symlink("/etc", sent.join("deep/link")).unwrap();
+        skip_links(&sent, Path::new("out")).unwrap();
+        assert!(sent.join("deep/file").exists());
+        assert!(!sent.join("deep/link").is_symlink());
+    }
 
     #[test]
     fn places_are_local_or_in_a_pod() {

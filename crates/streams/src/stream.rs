@@ -23,6 +23,8 @@ pub struct Streams {
     pub stdin: bool,
     /// There is a terminal on both sides.
     pub tty: bool,
+    /// The process runs already: a terminal that seems to change its size makes it draw its prompt again.
+    pub redraw: bool,
 }
 
 impl Streams {
@@ -32,9 +34,9 @@ impl Streams {
             if !quiet {
                 errln!("Unable to use a TTY - input is not a terminal or the right kind of file");
             }
-            return Self { stdin, tty: false };
+            return Self { stdin, tty: false, redraw: false };
         }
-        Self { stdin, tty }
+        Self { stdin, tty, redraw: false }
     }
 
     /// The query parameters of the request.
@@ -60,6 +62,11 @@ async fn copy(mut channels: Channels, streams: Streams) -> Result<()> {
         false => None,
     };
     if streams.tty {
+        if streams.redraw
+            && let Some((width, height)) = window_size()
+        {
+            channels.send(Signal::Resize(width.saturating_add(1), height.saturating_add(1))).await?;
+        }
         resize(&mut channels).await?;
     }
     let mut status: Option<Bytes> = None;
