@@ -1,8 +1,38 @@
 //! The same writes straight to etcd: what no API server can be faster than.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use crate::{load::spread, server::Server};
+
+/// Options for clients, with the certificates of a directory.
+pub fn options(directory: &Path) -> anyhow::Result<etcd_client::ConnectOptions> {
+    let read = |name: &str| std::fs::read(directory.join(name));
+    let tls = etcd_client::TlsOptions::new()
+        .ca_certificate(etcd_client::Certificate::from_pem(read("ca.crt")?))
+        .identity(etcd_client::Identity::from_pem(read("apiserver.crt")?, read("apiserver.key")?));
+    Ok(etcd_client::ConnectOptions::new().with_tls(tls))
+}
+
+/// Waits until etcd has a leader and answers: it listens long before.
+pub async fn wait_until_it_serves(url: &str, options: &etcd_client::ConnectOptions) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let answer = async {
+            let client = etcd_client::Client::connect([url], Some(options.clone())).await?;
+            client.kv_client().get("health", None).await
+        };
+        match answer.await {
+            Ok(_) => return Ok(()),
+            Err(error) if begun.elapsed() > Duration::from_secs(20) => {
+                anyhow::bail!("etcd does not serve: {error}")
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
 
 /// Puts `total` values over as many connections as there are clients; gives the time it took.
 pub async fn puts(server: &Server, clients: usize, total: usize, value: &[u8]) -> anyhow::Result<Duration> {

@@ -14,7 +14,7 @@ use http::Method;
 use pki::{Authority, Leaf, Usage};
 use rustls::ClientConfig;
 
-use crate::load::Client;
+use crate::{etcd, load::Client};
 
 /// The pair, ended when dropped.
 pub struct Server {
@@ -78,7 +78,9 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .context("starting etcd")?;
-        wait_for_port(client_port).await.context("etcd")?;
+
+        let options = etcd::options(directory.path())?;
+        etcd::wait_until_it_serves(&etcd_url, &options).await?;
 
         let begun = Instant::now();
         let log = std::fs::File::create(directory.path().join("apiserver.log"))?;
@@ -137,16 +139,17 @@ impl Server {
 
     /// Options for clients of etcd.
     pub fn etcd_options(&self) -> anyhow::Result<etcd_client::ConnectOptions> {
-        let read = |name: &str| std::fs::read(self.directory.path().join(name));
-        let tls = etcd_client::TlsOptions::new()
-            .ca_certificate(etcd_client::Certificate::from_pem(read("ca.crt")?))
-            .identity(etcd_client::Identity::from_pem(read("apiserver.crt")?, read("apiserver.key")?));
-        Ok(etcd_client::ConnectOptions::new().with_tls(tls))
+        etcd::options(self.directory.path())
     }
 
     /// Process id of the API server.
     pub fn pid(&self) -> u32 {
         self.apiserver.id()
+    }
+
+    /// Process id of etcd.
+    pub fn etcd_pid(&self) -> u32 {
+        self.etcd.id()
     }
 
     fn log(&self) -> String {
@@ -161,15 +164,6 @@ impl Drop for Server {
             let _ = child.wait();
         }
     }
-}
-
-async fn wait_for_port(port: u16) -> anyhow::Result<()> {
-    let begun = Instant::now();
-    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-        anyhow::ensure!(begun.elapsed() < Duration::from_secs(20), "nobody listens on port {port}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    Ok(())
 }
 
 fn client_tls(directory: &tempfile::TempDir) -> anyhow::Result<ClientConfig> {

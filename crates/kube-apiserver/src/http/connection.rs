@@ -96,7 +96,8 @@ async fn speak(
     };
     let connection = Connection { peer, client: Some(address.ip()) };
     let service = service_fn(move |request: Request| {
-        let answer = service::serve(server.clone(), connection.clone(), request);
+        // Boxed: the connection moves it about several times before it runs.
+        let answer = Box::pin(service::serve(server.clone(), connection.clone(), request));
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);

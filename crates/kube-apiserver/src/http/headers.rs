@@ -27,6 +27,8 @@ pub fn random_id() -> uuid::Uuid {
 }
 
 /// Adds what every response carries.
-pub fn finish(response: &mut Response, audit_id: HeaderValue) {
+pub fn finish(response: &mut Response, mut audit_id: HeaderValue) {
+    // No two are the same: HPACK need not remember it in place of headers that come again.
+    audit_id.set_sensitive(true);
     response.headers_mut().insert(AUDIT_ID, audit_id);
 }
