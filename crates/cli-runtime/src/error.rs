@@ -80,6 +80,14 @@ impl Error {
         }
     }
 
+    /// What the server said, without upstream's words around it; other errors as they are.
+    pub fn reported(&self) -> String {
+        match self {
+            Self::Server { status, .. } => status["message"].as_str().unwrap_or("unknown").to_string(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the server says that there is no such object.
     pub fn is_not_found(&self) -> bool {
         self.code() == 404 || self.reason() == "NotFound"

@@ -1,9 +1,11 @@
 //! `kubectl cordon`, `kubectl uncordon` and `kubectl drain`.
 
+use std::future::Future;
 use std::time::Duration;
 
 use apimachinery::object::ObjectExt;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::delete::gone;
 use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
@@ -179,33 +181,75 @@ async fn drain(invocation: Invocation) -> Result<()> {
         mark_one(&session, &invocation, node, true).await?;
     }
     let timeout = invocation.duration("timeout");
+    let deadline = Deadline { at: (!timeout.is_zero()).then(|| Instant::now() + timeout), timeout };
+    let (mut pending, mut failures) = (Vec::new(), Vec::new());
     for node in found {
-        let one = drain_one(&session, &invocation, &node);
-        let outcome = match timeout.is_zero() {
-            true => one.await,
-            false => tokio::time::timeout(timeout, one).await.unwrap_or_else(|_| {
-                Err(Error::message(format!(
-                    "drain did not complete within {}",
-                    apimachinery::time::format_go_duration(timeout.as_nanos() as i64)
-                )))
-            }),
-        };
-        if let Err(error) = outcome {
-            errln!(
-                "error: unable to drain node \"{}\" due to error: {error}, continuing command...",
-                node.name
-            );
-            return Err(Error::Exit(
-                1,
-                format!("There are pending nodes to be drained:\n {}\n{error}", node.name),
-            ));
+        let outcome = drain_one(&session, &invocation, &node, &deadline).await;
+        match outcome {
+            Ok(()) => outln!("node/{} drained{}", node.name, invocation.dry_run()?.suffix()),
+            Err(error) => {
+                let errors = match error {
+                    Error::Many(errors) => errors,
+                    error => vec![error],
+                };
+                errln!(
+                    "error: unable to drain node \"{}\" due to error: {}, continuing command...",
+                    node.name,
+                    listed(&errors)
+                );
+                pending.push(node.name);
+                failures.push(errors);
+            }
         }
-        outln!("node/{} drained{}", node.name, invocation.dry_run()?.suffix());
     }
-    Ok(())
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let failures: Vec<String> = match failures.as_slice() {
+        [errors] => errors.iter().map(Error::to_string).collect(),
+        nodes => nodes.iter().map(|errors| listed(errors)).collect(),
+    };
+    Err(Error::Exit(
+        1,
+        format!("There are pending nodes to be drained:\n {}\n{}", pending.join("\n "), failures.join("\n")),
+    ))
 }
 
-async fn drain_one(session: &Session, invocation: &Invocation, node: &Item) -> Result<()> {
+/// Several errors in a row, as upstream shows them.
+fn listed(errors: &[Error]) -> String {
+    let errors: Vec<String> = errors.iter().map(Error::to_string).collect();
+    match errors.as_slice() {
+        [error] => error.clone(),
+        errors => format!("[{}]", errors.join(", ")),
+    }
+}
+
+/// When `--timeout` ends the waiting, for all nodes together.
+struct Deadline {
+    at: Option<Instant>,
+    timeout: Duration,
+}
+
+impl Deadline {
+    /// Waits no longer than the deadline; what was being done then goes into the error.
+    async fn bound<T>(&self, doing: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let Some(at) = self.at else { return work.await };
+        tokio::time::timeout_at(at, work).await.unwrap_or_else(|_| {
+            let timeout = apimachinery::time::format_go_duration(self.timeout.as_nanos() as i64);
+            Err(Error::message(format!("{doing}: global timeout reached: {timeout}")))
+        })
+    }
+}
+
+/// What is to be done about the pods of a node; reasons come with the names of the pods that they are about.
+#[derive(Default)]
+struct Plan {
+    evicted: Vec<Item>,
+    warnings: Vec<(&'static str, Vec<String>)>,
+    refused: Vec<(&'static str, Vec<String>)>,
+}
+
+async fn plan(session: &Session, invocation: &Invocation, node: &Item) -> Result<Plan> {
     let rules = Rules {
         force: invocation.is("force"),
         ignore_daemonsets: invocation.is("ignore-daemonsets"),
@@ -213,9 +257,7 @@ async fn drain_one(session: &Session, invocation: &Invocation, node: &Item) -> R
     };
     let field = format!("spec.nodeName={}", node.name);
     let found = session.list(&pods(), None, invocation.text("pod-selector"), &field).await?;
-    let mut evicted = Vec::new();
-    let mut warnings: Vec<(&str, Vec<String>)> = Vec::new();
-    let mut refused: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut plan = Plan::default();
     let note = |list: &mut Vec<(&'static str, Vec<String>)>, why: &'static str, name: String| match list
         .iter_mut()
         .find(|(known, _)| *known == why)
@@ -226,24 +268,31 @@ async fn drain_one(session: &Session, invocation: &Invocation, node: &Item) -> R
     for pod in found {
         let name = format!("{}/{}", pod.namespace.as_deref().unwrap_or(""), pod.name);
         match verdict(&pod.object, &rules) {
-            Verdict::Evict => evicted.push(pod),
+            Verdict::Evict => plan.evicted.push(pod),
             Verdict::EvictWithWarning(why) => {
-                note(&mut warnings, why, name);
-                evicted.push(pod);
+                note(&mut plan.warnings, why, name);
+                plan.evicted.push(pod);
             }
             Verdict::Skip => {}
-            Verdict::SkipWithWarning(why) => note(&mut warnings, why, name),
-            Verdict::Refuse(why) => note(&mut refused, why, name),
+            Verdict::SkipWithWarning(why) => note(&mut plan.warnings, why, name),
+            Verdict::Refuse(why) => note(&mut plan.refused, why, name),
         }
     }
-    let join = |list: &[(&str, Vec<String>)]| {
-        list.iter().map(|(why, names)| format!("{why}: {}", names.join(", "))).collect::<Vec<_>>().join("; ")
-    };
-    if !refused.is_empty() {
-        return Err(Error::message(join(&refused)));
-    }
+    Ok(plan)
+}
+
+async fn drain_one(
+    session: &Session,
+    invocation: &Invocation,
+    node: &Item,
+    deadline: &Deadline,
+) -> Result<()> {
+    let Plan { evicted, warnings, refused } = plan(session, invocation, node).await?;
+    let sentence = |(why, names): (&str, Vec<String>)| format!("{why}: {}", names.join(", "));
+    Error::all(refused.into_iter().map(sentence).map(Error::message).collect())?;
     if !warnings.is_empty() {
-        errln!("Warning: {}", join(&warnings));
+        let warnings: Vec<String> = warnings.into_iter().map(sentence).collect();
+        errln!("Warning: {}", warnings.join("; "));
     }
     let dry_run = invocation.dry_run()?;
     if dry_run == DryRun::Client {
@@ -252,50 +301,66 @@ async fn drain_one(session: &Session, invocation: &Invocation, node: &Item) -> R
         }
         return Ok(());
     }
-    futures::future::try_join_all(evicted.iter().map(|pod| evict(session, invocation, pod))).await?;
-    Ok(())
+    let evictions = evicted.iter().map(|pod| evict(session, invocation, pod, deadline));
+    let outcomes = futures::future::join_all(evictions).await;
+    let errors: Vec<Error> = outcomes.into_iter().filter_map(Result::err).collect();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    if let Ok(Plan { evicted: left, .. }) = plan(session, invocation, node).await
+        && !left.is_empty()
+    {
+        errln!(
+            "There are pending pods in node \"{}\" when an error occurred: {}",
+            node.name,
+            listed(&errors)
+        );
+        for pod in left {
+            errln!("pod/{}", pod.name);
+        }
+    }
+    Error::all(errors)
 }
 
-async fn evict(session: &Session, invocation: &Invocation, pod: &Item) -> Result<()> {
+async fn evict(session: &Session, invocation: &Invocation, pod: &Item, deadline: &Deadline) -> Result<()> {
     let namespace = pod.namespace.as_deref().unwrap_or("");
+    let dry_run = invocation.dry_run()?;
     let mut options = json!({});
     if invocation.int("grace-period") >= 0 {
         options["gracePeriodSeconds"] = invocation.int("grace-period").into();
     }
-    if invocation.dry_run()? == DryRun::Server {
+    if dry_run == DryRun::Server {
         options["dryRun"] = json!(["All"]);
     }
-    loop {
-        let sent = if invocation.is("disable-eviction") {
-            session.client.delete(&pod.path(), &options).await
-        } else {
-            errln!("evicting pod {namespace}/{}", pod.name);
-            let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction",
-                "metadata": {"name": pod.name, "namespace": namespace}, "deleteOptions": options});
-            session.client.post(&format!("{}/eviction", pod.path()), &eviction).await
-        };
-        match sent {
-            Ok(_) => break,
-            Err(error) if error.is_not_found() => return Ok(()),
-            // A disruption budget says: not now.
-            Err(error) if error.code() == 429 => {
-                errln!(
-                    "error when evicting pods/\"{}\" -n \"{namespace}\" (will retry after 5s): {error}",
-                    pod.name
-                );
-                tokio::time::sleep(Duration::from_secs(5)).await;
-            }
-            Err(error) => {
-                return Err(Error::message(format!(
-                    "error when evicting pods/\"{}\" -n \"{namespace}\": {error}",
-                    pod.name
-                )));
+    let deletes = invocation.is("disable-eviction");
+    let doing = format!("error when evicting pods/\"{}\" -n \"{namespace}\"", pod.name);
+    let send = async {
+        loop {
+            let sent = if deletes {
+                session.client.delete(&pod.path(), &options).await
+            } else {
+                errln!("evicting pod {namespace}/{}{}", pod.name, dry_run.suffix());
+                let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction",
+                    "metadata": {"name": pod.name, "namespace": namespace}, "deleteOptions": options});
+                session.client.post(&format!("{}/eviction", pod.path()), &eviction).await
+            };
+            match sent {
+                Ok(_) => return Ok(true),
+                Err(error) if error.is_not_found() => return Ok(false),
+                // A disruption budget says: not now.
+                Err(error) if error.code() == 429 => {
+                    errln!("{doing} (will retry after 5s): {}", error.reported());
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                }
+                Err(error) => return Err(Error::message(format!("{doing}: {}", error.reported()))),
             }
         }
-    }
-    if invocation.dry_run()? == DryRun::None {
-        gone(session, pod, Some(pod.object.uid())).await?;
-        outln!("pod/{} {}", pod.name, if invocation.is("disable-eviction") { "deleted" } else { "evicted" });
+    };
+    if deadline.bound(&doing, send).await? && dry_run == DryRun::None {
+        let doing =
+            format!("error when waiting for pod \"{}\" in namespace \"{namespace}\" to terminate", pod.name);
+        deadline.bound(&doing, gone(session, pod, Some(pod.object.uid()))).await?;
+        outln!("pod/{} {}", pod.name, if deletes { "deleted" } else { "evicted" });
     }
     Ok(())
 }

@@ -81,13 +81,7 @@ async fn scale(invocation: Invocation) -> Result<()> {
     let picks = args::named_picks(&session, &invocation, &invocation.args).await?;
     let (items, errors) = session.objects(&invocation, picks).await;
     if items.is_empty() && !errors.is_empty() {
-        let reasons: Vec<String> = errors
-            .iter()
-            .map(|error| match error {
-                Error::Server { status, .. } => status["message"].as_str().unwrap_or("").to_string(),
-                other => other.to_string(),
-            })
-            .collect();
+        let reasons: Vec<String> = errors.iter().map(Error::reported).collect();
         return Err(Error::message(format!("no objects passed to scale {}", reasons.join(", "))));
     }
     Error::all(errors)?;
