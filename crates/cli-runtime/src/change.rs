@@ -18,7 +18,7 @@ pub async fn targets(session: &Session, invocation: &Invocation, args: &[String]
             return Err(Error::message("one or more files must be specified as -f when --local is set"));
         }
         let mut items = Vec::new();
-        for document in files::read(invocation)? {
+        for document in files::read(invocation).await? {
             let name = document.object["metadata"]["name"].as_str().unwrap_or("").to_string();
             let api_version = document.object["apiVersion"].as_str().unwrap_or("");
             let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));

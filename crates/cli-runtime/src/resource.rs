@@ -4,6 +4,7 @@ pub mod args;
 pub mod files;
 #[cfg(test)]
 mod tests;
+mod url;
 
 use std::rc::Rc;
 

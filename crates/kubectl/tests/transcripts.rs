@@ -410,3 +410,22 @@ fn kubeconfig_commands_change_the_file() {
     "#]],
     );
 }
+
+#[test]
+fn files_may_be_addresses() {
+    let server = Double::start();
+    let address = format!("http://127.0.0.1:{}", server.port);
+    server.check(
+        &format!("create --dry-run=client -o name -f {address}/api/v1/namespaces/default/pods/a"),
+        expect![[r#"
+            pod/a
+        "#]],
+    );
+    let missing = server.kubectl(&["create", "-f", &format!("{address}/nope.yaml")]);
+    assert_eq!(
+        missing,
+        format!(
+            "error: unable to read URL \"{address}/nope.yaml\", server reported 404 Not Found, status code=404\nexit 1\n"
+        )
+    );
+}

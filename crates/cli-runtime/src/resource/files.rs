@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use apimachinery::object::ObjectExt;
 use serde_json::Value;
 
-use super::{Item, Session};
+use super::{Item, Session, url};
 use crate::cli::Invocation;
 use crate::error::{Error, Result, go_io_error};
 use formats::yaml;
@@ -25,7 +25,7 @@ pub fn given(invocation: &Invocation) -> bool {
 }
 
 /// Reads every object of the files given with `-f` and `-k`; lists are taken apart.
-pub fn read(invocation: &Invocation) -> Result<Vec<Document>> {
+pub async fn read(invocation: &Invocation) -> Result<Vec<Document>> {
     let mut documents = Vec::new();
     for name in invocation.list("filename") {
         if name == "-" {
@@ -34,8 +34,9 @@ pub fn read(invocation: &Invocation) -> Result<Vec<Document>> {
             parse(&text, "STDIN", &mut documents)?;
             continue;
         }
-        if name.starts_with("http://") || name.starts_with("https://") {
-            return Err(Error::message(format!("reading {name}: only local files are read; fetch it first")));
+        if url::is_address(name) {
+            parse(&url::read(name).await?, name, &mut documents)?;
+            continue;
         }
         for path in expand(name, invocation.is("recursive"))? {
             let text = std::fs::read_to_string(&path).map_err(|error| {
@@ -56,7 +57,7 @@ pub fn read(invocation: &Invocation) -> Result<Vec<Document>> {
 /// The objects of the given files, with their resources and namespaces.
 pub async fn items(session: &Session, invocation: &Invocation) -> Result<Vec<Item>> {
     let mut items = Vec::new();
-    for document in read(invocation)? {
+    for document in read(invocation).await? {
         items.push(item(session, document).await?);
     }
     Ok(items)

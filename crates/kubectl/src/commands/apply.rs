@@ -88,7 +88,7 @@ async fn run(invocation: Invocation) -> Result<()> {
         .map_err(|error| Error::message(error.to_string()))?;
     let mut errors = Vec::new();
     let mut items = Vec::new();
-    let documents = files::read(&invocation)?;
+    let documents = files::read(&invocation).await?;
     let read_any = !documents.is_empty();
     for document in documents {
         match files::item(&session, document).await {

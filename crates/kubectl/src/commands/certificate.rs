@@ -83,7 +83,7 @@ async fn run(invocation: Invocation, decision: &Decision) -> Result<()> {
     let session = Session::open(&invocation).await?;
     let mut names: Vec<String> =
         invocation.args.iter().map(|name| name.rsplit('/').next().unwrap_or(name).to_string()).collect();
-    for document in files::read(&invocation)? {
+    for document in files::read(&invocation).await? {
         names.push(document.object.name().to_string());
     }
     if names.is_empty() {

@@ -78,7 +78,7 @@ async fn run(invocation: Invocation) -> Result<()> {
     }
     // A wrong value is refused before anything is asked of the server.
     invocation.dry_run()?;
-    let mut documents = files::read(&invocation)?;
+    let mut documents = files::read(&invocation).await?;
     if invocation.is("edit") {
         documents = super::edit::documents(documents)?;
     }
