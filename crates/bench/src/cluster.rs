@@ -29,6 +29,8 @@ const NAME: &str = "bench";
 const IMAGE: &str = "docker.io/library/busybox:latest";
 const PODS: usize = 20;
 const AT_ONCE: usize = 30;
+/// Between two measurements, so that neither pays for the other.
+pub const REST: Duration = Duration::from_secs(2);
 
 /// Starts a lab of this build, measures it and removes it.
 pub async fn measure() -> anyhow::Result<Vec<Row>> {
@@ -87,39 +89,10 @@ fn memory(lab: &Lab) -> anyhow::Result<Vec<Row>> {
     ];
     AIMS.iter()
         .map(|(node, unit, aim, upstream)| {
-            let pid = host_pid(lab, node, unit)?;
-            Ok(Row::new(format!("{unit}, resident, idle"), process::resident(pid)?, "MiB", aim, upstream))
+            let resident = process::resident(lab.host_pid(node, unit)?.as_raw().cast_unsigned())?;
+            Ok(Row::new(format!("{unit}, resident, idle"), resident, "MiB", aim, upstream))
         })
         .collect()
-}
-
-/// The process id of a unit as the host sees it: the node's own id is the last of `NSpid`.
-fn host_pid(lab: &Lab, node: &str, unit: &str) -> anyhow::Result<u32> {
-    let inner = lab.unit_pid(node, unit)?.with_context(|| format!("{unit} does not run on {node}"))?;
-    let program = lab.topology().binaries.join(unit);
-    for entry in std::fs::read_dir("/proc")?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
-            continue;
-        };
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let runs = line.split(|byte| *byte == 0).next() == Some(program.as_os_str().as_encoded_bytes());
-        let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-        let last = status
-            .lines()
-            .find_map(|line| line.strip_prefix("NSpid:"))
-            .and_then(|ids| ids.split_whitespace().next_back()?.parse::<i32>().ok());
-        let host = lab.command_in(node, "true").is_ok();
-        if runs && host && last == Some(inner) && hostname_of(pid).as_deref() == Some(node) {
-            return Ok(pid);
-        }
-    }
-    anyhow::bail!("{unit} on {node} is not found")
-}
-
-/// The host name that a process sees, through its own root.
-fn hostname_of(pid: u32) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/root/etc/hostname")).ok()?;
-    Some(text.trim().to_owned())
 }
 
 fn pod(name: &str) -> anyhow::Result<Pod> {
@@ -151,7 +124,9 @@ async fn one_after_another(pods: &Api<Pod>) -> anyhow::Result<Vec<f64>> {
 /// Creates all pods at once; seconds until every one is Running.
 async fn at_once(pods: &Api<Pod>) -> anyhow::Result<f64> {
     let mut times = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..5 {
+        // The runtime still takes apart what was there before.
+        tokio::time::sleep(REST).await;
         let names: Vec<String> = (0..AT_ONCE).map(|number| format!("many-{number}")).collect();
         let begun = Instant::now();
         run_all(pods, &names).await?;
@@ -197,7 +172,7 @@ async fn remove(pods: &Api<Pod>) -> anyhow::Result<()> {
 
 /// Milliseconds that the runtime takes for a sandbox and a container when it is asked directly.
 async fn runtime_share(lab: &Lab) -> anyhow::Result<Vec<f64>> {
-    let kubelet = host_pid(lab, "w1-k8s", "kubelet")?;
+    let kubelet = lab.host_pid("w1-k8s", "kubelet")?;
     let socket = format!("unix:///proc/{kubelet}/root/run/containerd/containerd.sock");
     let runtime = RuntimeClient::new(&socket, cri::Timeouts::default());
     let logs = Path::new("/var/log/pods/bench");

@@ -15,6 +15,8 @@ use crate::table::{Row, median};
 
 const SERVICES: usize = 1000;
 const CHANGES: usize = 20;
+/// Between two changes.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// Makes the Services, changes an endpoint again and again, and looks into a worker's iptables.
 pub async fn measure(lab: &Lab, client: Client) -> anyhow::Result<Row> {
@@ -53,6 +55,8 @@ pub async fn measure(lab: &Lab, client: Client) -> anyhow::Result<Row> {
     for change in 0..CHANGES {
         let last = 10 + change;
         let patch = json!({"endpoints": slice("bench-500", 500, last)?.endpoints});
+        // One change, not a stream of them: a proxy rests after each write, by what the write cost.
+        tokio::time::sleep(QUIET).await;
         let begun = Instant::now();
         slices.patch("bench-500", &PatchParams::default(), &Patch::Merge(patch)).await?;
         let wanted = format!("172.31.244.{last}:8080");

@@ -178,6 +178,20 @@ impl Lab {
             .filter(|pid| *pid != 0))
     }
 
+    /// The process id of a running unit, as the host sees it.
+    pub fn host_pid(&self, node: &str, unit: &str) -> anyhow::Result<Pid> {
+        let not_running = || format!("{unit} does not run on {node}");
+        let inner = self.unit_pid(node, unit)?.with_context(not_running)?;
+        let init = self.init_of(self.node(node)?)?.with_context(not_running)?;
+        // Units are children of their node's init; the last of `NSpid` is the id in the innermost namespace.
+        let is_unit = |pid: &Pid| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+            ids.split_whitespace().next_back() == Some(inner.to_string().as_str())
+        };
+        processes::children(init).into_iter().find(is_unit).with_context(not_running)
+    }
+
     fn node(&self, name: &str) -> anyhow::Result<&Node> {
         let names: Vec<&str> = self.topology.nodes.iter().map(|node| node.name.as_str()).collect();
         self.topology
@@ -191,14 +205,8 @@ impl Lab {
         let parents = processes::find("unshare", "init", &self.topology.state);
         for parent in parents {
             let line = fs::read_to_string(format!("/proc/{parent}/cmdline")).unwrap_or_default();
-            let children =
-                fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
             if line.split('\0').any(|word| Path::new(word) == plan) {
-                return Ok(children
-                    .split_whitespace()
-                    .next()
-                    .and_then(|pid| pid.parse().ok())
-                    .map(Pid::from_raw));
+                return Ok(processes::children(parent).first().copied());
             }
         }
         Ok(None)

@@ -72,6 +72,12 @@ pub fn find(program: &str, word: &str, state: &Path) -> Vec<Pid> {
         .collect()
 }
 
+/// The processes that a process's first thread started and that are still there.
+pub fn children(of: Pid) -> Vec<Pid> {
+    let text = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect()
+}
+
 /// Whether a process is gone, or has only its exit code left for a parent that may be this process.
 fn has_ended(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
