@@ -4,11 +4,14 @@ use std::{net::IpAddr, path::Path};
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
 };
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use x509_parser::extensions::ParsedExtension;
 
-use crate::files::{Error, write_private, write_public};
+use crate::files::{Error, pem, write_private, write_public};
+use crate::names;
 
 const DAY: i64 = 24 * 3600;
 /// How far before now a certificate starts, so that clocks a little behind accept it (upstream's one hour).
@@ -93,6 +96,8 @@ impl Issued {
 pub struct Authority {
     certificate: String,
     key: String,
+    /// Its subject as its certificate has it, octet by octet: what it issues must name it so.
+    name: Vec<u8>,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -100,7 +105,8 @@ impl Authority {
     /// Makes a new authority, good for `years`.
     pub fn new(common_name: &str, years: i64, now: Timestamp) -> Result<Self, Error> {
         let key = KeyPair::generate().map_err(Error::make)?;
-        let mut params = params(Vec::new(), common_name, &[], 365 * years, now)?;
+        let mut params = validity(Vec::new(), 365 * years, now)?;
+        params.distinguished_name.push(DnType::CommonName, common_name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![
             KeyUsagePurpose::DigitalSignature,
@@ -109,19 +115,41 @@ impl Authority {
         ];
         params.subject_alt_names = vec![SanType::DnsName(common_name.try_into().map_err(Error::make)?)];
         let certificate = params.self_signed(&key).map_err(Error::make)?.pem();
-        let key_pem = key.serialize_pem();
-        Ok(Self { certificate, key: key_pem, issuer: Issuer::new(params, key) })
+        Self::from_pem(&certificate, &key.serialize_pem())
     }
 
     /// Reads an authority from PEM text; the key may be PKCS#8 ECDSA, or RSA.
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, Error> {
         let pair = KeyPair::from_pem(key).map_err(Error::make)?;
-        let issuer = Issuer::from_ca_cert_pem(certificate, pair).map_err(Error::make)?;
-        Ok(Self { certificate: certificate.into(), key: key.into(), issuer })
+        let der = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(Error::make)?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(&der).map_err(Error::make)?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        let identifier = parsed.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(identifier) => Some(identifier.0.to_vec()),
+            _ => None,
+        });
+        if let Some(identifier) = identifier {
+            params.key_identifier_method = KeyIdMethod::PreSpecified(identifier);
+        }
+        Ok(Self {
+            certificate: certificate.into(),
+            key: key.into(),
+            name: parsed.subject().as_raw().to_vec(),
+            issuer: Issuer::new(params, pair),
+        })
     }
 
-    pub(crate) fn issuer(&self) -> &Issuer<'static, KeyPair> {
-        &self.issuer
+    /// Signs for a subject, which is taken as it is encoded; gives PEM.
+    pub(crate) fn certify(
+        &self,
+        params: &CertificateParams,
+        subject: &[u8],
+        key: &impl PublicKeyData,
+    ) -> Result<String, Error> {
+        let certificate = params.signed_by(key, &self.issuer).map_err(Error::make)?;
+        let renamed = names::rename(certificate.der(), &self.name, subject, self.issuer.key())?;
+        Ok(pem("CERTIFICATE", &renamed))
     }
 
     /// Its certificate, PEM.
@@ -137,8 +165,7 @@ impl Authority {
     /// Issues a certificate for a new key.
     pub fn issue(&self, leaf: &Leaf, now: Timestamp) -> Result<Issued, Error> {
         let key = KeyPair::generate().map_err(Error::make)?;
-        let mut params =
-            params(leaf.dns_names.clone(), &leaf.common_name, &leaf.organizations, leaf.days, now)?;
+        let mut params = validity(leaf.dns_names.clone(), leaf.days, now)?;
         params.subject_alt_names.extend(leaf.addresses.iter().map(|address| SanType::IpAddress(*address)));
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = match leaf.usage {
@@ -147,24 +174,16 @@ impl Authority {
             Usage::Both => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
         };
         params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &self.issuer).map_err(Error::make)?.pem();
+        let subject = names::subject(&leaf.common_name, &leaf.organizations);
+        let certificate = self.certify(&params, &subject, &key)?;
         Ok(Issued { certificate, key: key.serialize_pem() })
     }
 }
 
-fn params(
-    names: Vec<String>,
-    common_name: &str,
-    organizations: &[String],
-    days: i64,
-    now: Timestamp,
-) -> Result<CertificateParams, Error> {
+/// Parameters without a subject, for these names, from a little before now until so many days after.
+fn validity(names: Vec<String>, days: i64, now: Timestamp) -> Result<CertificateParams, Error> {
     let mut params = CertificateParams::new(names).map_err(Error::make)?;
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    for organization in organizations {
-        params.distinguished_name.push(DnType::OrganizationName, organization.as_str());
-    }
-    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.distinguished_name = DistinguishedName::new();
     params.not_before = date(now, -BACKDATE)?;
     params.not_after = date(now, days * DAY)?;
     Ok(params)
@@ -188,7 +207,6 @@ pub fn signing_key() -> Result<(String, String), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
     #[test]
     fn issues_what_was_asked_for() {
@@ -196,15 +214,29 @@ mod tests {
         let authority = Authority::new("kubernetes", 10, now).unwrap();
         let again = Authority::from_pem(authority.certificate(), &authority.issued().key).unwrap();
         let mut leaf = Leaf::server("kube-apiserver", &["kubernetes"], &["10.96.0.1".parse().unwrap()]);
-        leaf.organizations = vec!["system:masters".into()];
+        leaf.organizations = vec!["system:masters".into(), "kubeadm:cluster-admins".into()];
         let issued = again.issue(&leaf, now).unwrap();
         let der = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
         let (_, parsed) = x509_parser::parse_x509_certificate(&der).unwrap();
-        assert_eq!(parsed.subject().to_string(), "O=system:masters, CN=kube-apiserver");
+        assert_eq!(
+            parsed.subject().to_string(),
+            "O=system:masters, O=kubeadm:cluster-admins, CN=kube-apiserver"
+        );
         assert_eq!(parsed.validity().not_after.timestamp(), now.as_second() + 365 * DAY);
         let authority_der = CertificateDer::from_pem_slice(authority.certificate().as_bytes()).unwrap();
         let (_, root) = x509_parser::parse_x509_certificate(&authority_der).unwrap();
         assert_eq!(parsed.issuer(), root.subject());
+        parsed.verify_signature(Some(root.public_key())).unwrap();
+        let key_id = |certificate: &x509_parser::certificate::X509Certificate<'_>, subject: bool| {
+            certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::SubjectKeyIdentifier(id) if subject => Some(id.0.to_vec()),
+                ParsedExtension::AuthorityKeyIdentifier(id) if !subject => {
+                    Some(id.key_identifier.as_ref()?.0.to_vec())
+                }
+                _ => None,
+            })
+        };
+        assert_eq!(key_id(&parsed, false), key_id(&root, true));
         assert!(root.is_ca() && !parsed.is_ca());
         assert!(parsed.subject_alternative_name().unwrap().unwrap().value.general_names.len() == 2);
     }

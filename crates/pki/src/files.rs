@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
@@ -45,6 +46,20 @@ impl Error {
     fn pem(path: &Path, why: impl std::fmt::Display) -> Self {
         Self::Pem { path: path.into(), why: why.to_string() }
     }
+}
+
+/// Writes DER as a PEM block with this label.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    let text = BASE64_STANDARD.encode(der);
+    let mut block = format!("-----BEGIN {label}-----\n");
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (line, more) = rest.split_at(rest.len().min(64));
+        block.push_str(line);
+        block.push('\n');
+        rest = more;
+    }
+    block + &format!("-----END {label}-----\n")
 }
 
 /// Reads all certificates of a PEM file; none is an error.

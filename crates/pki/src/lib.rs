@@ -3,6 +3,7 @@
 mod authority;
 mod files;
 mod kubeconfig;
+mod names;
 mod reload;
 mod request;
 

@@ -3,9 +3,14 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use rcgen::{CertificateSigningRequestParams, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
+use rcgen::{
+    CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, SubjectPublicKeyInfo,
+};
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, pem::PemObject as _};
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::AttributeTypeAndValue;
 
 use crate::authority::Authority;
 use crate::files::Error;
@@ -22,7 +27,10 @@ pub struct Request {
     pub addresses: Vec<IpAddr>,
     /// Whether there are names of other forms (email addresses, URIs).
     pub has_other_names: bool,
-    params: CertificateSigningRequestParams,
+    /// The subject as it is encoded in the request: a certificate has it whole.
+    subject: Vec<u8>,
+    names: Vec<SanType>,
+    key: SubjectPublicKeyInfo,
 }
 
 /// What a certificate may be used for, as a request's `usages` say it.
@@ -55,22 +63,28 @@ impl Request {
     /// Reads a PEM request and checks that it was signed with its own key.
     pub fn from_pem(text: &str) -> Result<Request, Error> {
         let der = CertificateSigningRequestDer::from_pem_slice(text.as_bytes()).map_err(Error::make)?;
-        let params = CertificateSigningRequestParams::from_der(&der).map_err(Error::make)?;
-        let (_, parsed) = x509_parser::certification_request::X509CertificationRequest::from_der(&der)
-            .map_err(Error::make)?;
-        let subject = &parsed.certification_request_info.subject;
-        let text = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {
-            attribute.as_str().unwrap_or_default().to_owned()
-        };
+        let (_, parsed) = X509CertificationRequest::from_der(&der).map_err(Error::make)?;
+        parsed.verify_signature().map_err(Error::make)?;
+        let asked = &parsed.certification_request_info;
+        let text = |attribute: &AttributeTypeAndValue<'_>| attribute.as_str().unwrap_or_default().to_owned();
         let mut request = Request {
-            common_name: subject.iter_common_name().next().map(text).unwrap_or_default(),
-            organizations: subject.iter_organization().map(text).collect(),
+            common_name: asked.subject.iter_common_name().next().map(text).unwrap_or_default(),
+            organizations: asked.subject.iter_organization().map(text).collect(),
             dns_names: Vec::new(),
             addresses: Vec::new(),
             has_other_names: false,
-            params,
+            subject: asked.subject.as_raw().to_vec(),
+            names: Vec::new(),
+            key: SubjectPublicKeyInfo::from_der(asked.subject_pki.raw).map_err(Error::make)?,
         };
-        for name in &request.params.params.subject_alt_names {
+        for extension in parsed.requested_extensions().into_iter().flatten() {
+            // What else a request asks for (a use, being an authority) is not its to say.
+            let ParsedExtension::SubjectAlternativeName(alternatives) = extension else { continue };
+            for name in &alternatives.general_names {
+                request.names.push(alternative(name)?);
+            }
+        }
+        for name in &request.names {
             match name {
                 SanType::DnsName(name) => request.dns_names.push(name.to_string()),
                 SanType::IpAddress(address) => request.addresses.push(*address),
@@ -79,6 +93,21 @@ impl Request {
         }
         Ok(request)
     }
+}
+
+fn alternative(name: &GeneralName<'_>) -> Result<SanType, Error> {
+    Ok(match name {
+        GeneralName::DNSName(name) => SanType::DnsName((*name).try_into().map_err(Error::make)?),
+        GeneralName::RFC822Name(name) => SanType::Rfc822Name((*name).try_into().map_err(Error::make)?),
+        GeneralName::URI(name) => SanType::URI((*name).try_into().map_err(Error::make)?),
+        GeneralName::IPAddress(octets) => SanType::IpAddress(
+            <[u8; 4]>::try_from(*octets)
+                .map(IpAddr::from)
+                .or_else(|_| <[u8; 16]>::try_from(*octets).map(IpAddr::from))
+                .map_err(|_| Error::make(format!("an IP address of {} octets", octets.len())))?,
+        ),
+        other => return Err(Error::make(format!("alternative name {other:?} is of a form not signed for"))),
+    })
 }
 
 impl Authority {
@@ -97,24 +126,22 @@ impl Authority {
         not_before: Timestamp,
         not_after: Timestamp,
     ) -> Result<String, Error> {
-        let mut params = request.params.clone();
-        let inner = &mut params.params;
-        inner.is_ca = IsCa::NoCa;
-        inner.key_usages.clear();
-        inner.extended_key_usages.clear();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::NoCa;
+        params.subject_alt_names.clone_from(&request.names);
         for one in uses {
             match one {
-                KeyUse::DigitalSignature => inner.key_usages.push(KeyUsagePurpose::DigitalSignature),
-                KeyUse::KeyEncipherment => inner.key_usages.push(KeyUsagePurpose::KeyEncipherment),
-                KeyUse::ClientAuth => inner.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth),
-                KeyUse::ServerAuth => inner.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth),
+                KeyUse::DigitalSignature => params.key_usages.push(KeyUsagePurpose::DigitalSignature),
+                KeyUse::KeyEncipherment => params.key_usages.push(KeyUsagePurpose::KeyEncipherment),
+                KeyUse::ClientAuth => params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth),
+                KeyUse::ServerAuth => params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth),
             }
         }
         let date = |time: Timestamp| time::OffsetDateTime::from_unix_timestamp(time.as_second());
-        inner.not_before = date(not_before).map_err(Error::make)?;
-        inner.not_after = date(not_after.min(self.expires()?)).map_err(Error::make)?;
-        inner.use_authority_key_identifier_extension = true;
-        Ok(params.signed_by(self.issuer()).map_err(Error::make)?.pem())
+        params.not_before = date(not_before).map_err(Error::make)?;
+        params.not_after = date(not_after.min(self.expires()?)).map_err(Error::make)?;
+        params.use_authority_key_identifier_extension = true;
+        self.certify(&params, &request.subject, &request.key)
     }
 }
 
@@ -150,5 +177,44 @@ mod tests {
         let usage = parsed.extended_key_usage().unwrap().unwrap().value;
         assert!(usage.client_auth && !usage.server_auth);
         assert!(Request::from_pem("nonsense").is_err());
+    }
+
+    /// Made with `openssl req -subj '/O=system:masters+O=developers/CN=jane' -multivalue-rdn`: both groups in one part
+    /// of the name, as Go's `crypto/x509` writes them too; with an extension that nobody knows.
+    const TWO_GROUPS: &str = "\
+-----BEGIN CERTIFICATE REQUEST-----
+MIIBUjCB+QIBADA7MSowEQYDVQQKDApkZXZlbG9wZXJzMBUGA1UECgwOc3lzdGVt
+Om1hc3RlcnMxDTALBgNVBAMMBGphbmUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AAS7x8O/z3hkKCQkVi9ZR3pAZPAgcLvRhsDKLepHFT4WwPMAW1bxzlVDU4LBdI+5
+ApQIM4elS5Kal2LHK/NVI5bDoFwwWgYJKoZIhvcNAQkOMU0wSzAvBgNVHREEKDAm
+ggxqYW5lLmV4YW1wbGWHBAoAAAGBEGphbmVAZXhhbXBsZS5vcmcwGAYDVR0lBBEw
+DwYIKwYBBQUHAwIGAyoDBDAKBggqhkjOPQQDAgNIADBFAiEA8BqXu/c6rhJLcaAL
+8mhd+3dBTYf6NOeHUGzIgvIUft8CIDA7pfA3UKTMaEPjnbGrozZXEr9venGRwSUZ
++Mjd/aKW
+-----END CERTIFICATE REQUEST-----
+";
+
+    #[test]
+    fn a_requests_subject_is_kept_whole() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let authority = Authority::new("kubernetes", 1, now).unwrap();
+        let request = Request::from_pem(TWO_GROUPS).unwrap();
+        assert_eq!(request.organizations, ["developers", "system:masters"]);
+        assert_eq!(request.addresses, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
+        assert!(request.has_other_names);
+        let certificate =
+            authority.sign(&request, &[KeyUse::ClientAuth], now, authority.expires().unwrap()).unwrap();
+        let der = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        let (_, parsed) = x509_parser::parse_x509_certificate(&der).unwrap();
+        let asked = CertificateSigningRequestDer::from_pem_slice(TWO_GROUPS.as_bytes()).unwrap();
+        let (_, asked) = X509CertificationRequest::from_der(&asked).unwrap();
+        let asked = &asked.certification_request_info;
+        assert_eq!(parsed.subject().as_raw(), asked.subject.as_raw());
+        assert_eq!(parsed.public_key().raw, asked.subject_pki.raw);
+        let names = &parsed.subject_alternative_name().unwrap().unwrap().value.general_names;
+        assert_eq!(names.len(), 3);
+        let root = CertificateDer::from_pem_slice(authority.certificate().as_bytes()).unwrap();
+        let (_, root) = x509_parser::parse_x509_certificate(&root).unwrap();
+        parsed.verify_signature(Some(root.public_key())).unwrap();
     }
 }
