@@ -13,6 +13,7 @@ use serde_json::Value;
 
 pub use self::authentication::Authentication;
 use crate::handlers::{create, write};
+use crate::refusal::Refusal;
 use crate::server::Server;
 
 /// The steps, as `/readyz` names them.
@@ -74,18 +75,6 @@ pub async fn create_missing(
     }
 }
 
-/// Why a write that the server makes for itself did not come about.
-enum Refusal {
-    Status(Status),
-    Store(storage::Error),
-}
-
-impl From<storage::Error> for Refusal {
-    fn from(error: storage::Error) -> Self {
-        Self::Store(error)
-    }
-}
-
 /// Changes an object that is there by a function; gives `None` when it likes it as it is.
 pub async fn change(
     server: &Server,
@@ -98,15 +87,11 @@ pub async fn change(
     let result = server
         .store
         .update::<Refusal, _>(entry.cache(), key, None, |current| {
-            let current = current.ok_or(Refusal::Store(storage::Error::NotFound))?;
-            let old = current.value().map_err(|error| Refusal::Status(Status::internal(error)))?;
+            let current = current.ok_or(storage::Error::NotFound)?;
+            let old = current.value().map_err(Status::internal)?;
             let Some(mut new) = wanted(&old) else { return Ok(storage::Change::Keep) };
-            write::stored_bytes(&mut new).map(storage::Change::Write).map_err(Refusal::Status)
+            Ok(storage::Change::Write(write::stored_bytes(&mut new)?))
         })
         .await;
-    match result {
-        Ok(_) => Ok(()),
-        Err(Refusal::Status(status)) => Err(status),
-        Err(Refusal::Store(error)) => Err(crate::refusal::of_object(error, &entry, key)),
-    }
+    result.map(drop).map_err(|refusal| refusal.into_status(&entry, key))
 }

@@ -98,14 +98,7 @@ struct Counters {
 
 /// The server's counters.
 pub struct Metrics {
-    requests: IntCounterVec,
-    durations: HistogramVec,
-    inflight: IntGaugeVec,
-    long_running: IntGaugeVec,
-    objects: IntGaugeVec,
-    terminations: IntCounterVec,
-    etcd: HistogramVec,
-    etcd_errors: IntCounterVec,
+    shared: Arc<Shared>,
     /// Of requests that are not for resources.
     others: Known,
 }
@@ -122,18 +115,8 @@ impl Metrics {
     }
 
     /// Counters over shared registrations.
-    pub fn new(shared: &Shared) -> Self {
-        Self {
-            requests: shared.requests.clone(),
-            durations: shared.durations.clone(),
-            inflight: shared.inflight.clone(),
-            long_running: shared.long_running.clone(),
-            objects: shared.objects.clone(),
-            terminations: shared.terminations.clone(),
-            etcd: shared.etcd.clone(),
-            etcd_errors: shared.etcd_errors.clone(),
-            others: Known::default(),
-        }
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, others: Known::default() }
     }
 
     fn counters(&self, route: &Route) -> Arc<Counters> {
@@ -141,7 +124,7 @@ impl Metrics {
         if let Some((_, found)) = known.0.read().iter().find(|(key, _)| *key == route.key) {
             return found.clone();
         }
-        let duration = self.durations.with_label_values(&route.labels());
+        let duration = self.shared.durations.with_label_values(&route.labels());
         let counters = Arc::new(Counters { duration, by_code: RwLock::default() });
         known.0.write().push((route.key, counters.clone()));
         counters
@@ -159,7 +142,7 @@ impl Metrics {
         }
         let code_text = code.to_string();
         let [verb, dry_run, group, version, resource, subresource, scope, component] = route.labels();
-        let counter = self.requests.with_label_values(&[
+        let counter = self.shared.requests.with_label_values(&[
             verb,
             dry_run,
             group,
@@ -176,12 +159,12 @@ impl Metrics {
 
     /// Counts a request that is under way, until the guard is dropped.
     pub fn entered(&self, mutating: bool) -> Open {
-        Open::new(self.inflight.with_label_values(&[if mutating { "mutating" } else { "readOnly" }]))
+        Open::new(self.shared.inflight.with_label_values(&[if mutating { "mutating" } else { "readOnly" }]))
     }
 
     /// Counts an open watch, until the guard is dropped.
     pub fn watch_opened(&self, row: &Resource) -> Open {
-        Open::new(self.long_running.with_label_values(&[
+        Open::new(self.shared.long_running.with_label_values(&[
             "WATCH",
             &row.group,
             &row.version,
@@ -196,7 +179,8 @@ impl Metrics {
     pub fn terminated(&self, route: &Route, code: u16) {
         let code = code.to_string();
         let [verb, _, group, version, resource, subresource, scope, component] = route.labels();
-        self.terminations
+        self.shared
+            .terminations
             .with_label_values(&[verb, group, version, resource, subresource, scope, component, &code])
             .inc();
     }
@@ -208,14 +192,14 @@ impl Metrics {
                 "" => entry.plural().to_owned(),
                 group => format!("{}.{group}", entry.plural()),
             };
-            self.objects.with_label_values(&[&name]).set(entry.cache().len() as i64);
+            self.shared.objects.with_label_values(&[&name]).set(entry.cache().len() as i64);
         }
         component::metrics::text()
     }
 
     /// What the store tells of its calls to etcd.
     pub fn etcd_observer(&self) -> Observer {
-        let (etcd, errors) = (self.etcd.clone(), self.etcd_errors.clone());
+        let (etcd, errors) = (self.shared.etcd.clone(), self.shared.etcd_errors.clone());
         let operations = ["get", "list", "create", "update", "delete"]
             .map(|operation| (operation, etcd.with_label_values(&[operation, ""])));
         Arc::new(move |operation, took, well| {

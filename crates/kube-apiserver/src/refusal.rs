@@ -5,6 +5,37 @@ use storage::Error;
 
 use crate::registry::Entry;
 
+/// Why a change of a stored object did not come about: the rules refuse it, or the store fails.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The answer to give.
+    Status(Status),
+    /// What the store says.
+    Store(Error),
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Refusal {
+    /// The answer for the client that asked for the object.
+    pub fn into_status(self, entry: &Entry, name: &str) -> Status {
+        match self {
+            Self::Status(status) => status,
+            Self::Store(error) => of_object(error, entry, name),
+        }
+    }
+}
+
 /// What a failure of the store is to the client that asked for one object.
 pub fn of_object(error: Error, entry: &Entry, name: &str) -> Status {
     let (group, plural) = (entry.group(), entry.plural());

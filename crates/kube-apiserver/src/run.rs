@@ -50,8 +50,7 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
     let address = listener.local_addr()?;
     let advertised = flags.advertise_address.map_or_else(|| own_address(flags.bind_address), Ok)?;
 
-    let shared = Metrics::shared()?;
-    let metrics = Metrics::new(&shared);
+    let metrics = Metrics::new(Metrics::shared()?);
     let etcd = connect(&flags).await?.observed_by(metrics.etcd_observer());
     let rows = rows(&flags.runtime_config)?;
     let mut resources = stored_resources(&rows);

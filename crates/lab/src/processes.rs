@@ -72,10 +72,16 @@ pub fn find(program: &str, word: &str, state: &Path) -> Vec<Pid> {
         .collect()
 }
 
-/// The processes that a process's first thread started and that are still there.
+/// The processes that a process started and that are still there.
 pub fn children(of: Pid) -> Vec<Pid> {
-    let text = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect()
+    let threads = fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten().flatten();
+    threads
+        .flat_map(|thread| {
+            let text = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()
+        })
+        .map(Pid::from_raw)
+        .collect()
 }
 
 /// Whether a process is gone, or has only its exit code left for a parent that may be this process.

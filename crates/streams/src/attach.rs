@@ -49,10 +49,10 @@ async fn run(invocation: Invocation) -> Result<()> {
     }
     let quiet = invocation.is("quiet");
     let container = stream::container(&pod.object, invocation.text("container"), quiet)?;
-    attach(&session, &pod, &container, invocation.is("stdin"), invocation.is("tty"), quiet).await
+    attach(&session, &pod, &container, invocation.is("stdin"), invocation.is("tty"), quiet).await.map(drop)
 }
 
-/// Joins the terminal to a container's process.
+/// Joins the terminal to a container's process. Says whether that printed anything.
 pub async fn attach(
     session: &Session,
     pod: &Item,
@@ -60,7 +60,7 @@ pub async fn attach(
     stdin: bool,
     tty: bool,
     quiet: bool,
-) -> Result<()> {
+) -> Result<bool> {
     let all = ["containers", "initContainers", "ephemeralContainers"];
     let container = all
         .iter()
@@ -93,7 +93,7 @@ pub async fn attach(
     }
     let path = format!("{}/attach?container={}", pod.path(), escape(name));
     streams.redraw = true;
-    stream::join(session, &with_query(&path, &streams.query()), streams).await?;
+    let printed = stream::join(session, &with_query(&path, &streams.query()), streams).await?;
     if !quiet
         && streams.stdin
         && streams.tty
@@ -101,7 +101,7 @@ pub async fn attach(
     {
         outln!("{text}");
     }
-    Ok(())
+    Ok(printed)
 }
 
 /// How to come back to a container that lives on after the terminal has left it.

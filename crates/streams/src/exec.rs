@@ -69,5 +69,5 @@ async fn run(invocation: Invocation) -> Result<()> {
     for word in command {
         path.push_str(&format!("&command={}", escape(word)));
     }
-    stream::join(&session, &with_query(&path, &streams.query()), streams).await
+    stream::join(&session, &with_query(&path, &streams.query()), streams).await.map(drop)
 }

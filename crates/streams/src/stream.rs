@@ -46,14 +46,15 @@ impl Streams {
     }
 }
 
-/// Connects to a path and copies until the process ends; its exit code becomes the error.
-pub async fn join(session: &Session, path: &str, streams: Streams) -> Result<()> {
+/// Connects to a path and copies until the process ends; its exit code becomes the error. Says whether it printed
+/// anything.
+pub async fn join(session: &Session, path: &str, streams: Streams) -> Result<bool> {
     let channels = session.client.websocket(path).await?;
     let _raw = if streams.tty { RawTerminal::enter() } else { None };
     copy(channels, streams).await
 }
 
-async fn copy(mut channels: Channels, streams: Streams) -> Result<()> {
+async fn copy(mut channels: Channels, streams: Streams) -> Result<bool> {
     let mut stdin = tokio::io::stdin();
     let mut reading = streams.stdin;
     let mut input = vec![0; 32 << 10];
@@ -70,12 +71,17 @@ async fn copy(mut channels: Channels, streams: Streams) -> Result<()> {
         resize(&mut channels).await?;
     }
     let mut status: Option<Bytes> = None;
+    let mut printed = false;
     loop {
         tokio::select! {
             frame = channels.next() => match frame? {
-                Frame::Data(STDOUT, bytes) => cli_runtime::out::bytes(&bytes),
+                Frame::Data(STDOUT, bytes) => {
+                    printed |= !bytes.is_empty();
+                    cli_runtime::out::bytes(&bytes);
+                }
                 Frame::Data(STDERR, bytes) => {
                     use std::io::Write;
+                    printed |= !bytes.is_empty();
                     let _ = std::io::stderr().lock().write_all(&bytes);
                 }
                 Frame::Data(ERROR, bytes) => {
@@ -97,8 +103,8 @@ async fn copy(mut channels: Channels, streams: Streams) -> Result<()> {
     }
     channels.close().await;
     match status {
-        Some(status) => Channels::outcome(&status),
-        None => Ok(()),
+        Some(status) => Channels::outcome(&status).map(|()| printed),
+        None => Ok(printed),
     }
 }
 

@@ -15,6 +15,7 @@ use super::call::Call;
 use super::{output, write};
 use crate::http::input::{self, Encoding};
 use crate::http::{Query, Response, response};
+use crate::refusal::Refusal;
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
@@ -138,23 +139,6 @@ fn returns_object(call: &Call<'_>) -> bool {
     )
 }
 
-enum Refusal {
-    Status(Status),
-    Store(storage::Error),
-}
-
-impl From<Status> for Refusal {
-    fn from(status: Status) -> Self {
-        Self::Status(status)
-    }
-}
-
-impl From<storage::Error> for Refusal {
-    fn from(error: storage::Error) -> Self {
-        Self::Store(error)
-    }
-}
-
 /// Deletes one object; says whether it is gone or only marked. `selected` must still hold for it.
 pub async fn remove(
     call: &Call<'_>,
@@ -197,8 +181,7 @@ pub async fn remove(
             }
             Ok((object, outcome == Outcome::Deleted || (options.dry_run && would_go)))
         }
-        Err(Refusal::Status(status)) => Err(status),
-        Err(Refusal::Store(error)) => Err(crate::refusal::of_object(error, entry, name)),
+        Err(refusal) => Err(refusal.into_status(entry, name)),
     }
 }
 

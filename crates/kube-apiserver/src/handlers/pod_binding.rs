@@ -13,7 +13,7 @@ use super::call::Call;
 use super::write;
 use crate::http::input::Encoding;
 use crate::http::{Response, response};
-use crate::refusal;
+use crate::refusal::Refusal;
 use crate::registry::Entry;
 
 /// Binds the pod that the path or the binding names.
@@ -43,19 +43,7 @@ pub async fn bind(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<Re
             let status = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
             Ok(response::value(StatusCode::CREATED, &status, &call.form))
         }
-        Err(Refusal::Status(status)) => Err(status),
-        Err(Refusal::Store(error)) => Err(refusal::of_object(error, &pods, &name)),
-    }
-}
-
-enum Refusal {
-    Status(Status),
-    Store(storage::Error),
-}
-
-impl From<storage::Error> for Refusal {
-    fn from(error: storage::Error) -> Self {
-        Self::Store(error)
+        Err(refusal) => Err(refusal.into_status(&pods, &name)),
     }
 }
 
@@ -66,14 +54,14 @@ fn decide(
     dry_run: bool,
     current: Option<&Arc<Object>>,
 ) -> Result<Change, Refusal> {
-    let current = current.ok_or_else(|| Refusal::Status(Status::not_found("", "pods", name)))?;
-    let mut pod = current.value().map_err(|error| Refusal::Status(Status::internal(error)))?;
+    let current = current.ok_or_else(|| Status::not_found("", "pods", name))?;
+    let mut pod = current.value().map_err(Status::internal)?;
     pods.strategy.default(&mut pod);
-    assign(&mut pod, name, binding).map_err(Refusal::Status)?;
+    assign(&mut pod, name, binding)?;
     if dry_run {
         return Ok(Change::Keep);
     }
-    write::stored_bytes(&mut pod).map(Change::Write).map_err(Refusal::Status)
+    Ok(Change::Write(write::stored_bytes(&mut pod)?))
 }
 
 /// Puts the pod on the binding's node.

@@ -14,7 +14,7 @@ use super::delete::{self, DeleteOptions};
 use super::write;
 use crate::http::input::Encoding;
 use crate::http::{Response, response};
-use crate::refusal;
+use crate::refusal::Refusal;
 
 /// A budget remembers so many evicted pods at most, as upstream; its controller is behind when it holds more.
 const DISRUPTED: usize = 2000;
@@ -88,27 +88,15 @@ async fn ask_budgets(call: &Call<'_>, pod: &Object, dry_run: bool) -> Result<(),
     let value = pod.value().map_err(Status::internal)?;
     let decide = |current: Option<&Arc<Object>>| -> Result<Change, Refusal> {
         let Some(current) = current else { return Ok(Change::Keep) };
-        let mut budget = current.value().map_err(|error| Refusal::Status(Status::internal(error)))?;
-        if !charge(&mut budget, &value, Timestamp::now()).map_err(Refusal::Status)? || dry_run {
+        let mut budget = current.value().map_err(Status::internal)?;
+        if !charge(&mut budget, &value, Timestamp::now())? || dry_run {
             return Ok(Change::Keep);
         }
-        write::stored_bytes(&mut budget).map(Change::Write).map_err(Refusal::Status)
+        Ok(Change::Write(write::stored_bytes(&mut budget)?))
     };
     match call.server.store.update::<Refusal, _>(budgets.cache(), budget.key(), None, decide).await {
         Ok(_) | Err(Refusal::Store(storage::Error::NotFound)) => Ok(()),
-        Err(Refusal::Status(status)) => Err(status),
-        Err(Refusal::Store(error)) => Err(refusal::of_object(error, &budgets, budget.name())),
-    }
-}
-
-enum Refusal {
-    Status(Status),
-    Store(storage::Error),
-}
-
-impl From<storage::Error> for Refusal {
-    fn from(error: storage::Error) -> Self {
-        Self::Store(error)
+        Err(refusal) => Err(refusal.into_status(&budgets, budget.name())),
     }
 }
 

@@ -15,6 +15,7 @@ use super::create::lifetime;
 use super::{create, output, write};
 use crate::http::Response;
 use crate::http::input::Encoding;
+use crate::refusal::Refusal;
 
 /// Which rules an update is under.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,24 +93,6 @@ fn gone(call: &Call<'_>, object: &Value) -> String {
     )
 }
 
-/// Why a change did not come about.
-enum Refusal {
-    Status(Status),
-    Store(storage::Error),
-}
-
-impl From<Status> for Refusal {
-    fn from(status: Status) -> Self {
-        Self::Status(status)
-    }
-}
-
-impl From<storage::Error> for Refusal {
-    fn from(error: storage::Error) -> Self {
-        Self::Store(error)
-    }
-}
-
 /// Changes the object by a function from its stored state to the wanted one (both in the stored version), under
 /// the rules of the part, and answers with the result.
 pub async fn change(
@@ -180,10 +163,7 @@ pub async fn store(
         }
         Err(refusal) => {
             claim.release(call.server).await;
-            Err(match refusal {
-                Refusal::Status(status) => status,
-                Refusal::Store(error) => call.refuse(error),
-            })
+            Err(refusal.into_status(&call.entry, &call.info.name))
         }
     }
 }

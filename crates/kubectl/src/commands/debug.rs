@@ -131,6 +131,7 @@ async fn run(invocation: Invocation) -> Result<()> {
         invocation.is("quiet"),
     )
     .await
+    .map(drop)
 }
 
 /// Five letters that make a name unlikely to be taken.

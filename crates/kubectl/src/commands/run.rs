@@ -153,6 +153,7 @@ async fn attached_session(session: &Session, invocation: &Invocation, pod: Item)
     let container = pod.object["spec"]["containers"][0]["name"].as_str().unwrap_or("").to_string();
     let timeout = invocation.duration("pod-running-timeout");
     let running = wait_for(session, &pod, timeout, started).await?;
+    let mut printed = true;
     if ended(&running.object) {
         logs::follow(session, &running, &container).await?;
     } else {
@@ -167,7 +168,8 @@ async fn attached_session(session: &Session, invocation: &Invocation, pod: Item)
         )
         .await;
         match joined {
-            Ok(()) | Err(Error::Exit(..)) => {}
+            Ok(some) => printed = some,
+            Err(Error::Exit(..)) => {}
             Err(error) => {
                 errln!(
                     "warning: couldn't attach to pod/{}, falling back to streaming logs: {error}",
@@ -181,6 +183,10 @@ async fn attached_session(session: &Session, invocation: &Invocation, pod: Item)
         return Ok(());
     }
     let last = wait_for(session, &pod, timeout, ended).await?;
+    if !printed {
+        // A process that ends within milliseconds is gone before anybody is attached; its log has what it said.
+        logs::follow(session, &last, &container).await?;
+    }
     exit_code(&last)
 }
 

@@ -111,11 +111,7 @@ fn config_map<'a>(
     name: &str,
     optional: Option<bool>,
 ) -> Result<Option<&'a ConfigMap>, String> {
-    match objects.config_maps.get(name) {
-        Some(Some(found)) => Ok(Some(found)),
-        _ if optional == Some(true) => Ok(None),
-        _ => Err(format!("configmap {name:?} not found")),
-    }
+    required("configmap", &objects.config_maps, name, optional)
 }
 
 fn secret<'a>(
@@ -123,10 +119,20 @@ fn secret<'a>(
     name: &str,
     optional: Option<bool>,
 ) -> Result<Option<&'a Secret>, String> {
-    match objects.secrets.get(name) {
+    required("secret", &objects.secrets, name, optional)
+}
+
+/// What a source names; `None` where it may be absent and is.
+fn required<'a, K>(
+    kind: &str,
+    known: &'a BTreeMap<String, Option<Arc<K>>>,
+    name: &str,
+    optional: Option<bool>,
+) -> Result<Option<&'a K>, String> {
+    match known.get(name) {
         Some(Some(found)) => Ok(Some(found)),
         _ if optional == Some(true) => Ok(None),
-        _ => Err(format!("secret {name:?} not found")),
+        _ => Err(format!("{kind} {name:?} not found")),
     }
 }
 
