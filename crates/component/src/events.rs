@@ -17,7 +17,7 @@ use kube::{
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::Runtime;
+use crate::{Runtime, cause::whole};
 
 /// Events waiting to be written; more are dropped, because an event must never hold up what it tells of.
 const WAITING: usize = 512;
@@ -98,7 +98,7 @@ impl Writer {
     async fn run(mut self, mut occurrences: mpsc::Receiver<Occurrence>) {
         while let Some(occurrence) = occurrences.recv().await {
             if let Err(error) = self.write(&occurrence).await {
-                tracing::debug!(%error, reason = occurrence.reason, "cannot write an event");
+                tracing::debug!(error = %whole(&error), reason = occurrence.reason, "cannot write an event");
             }
         }
         // Every recorder is gone: nothing more can come, which is no reason to stop the process.

@@ -50,6 +50,12 @@ pub fn sort(arguments: impl IntoIterator<Item = String>, known: &[Ignored]) -> S
             sorted.kept.push(argument);
             continue;
         };
+        // The one shorthand that components have; pflag takes its value without a space too.
+        let verbosity = name_value.strip_prefix('v').filter(|_| !argument.starts_with("--"));
+        if let Some(level) = verbosity.filter(|rest| rest.starts_with(|first: char| first.is_ascii_digit())) {
+            sorted.kept.push(format!("--v={level}"));
+            continue;
+        }
         let (name, value) = match name_value.split_once('=') {
             Some((name, value)) => (name.replace('_', "-"), Some(value)),
             None => (name_value.replace('_', "-"), None),
@@ -134,6 +140,7 @@ mod tests {
     #[test]
     fn go_spellings_and_ignored_flags() {
         check(&["p", "--v=2", "-v", "3"], &["p", "--v=2", "-v", "3"], &[]);
+        check(&["p", "-v4", "-v=4", "--v", "4"], &["p", "--v=4", "--v=4", "--v", "4"], &[]);
         check(&["p", "--secure_port=1"], &["p", "--secure-port=1"], &[]);
         check(&["p", "--cloud-provider", "x", "--v=1"], &["p", "--v=1"], &["cloud-provider"]);
         check(&["p", "--cloud-provider=x", "y"], &["p", "y"], &["cloud-provider"]);

@@ -13,7 +13,7 @@ use k8s_openapi::{
 };
 use kube::{Api, Client, api::PostParams};
 
-use crate::{Runtime, flags};
+use crate::{Runtime, cause::whole, flags};
 
 /// The `--leader-elect*` flags.
 #[derive(Debug, Clone, Args)]
@@ -108,7 +108,7 @@ where
     tracing::info!(lease = elector.name, "attempting to acquire leader lease");
     let shutdown = runtime.shutdown();
     while !elector.step(&mut seen).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, lease = elector.name, "cannot read or write the leader lease");
+        tracing::warn!(error = %whole(&error), lease = elector.name, "cannot read or write the leader lease");
         false
     }) {
         tokio::select! {
@@ -132,7 +132,7 @@ where
                 Ok(Ok(true)) => renewed = Instant::now(),
                 Ok(Ok(false)) => anyhow::bail!("leader election lost to {:?}", seen.holder()),
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, lease = elector.name, "cannot renew the leader lease")
+                    tracing::warn!(error = %whole(&error), lease = elector.name, "cannot renew the leader lease")
                 }
                 Err(_) => {}
             }
@@ -230,7 +230,7 @@ impl Elector {
         let params = PostParams::default();
         let released = self.leases.replace(&self.name, &params, &lease);
         if let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(2), released).await {
-            tracing::debug!(%error, "cannot release the leader lease");
+            tracing::debug!(error = %whole(&error), "cannot release the leader lease");
         }
     }
 }

@@ -3,11 +3,13 @@
 //! A component's `main` parses its flags with [`flags::parse`] and hands its `run` to [`runtime::run`].
 
 pub mod access;
+pub mod cause;
 pub mod client;
 pub mod events;
 pub mod flags;
 pub mod leader;
 pub mod logging;
+pub mod memory;
 pub mod metrics;
 pub mod notify;
 pub mod ready;

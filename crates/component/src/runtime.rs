@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Latch, Readiness, logging, logging::LoggingFlags, notify};
+use crate::{Latch, Readiness, cause::whole, logging, logging::LoggingFlags, memory, notify};
 
 /// How long tasks get to finish after the first signal.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -54,14 +54,14 @@ impl Runtime {
     pub fn spawn<F, E>(&self, name: impl Into<String>, task: F) -> JoinHandle<()>
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
-        E: std::fmt::Display + Send + 'static,
+        E: Into<anyhow::Error> + Send + 'static,
     {
         let (name, inner) = (name.into(), Arc::clone(&self.inner));
         let running = tokio::spawn(task);
         self.inner.tasks.spawn(async move {
             let why = match running.await {
                 Ok(Ok(())) => "ended".to_owned(),
-                Ok(Err(error)) => format!("failed: {error:#}"),
+                Ok(Err(error)) => format!("failed: {}", whole(error.into().as_ref())),
                 Err(error) if error.is_panic() => "panicked".to_owned(),
                 Err(_) => "was cancelled".to_owned(),
             };
@@ -165,12 +165,18 @@ where
     let mut started = false;
     let readiness = runtime.readiness().clone();
     let mut announced = false;
+    let settled = async {
+        readiness.wait().await;
+        tokio::time::sleep(memory::SETTLED).await;
+    };
+    tokio::pin!(settled);
+    let mut trimmed = false;
     let failed = loop {
         tokio::select! {
             result = &mut starting, if !started => match result {
                 Ok(()) => started = true,
                 Err(error) => {
-                    tracing::error!("cannot start: {error:#}");
+                    tracing::error!("cannot start: {}", whole(error.as_ref()));
                     return ExitCode::FAILURE;
                 }
             },
@@ -178,6 +184,10 @@ where
                 announced = true;
                 tracing::info!("ready");
                 notify::send("READY=1");
+            }
+            () = &mut settled, if started && !trimmed => {
+                trimmed = true;
+                memory::give_back();
             }
             _ = terminate.recv() => break false,
             _ = interrupt.recv() => break false,

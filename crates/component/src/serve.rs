@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     Readiness, Runtime,
     access::{Delegated, Wish},
+    cause::whole,
     metrics,
 };
 
@@ -177,7 +178,7 @@ async fn authorize(request: &Request<Incoming>, access: &Delegated) -> Result<()
         .and_then(|value| value.strip_prefix("Bearer "));
     let Some(token) = token else { return Err(text(StatusCode::UNAUTHORIZED, "Unauthorized")) };
     let failed = |error: kube::Error| {
-        tracing::warn!(%error, "cannot ask the API server who may read this");
+        tracing::warn!(error = %whole(&error), "cannot ask the API server who may read this");
         text(StatusCode::INTERNAL_SERVER_ERROR, "cannot reach the API server")
     };
     let user = access.user_of(token).await.map_err(failed)?;

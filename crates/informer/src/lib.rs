@@ -27,4 +27,4 @@ pub use queue::{RateLimit, WorkQueue};
 pub use reflector::{Error, reflect};
 pub use store::{Change, Sink, Store};
 pub use watch::Watch;
-pub use workers::{Outcome, run_workers};
+pub use workers::{Failure, Outcome, run_workers};

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
+use component::cause::whole;
 use http::Request;
 use kube::Client;
 use tracing::{debug, info, warn};
@@ -84,15 +85,15 @@ pub async fn reflect<K: Object>(client: Client, watch: Watch, sink: impl Sink<K>
     loop {
         let Err(error) = reflector.step().await else { continue };
         let pause = backoff.failed(Instant::now(), rand::random());
-        let cause = std::error::Error::source(&error).map(|cause| cause.to_string());
+        let shown = whole(&error);
         if error.code() == 410 {
             info!(path = reflector.watch.path(), "the last version seen is too old, listing again");
             reflector.state = State::Unknown;
         } else if reflector.lost {
-            debug!(path = reflector.watch.path(), %error, cause, ?pause, "still not watching");
+            debug!(path = reflector.watch.path(), error = %shown, ?pause, "still not watching");
         } else {
             reflector.lost = true;
-            warn!(path = reflector.watch.path(), %error, cause, ?pause, "watch failed, will retry");
+            warn!(path = reflector.watch.path(), error = %shown, ?pause, "watch failed, will retry");
         }
         tokio::time::sleep(pause).await;
     }

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::hash::Hash;
 use std::time::Duration;
 
-use tracing::{debug, warn};
+use component::cause::whole;
+use tracing::{debug, info, warn};
 
 use crate::WorkQueue;
 
@@ -20,13 +21,23 @@ pub enum Outcome {
     Again,
 }
 
+/// Why a reconcile failed.
+pub trait Failure: std::error::Error + 'static {
+    /// Tells whether the object had changed since it was read: a store that lags, or somebody else's write at the
+    /// same time. That belongs to ordinary use and heals itself with the next try.
+    fn is_conflict(&self) -> bool;
+}
+
+/// How many failures in a row are not worth a line in the log at its usual level: most heal with the next event.
+const PATIENCE: u32 = 3;
+
 /// Reconciles keys until the queue is closed, at most `workers` at a time, all in the calling task.
 ///
 /// A failed key is logged and comes again later with each failure in a row.
 pub async fn run_workers<K, E, F, Fut>(name: &str, queue: &WorkQueue<K>, workers: usize, reconcile: F)
 where
     K: Clone + Eq + Hash + Display,
-    E: Display,
+    E: Failure,
     F: Fn(K) -> Fut,
     Fut: Future<Output = Result<Outcome, E>>,
 {
@@ -40,11 +51,16 @@ where
                 }
                 Ok(Outcome::Again) => queue.add_rate_limited(key.clone()),
                 Err(error) => {
-                    // The first failures are mostly conflicts with a store that lags; they heal themselves.
-                    if queue.failures(&key) < 3 {
-                        debug!(controller = name, %key, %error, "reconcile failed, will retry");
-                    } else {
-                        warn!(controller = name, %key, %error, "reconcile failed, will retry");
+                    let reason = whole(&error);
+                    match (error.is_conflict(), queue.failures(&key) < PATIENCE) {
+                        (true, true) => debug!(controller = name, %key, %reason, "conflict, will retry"),
+                        (true, false) => info!(controller = name, %key, %reason, "conflict, will retry"),
+                        (false, true) => {
+                            debug!(controller = name, %key, %reason, "reconcile failed, will retry")
+                        }
+                        (false, false) => {
+                            warn!(controller = name, %key, %reason, "reconcile failed, will retry")
+                        }
                     }
                     queue.add_rate_limited(key.clone());
                 }
@@ -60,6 +76,12 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
+
+    impl Failure for std::io::Error {
+        fn is_conflict(&self) -> bool {
+            false
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn retries_failures_and_honours_requested_delays() {
@@ -78,7 +100,7 @@ mod tests {
             }
             async move {
                 match attempt {
-                    1 | 2 => Err(format!("no {key}")),
+                    1 | 2 => Err(std::io::Error::other(key)),
                     3 => Ok(Outcome::After(Duration::from_secs(1))),
                     _ => Ok(Outcome::Done),
                 }

@@ -37,7 +37,7 @@ pub enum Error {
     #[error("{0} has changed since it was seen")]
     Stale(String),
     /// The request did not reach the server, or its answer not us.
-    #[error("request failed: {0}")]
+    #[error("request failed")]
     Transport(#[source] kube::Error),
     /// No answer came in time.
     #[error("no answer within {0:?}")]
@@ -84,6 +84,12 @@ impl Error {
     /// Tells whether the server does not serve this method for this resource.
     pub fn is_method_not_supported(&self) -> bool {
         self.code() == 405
+    }
+}
+
+impl informer::Failure for Error {
+    fn is_conflict(&self) -> bool {
+        Error::is_conflict(self)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use component::cause::whole;
 use component::events::{Kind, Recorder};
 use component::{Runtime, client, leader, serve};
 use futures::future::BoxFuture;
@@ -182,12 +183,12 @@ impl Loop {
                     return;
                 }
                 drop(core);
-                tracing::warn!(pod = pod.full_name(), node = &*node, %error, "binding failed, will try again");
+                tracing::warn!(pod = pod.full_name(), node = &*node, error = %whole(&error), "binding failed, will try again");
                 self.recorder.record(
                     reference(&pod),
                     Kind::Warning,
                     "FailedScheduling",
-                    format!("binding rejected: {error}"),
+                    format!("binding rejected: {}", whole(&error)),
                 );
             }
         }
@@ -204,14 +205,14 @@ async fn report(client: &Client, recorder: &Recorder, pod: &Pod, misfit: &Misfit
                     recorder.record(reference(victim), Kind::Normal, "Preempted", message);
                 }
                 Err(error) => {
-                    tracing::warn!(pod = victim.full_name(), %error, "cannot remove a pod for a higher one")
+                    tracing::warn!(pod = victim.full_name(), error = %whole(&error), "cannot remove a pod for a higher one")
                 }
             }
         }
     }
     let nominated = victims.as_ref().map(|victims| &*victims.node);
     if let Err(error) = api::report_unschedulable(client, pod, &misfit.to_string(), nominated, now).await {
-        tracing::debug!(pod = pod.full_name(), %error, "cannot write the pod's condition");
+        tracing::debug!(pod = pod.full_name(), error = %whole(&error), "cannot write the pod's condition");
     }
 }
 

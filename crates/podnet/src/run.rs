@@ -69,7 +69,7 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
                     RESYNC
                 }
                 Err(error) => {
-                    tracing::warn!("{error:#}");
+                    tracing::warn!("{}", component::cause::whole(error.as_ref()));
                     RETRY
                 }
             };

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use component::cause::whole;
 use informer::{Change, Key, Object, Outcome, Store, WorkQueue, run_workers};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -187,7 +188,7 @@ impl Shell {
             }
             Err(error) if error.is_not_found() => Ok(()),
             Err(error) => {
-                self.context.warning(cron_job, "FailedDelete", format!("Deleted job: {error}"));
+                self.context.warning(cron_job, "FailedDelete", format!("Deleted job: {}", whole(&error)));
                 Err(error)
             }
         }
@@ -268,7 +269,11 @@ impl Shell {
             // An earlier pass made it; the store will show it.
             Err(error) if error.is_already_exists() => {}
             Err(error) => {
-                self.context.warning(cron_job, "FailedCreate", format!("Error creating job: {error}"));
+                self.context.warning(
+                    cron_job,
+                    "FailedCreate",
+                    format!("Error creating job: {}", whole(&error)),
+                );
                 return Err(error);
             }
         }

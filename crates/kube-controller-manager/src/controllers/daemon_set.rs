@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use component::cause::whole;
 use informer::{Change, Expectations, Key, Object, Outcome, Store, WorkQueue, run_workers};
 use k8s_openapi::api::core::v1::PodSpec;
 use parking_lot::Mutex;
@@ -277,7 +278,7 @@ impl Shell {
         }
         match batches.error {
             Some(error) if !error.is_namespace_terminating() => {
-                self.context.warning(set, "FailedCreate", format!("Error creating: {error}"));
+                self.context.warning(set, "FailedCreate", format!("Error creating: {}", whole(&error)));
                 Err(error)
             }
             _ => Ok(()),

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use component::cause::whole;
 use informer::{Change, Key, Object, Outcome, Store, WorkQueue, run_workers};
 use serde_json::{Value, json};
 
@@ -181,7 +182,7 @@ impl Shell {
             }
             Err(error) if error.is_namespace_terminating() => Ok(()),
             Err(error) => {
-                let message = format!("Failed to create new replica set {:?}: {error}", new.name);
+                let message = format!("Failed to create new replica set {:?}: {}", new.name, whole(&error));
                 self.context.warning(deployment, "ReplicaSetCreateError", &*message);
                 if deployment.spec.has_deadline() {
                     conditions::set(

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use component::cause::whole;
 use informer::{Change, Key, Object, Outcome, Store, WorkQueue, run_workers};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -152,7 +153,7 @@ impl Shell {
             if error.is_namespace_terminating() || error.is_not_found() {
                 return Ok(Outcome::Done);
             }
-            let message = format!("Error updating Endpoint Slices for Service {key}: {error}");
+            let message = format!("Error updating Endpoint Slices for Service {key}: {}", whole(error));
             self.context.warning(&*service, "FailedToUpdateEndpointSlices", message);
         }
         result.map(|()| Outcome::Done)

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use component::cause::whole;
 use informer::{Key, Object, Outcome, Store, WorkQueue, run_workers};
 use serde_json::json;
 
@@ -84,7 +85,7 @@ impl Shell {
             Err(error) => {
                 let (action, verb) =
                     if present.is_some() { ("Update", "updating") } else { ("Create", "creating") };
-                let message = format!("Failed {verb} endpoint {key}: {error}");
+                let message = format!("Failed {verb} endpoint {key}: {}", whole(&error));
                 self.context.warning(&*service, &format!("FailedTo{action}Endpoint"), message);
                 Err(error)
             }

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use component::cause::whole;
 use informer::{Change, Expectations, Key, Object, Outcome, Store, WorkQueue, run_workers};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -238,7 +239,7 @@ impl Shell {
         decision.status.active -= i32::try_from(missing).unwrap_or(0);
         match batches.error {
             Some(error) if !error.is_namespace_terminating() => {
-                self.context.warning(job, "FailedCreate", format!("Error creating: {error}"));
+                self.context.warning(job, "FailedCreate", format!("Error creating: {}", whole(&error)));
                 Err(error)
             }
             _ => Ok(()),
@@ -259,7 +260,7 @@ impl Shell {
                     if error.is_not_found() {
                         return Ok(());
                     }
-                    self.context.warning(job, "FailedDelete", format!("Error deleting: {error}"));
+                    self.context.warning(job, "FailedDelete", format!("Error deleting: {}", whole(&error)));
                     Err(error)
                 }
             }

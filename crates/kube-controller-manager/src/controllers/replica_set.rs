@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use apimachinery::labels::Selector;
+use component::cause::whole;
 use informer::{Change, Expectations, Key, Outcome, Store, WorkQueue, run_workers};
 use serde_json::Value;
 
@@ -253,7 +254,7 @@ impl<K: Replicas> Shell<K> {
         }
         // A namespace on its way out takes nothing more, and the set will go with it.
         let error = batches.error.filter(|error| !error.is_namespace_terminating())?;
-        self.context.warning(set, "FailedCreate", format!("Error creating: {error}"));
+        self.context.warning(set, "FailedCreate", format!("Error creating: {}", whole(&error)));
         Some(error)
     }
 
@@ -277,7 +278,7 @@ impl<K: Replicas> Shell<K> {
                 if error.is_not_found() {
                     return None;
                 }
-                self.context.warning(set, "FailedDelete", format!("Error deleting: {error}"));
+                self.context.warning(set, "FailedDelete", format!("Error deleting: {}", whole(&error)));
                 Some(error)
             }
         }

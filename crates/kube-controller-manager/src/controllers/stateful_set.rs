@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use component::cause::whole;
 use informer::{Change, Key, Object, Outcome, Store, WorkQueue, run_workers};
 use serde_json::{Value, json};
 
@@ -185,7 +186,8 @@ impl Shell {
             // The store has not seen it yet.
             Err(error) if error.is_already_exists() => Ok(()),
             Err(error) => {
-                let message = format!("create Pod {name} in StatefulSet {set_name} failed error: {error}");
+                let message =
+                    format!("create Pod {name} in StatefulSet {set_name} failed error: {}", whole(&error));
                 self.context.warning(set, "FailedCreate", message);
                 Err(error)
             }
@@ -206,7 +208,8 @@ impl Shell {
                 Err(error) if error.is_already_exists() => {}
                 Err(error) => {
                     let message = format!(
-                        "create Claim {name} for Pod {pod_name} in StatefulSet {set_name} failed error: {error}"
+                        "create Claim {name} for Pod {pod_name} in StatefulSet {set_name} failed error: {}",
+                        whole(&error)
                     );
                     self.context.warning(set, "FailedCreate", message);
                     return Err(error);
@@ -253,7 +256,8 @@ impl Shell {
             }
             Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
             Err(error) => {
-                let message = format!("delete Pod {name} in StatefulSet {set_name} failed error: {error}");
+                let message =
+                    format!("delete Pod {name} in StatefulSet {set_name} failed error: {}", whole(&error));
                 self.context.warning(set, "FailedDelete", message);
                 Err(error)
             }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use component::cause::whole;
 use futures::future::{AbortHandle, Abortable, BoxFuture, abortable};
 use futures::stream::{FuturesUnordered, StreamExt};
 use informer::{Backoff, Object, PartialObject, Sink, Store, Watch, reflect};
@@ -160,7 +161,7 @@ async fn follow(shell: &Arc<Shell>) {
             }
             Err(error) => {
                 let pause = backoff.failed(std::time::Instant::now(), rand::random());
-                tracing::warn!(%error, ?pause, "cannot discover what the API serves");
+                tracing::warn!(error = %whole(&error), ?pause, "cannot discover what the API serves");
                 pause
             }
         };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use component::cause::whole;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
@@ -51,7 +52,7 @@ impl Content {
     /// Notes that a resource could not be deleted.
     pub fn note_failure(&mut self, resource: &Served, error: Option<Error>) {
         if let Some(error) = error {
-            self.failures.push(format!("unexpected error deleting {}: {error}", resource.name()));
+            self.failures.push(format!("unexpected error deleting {}: {}", resource.name(), whole(&error)));
         }
     }
 
