@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::access::{rules_review, self_review, subject_access, token_review};
+use crate::aggregation;
 use crate::handlers::call::Call;
 use crate::handlers::{
     create, delete, delete_collection, get, list, output, patch, pod_binding, pod_eviction, scale, update,
@@ -23,10 +24,15 @@ use crate::streaming::{self, Streaming};
 /// Answers a request that may pass.
 pub async fn dispatch(asked: Asked<'_>, request: Request, user: &Arc<UserInfo>) -> Result<Response, Status> {
     let Asked { server, connection, info, query, route, form } = asked;
-    if !info.is_resource {
-        return document(server, &request, info, query);
-    }
     let Some(entry) = route.entry.clone() else {
+        // What is not served here may be served by another server.
+        if let Some(backend) = server.aggregation.backend_of(info) {
+            let client = connection.client;
+            return Ok(Box::pin(aggregation::forward(server, backend, request, user, client)).await);
+        }
+        if !info.is_resource {
+            return document(server, &request, info, query);
+        }
         return Ok(not_found());
     };
     let row = &entry.row;

@@ -1,8 +1,10 @@
 //! Documents about the API: versions, discovery, OpenAPI; made when first asked for, told apart by etags.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -12,6 +14,7 @@ use schema::{Resource, openapi};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 
+use crate::aggregation::{RemoteGroup, local_priority};
 use crate::http::negotiate::{Negotiated, negotiate};
 use crate::http::{Format, Query, Response, response};
 
@@ -19,6 +22,8 @@ use crate::http::{Format, Query, Response, response};
 pub struct Documents {
     rows: Vec<Resource>,
     address: String,
+    /// Groups that other servers serve.
+    remote: ArcSwap<Vec<RemoteGroup>>,
     /// Compressed: they are large, seldom asked for, and nearly always asked for compressed.
     made: Mutex<HashMap<String, Arc<Document>>>,
 }
@@ -31,7 +36,18 @@ struct Document {
 impl Documents {
     /// Documents about these rows, served at this address.
     pub fn new(rows: Vec<Resource>, address: String) -> Self {
-        Self { rows, address, made: Mutex::default() }
+        Self { rows, address, remote: ArcSwap::default(), made: Mutex::default() }
+    }
+
+    /// Takes note of the groups that other servers serve, best first.
+    pub fn set_remote(&self, groups: Vec<RemoteGroup>) {
+        if **self.remote.load() == groups {
+            return;
+        }
+        // Under the lock under which documents are made, so that none is of the groups of before.
+        let mut made = self.made.lock();
+        self.remote.store(Arc::new(groups));
+        made.retain(|key, _| !key.starts_with("/apis#"));
     }
 
     /// Answers a path that is a document; `None` if it is none.
@@ -46,7 +62,7 @@ impl Documents {
             "/version" => Some(plain(&version(), headers, query)),
             "/" => Some(plain(&json!({ "paths": self.paths() }), headers, query)),
             "/api" => Some(plain(&discovery::api_versions(&self.address), headers, query)),
-            "/apis" => Some(plain(&discovery::api_group_list(&self.rows), headers, query)),
+            "/apis" => Some(plain(&self.group_list(), headers, query)),
             "/openapi/v2" if wants(headers, openapi::V2_PROTOBUF) => {
                 let mut response = self.large("/openapi/v2#protobuf", headers, openapi::v2_protobuf);
                 if response.headers().contains_key(CONTENT_TYPE) {
@@ -70,16 +86,71 @@ impl Documents {
         }
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match parts.as_slice() {
-            ["apis", group] => {
-                let document = discovery::api_group(&self.rows, group)?;
-                Some(plain(&document, headers, query))
-            }
+            ["apis", group] => Some(plain(&self.group(group)?, headers, query)),
             ["api", ..] | ["apis", ..] => {
                 let (group, version) = group_version(path.trim_start_matches('/'))?;
                 Some(plain(&discovery::api_resource_list(&self.rows, group, version)?, headers, query))
             }
             _ => None,
         }
+    }
+
+    /// `/apis` without aggregation: the groups of all servers, whether they answer or not.
+    fn group_list(&self) -> Value {
+        let mut list = discovery::api_group_list(&self.rows);
+        let remote = self.remote.load();
+        if let Some(groups) = list["groups"].as_array_mut() {
+            for group in remote.iter() {
+                match groups.iter_mut().find(|entry| entry["name"] == *group.name) {
+                    Some(entry) => add_versions(entry, group),
+                    None => groups
+                        .push(Value::Object(discovery::group_entry(&group.name, &group.version_names()))),
+                }
+            }
+            let priority = |entry: &Value| priority(&remote, entry["name"].as_str().unwrap_or_default());
+            groups.sort_by_key(|entry| Reverse(priority(entry)));
+        }
+        list
+    }
+
+    fn group(&self, name: &str) -> Option<Value> {
+        let remote = self.remote.load();
+        let remote = remote.iter().find(|group| group.name == name);
+        match (discovery::api_group(&self.rows, name), remote) {
+            (None, None) => None,
+            (Some(own), None) => Some(own),
+            (Some(mut own), Some(remote)) => {
+                add_versions(&mut own, remote);
+                Some(own)
+            }
+            (None, Some(remote)) => {
+                let mut entry = discovery::group_entry(name, &remote.version_names());
+                entry.insert("kind".to_owned(), "APIGroup".into());
+                entry.insert("apiVersion".to_owned(), "v1".into());
+                Some(Value::Object(entry))
+            }
+        }
+    }
+
+    /// Puts the groups of other servers among this server's own, in aggregated discovery's form.
+    fn add_remote(&self, groups: &mut Vec<Value>) {
+        let remote = self.remote.load();
+        for group in remote.iter() {
+            match groups.iter_mut().find(|entry| entry["metadata"]["name"] == *group.name) {
+                Some(entry) => {
+                    if let Some(versions) = entry["versions"].as_array_mut() {
+                        versions.extend(group.aggregated_versions());
+                    }
+                }
+                None => groups.push(json!({
+                    "metadata": {"name": group.name, "creationTimestamp": null},
+                    "versions": group.aggregated_versions(),
+                })),
+            }
+        }
+        let priority =
+            |entry: &Value| priority(&remote, entry["metadata"]["name"].as_str().unwrap_or_default());
+        groups.sort_by_key(|entry| Reverse(priority(entry)));
     }
 
     fn row_of(&self, group: &str, version: &str) -> Option<&Resource> {
@@ -91,7 +162,10 @@ impl Documents {
         let key = format!("{path}#{}", form.content_type());
         let mut response = self.large(&key, headers, |rows| {
             let of_path = rows.iter().filter(|row| row.group.is_empty() == core);
-            let groups = discovery::aggregated_groups(of_path);
+            let mut groups = discovery::aggregated_groups(of_path);
+            if !core {
+                self.add_remote(&mut groups);
+            }
             serde_json::to_vec(&discovery::aggregated(form, groups)).unwrap_or_default()
         });
         if response.headers().contains_key(CONTENT_TYPE) {
@@ -102,17 +176,19 @@ impl Documents {
 
     /// Answers with a large document, unless the client has it.
     fn large(&self, key: &str, headers: &HeaderMap, make: impl FnOnce(&[Resource]) -> Vec<u8>) -> Response {
-        let known = self.made.lock().get(key).cloned();
-        let document = match known {
-            Some(document) => document,
-            None => {
-                let text = make(&self.rows);
-                let document = Arc::new(Document {
-                    etag: etag(&text),
-                    compressed: response::compress(&text).unwrap_or_default(),
-                });
-                self.made.lock().insert(key.to_owned(), document.clone());
-                document
+        let document = {
+            let mut made = self.made.lock();
+            match made.get(key) {
+                Some(document) => document.clone(),
+                None => {
+                    let text = make(&self.rows);
+                    let document = Arc::new(Document {
+                        etag: etag(&text),
+                        compressed: response::compress(&text).unwrap_or_default(),
+                    });
+                    made.insert(key.to_owned(), document.clone());
+                    document
+                }
             }
         };
         let quoted = format!("\"{}\"", document.etag);
@@ -148,6 +224,11 @@ impl Documents {
                 }
             }
         }
+        for group in self.remote.load().iter() {
+            let names =
+                group.versions.iter().map(|version| format!("/apis/{}/{}", group.name, version.version));
+            paths.extend(names.chain([format!("/apis/{}", group.name)]));
+        }
         for path in [
             "/healthz",
             "/livez",
@@ -161,7 +242,22 @@ impl Documents {
             paths.push(path.to_owned());
         }
         paths.sort();
+        paths.dedup();
         paths
+    }
+}
+
+/// Where a group stands among all: what an APIService says, or the server's own order for its own groups.
+fn priority(remote: &[RemoteGroup], name: &str) -> i64 {
+    let own = local_priority(name);
+    own.or_else(|| remote.iter().find(|group| group.name == name).map(|group| group.priority))
+        .unwrap_or(i64::MAX)
+}
+
+fn add_versions(entry: &mut Value, group: &RemoteGroup) {
+    let added = discovery::group_entry(&group.name, &group.version_names());
+    if let (Some(versions), Some(added)) = (entry["versions"].as_array_mut(), added["versions"].as_array()) {
+        versions.extend(added.iter().cloned());
     }
 }
 

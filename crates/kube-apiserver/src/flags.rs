@@ -135,6 +135,13 @@ pub struct Flags {
     #[arg(long, value_name = "TYPE", value_delimiter = ',')]
     pub kubelet_preferred_address_types: Vec<String>,
 
+    /// Certificate towards aggregated API servers: proves that requests' user headers come from this server
+    #[arg(long, value_name = "FILE")]
+    pub proxy_client_cert_file: Option<PathBuf>,
+    /// Key of the certificate towards aggregated API servers
+    #[arg(long, value_name = "FILE")]
+    pub proxy_client_key_file: Option<PathBuf>,
+
     /// Groups, versions and resources to turn on or off: api/all=true, apps/v1=false, …
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub runtime_config: Vec<String>,
@@ -200,8 +207,6 @@ pub const IGNORED: &[Ignored] = &[
     ignored("peer-ca-file"),
     ignored_switch("permit-address-sharing"),
     ignored_switch("permit-port-sharing"),
-    ignored("proxy-client-cert-file"),
-    ignored("proxy-client-key-file"),
     ignored_switch("service-account-lookup"),
     ignored_switch("shutdown-send-retry-after"),
     ignored("storage-backend"),

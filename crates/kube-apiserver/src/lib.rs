@@ -5,6 +5,7 @@
 //! admitted, validated and serialised once.
 
 pub mod access;
+pub mod aggregation;
 pub mod alloc;
 pub mod authorization;
 pub mod bootstrap;

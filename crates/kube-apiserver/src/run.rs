@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::token_request::TokenRequests;
+use crate::aggregation::{self, Aggregation};
 use crate::alloc::{PortRange, Ranges, Services};
 use crate::bootstrap::{self, Authentication};
 use crate::documents::Documents;
@@ -92,6 +93,7 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
         services: Services::new(ranges, ports),
         quotas: crate::quota::Quotas::default(),
         streaming: streaming(&flags, &stop)?,
+        aggregation: Aggregation::new(proxy_identity(&flags)?, &stop),
         health,
         metrics,
         reads: Semaphore::new(flags.max_requests_inflight),
@@ -123,6 +125,7 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
             let _ = loaded_sender.send(true);
             bootstrap::run(&server, &authentication).await;
             latch.open();
+            spawn(&runtime, "API aggregation", aggregation::run(server.clone()), &server.stop);
             endpoints::run(server.clone(), server.stop.clone()).await;
             Ok(())
         }
@@ -336,6 +339,15 @@ fn streaming(flags: &Flags, stop: &CancellationToken) -> anyhow::Result<Streamin
     }
     let kubelets = Kubelets::new(authority, identity, preferred)?;
     Ok(Streaming::new(kubelets, TaskTracker::new(), stop.clone())?)
+}
+
+/// What proves to aggregated servers that this server speaks.
+fn proxy_identity(flags: &Flags) -> anyhow::Result<Option<Arc<pki::Identity>>> {
+    match (&flags.proxy_client_cert_file, &flags.proxy_client_key_file) {
+        (Some(certificate), Some(key)) => Ok(Some(pki::Identity::load(certificate, key)?)),
+        (None, None) => Ok(None),
+        _ => bail!("--proxy-client-cert-file and --proxy-client-key-file go together"),
+    }
 }
 
 fn tls(flags: &Flags, authenticator: &Authenticator) -> anyhow::Result<TlsAcceptor> {

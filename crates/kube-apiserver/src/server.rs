@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Objects;
 use crate::access::token_request::TokenRequests;
+use crate::aggregation::Aggregation;
 use crate::alloc::Services;
 use crate::documents::Documents;
 use crate::health::Health;
@@ -63,6 +64,8 @@ pub struct Server {
     pub tokens: Option<TokenRequests>,
     /// Streams to pods and nodes.
     pub streaming: Streaming,
+    /// API groups that other servers serve.
+    pub aggregation: Aggregation,
     /// Discovery, OpenAPI and the like.
     pub documents: Documents,
     /// What `/healthz` and its like tell.

@@ -6,13 +6,13 @@
 pub mod backend;
 mod container;
 mod exec;
-mod forward;
+pub(crate) mod forward;
 mod kubelet;
 mod log;
 mod proxy;
 mod rewrite;
-mod tls;
-mod tunnel;
+pub(crate) mod tls;
+pub(crate) mod tunnel;
 
 use std::net::IpAddr;
 

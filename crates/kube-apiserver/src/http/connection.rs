@@ -2,14 +2,15 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use authn::Peer;
+use component::accept::{self, Limits};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -19,8 +20,6 @@ use super::Request;
 use super::service::{self, Connection};
 use crate::server::Server;
 
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a connection may be idle, as upstream.
 const IDLE: Duration = Duration::from_secs(90);
 /// How long connections may finish what they are at when the server stops.
@@ -50,33 +49,17 @@ pub async fn accept(
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(15));
     let builder = Arc::new(builder);
-    let graceful = GracefulShutdown::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
-        };
-        let (stream, address) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: waiting is all that helps.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let (server, tls, builder) = (server.clone(), tls.clone(), builder.clone());
-        let watcher = graceful.watcher();
-        tokio::spawn(async move {
-            if let Err(error) = speak(server, stream, address, tls, &builder, watcher).await {
+    let limits = Limits { connections: usize::MAX, drain: DRAIN };
+    let stopping = stop.clone();
+    accept::accept(listener, limits, stop, move |stream, address| {
+        let (server, tls, builder, stop) = (server.clone(), tls.clone(), builder.clone(), stopping.clone());
+        async move {
+            if let Err(error) = speak(server, stream, address, tls, &builder, stop).await {
                 tracing::debug!(%address, %error, "connection ended");
             }
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-        tracing::warn!("connections still open after {DRAIN:?}");
-    }
+        }
+    })
+    .await;
     Ok(())
 }
 
@@ -86,10 +69,9 @@ async fn speak(
     address: SocketAddr,
     tls: TlsAcceptor,
     builder: &Builder<TokioExecutor>,
-    watcher: hyper_util::server::graceful::Watcher,
+    stop: CancellationToken,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    stream.set_nodelay(true)?;
-    let stream = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await??;
+    let stream = accept::handshake(&tls, stream).await?;
     let peer = match stream.get_ref().1.peer_certificates() {
         Some(chain) => server.authenticator.peer(chain, Timestamp::now()),
         None => Peer::unknown(),
@@ -101,5 +83,10 @@ async fn speak(
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    watcher.watch(connection).await
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = &mut connection => return ended,
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
 }

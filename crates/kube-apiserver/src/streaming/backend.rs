@@ -29,6 +29,8 @@ pub struct Target {
     pub port: u16,
     /// How to speak TLS; `None` for plain HTTP.
     pub tls: Option<Arc<ClientConfig>>,
+    /// The name that the certificate must have, where it is not the host.
+    pub server_name: Option<String>,
 }
 
 impl Target {
@@ -98,8 +100,9 @@ impl Dialer {
         // Keystrokes of `exec` must not wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &target.tls else { return Ok(Box::new(stream)) };
-        let name = ServerName::try_from(target.host.clone())
-            .map_err(|error| BackendError::Tls(error.to_string()))?;
+        let name = target.server_name.as_ref().unwrap_or(&target.host);
+        let name =
+            ServerName::try_from(name.clone()).map_err(|error| BackendError::Tls(error.to_string()))?;
         let stream = TlsConnector::from(tls.clone()).connect(name, stream).await;
         Ok(Box::new(stream.map_err(|error| BackendError::Tls(error.to_string()))?))
     }

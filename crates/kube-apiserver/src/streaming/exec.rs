@@ -21,7 +21,12 @@ pub(super) async fn serve(streaming: &Streaming, call: Call<'_>) -> Result<Respo
     }
     let node = call.objects.get("", "nodes", "", node).await?;
     let address = streaming.kubelets.address(&node)?;
-    let target = Target { host: address.host, port: address.port, tls: Some(streaming.kubelets.tls(true)) };
+    let target = Target {
+        host: address.host,
+        port: address.port,
+        tls: Some(streaming.kubelets.tls(true)),
+        server_name: None,
+    };
     let authority = target.authority();
     tunnel::upgrade(&streaming.dialer, &target, &path, call.request, Some(&authority))
         .await

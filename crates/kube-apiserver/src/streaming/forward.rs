@@ -31,7 +31,7 @@ fn stays_here(name: &HeaderName) -> bool {
 }
 
 /// The headers that go on.
-pub(super) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+pub(crate) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     let named: Vec<String> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -49,7 +49,7 @@ pub(super) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// Sets `Host`: as given, or as the client has it (in HTTP/2 it is part of the URI).
-pub(super) fn set_host(headers: &mut HeaderMap, uri: &http::Uri, host: Option<&str>) {
+pub(crate) fn set_host(headers: &mut HeaderMap, uri: &http::Uri, host: Option<&str>) {
     let host = host.or_else(|| uri.authority().map(|authority| authority.as_str()));
     if let Some(value) = host.and_then(|host| HeaderValue::from_str(host).ok()) {
         headers.insert(header::HOST, value);
@@ -60,7 +60,7 @@ pub(super) fn set_host(headers: &mut HeaderMap, uri: &http::Uri, host: Option<&s
 }
 
 /// Adds the client to those that the request came through.
-pub(super) fn add_forwarded_for(headers: &mut HeaderMap, client: Option<IpAddr>) {
+pub(crate) fn add_forwarded_for(headers: &mut HeaderMap, client: Option<IpAddr>) {
     let Some(client) = client else { return };
     let before: Vec<&str> =
         headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -74,13 +74,13 @@ pub(super) fn add_forwarded_for(headers: &mut HeaderMap, client: Option<IpAddr>)
 }
 
 /// The request line's path and query.
-pub(super) fn uri(path: &str) -> Result<http::Uri, BackendError> {
+pub(crate) fn uri(path: &str) -> Result<http::Uri, BackendError> {
     let path = PathAndQuery::try_from(path).map_err(|error| BackendError::Http(error.to_string()))?;
     Ok(http::Uri::from(path))
 }
 
 /// Passes a response on.
-pub(super) fn answer(response: http::Response<Incoming>) -> Response {
+pub(crate) fn answer(response: http::Response<Incoming>) -> Response {
     let (parts, body) = response.into_parts();
     let mut answer = Response::new(Body::stream(body));
     *answer.status_mut() = parts.status;

@@ -28,7 +28,7 @@ pub(super) async fn serve(streaming: &Streaming, call: Call<'_>) -> Result<Respo
     let node = call.objects.get("", "nodes", "", node).await?;
     let address = streaming.kubelets.address(&node)?;
     let tls = streaming.kubelets.tls(!query.flag("insecureSkipTLSVerifyBackend"));
-    let target = Target { host: address.host, port: address.port, tls: Some(tls) };
+    let target = Target { host: address.host, port: address.port, tls: Some(tls), server_name: None };
     let path = format!("/containerLogs/{}/{}/{container}{parameters}", info.namespace, info.name);
     let failed = |error: &dyn std::fmt::Display| {
         let url = format!("https://{}{path}", target.authority());

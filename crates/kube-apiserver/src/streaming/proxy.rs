@@ -142,15 +142,15 @@ async fn target(streaming: &Streaming, call: &Call<'_>) -> Result<Target, Status
             let kubelet = streaming.kubelets.address(&node)?;
             if id.port.is_empty() || id.port == kubelet.port.to_string() {
                 let tls = Some(streaming.kubelets.tls(true));
-                return Ok(Target { host: kubelet.host, port: kubelet.port, tls });
+                return Ok(Target { host: kubelet.host, port: kubelet.port, tls, server_name: None });
             }
             (kubelet.host, number(id.port)?)
         }
     };
     match host.parse::<IpAddr>() {
-        Ok(address) if (streaming.proxyable)(address) => Ok(Target { host, port, tls }),
+        Ok(address) if (streaming.proxyable)(address) => Ok(Target { host, port, tls, server_name: None }),
         // The name of a node, which its kubelet chose: it is resolved when dialled.
-        Err(_) if kind == "node" => Ok(Target { host, port, tls }),
+        Err(_) if kind == "node" => Ok(Target { host, port, tls, server_name: None }),
         _ => Err(Status::bad_request("address not allowed")),
     }
 }

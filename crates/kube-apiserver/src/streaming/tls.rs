@@ -26,7 +26,7 @@ fn finish(
 }
 
 /// Servers must show a certificate of the authority for the address that was dialled.
-pub(super) fn verified(
+pub(crate) fn verified(
     authority: Arc<RootCertStore>,
     identity: Option<Arc<pki::Identity>>,
 ) -> Result<Arc<ClientConfig>, Error> {
@@ -34,7 +34,7 @@ pub(super) fn verified(
 }
 
 /// Servers may show any certificate: pods have none that this server could check.
-pub(super) fn unverified(identity: Option<Arc<pki::Identity>>) -> Result<Arc<ClientConfig>, Error> {
+pub(crate) fn unverified(identity: Option<Arc<pki::Identity>>) -> Result<Arc<ClientConfig>, Error> {
     let verifier = Arc::new(AnyCertificate(Arc::new(ring::default_provider())));
     Ok(finish(builder()?.dangerous().with_custom_certificate_verifier(verifier), identity))
 }

@@ -19,7 +19,7 @@ const LINGER: Duration = Duration::from_secs(10);
 const TOKEN_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// Whether a request asks to switch protocols.
-pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
+pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
     headers.contains_key(UPGRADE)
         && headers
             .get_all(CONNECTION)
@@ -49,16 +49,29 @@ fn without_token(headers: &mut HeaderMap) {
 
 /// Sends an upgrade request to `path` at the target. When the target switches protocols, so does the answer, and
 /// the two connections are joined in the background; any other answer is passed on.
-pub(super) async fn upgrade(
+pub(crate) async fn upgrade(
+    dialer: &Dialer,
+    target: &Target,
+    path: &str,
+    request: Request,
+    host: Option<&str>,
+) -> Result<Response, BackendError> {
+    upgrade_as(dialer, target, path, request, host, HeaderMap::new()).await
+}
+
+/// As [`upgrade`], with headers that say who asks.
+pub(crate) async fn upgrade_as(
     dialer: &Dialer,
     target: &Target,
     path: &str,
     mut request: Request,
     host: Option<&str>,
+    identity: HeaderMap,
 ) -> Result<Response, BackendError> {
     let protocol = request.headers().get(UPGRADE).cloned();
     let mut headers = forward::end_to_end(request.headers());
     without_token(&mut headers);
+    headers.extend(identity);
     headers.insert(CONNECTION, http::HeaderValue::from_static("Upgrade"));
     headers.extend(protocol.map(|protocol| (UPGRADE, protocol)));
     forward::set_host(&mut headers, request.uri(), host);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod aggregation;
 mod cluster;
 mod concurrency;
 mod discovery;
