@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode};
 use http_body::{Frame, SizeHint};
 use serde_json::{Value, json};
 use storage::{Consistency, Error, Object, Page};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::call::Call;
 use super::continuation::Continuation;
@@ -19,6 +20,8 @@ use crate::selection::Selection;
 
 /// Pieces of this size are sent: large enough that a piece costs nothing, small enough to be bounded.
 const PIECE: usize = 64 * 1024;
+/// From so many objects on, making rows or compressing takes milliseconds, for which nobody else should wait.
+const MANY: usize = 256;
 
 /// What a list must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,7 +204,17 @@ pub fn answer_trees(call: &Call<'_>, items: Vec<Value>) -> Result<Response, Stat
     Ok(response::value(StatusCode::OK, &list, &call.form))
 }
 
+/// Makes the answer; a large one beside the requests that this thread serves, which another takes over meanwhile.
 fn answer(call: &Call<'_>, page: Page, metadata: Value) -> Result<Response, Status> {
+    let can_step_aside = Handle::try_current()
+        .is_ok_and(|handle| matches!(handle.runtime_flavor(), RuntimeFlavor::MultiThread));
+    if page.objects.len() >= MANY && can_step_aside {
+        return tokio::task::block_in_place(|| encode(call, page, metadata));
+    }
+    encode(call, page, metadata)
+}
+
+fn encode(call: &Call<'_>, page: Page, metadata: Value) -> Result<Response, Status> {
     let (entry, form) = (&call.entry, &call.form);
     if let Shape::Table(version) = form.shape {
         let mut rows = table::Rows::new(entry, version, call.query)?;
