@@ -8,6 +8,7 @@ use std::time::Duration;
 use component::{Runtime, client, serve};
 use parking_lot::RwLock;
 use tokio::net::{TcpListener, UdpSocket};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::forward::Forwarder;
@@ -53,28 +54,26 @@ pub fn answer(
     listener: TcpListener,
     lameduck: Duration,
 ) {
-    let serving = udp::serve(runtime.clone(), Arc::clone(&server), Arc::new(socket));
-    spawn(runtime, "UDP", serving, lameduck);
-    spawn(runtime, "TCP", tcp::serve(runtime.clone(), server, listener, IDLE), lameduck);
-}
-
-/// Those who ask learn only after a while that this server is about to go.
-fn spawn(
-    runtime: &Runtime,
-    name: &str,
-    serving: impl Future<Output = ()> + Send + 'static,
-    lameduck: Duration,
-) {
-    let shutdown = runtime.shutdown();
-    let end = async move {
+    let (shutdown, leave) = (runtime.shutdown(), CancellationToken::new());
+    // Those who ask learn only after a while that this server is about to go.
+    let end = leave.clone();
+    runtime.spawn("lame duck", async move {
         shutdown.cancelled().await;
         tokio::time::sleep(lameduck).await;
-    };
-    runtime.spawn(name, async move {
+        end.cancel();
+        anyhow::Ok(())
+    });
+    let serving = udp::serve(runtime.clone(), Arc::clone(&server), Arc::new(socket));
+    let stop = leave.clone();
+    runtime.spawn("UDP", async move {
         tokio::select! {
             () = serving => {}
-            () = end => {}
+            () = stop.cancelled() => {}
         }
+        anyhow::Ok(())
+    });
+    runtime.spawn("TCP", async move {
+        tcp::serve(server, listener, IDLE, leave).await;
         anyhow::Ok(())
     });
 }

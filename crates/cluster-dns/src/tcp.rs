@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use component::Runtime;
+use component::accept::{Limits, accept};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::message::Transport;
 use crate::server::{Server, Step};
@@ -19,31 +19,19 @@ const CONNECTIONS: usize = 128;
 /// Larger messages end the connection: no question needs as much.
 const LARGEST: u16 = 4096;
 
-/// Answers connections for as long as it is polled. One that is silent for `idle` is closed.
-pub async fn serve(runtime: Runtime, server: Arc<Server>, listener: TcpListener, idle: Duration) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let (server, shutdown) = (Arc::clone(&server), runtime.shutdown());
-                runtime.spawn_transient(async move {
-                    tokio::select! {
-                        result = connection(stream, peer, &server, idle) => if let Err(error) = result {
-                            tracing::debug!(%error, %peer, "connection");
-                        },
-                        // What is being answered may still be answered; what is idle must not hold up the end.
-                        () = async { shutdown.cancelled().await; tokio::time::sleep(idle).await } => {}
-                    }
-                    drop(slot);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+/// Answers connections until `stop`. One that is silent for `idle` is closed.
+pub async fn serve(server: Arc<Server>, listener: TcpListener, idle: Duration, stop: CancellationToken) {
+    // What is being answered may still be answered; what is idle must not hold up the end.
+    let limits = Limits { connections: CONNECTIONS, drain: idle };
+    accept(listener, limits, stop, |stream, peer| {
+        let server = Arc::clone(&server);
+        async move {
+            if let Err(error) = connection(stream, peer, &server, idle).await {
+                tracing::debug!(%error, %peer, "connection");
             }
         }
-    }
+    })
+    .await;
 }
 
 async fn connection(
@@ -52,7 +40,6 @@ async fn connection(
     server: &Server,
     idle: Duration,
 ) -> io::Result<()> {
-    stream.set_nodelay(true)?;
     loop {
         // A message must be whole in time, not only begun.
         let message = timeout(idle, read(&mut stream)).await.map_err(|_| io::ErrorKind::TimedOut)??;

@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::answer::Zones;
 use crate::forward::Forwarder;
@@ -59,7 +60,7 @@ async fn name_server() -> (SocketAddr, Arc<AtomicUsize>) {
     let socket = UdpSocket::bind(address).await.unwrap();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    tokio::spawn(async move {
+    Runtime::detached().spawn_transient(async move {
         let mut packet = vec![0; 4096];
         loop {
             tokio::select! {
@@ -298,7 +299,8 @@ async fn a_connection_that_is_silent_or_never_done_is_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let idle = Duration::from_millis(50);
-    tokio::spawn(tcp::serve(Runtime::detached(), Arc::new(server), listener, idle));
+    let serving = tcp::serve(Arc::new(server), listener, idle, CancellationToken::new());
+    Runtime::detached().spawn_transient(serving);
     for beginning in [&b""[..], b"\0", b"\0\x20abc"] {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(beginning).await.unwrap();

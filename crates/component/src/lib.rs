@@ -2,6 +2,7 @@
 //!
 //! A component's `main` parses its flags with [`flags::parse`] and hands its `run` to [`runtime::run`].
 
+pub mod accept;
 pub mod access;
 pub mod cause;
 pub mod client;

@@ -80,6 +80,21 @@ impl Runtime {
         self.inner.tasks.spawn(task);
     }
 
+    /// Runs a task that ends by itself, or with the process: a session that somebody holds open does not hold up the
+    /// process's end.
+    pub fn spawn_session<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let shutdown = self.shutdown();
+        self.spawn_transient(async move {
+            tokio::select! {
+                () = task => {}
+                () = shutdown.cancelled() => {}
+            }
+        });
+    }
+
     /// Cancelled when the process should stop.
     pub fn shutdown(&self) -> CancellationToken {
         self.inner.shutdown.clone()

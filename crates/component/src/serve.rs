@@ -1,32 +1,24 @@
 //! The endpoints every component has: `/healthz`, `/livez`, `/readyz`, `/metrics`, `/version`.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
     Readiness, Runtime,
+    accept::{Limits, accept, handshake, speak},
     access::{Delegated, Wish},
     cause::whole,
     metrics,
 };
 
-/// Connections served at once; more wait in the kernel's queue.
-const CONNECTIONS: usize = 64;
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Probes and scrapes are short: none needs to be waited for.
+const LIMITS: Limits = Limits { connections: 64, drain: Duration::ZERO };
 
 /// How the endpoints are served.
 #[derive(Clone)]
@@ -81,59 +73,29 @@ pub async fn serve(
     use anyhow::Context as _;
     let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
     let bound = listener.local_addr()?;
-    let (owner, shutdown) = (runtime.clone(), runtime.shutdown());
+    let (readiness, shutdown) = (runtime.readiness().clone(), runtime.shutdown());
     runtime.spawn("health endpoints", async move {
-        let slots = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let slot = Arc::clone(&slots).acquire_owned().await?;
-            let stream = tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept a connection");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                        continue;
-                    }
-                },
-                () = shutdown.cancelled() => return anyhow::Ok(()),
-            };
-            let (endpoints, readiness) = (endpoints.clone(), owner.readiness().clone());
-            let stop = shutdown.clone();
-            owner.spawn_transient(async move {
-                tokio::select! {
-                    () = connection(stream, endpoints, readiness) => {}
-                    () = stop.cancelled() => {}
-                }
-                drop(slot);
-            });
-        }
+        accept(listener, LIMITS, shutdown, |stream, _| {
+            connection(stream, endpoints.clone(), readiness.clone())
+        })
+        .await;
+        anyhow::Ok(())
     });
     Ok(bound)
 }
 
 async fn connection(stream: TcpStream, endpoints: Endpoints, readiness: Readiness) {
-    match endpoints.tls.clone() {
-        None => http(stream, endpoints, readiness).await,
-        Some(tls) => match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream)).await {
-            Ok(Ok(stream)) => http(stream, endpoints, readiness).await,
-            Ok(Err(error)) => tracing::debug!(%error, "TLS handshake"),
-            Err(_) => tracing::debug!("TLS handshake took too long"),
-        },
-    }
-}
-
-async fn http<S>(stream: S, endpoints: Endpoints, readiness: Readiness)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request: Request<Incoming>| {
+    let tls = endpoints.tls.clone().map(TlsAcceptor::from);
+    let answer = move |request: Request<Incoming>| {
         let (endpoints, readiness) = (endpoints.clone(), readiness.clone());
-        async move { Ok::<_, Infallible>(answer(&request, &endpoints, &readiness).await) }
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
-    if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
-        tracing::debug!(%error, "connection");
+        async move { answer(&request, &endpoints, &readiness).await }
+    };
+    match tls {
+        None => speak(stream, answer).await,
+        Some(tls) => match handshake(&tls, stream).await {
+            Ok(stream) => speak(stream, answer).await,
+            Err(error) => tracing::debug!(%error, "TLS handshake"),
+        },
     }
 }
 

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::task::AbortHandle;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::http::{self, Answer};
 use crate::service::Policy;
@@ -101,19 +100,21 @@ pub fn node_port_checks(state: &State) -> BTreeMap<u16, LocalEndpoints> {
 #[derive(Debug, Default)]
 pub struct NodePortChecks {
     current: Arc<Mutex<BTreeMap<u16, LocalEndpoints>>>,
-    servers: BTreeMap<u16, Server>,
+    servers: BTreeMap<u16, AbortHandle>,
+    /// Ends them all when dropped.
+    tasks: JoinSet<()>,
 }
-
-#[derive(Debug)]
-struct Server(
-    #[allow(dead_code, reason = "ends the server when dropped")] AbortOnDropHandle<()>,
-    AbortHandle,
-);
 
 impl NodePortChecks {
     /// Brings the servers to what is wanted. A port that cannot be bound is tried again at the next change.
     pub async fn update(&mut self, wanted: BTreeMap<u16, LocalEndpoints>, health: &Health) {
-        self.servers.retain(|port, server| wanted.contains_key(port) && !server.1.is_finished());
+        while self.tasks.try_join_next().is_some() {}
+        self.servers.retain(|port, server| {
+            if !wanted.contains_key(port) {
+                server.abort();
+            }
+            wanted.contains_key(port) && !server.is_finished()
+        });
         let missing: Vec<u16> =
             wanted.keys().filter(|port| !self.servers.contains_key(port)).copied().collect();
         *self.current.lock() = wanted;
@@ -122,12 +123,11 @@ impl NodePortChecks {
             match http::bind(address).await {
                 Ok(listener) => {
                     let (current, health) = (self.current.clone(), health.clone());
-                    let server = tokio::spawn(http::serve(listener, move |_| {
+                    let server = self.tasks.spawn(http::serve(listener, move |_| {
                         let endpoints = current.lock().get(&port).cloned()?;
                         Some(check_answer(&endpoints, health.is_healthy(Instant::now())))
                     }));
-                    let abort = server.abort_handle();
-                    self.servers.insert(port, Server(AbortOnDropHandle::new(server), abort));
+                    self.servers.insert(port, server);
                 }
                 Err(error) => tracing::warn!(port, %error, "cannot serve a healthCheckNodePort"),
             }

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use component::accept::{Limits, accept};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
-/// Probes answered at once; more wait in the kernel's queue.
-const CONNECTIONS: usize = 32;
+const LIMITS: Limits = Limits { connections: 32, drain: Duration::ZERO };
 /// The largest request head read.
 const HEAD: usize = 8192;
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,26 +33,14 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// Serves for as long as it is polled; `answer` gives the answer to a path, none for 404.
 pub async fn serve(listener: TcpListener, answer: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static) {
     let answer = Arc::new(answer);
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let answer = answer.clone();
-                connections.spawn(async move {
-                    // A probe that went away or speaks something else needs no answer.
-                    let _ = tokio::time::timeout(TIMEOUT, respond(stream, &*answer)).await;
-                    drop(slot);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a probe");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+    accept(listener, LIMITS, CancellationToken::new(), |stream, _| {
+        let answer = answer.clone();
+        async move {
+            // A probe that went away or speaks something else needs no answer.
+            let _ = tokio::time::timeout(TIMEOUT, respond(stream, &*answer)).await;
         }
-    }
+    })
+    .await;
 }
 
 async fn respond(

@@ -1,7 +1,9 @@
 //! The queue's promises, under paused time.
 
+use std::cell::Cell;
 use std::time::Duration;
 
+use tokio::sync::Barrier;
 use tokio::time::{Instant, advance, timeout};
 
 use super::*;
@@ -92,31 +94,27 @@ async fn keys_come_in_the_order_in_which_they_became_due() {
 #[tokio::test(start_paused = true)]
 async fn several_takers_share_the_work_and_all_end_when_closed() {
     let queue = queue();
-    let takers: Vec<_> = (0..3)
-        .map(|_| {
-            let queue = queue.clone();
-            tokio::spawn(async move {
-                let mut taken = 0;
-                while let Some(key) = queue.next().await {
-                    taken += 1;
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                    queue.done(&key);
-                }
-                taken
-            })
-        })
-        .collect();
+    // Each round is over only when all three hold a key.
+    let (round, finished) = (Barrier::new(3), Cell::new(0));
+    let taker = async || {
+        let mut taken = 0;
+        while let Some(key) = queue.next().await {
+            round.wait().await;
+            queue.done(&key);
+            taken += 1;
+            finished.set(finished.get() + 1);
+            if finished.get() == 6 {
+                queue.close();
+            }
+        }
+        taken
+    };
     for key in ["a", "b", "c", "d", "e", "f"] {
         queue.add_after(key, Duration::from_millis(1));
     }
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    queue.close();
-    let mut counts = Vec::new();
-    for taker in takers {
-        counts.push(taker.await.unwrap());
-    }
-    assert_eq!(counts.iter().sum::<i32>(), 6);
-    assert!(counts.iter().all(|count| *count == 2), "{counts:?}");
+    let takers = futures::future::join_all([taker(), taker(), taker()]);
+    let counts: Vec<usize> = timeout(Duration::from_secs(1), takers).await.unwrap();
+    assert_eq!(counts, [2, 2, 2]);
     queue.add("g");
     assert!(queue.is_empty());
 }
