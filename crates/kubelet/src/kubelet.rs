@@ -83,13 +83,7 @@ impl Kubelet {
     /// Runs a task that ends by itself, or with the process: a session that somebody holds open does not hold up the
     /// process's end.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let shutdown = self.process.shutdown();
-        self.process.spawn_transient(async move {
-            tokio::select! {
-                () = task => {}
-                () = shutdown.cancelled() => {}
-            }
-        });
+        self.process.spawn_session(task);
     }
 
     /// The cgroup of a QoS class.

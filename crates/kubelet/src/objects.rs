@@ -9,7 +9,7 @@ use informer::{Store, Watch, reflect};
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, Secret, Volume};
 use kube::Client;
 use parking_lot::Mutex;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::{
     container::env,
@@ -60,6 +60,7 @@ pub struct Objects {
     client: Option<Client>,
     entries: Arc<Mutex<HashMap<ObjectRef, Entry>>>,
     changed: Changed,
+    watches: Arc<Mutex<JoinSet<()>>>,
 }
 
 struct Entry {
@@ -78,7 +79,7 @@ enum Stored {
 impl Objects {
     /// Makes an empty set. `changed` is called with the uid of each pod that refers to an object that changed.
     pub fn new(client: Option<Client>, changed: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { client, entries: Arc::default(), changed: Arc::new(changed) }
+        Self { client, entries: Arc::default(), changed: Arc::new(changed), watches: Arc::default() }
     }
 
     /// Begins to watch what a pod refers to.
@@ -117,21 +118,23 @@ impl Objects {
                 current.iter().for_each(|uid| changed(uid));
             }
         };
+        let mut watches = self.watches.lock();
+        while watches.try_join_next().is_some() {}
         let (stored, watch) = match object.kind {
             ObjectKind::ConfigMap => {
                 let store = Store::<ConfigMap>::new();
                 store.on_change(move |_| tell());
                 let watch = Watch::namespaced::<ConfigMap>(&object.namespace).fields(&selector);
-                (Stored::ConfigMap(store.clone()), tokio::spawn(reflect(client, watch, store)))
+                (Stored::ConfigMap(store.clone()), watches.spawn(reflect(client, watch, store)))
             }
             ObjectKind::Secret => {
                 let store = Store::<Secret>::new();
                 store.on_change(move |_| tell());
                 let watch = Watch::namespaced::<Secret>(&object.namespace).fields(&selector);
-                (Stored::Secret(store.clone()), tokio::spawn(reflect(client, watch, store)))
+                (Stored::Secret(store.clone()), watches.spawn(reflect(client, watch, store)))
             }
         };
-        Entry { stored, watch: watch.abort_handle(), users }
+        Entry { stored, watch, users }
     }
 
     fn stored(&self, kind: ObjectKind, namespace: &str, name: &str) -> Option<Stored> {

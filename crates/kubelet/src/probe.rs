@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use component::events::Kind as EventKind;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, Probe};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::{
     event::container_event,
@@ -43,18 +43,14 @@ impl Purpose {
 #[derive(Default)]
 pub struct Probes {
     tasks: HashMap<(String, Purpose), AbortHandle>,
-}
-
-impl Drop for Probes {
-    fn drop(&mut self) {
-        self.stop();
-    }
+    running: JoinSet<()>,
 }
 
 impl Probes {
     /// Ends all tasks.
     pub fn stop(&mut self) {
-        self.tasks.drain().for_each(|(_, task)| task.abort());
+        self.tasks.clear();
+        self.running.abort_all();
     }
 
     /// Starts the probes of containers that have begun to run, and ends those of containers that no longer do.
@@ -65,6 +61,7 @@ impl Probes {
         pod: &Arc<Pod>,
         observed: &Observed,
     ) {
+        while self.running.try_join_next().is_some() {}
         let running = |id: &str| {
             observed
                 .containers
@@ -110,7 +107,7 @@ impl Probes {
                     purpose,
                     probe: probe.clone(),
                 };
-                self.tasks.insert(key, tokio::spawn(prober.run()).abort_handle());
+                self.tasks.insert(key, self.running.spawn(prober.run()));
             }
         }
     }

@@ -10,7 +10,6 @@ mod stream;
 mod websocket;
 
 use std::{
-    convert::Infallible,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -18,26 +17,22 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
+use component::accept::{Limits, accept, handshake, speak};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::body::Incoming;
 use k8s_openapi::{List, api::core::v1::Pod};
 use rustls::pki_types::CertificateDer;
 use serde_json::json;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{Config, kubelet::Kubelet};
 use auth::Access;
 use query::Query;
 
-/// Connections served at once; exec sessions and log streams each hold one.
-const CONNECTIONS: usize = 512;
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Exec sessions and log streams each hold a connection, and must not hold up the process's end.
+const LIMITS: Limits = Limits { connections: 512, drain: Duration::ZERO };
 
 type Body = BoxBody<Bytes, std::io::Error>;
 
@@ -59,29 +54,11 @@ pub async fn start(kubelet: &Arc<Kubelet>, config: &Config) -> anyhow::Result<()
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let shutdown = kubelet.process.shutdown();
     kubelet.process.spawn("server", async move {
-        let slots = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let slot = Arc::clone(&slots).acquire_owned().await?;
-            let stream = tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept a connection");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                        continue;
-                    }
-                },
-                () = shutdown.cancelled() => return anyhow::Ok(()),
-            };
-            let (server, acceptor, stop) = (Arc::clone(&server), acceptor.clone(), shutdown.clone());
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = connection(server, acceptor, stream) => {}
-                    () = stop.cancelled() => {}
-                }
-                drop(slot);
-            });
-        }
+        accept(listener, LIMITS, shutdown, |stream, _| {
+            connection(Arc::clone(&server), acceptor.clone(), stream)
+        })
+        .await;
+        anyhow::Ok(())
     });
     Ok(())
 }
@@ -93,14 +70,12 @@ fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 async fn connection(server: Arc<Server>, acceptor: TlsAcceptor, stream: TcpStream) {
-    let _ = stream.set_nodelay(true);
-    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
+    let stream = match handshake(&acceptor, stream).await {
+        Ok(stream) => stream,
+        Err(error) => {
             tracing::debug!(%error, "TLS handshake");
             return;
         }
-        Err(_) => return,
     };
     let peer = stream
         .get_ref()
@@ -109,15 +84,11 @@ async fn connection(server: Arc<Server>, acceptor: TlsAcceptor, stream: TcpStrea
         .and_then(|chain| chain.first())
         .map(|leaf| leaf.clone().into_owned());
     let peer: Option<Arc<CertificateDer<'static>>> = peer.map(Arc::new);
-    let service = service_fn(move |request: Request<Incoming>| {
+    speak(stream, move |request: Request<Incoming>| {
         let (server, peer) = (Arc::clone(&server), peer.clone());
-        async move { Ok::<_, Infallible>(answer(&server, peer.as_deref(), request).await) }
-    });
-    let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
-    if let Err(error) = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await {
-        tracing::debug!(%error, "connection");
-    }
+        async move { answer(&server, peer.as_deref(), request).await }
+    })
+    .await;
 }
 
 /// An answer of text.

@@ -16,6 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use component::Runtime;
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
@@ -80,7 +81,7 @@ pub struct Closed;
 impl Connection {
     /// Runs a connection over an upgraded byte stream. The streams that the peer opens come out of the receiver; it
     /// ends with the connection.
-    pub fn start<S>(io: S, client: bool) -> (Self, mpsc::Receiver<Stream>)
+    pub fn start<S>(runtime: &Runtime, io: S, client: bool) -> (Self, mpsc::Receiver<Stream>)
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
@@ -93,9 +94,9 @@ impl Connection {
             next: Arc::new(AtomicU32::new(if client { 1 } else { 2 })),
         };
         let (reader, writer) = tokio::io::split(io);
-        tokio::spawn(write(writer, queue));
+        runtime.spawn_session(write(writer, queue));
         let (streams, replies) = (Arc::clone(&connection.streams), connection.outgoing.downgrade());
-        tokio::spawn(async move {
+        runtime.spawn_session(async move {
             if let Err(error) = read(reader, &streams, replies, opened).await {
                 tracing::debug!(%error, "SPDY connection");
             }
@@ -240,8 +241,8 @@ mod tests {
     #[tokio::test]
     async fn streams_carry_bytes_both_ways() {
         let (one, other) = tokio::io::duplex(1 << 16);
-        let (client, _none) = Connection::start(one, true);
-        let (_server, mut accepted) = Connection::start(other, false);
+        let (client, _none) = Connection::start(&Runtime::detached(), one, true);
+        let (_server, mut accepted) = Connection::start(&Runtime::detached(), other, false);
         let mut first = client.open(vec![("streamtype".into(), "error".into())]).await.unwrap();
         let second = client.open(vec![("streamtype".into(), "data".into())]).await.unwrap();
         let error = accepted.recv().await.unwrap();
@@ -250,7 +251,7 @@ mod tests {
         let big = Bytes::from(vec![7; 100_000]);
         let sender = second.sender();
         let expected = big.clone();
-        tokio::spawn(async move {
+        Runtime::detached().spawn_transient(async move {
             sender.write(big).await.unwrap();
             sender.finish().await.unwrap();
         });
@@ -268,7 +269,7 @@ mod tests {
     #[tokio::test]
     async fn garbage_ends_the_connection_and_nothing_else() {
         let (mut one, other) = tokio::io::duplex(1 << 16);
-        let (_server, mut accepted) = Connection::start(other, false);
+        let (_server, mut accepted) = Connection::start(&Runtime::detached(), other, false);
         // A control frame of a stream with a header block that is no zlib.
         one.write_all(&[0x80, 3, 0, 1, 0, 0, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff]).await.unwrap();
         assert!(accepted.recv().await.is_none());

@@ -301,7 +301,7 @@ mod tests {
     async fn serve(answer: &'static str) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move {
+        component::Runtime::detached().spawn_transient(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut request = [0; 1024];

@@ -6,6 +6,7 @@ use std::{collections::HashMap, fs::File, net::SocketAddr, path::PathBuf, sync::
 
 use anyhow::Context;
 use bytes::Bytes;
+use component::Runtime;
 use futures::{SinkExt, StreamExt};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, upgrade::Upgraded};
@@ -83,9 +84,10 @@ pub(super) async fn serve(
         for text in query.all("ports").into_iter().chain(query.all("port")) {
             ports.extend(text.split(',').filter_map(|port| port.parse::<u16>().ok()));
         }
+        let process = kubelet.process.clone();
         kubelet.spawn(async move {
             match client.await {
-                Ok(client) if protocol == TUNNEL => tunnel(TokioIo::new(client), place).await,
+                Ok(client) if protocol == TUNNEL => tunnel(&process, TokioIo::new(client), place).await,
                 Ok(client) => {
                     channels(Channels::new(TokioIo::new(client), protocol).await, &ports, &place).await
                 }
@@ -101,9 +103,10 @@ pub(super) async fn serve(
     let mut response = switching();
     response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(spdy::UPGRADE));
     response.headers_mut().insert("x-stream-protocol-version", HeaderValue::from_static(PROTOCOL));
+    let process = kubelet.process.clone();
     kubelet.spawn(async move {
         match client.await {
-            Ok(client) => over_spdy(TokioIo::new(client), place).await,
+            Ok(client) => over_spdy(&process, TokioIo::new(client), place).await,
             Err(error) => tracing::debug!(%error, "a client did not take up its streams"),
         }
     });
@@ -152,11 +155,11 @@ fn connect_inside(namespace: Option<PathBuf>, port: u16) -> anyhow::Result<std::
     }
 }
 
-async fn over_spdy<S>(io: S, place: Place)
+async fn over_spdy<S>(process: &Runtime, io: S, place: Place)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static,
 {
-    let (_connection, mut accepted) = Connection::start(io, false);
+    let (_connection, mut accepted) = Connection::start(process, io, false);
     // Each forwarded connection is a pair: a stream for its bytes and one for what went wrong.
     let mut waiting: HashMap<String, (Stream, tokio::time::Instant)> = HashMap::new();
     while let Some(stream) = accepted.recv().await {
@@ -175,7 +178,7 @@ where
         let (data, error) =
             if stream.header("streamtype") == "data" { (stream, twin) } else { (twin, stream) };
         let place = place.clone();
-        tokio::spawn(async move {
+        process.spawn_session(async move {
             let port = data.header("port").parse::<u16>().unwrap_or_default();
             if let Err(why) = pump(data, &place, port).await {
                 let message = format!("error forwarding port {port} to pod {}, uid : {why:#}", place.name);
@@ -224,7 +227,7 @@ async fn pump(mut data: Stream, place: &Place, port: u16) -> anyhow::Result<()> 
 }
 
 /// Carries SPDY inside a WebSocket's messages.
-async fn tunnel(io: TokioIo<Upgraded>, place: Place) {
+async fn tunnel(process: &Runtime, io: TokioIo<Upgraded>, place: Place) {
     let socket = websocket::socket(io).await;
     let (mut sink, mut stream) = socket.split();
     let (inside, outside): (DuplexStream, DuplexStream) = tokio::io::duplex(READ * 2);
@@ -251,7 +254,7 @@ async fn tunnel(io: TokioIo<Upgraded>, place: Place) {
         }
         let _ = sink.close().await;
     };
-    let serve = over_spdy(inside, place);
+    let serve = over_spdy(process, inside, place);
     tokio::select! {
         () = up => {}
         () = down => {}

@@ -142,7 +142,7 @@ pub(super) async fn serve(
     };
     let (chunks, receiver) = mpsc::channel(CHUNKS);
     let reader = Reader { path, id, container: container.to_owned(), state, options, chunks };
-    tokio::spawn(async move {
+    kubelet.spawn(async move {
         if let Err(error) = reader.run().await {
             tracing::debug!(%error, "reading a container's log");
         }

@@ -8,6 +8,7 @@ mod runtime;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use component::Runtime;
 use cri::v1;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty};
@@ -168,7 +169,7 @@ async fn through(kubelet: &Arc<Kubelet>, mut request: Request<Incoming>, url: &s
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .collect();
-    let upstream = match runtime::upgrade(url, &protocols).await {
+    let upstream = match runtime::upgrade(&kubelet.process, url, &protocols).await {
         Ok(upstream) => upstream,
         Err(error) => return text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")),
     };
@@ -208,6 +209,7 @@ fn over_websocket(
         Ok(accepted) => accepted,
         Err(answer) => return *answer,
     };
+    let process = kubelet.process.clone();
     let (client, url): (OnUpgrade, String) = (hyper::upgrade::on(&mut request), url.to_owned());
     kubelet.spawn(async move {
         let client = match client.await {
@@ -218,7 +220,7 @@ fn over_websocket(
             }
         };
         let channels = Channels::new(TokioIo::new(client), protocol).await;
-        if let Err(error) = translate(channels, &url, wanted).await {
+        if let Err(error) = translate(&process, channels, &url, wanted).await {
             tracing::debug!("streaming: {error:#}");
         }
     });
@@ -232,9 +234,9 @@ const ERROR: u8 = 3;
 const RESIZE: u8 = 4;
 
 /// Pumps between a WebSocket client's channels and the runtime's SPDY streams until the command has ended.
-async fn translate(channels: Channels, url: &str, wanted: Wanted) -> anyhow::Result<()> {
+async fn translate(process: &Runtime, channels: Channels, url: &str, wanted: Wanted) -> anyhow::Result<()> {
     let (mut incoming, outgoing) = channels.split();
-    let upstream = match runtime::upgrade(url, &["v4.channel.k8s.io"]).await {
+    let upstream = match runtime::upgrade(process, url, &["v4.channel.k8s.io"]).await {
         Ok(upstream) => upstream,
         Err(error) => {
             let status = json!({"metadata": {}, "status": "Failure", "message": format!("{error:#}"), "reason": "InternalError", "code": 500});
@@ -243,7 +245,7 @@ async fn translate(channels: Channels, url: &str, wanted: Wanted) -> anyhow::Res
             return Err(error);
         }
     };
-    let (connection, _) = spdy::Connection::start(upstream.io, true);
+    let (connection, _) = spdy::Connection::start(process, upstream.io, true);
     let open = async |kind: &str| connection.open(vec![("streamtype".into(), kind.into())]).await;
     let mut error = open("error").await?;
     let stdin = if wanted.stdin { Some(open("stdin").await?.sender()) } else { None };

@@ -165,7 +165,8 @@ async fn exec(ground: &Ground) {
 async fn forward(ground: &Ground) {
     // As kubectl does it: SPDY inside a WebSocket.
     let socket = ground.websocket("/portForward/default/web-n1", "SPDY/3.1+portforward.k8s.io").await;
-    let (connection, _) = spdy::Connection::start(client::as_bytes(socket), true);
+    let (connection, _) =
+        spdy::Connection::start(&component::Runtime::detached(), client::as_bytes(socket), true);
     let pair = async |id: &str, port: &str| {
         let headers = |kind: &str| {
             let pairs = [("streamtype", kind), ("port", port), ("requestid", id)];

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use component::Runtime;
 use http::{HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::upgrade::Upgraded;
@@ -18,7 +19,7 @@ pub(super) struct Upstream {
 }
 
 /// Connects to the URL the runtime gave and upgrades.
-pub(super) async fn upgrade(url: &str, protocols: &[&str]) -> anyhow::Result<Upstream> {
+pub(super) async fn upgrade(process: &Runtime, url: &str, protocols: &[&str]) -> anyhow::Result<Upstream> {
     let uri: Uri = url.parse().with_context(|| format!("the runtime's streaming URL {url:?}"))?;
     // containerd serves its streams on the node's own loopback without TLS.
     anyhow::ensure!(uri.scheme_str() == Some("http"), "the runtime's streaming URL {url:?} is not http");
@@ -29,7 +30,7 @@ pub(super) async fn upgrade(url: &str, protocols: &[&str]) -> anyhow::Result<Ups
             .with_context(|| format!("connecting to the runtime's streaming server {authority}"))?;
     let _ = stream.set_nodelay(true);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(async move {
+    process.spawn_session(async move {
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "the runtime's streaming connection");
         }
