@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use component::{Latch, Runtime};
-use informer::{Object, Sink, Watch, null_is_default, reflect};
+use informer::{IdentityRef, Object, Sink, Watch, follow, null_is_default};
 use kube::Client;
 use parking_lot::{Mutex, RwLock};
 use serde::Deserialize;
@@ -51,18 +51,14 @@ pub trait Recorded: Object {
 macro_rules! identified {
     ($watched:ty) => {
         impl Object for $watched {
-            fn namespace(&self) -> &str {
-                &self.metadata.namespace
-            }
-            fn name(&self) -> &str {
-                &self.metadata.name
-            }
-            // Nothing here outlives its name: an object and its successor have the same records.
-            fn uid(&self) -> &str {
-                ""
-            }
-            fn resource_version(&self) -> &str {
-                &self.metadata.resource_version
+            fn identity(&self) -> IdentityRef<'_> {
+                IdentityRef {
+                    namespace: &self.metadata.namespace,
+                    name: &self.metadata.name,
+                    // Nothing here outlives its name: an object and its successor have the same records.
+                    uid: "",
+                    resource_version: &self.metadata.resource_version,
+                }
             }
         }
     };
@@ -308,14 +304,7 @@ fn spawn<K: Recorded>(
     records: &Arc<RwLock<Records>>,
 ) {
     let feed = Feed::<K>::new(records, runtime.latch(name));
-    let (client, shutdown) = (client.clone(), runtime.shutdown());
-    runtime.spawn(format!("watch {name}"), async move {
-        tokio::select! {
-            () = reflect(client, watch, feed) => {}
-            () = shutdown.cancelled() => {}
-        }
-        anyhow::Ok(())
-    });
+    follow(runtime, client, watch, feed);
 }
 
 #[cfg(test)]

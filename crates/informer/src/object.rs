@@ -13,22 +13,82 @@ pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration
 
 /// An object as a store sees it: named, versioned, decoded from the wire and trimmed to what is used.
 ///
-/// Every k8s-openapi type has it. A slim type implements [`Object::name`] and the other accessors itself, most
-/// easily over a [`Metadata`] field.
+/// Every k8s-openapi type has it. A slim type says only where its [`Object::identity`] is, most easily in a
+/// [`Metadata`] or [`Identity`] field.
 pub trait Object: DeserializeOwned + Send + Sync + 'static {
-    /// Returns the namespace, empty for a cluster-scoped object.
-    fn namespace(&self) -> &str;
-    /// Returns the name.
-    fn name(&self) -> &str;
-    /// Returns the uid, which tells an object from its successor of the same name.
-    fn uid(&self) -> &str;
-    /// Returns the version, opaque but for equality.
-    fn resource_version(&self) -> &str;
+    /// Returns what tells the object from all others.
+    fn identity(&self) -> IdentityRef<'_>;
     /// Drops what no consumer of a store needs; runs on each object before it is stored.
     fn trim(&mut self) {}
+    /// Returns the namespace, empty for a cluster-scoped object.
+    fn namespace(&self) -> &str {
+        self.identity().namespace
+    }
+    /// Returns the name.
+    fn name(&self) -> &str {
+        self.identity().name
+    }
+    /// Returns the uid, which tells an object from its successor of the same name.
+    fn uid(&self) -> &str {
+        self.identity().uid
+    }
+    /// Returns the version, opaque but for equality.
+    fn resource_version(&self) -> &str {
+        self.identity().resource_version
+    }
     /// Returns the key under which the object is stored.
     fn key(&self) -> Key {
         Key::new(self.namespace(), self.name())
+    }
+}
+
+/// What tells an object from all others, and one version of it from the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IdentityRef<'a> {
+    /// The namespace, empty for a cluster-scoped object.
+    pub namespace: &'a str,
+    /// The name.
+    pub name: &'a str,
+    /// The uid.
+    pub uid: &'a str,
+    /// The version of the object.
+    pub resource_version: &'a str,
+}
+
+/// The same, owned: for slim types that keep nothing else of their metadata.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Identity {
+    /// The namespace, empty for a cluster-scoped object.
+    pub namespace: Box<str>,
+    /// The name.
+    pub name: Box<str>,
+    /// The uid.
+    pub uid: Box<str>,
+    /// The version of the object.
+    pub resource_version: Box<str>,
+}
+
+impl Identity {
+    /// Returns it as [`Object::identity`] wants it.
+    pub fn by_ref(&self) -> IdentityRef<'_> {
+        IdentityRef {
+            namespace: &self.namespace,
+            name: &self.name,
+            uid: &self.uid,
+            resource_version: &self.resource_version,
+        }
+    }
+}
+
+impl From<IdentityRef<'_>> for Identity {
+    fn from(identity: IdentityRef<'_>) -> Self {
+        Identity {
+            namespace: identity.namespace.into(),
+            name: identity.name.into(),
+            uid: identity.uid.into(),
+            resource_version: identity.resource_version.into(),
+        }
     }
 }
 
@@ -36,20 +96,14 @@ impl<K> Object for K
 where
     K: k8s_openapi::Metadata<Ty = ObjectMeta> + DeserializeOwned + Send + Sync + 'static,
 {
-    fn namespace(&self) -> &str {
-        self.metadata().namespace.as_deref().unwrap_or_default()
-    }
-
-    fn name(&self) -> &str {
-        self.metadata().name.as_deref().unwrap_or_default()
-    }
-
-    fn uid(&self) -> &str {
-        self.metadata().uid.as_deref().unwrap_or_default()
-    }
-
-    fn resource_version(&self) -> &str {
-        self.metadata().resource_version.as_deref().unwrap_or_default()
+    fn identity(&self) -> IdentityRef<'_> {
+        let metadata = self.metadata();
+        IdentityRef {
+            namespace: metadata.namespace.as_deref().unwrap_or_default(),
+            name: metadata.name.as_deref().unwrap_or_default(),
+            uid: metadata.uid.as_deref().unwrap_or_default(),
+            resource_version: metadata.resource_version.as_deref().unwrap_or_default(),
+        }
     }
 
     fn trim(&mut self) {
@@ -96,6 +150,16 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Returns what tells the object from all others.
+    pub fn identity(&self) -> IdentityRef<'_> {
+        IdentityRef {
+            namespace: &self.namespace,
+            name: &self.name,
+            uid: &self.uid,
+            resource_version: &self.resource_version,
+        }
+    }
+
     /// Returns the key of the object.
     pub fn key(&self) -> Key {
         Key::new(&self.namespace, &self.name)
@@ -135,20 +199,8 @@ pub struct PartialObject {
 }
 
 impl Object for PartialObject {
-    fn namespace(&self) -> &str {
-        &self.metadata.namespace
-    }
-
-    fn name(&self) -> &str {
-        &self.metadata.name
-    }
-
-    fn uid(&self) -> &str {
-        &self.metadata.uid
-    }
-
-    fn resource_version(&self) -> &str {
-        &self.metadata.resource_version
+    fn identity(&self) -> IdentityRef<'_> {
+        self.metadata.identity()
     }
 
     fn trim(&mut self) {

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
+use component::Runtime;
 use component::cause::whole;
 use http::Request;
 use kube::Client;
@@ -97,6 +98,18 @@ pub async fn reflect<K: Object>(client: Client, watch: Watch, sink: impl Sink<K>
         }
         tokio::time::sleep(pause).await;
     }
+}
+
+/// Keeps a sink equal to what a watch sees until the process stops, as a task of its own named after the resource.
+pub fn follow<K: Object>(runtime: &Runtime, client: &Client, watch: Watch, sink: impl Sink<K> + 'static) {
+    let (client, shutdown) = (client.clone(), runtime.shutdown());
+    runtime.spawn(format!("watch {}", watch.path()), async move {
+        tokio::select! {
+            () = reflect(client, watch, sink) => {}
+            () = shutdown.cancelled() => {}
+        }
+        anyhow::Ok(())
+    });
 }
 
 struct Reflector<K, S> {

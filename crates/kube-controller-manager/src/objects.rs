@@ -62,17 +62,8 @@ pub trait Resource: Object {
 macro_rules! resource {
     ($type:ty, $group:literal, $version:literal, $kind:literal, $plural:literal) => {
         impl informer::Object for $type {
-            fn namespace(&self) -> &str {
-                &self.metadata.namespace
-            }
-            fn name(&self) -> &str {
-                &self.metadata.name
-            }
-            fn uid(&self) -> &str {
-                &self.metadata.uid
-            }
-            fn resource_version(&self) -> &str {
-                &self.metadata.resource_version
+            fn identity(&self) -> informer::IdentityRef<'_> {
+                self.metadata.identity()
             }
             fn trim(&mut self) {
                 self.metadata.trim();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use component::Runtime;
-use informer::{Change, Metadata, Object, Store, Watch, reflect};
+use informer::{Change, Identity, IdentityRef, Metadata, Object, Store, Watch, follow};
 use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery};
 use kube::Client;
 use parking_lot::Mutex;
@@ -42,45 +42,6 @@ impl Shared {
     }
 }
 
-/// The identity of an object, which is all that a store here keeps of its metadata.
-#[derive(Debug)]
-struct Identity {
-    namespace: Box<str>,
-    name: Box<str>,
-    uid: Box<str>,
-    resource_version: Box<str>,
-}
-
-impl From<Metadata> for Identity {
-    fn from(metadata: Metadata) -> Self {
-        Identity {
-            namespace: metadata.namespace.into(),
-            name: metadata.name.into(),
-            uid: metadata.uid.into(),
-            resource_version: metadata.resource_version.into(),
-        }
-    }
-}
-
-macro_rules! identified {
-    ($watched:ty) => {
-        impl Object for $watched {
-            fn namespace(&self) -> &str {
-                &self.identity.namespace
-            }
-            fn name(&self) -> &str {
-                &self.identity.name
-            }
-            fn uid(&self) -> &str {
-                &self.identity.uid
-            }
-            fn resource_version(&self) -> &str {
-                &self.identity.resource_version
-            }
-        }
-    };
-}
-
 #[derive(Deserialize)]
 struct Wire<S, T> {
     #[serde(default)]
@@ -105,11 +66,15 @@ struct WatchedService {
 impl From<Wire<core::ServiceSpec, core::ServiceStatus>> for WatchedService {
     fn from(wire: Wire<core::ServiceSpec, core::ServiceStatus>) -> Self {
         let service = Service::from_api(&wire.metadata.labels, wire.spec.as_ref(), wire.status.as_ref());
-        WatchedService { service: service.map(Arc::new), identity: wire.metadata.into() }
+        WatchedService { service: service.map(Arc::new), identity: wire.metadata.identity().into() }
     }
 }
 
-identified!(WatchedService);
+impl Object for WatchedService {
+    fn identity(&self) -> IdentityRef<'_> {
+        self.identity.by_ref()
+    }
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(from = "discovery::EndpointSlice")]
@@ -127,17 +92,16 @@ impl From<discovery::EndpointSlice> for WatchedSlice {
                 .and_then(|labels| labels.get(SERVICE_NAME_LABEL))
                 .map(|name| name.as_str().into()),
             slice: Slice::from_api(&slice).map(Arc::new),
-            identity: Identity {
-                namespace: slice.metadata.namespace.unwrap_or_default().into(),
-                name: slice.metadata.name.unwrap_or_default().into(),
-                uid: slice.metadata.uid.unwrap_or_default().into(),
-                resource_version: slice.metadata.resource_version.unwrap_or_default().into(),
-            },
+            identity: slice.identity().into(),
         }
     }
 }
 
-identified!(WatchedSlice);
+impl Object for WatchedSlice {
+    fn identity(&self) -> IdentityRef<'_> {
+        self.identity.by_ref()
+    }
+}
 
 /// Watches until shutdown. The returned stores are ready once everything was seen.
 pub struct Watches {
@@ -183,10 +147,10 @@ impl Watches {
         });
 
         let by_name = format!("metadata.name={node_name}");
-        spawn(runtime, "services", client, Watch::all::<core::Service>().labels(SELECTOR), &watches.services);
+        follow(runtime, client, Watch::all::<core::Service>().labels(SELECTOR), watches.services.clone());
         let slices = Watch::all::<discovery::EndpointSlice>().labels(SELECTOR);
-        spawn(runtime, "endpoint slices", client, slices, &watches.slices);
-        spawn(runtime, "node", client, Watch::all::<core::Node>().fields(&by_name), &watches.nodes);
+        follow(runtime, client, slices, watches.slices.clone());
+        follow(runtime, client, Watch::all::<core::Node>().fields(&by_name), watches.nodes.clone());
         watches
     }
 
@@ -194,15 +158,4 @@ impl Watches {
     pub async fn ready(&self) {
         tokio::join!(self.services.ready(), self.slices.ready(), self.nodes.ready());
     }
-}
-
-fn spawn<K: Object>(runtime: &Runtime, name: &str, client: &Client, watch: Watch, store: &Store<K>) {
-    let (client, store, shutdown) = (client.clone(), store.clone(), runtime.shutdown());
-    runtime.spawn(format!("watch {name}"), async move {
-        tokio::select! {
-            () = reflect(client, watch, store) => {}
-            () = shutdown.cancelled() => {}
-        }
-        anyhow::Ok(())
-    });
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use informer::{Metadata, Object};
+use informer::{IdentityRef, Metadata, Object};
 use k8s_openapi::api::core::v1 as api;
 use podrules::node_affinity::NodeView;
 use serde::Deserialize;
@@ -78,20 +78,13 @@ impl Node {
 }
 
 impl Object for Node {
-    fn namespace(&self) -> &str {
-        ""
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn uid(&self) -> &str {
-        &self.uid
-    }
-
-    fn resource_version(&self) -> &str {
-        &self.resource_version
+    fn identity(&self) -> IdentityRef<'_> {
+        IdentityRef {
+            namespace: "",
+            name: &self.name,
+            uid: &self.uid,
+            resource_version: &self.resource_version,
+        }
     }
 }
 

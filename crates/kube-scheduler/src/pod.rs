@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use informer::Object;
+use informer::{IdentityRef, Object};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as api;
 use serde::Deserialize;
@@ -301,19 +301,12 @@ fn host_ports(spec: &api::PodSpec) -> Box<[HostPort]> {
 }
 
 impl Object for Pod {
-    fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn uid(&self) -> &str {
-        &self.uid
-    }
-
-    fn resource_version(&self) -> &str {
-        &self.resource_version
+    fn identity(&self) -> IdentityRef<'_> {
+        IdentityRef {
+            namespace: &self.namespace,
+            name: &self.name,
+            uid: &self.uid,
+            resource_version: &self.resource_version,
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use apimachinery::labels::Selector;
 use component::Runtime;
-use informer::{Change, Metadata, Object, Store, Watch, reflect};
+use informer::{Change, Identity, IdentityRef, Metadata, Object, Store, Watch, follow};
 use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, policy::v1 as policy, storage::v1 as storage};
 use kube::Client;
 use parking_lot::Mutex;
@@ -45,10 +45,7 @@ impl Shared {
 #[derive(Debug, Deserialize)]
 #[serde(bound = "T: Facts", from = "Wire<T::Spec, T::Status>")]
 struct Kept<T: Facts> {
-    namespace: Box<str>,
-    name: Box<str>,
-    uid: Box<str>,
-    resource_version: Box<str>,
+    identity: Identity,
     facts: Arc<T>,
 }
 
@@ -86,12 +83,8 @@ fn none<T>() -> Option<T> {
 
 impl<T: Facts> From<Wire<T::Spec, T::Status>> for Kept<T> {
     fn from(wire: Wire<T::Spec, T::Status>) -> Self {
-        let metadata = &wire.metadata;
         Kept {
-            namespace: metadata.namespace.as_str().into(),
-            name: metadata.name.as_str().into(),
-            uid: metadata.uid.as_str().into(),
-            resource_version: metadata.resource_version.as_str().into(),
+            identity: wire.metadata.identity().into(),
             facts: Arc::new(T::read(
                 wire.metadata,
                 Rest { spec: wire.spec, status: wire.status, volume_binding_mode: wire.volume_binding_mode },
@@ -101,20 +94,8 @@ impl<T: Facts> From<Wire<T::Spec, T::Status>> for Kept<T> {
 }
 
 impl<T: Facts> Object for Kept<T> {
-    fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn uid(&self) -> &str {
-        &self.uid
-    }
-
-    fn resource_version(&self) -> &str {
-        &self.resource_version
+    fn identity(&self) -> IdentityRef<'_> {
+        self.identity.by_ref()
     }
 }
 
@@ -257,14 +238,7 @@ impl<'a> Watches<'a> {
     }
 
     fn spawn<K: Object>(&mut self, watch: Watch, store: &Store<K>) {
-        let (client, feeding, shutdown) = (self.client.clone(), store.clone(), self.runtime.shutdown());
-        self.runtime.spawn(format!("watch {}", watch.path()), async move {
-            tokio::select! {
-                () = reflect(client, watch, feeding) => {}
-                () = shutdown.cancelled() => {}
-            }
-            anyhow::Ok(())
-        });
+        follow(self.runtime, self.client, watch, store.clone());
         let store = store.clone();
         self.ready.push(Box::pin(async move { store.ready().await }));
     }
@@ -294,7 +268,7 @@ impl<'a> Watches<'a> {
         let store: Store<Kept<NamespaceLabels>> = Store::new();
         let shared = self.shared.clone();
         store.on_change(move |change| {
-            let name = change.object().name.clone();
+            let name = change.object().identity.name.clone();
             let labels = match change {
                 Change::Applied { new, .. } => Some(new.facts.0.clone()),
                 Change::Deleted(_) => None,
@@ -318,7 +292,7 @@ impl<'a> Watches<'a> {
         let shared = self.shared.clone();
         store.on_change(move |change| {
             let object = change.object();
-            let key = (kind, format!("{}/{}", object.namespace, object.name).into());
+            let key = (kind, object.key().as_str().into());
             let selector = match change {
                 Change::Applied { new, .. } => read(&new.facts),
                 Change::Deleted(_) => None,
@@ -339,7 +313,7 @@ impl<'a> Watches<'a> {
         let shared = self.shared.clone();
         claims.on_change(move |change| {
             let object = change.object();
-            let key = format!("{}/{}", object.namespace, object.name).into();
+            let key = object.key().as_str().into();
             let claim = match change {
                 Change::Applied { new, .. } => Some((*new.facts).clone()),
                 Change::Deleted(_) => None,
@@ -356,7 +330,7 @@ impl<'a> Watches<'a> {
         let volumes: Store<Kept<Volume>> = Store::new();
         let shared = self.shared.clone();
         volumes.on_change(move |change| {
-            let key = change.object().name.clone();
+            let key = change.object().identity.name.clone();
             let volume = match change {
                 Change::Applied { new, .. } => Some((*new.facts).clone()),
                 Change::Deleted(_) => None,
@@ -373,7 +347,7 @@ impl<'a> Watches<'a> {
         let classes: Store<Kept<Waits>> = Store::new();
         let shared = self.shared.clone();
         classes.on_change(move |change| {
-            let key = change.object().name.clone();
+            let key = change.object().identity.name.clone();
             let waits = matches!(change, Change::Applied { new, .. } if new.facts.0);
             shared.surroundings(Some(Event::Volumes), |around| {
                 match waits {

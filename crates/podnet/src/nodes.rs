@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use informer::{Metadata, Object};
+use informer::{IdentityRef, Metadata, Object};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{NodeSpec, NodeStatus};
 use serde::Deserialize;
@@ -57,19 +57,12 @@ impl From<Wire> for Node {
 }
 
 impl Object for Node {
-    fn namespace(&self) -> &str {
-        ""
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn uid(&self) -> &str {
-        &self.uid
-    }
-
-    fn resource_version(&self) -> &str {
-        &self.resource_version
+    fn identity(&self) -> IdentityRef<'_> {
+        IdentityRef {
+            namespace: "",
+            name: &self.name,
+            uid: &self.uid,
+            resource_version: &self.resource_version,
+        }
     }
 }
