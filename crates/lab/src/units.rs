@@ -221,6 +221,12 @@ fn write_configuration(topology: &Topology, node: &Node) -> anyhow::Result<()> {
         "clusterDNS": [DNS_SERVICE],
         "clusterDomain": "cluster.local",
         "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
+        // The nodes share a disk that is not theirs: how full it is must not stop a lesson.
+        "evictionHard": {
+            "memory.available": "100Mi", "nodefs.available": "0%", "nodefs.inodesFree": "0%",
+            "imagefs.available": "0%",
+        },
+        "imageGCHighThresholdPercent": 100,
         "failSwapOn": false,
         "resolvConf": "/etc/resolv.conf",
         "staticPodPath": "/etc/kubernetes/manifests",
