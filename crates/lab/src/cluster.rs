@@ -23,6 +23,12 @@ use crate::{
 
 const READY_WITHIN: Duration = Duration::from_secs(180);
 
+/// What runs in the cluster from the start. A lab is up once names resolve; metrics take two rounds longer.
+const ADD_ONS: [(&str, &str); 2] = [
+    ("cluster-dns.yaml", include_str!("../../../deploy/manifests/cluster-dns.yaml")),
+    ("metrics-server.yaml", include_str!("../../../deploy/manifests/metrics-server.yaml")),
+];
+
 /// What a lab is to be like.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -282,9 +288,11 @@ impl Lab {
     }
 
     fn add_ons(&self) -> anyhow::Result<()> {
-        let manifest = self.topology.state.join("cluster-dns.yaml");
-        fs::write(&manifest, include_str!("../../../deploy/manifests/cluster-dns.yaml"))?;
-        self.must(&["apply", "-f", &manifest.to_string_lossy()])?;
+        for (name, manifest) in ADD_ONS {
+            let path = self.topology.state.join(name);
+            fs::write(&path, manifest)?;
+            self.must(&["apply", "-f", &path.to_string_lossy()])?;
+        }
         Ok(())
     }
 

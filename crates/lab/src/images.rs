@@ -25,7 +25,7 @@ pub struct Image {
 }
 
 /// Every image of the lab.
-pub const IMAGES: [Image; 5] = [
+pub const IMAGES: [Image; 6] = [
     Image {
         reference: "registry.k8s.io/pause:3.10",
         fill: contents::pause,
@@ -55,6 +55,16 @@ pub const IMAGES: [Image; 5] = [
         reference: "docker.io/magnetite/cluster-dns:v1.36.0",
         fill: contents::cluster_dns,
         config: oci::Config { entrypoint: &["/cluster-dns"], command: &[], user: "", port: Some("53/udp") },
+    },
+    Image {
+        reference: "docker.io/magnetite/metrics-server:v1.36.0",
+        fill: contents::metrics_server,
+        config: oci::Config {
+            entrypoint: &["/metrics-server"],
+            command: &[],
+            user: "65532:65532",
+            port: Some("10250/tcp"),
+        },
     },
 ];
 

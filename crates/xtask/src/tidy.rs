@@ -30,6 +30,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "kube-proxy",
             "podnet",
             "cluster-dns",
+            "metrics-server",
             "cli-runtime",
             "describe",
             "generators",
@@ -43,7 +44,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// Programs of the cluster: they meet only through the API server.
-const COMPONENTS: [&str; 8] = [
+const COMPONENTS: [&str; 9] = [
     "kube-apiserver",
     "kube-scheduler",
     "kube-controller-manager",
@@ -51,6 +52,7 @@ const COMPONENTS: [&str; 8] = [
     "kube-proxy",
     "podnet",
     "cluster-dns",
+    "metrics-server",
     "kubectl",
 ];
 

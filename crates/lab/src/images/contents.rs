@@ -63,6 +63,12 @@ pub fn cluster_dns(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()>
     own(topology, layer, "cluster-dns")
 }
 
+/// The server of the metrics API.
+pub fn metrics_server(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+    layer.directory("/tmp", 0o1777)?;
+    own(topology, layer, "metrics-server")
+}
+
 /// busybox, statically linked, under the name of each of its applets.
 pub fn busybox(_: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
     let program = Path::new("/usr/bin/busybox");
