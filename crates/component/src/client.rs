@@ -1,6 +1,9 @@
 //! The client to the API server: one HTTP/2 connection that all requests and watches of a component share.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use hyper_util::{
@@ -23,6 +26,33 @@ pub struct Connection<'a> {
     pub master: Option<&'a str>,
     /// Sent as `User-Agent`, with the version.
     pub user_agent: &'a str,
+}
+
+/// The flags that say where the API server is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct ConnectionFlags {
+    /// Path to the kubeconfig; without it, the pod's service account is used
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The address of the API server, over the kubeconfig's
+    #[arg(long, value_name = "URL")]
+    pub master: Option<String>,
+}
+
+impl ConnectionFlags {
+    /// Takes the kubeconfig that a configuration file names, if any, where no flag names one.
+    #[must_use]
+    pub fn or_kubeconfig(mut self, named: &str) -> Self {
+        if self.kubeconfig.is_none() && !named.is_empty() {
+            self.kubeconfig = Some(named.into());
+        }
+        self
+    }
+
+    /// Returns where to connect to, as this agent.
+    pub fn connection<'a>(&'a self, user_agent: &'a str) -> Connection<'a> {
+        Connection { kubeconfig: self.kubeconfig.as_deref(), master: self.master.as_deref(), user_agent }
+    }
 }
 
 /// Reads the connection's configuration.

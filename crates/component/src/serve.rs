@@ -1,7 +1,13 @@
 //! The endpoints every component has: `/healthz`, `/livez`, `/readyz`, `/metrics`, `/version`.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -19,6 +25,38 @@ use crate::{
 
 /// Probes and scrapes are short: none needs to be waited for.
 const LIMITS: Limits = Limits { connections: 64, drain: Duration::ZERO };
+
+/// The flags of a component's secure port, which is `PORT` unless told otherwise.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServingFlags<const PORT: u16> {
+    /// The address to serve health and metrics at
+    #[arg(long, default_value_t = Ipv4Addr::UNSPECIFIED.into(), value_name = "IP")]
+    pub bind_address: IpAddr,
+    /// The port to serve health and metrics at by HTTPS; 0: not at all
+    #[arg(long, default_value_t = PORT, value_name = "PORT")]
+    pub secure_port: u16,
+    /// The certificate to serve with; made at start when not given
+    #[arg(long, value_name = "FILE", requires = "tls_private_key_file")]
+    pub tls_cert_file: Option<PathBuf>,
+    /// The key of that certificate
+    #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
+    pub tls_private_key_file: Option<PathBuf>,
+}
+
+impl<const PORT: u16> ServingFlags<PORT> {
+    /// Returns where to serve, if anywhere.
+    pub fn address(&self) -> Option<SocketAddr> {
+        (self.secure_port != 0).then(|| SocketAddr::new(self.bind_address, self.secure_port))
+    }
+
+    /// Loads the certificate to serve with, if one is given.
+    pub fn identity(&self) -> anyhow::Result<Option<Arc<pki::Identity>>> {
+        let (Some(certificate), Some(key)) = (&self.tls_cert_file, &self.tls_private_key_file) else {
+            return Ok(None);
+        };
+        Ok(Some(pki::Identity::load(certificate, key).context("--tls-cert-file")?))
+    }
+}
 
 /// How the endpoints are served.
 #[derive(Clone)]
@@ -70,7 +108,6 @@ pub async fn serve(
     address: SocketAddr,
     endpoints: Endpoints,
 ) -> anyhow::Result<SocketAddr> {
-    use anyhow::Context as _;
     let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
     let bound = listener.local_addr()?;
     let (readiness, shutdown) = (runtime.readiness().clone(), runtime.shutdown());

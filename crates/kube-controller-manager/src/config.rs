@@ -1,13 +1,14 @@
 //! The flags, under upstream's names.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser};
+use component::client::ConnectionFlags;
 use component::flags::{Ignored, duration, ignored, ignored_switch};
 use component::leader::LeaderElectionFlags;
 use component::logging::LoggingFlags;
+use component::serve::ServingFlags;
 use ipnet::IpNet;
 
 /// Flags of upstream's that have no meaning here.
@@ -89,30 +90,18 @@ pub const IGNORED: &[Ignored] = &[
 #[derive(Debug, Clone, Parser)]
 #[command(name = "kube-controller-manager", about = "Runs every controller loop of the cluster")]
 pub struct Config {
-    /// Kubeconfig with the manager's credentials
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// Address of the API server, in place of the kubeconfig's
-    #[arg(long, value_name = "URL")]
-    pub master: Option<String>,
+    /// The API server
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
     /// Kubeconfig for asking who may read metrics; the manager's own if absent
     #[arg(long, value_name = "FILE")]
     pub authentication_kubeconfig: Option<PathBuf>,
     /// Kubeconfig for asking what a reader of metrics may do; the one for authentication if absent
     #[arg(long, value_name = "FILE")]
     pub authorization_kubeconfig: Option<PathBuf>,
-    /// Address on which health and metrics are served
-    #[arg(long, default_value = "0.0.0.0", value_name = "IP")]
-    pub bind_address: IpAddr,
-    /// Port on which health and metrics are served by HTTPS; 0 serves nothing
-    #[arg(long, default_value_t = 10257, value_name = "PORT")]
-    pub secure_port: u16,
-    /// Certificate of the port; one is made if absent
-    #[arg(long, value_name = "FILE", requires = "tls_private_key_file")]
-    pub tls_cert_file: Option<PathBuf>,
-    /// Key of the certificate
-    #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
-    pub tls_private_key_file: Option<PathBuf>,
+    /// Health and metrics
+    #[command(flatten)]
+    pub serving: ServingFlags<10257>,
     /// What controllers do
     #[command(flatten)]
     pub options: Options,

@@ -1,9 +1,7 @@
 //! Puts the process together: client, health, leadership, controllers.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use component::client::{self, Connection};
 use component::events::Recorder;
 use component::serve::{self, Endpoints};
@@ -21,17 +19,10 @@ const AGENT: &str = "kube-controller-manager";
 /// Serves health, waits for leadership, then runs the chosen controllers until shutdown.
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let chosen = controllers::choose(&config.options.controllers)?;
-    let connection = Connection {
-        kubeconfig: config.kubeconfig.as_deref(),
-        master: config.master.as_deref(),
-        user_agent: AGENT,
-    };
-    let kube_config = client::config(&connection).await?;
+    let kube_config = client::config(&config.connection.connection(AGENT)).await?;
     let client = client::from_config(kube_config.clone())?;
-    if config.secure_port != 0 {
-        let endpoints = endpoints(&config, &client).await?;
-        let address = SocketAddr::new(config.bind_address, config.secure_port);
-        serve::serve(&runtime, address, endpoints).await?;
+    if let Some(address) = config.serving.address() {
+        serve::serve(&runtime, address, endpoints(&config, &client).await?).await?;
     }
     // Without the manager's own credentials, which would outweigh a service account's token.
     let mut anonymous = kube_config;
@@ -92,23 +83,13 @@ fn start(
 }
 
 async fn endpoints(config: &Config, client: &Client) -> anyhow::Result<Endpoints> {
-    let identity = match (&config.tls_cert_file, &config.tls_private_key_file) {
-        (Some(certificate), Some(key)) => {
-            Some(pki::Identity::load(certificate, key).context("--tls-cert-file")?)
-        }
-        _ => None,
-    };
-    let reviewer = match config
-        .authorization_kubeconfig
-        .as_deref()
-        .or(config.authentication_kubeconfig.as_deref())
-    {
-        Some(path) if Some(path) != config.kubeconfig.as_deref() => {
-            let connection =
-                Connection { kubeconfig: Some(path), master: config.master.as_deref(), user_agent: AGENT };
-            client::connect(&connection).await?
-        }
-        _ => client.clone(),
-    };
-    Endpoints::secure(reviewer, identity)
+    let reviewer =
+        match config.authorization_kubeconfig.as_deref().or(config.authentication_kubeconfig.as_deref()) {
+            Some(path) if Some(path) != config.connection.kubeconfig.as_deref() => {
+                let own = config.connection.connection(AGENT);
+                client::connect(&Connection { kubeconfig: Some(path), ..own }).await?
+            }
+            _ => client.clone(),
+        };
+    Endpoints::secure(reviewer, config.serving.identity()?)
 }

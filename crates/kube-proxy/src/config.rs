@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
+use component::client::ConnectionFlags;
 use component::flags::{Ignored, ignored, ignored_switch};
 use component::logging::LoggingFlags;
 use ipnet::IpNet;
@@ -43,12 +44,9 @@ pub struct Flags {
     /// The configuration file (KubeProxyConfiguration)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Path to the kubeconfig; without it, the pod's service account is used
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// The address of the API server, over the kubeconfig's
-    #[arg(long, value_name = "URL")]
-    pub master: Option<String>,
+    /// The API server
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
     /// The name of this node, when it is not the host name
     #[arg(long, value_name = "NAME")]
     pub hostname_override: Option<String>,
@@ -209,10 +207,8 @@ pub struct Conntrack {
 /// What the proxy is told, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The kubeconfig.
-    pub kubeconfig: Option<PathBuf>,
-    /// The address of the API server, over the kubeconfig's.
-    pub master: Option<String>,
+    /// Where the API server is.
+    pub connection: ConnectionFlags,
     /// The node's name.
     pub node_name: String,
     /// The node's address when the Node object has none.
@@ -268,11 +264,7 @@ impl Config {
             );
         }
         Ok(Config {
-            kubeconfig: flags
-                .kubeconfig
-                .clone()
-                .or_else(|| given(&file.client_connection.kubeconfig).map(Into::into)),
-            master: flags.master.clone(),
+            connection: flags.connection.clone().or_kubeconfig(&file.client_connection.kubeconfig),
             node_name: node_name.unwrap_or_else(|| host_name.to_owned()).trim().to_lowercase(),
             bind_address: bind_address.filter(|address| !address.is_unspecified()),
             detect_local: detect_local(flags, &file)?,
@@ -442,7 +434,10 @@ winkernel: {enableDSR: false}
         assert_eq!(config.detect_local, DetectLocalMode::ClusterCidr(Some("172.16.0.0/16".parse().unwrap())));
         assert_eq!((config.node_name.as_str(), config.masquerade_bit), ("w2", 20));
         assert_eq!(config.min_sync_period, Duration::from_secs(2));
-        assert_eq!(config.kubeconfig.unwrap().to_str(), Some("/var/lib/kube-proxy/kubeconfig.conf"));
+        assert_eq!(
+            config.connection.kubeconfig.unwrap().to_str(),
+            Some("/var/lib/kube-proxy/kubeconfig.conf")
+        );
         assert_eq!(config.node_ports, NodePorts::In(vec!["192.168.1.0/24".parse().unwrap()]));
         assert!(!config.localhost_node_ports);
     }

@@ -1,7 +1,6 @@
 //! The shell: watches feed the state, the sync loop brings the kernel to it.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use component::{Runtime, client, serve};
@@ -22,12 +21,7 @@ const FULL_SYNC: Duration = Duration::from_secs(3600);
 
 /// Starts the proxy.
 pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
-    let connection = client::Connection {
-        kubeconfig: config.kubeconfig.as_deref().map(Path::new),
-        master: config.master.as_deref(),
-        user_agent: "kube-proxy",
-    };
-    let client = client::connect(&connection).await?;
+    let client = client::connect(&config.connection.connection("kube-proxy")).await?;
     let health = Health::default();
     if let Some(address) = config.metrics {
         serve::serve(&runtime, address, serve::Endpoints::open()).await?;

@@ -4,15 +4,15 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use component::client::ConnectionFlags;
 use component::flags::{Ignored, ignored, ignored_switch};
 use component::leader::LeaderElectionFlags;
 use component::logging::LoggingFlags;
+use component::serve::ServingFlags;
 
 use crate::queue::Backoff;
 use crate::schedule::Profile;
@@ -61,24 +61,12 @@ pub struct Flags {
     /// The configuration file (KubeSchedulerConfiguration)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Path to the kubeconfig; without it, the pod's service account is used
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// The address of the API server, over the kubeconfig's
-    #[arg(long, value_name = "URL")]
-    pub master: Option<String>,
-    /// The address to serve health and metrics at
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED), value_name = "IP")]
-    pub bind_address: IpAddr,
-    /// The port to serve health and metrics at; 0: not at all
-    #[arg(long, default_value_t = 10259, value_name = "PORT")]
-    pub secure_port: u16,
-    /// The certificate to serve with; made at start when not given
-    #[arg(long, value_name = "FILE", requires = "tls_private_key_file")]
-    pub tls_cert_file: Option<PathBuf>,
-    /// The key of that certificate
-    #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
-    pub tls_private_key_file: Option<PathBuf>,
+    /// The API server
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
+    /// Health and metrics
+    #[command(flatten)]
+    pub serving: ServingFlags<10259>,
     /// Leader election
     #[command(flatten)]
     pub leader_election: LeaderElectionFlags,
@@ -90,14 +78,10 @@ pub struct Flags {
 /// What the scheduler is told, checked.
 #[derive(Clone)]
 pub struct Config {
-    /// The kubeconfig.
-    pub kubeconfig: Option<PathBuf>,
-    /// The address of the API server, over the kubeconfig's.
-    pub master: Option<String>,
-    /// Where health and metrics are served.
-    pub address: Option<SocketAddr>,
-    /// Certificate and key to serve with.
-    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Where the API server is.
+    pub connection: ConnectionFlags,
+    /// Where and how health and metrics are served.
+    pub serving: ServingFlags<10259>,
     /// Leader election.
     pub leader_election: LeaderElectionFlags,
     /// The profiles.
@@ -128,21 +112,12 @@ impl Config {
             backoff.initial > Duration::ZERO && backoff.most >= backoff.initial,
             "podMaxBackoffSeconds: must be at least podInitialBackoffSeconds, which must be greater than 0"
         );
-        let kubeconfig = Some(file.client_connection.kubeconfig.clone()).filter(|path| !path.is_empty());
         Ok(Config {
-            kubeconfig: flags.kubeconfig.or(kubeconfig.map(Into::into)),
-            master: flags.master,
-            address: (flags.secure_port != 0).then(|| SocketAddr::new(flags.bind_address, flags.secure_port)),
-            certificate: flags.tls_cert_file.zip(flags.tls_private_key_file),
+            connection: flags.connection.or_kubeconfig(&file.client_connection.kubeconfig),
+            serving: flags.serving,
             leader_election,
             profiles: file.profiles()?,
             backoff,
         })
-    }
-
-    /// Loads the certificate to serve with.
-    pub fn identity(&self) -> anyhow::Result<Option<Arc<pki::Identity>>> {
-        let load = |(certificate, key): &(PathBuf, PathBuf)| pki::Identity::load(certificate, key);
-        Ok(self.certificate.as_ref().map(load).transpose()?)
     }
 }

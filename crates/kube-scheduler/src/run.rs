@@ -30,15 +30,10 @@ const FLUSH: Duration = Duration::from_secs(30);
 
 /// Starts the scheduler.
 pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
-    let connection = client::Connection {
-        kubeconfig: config.kubeconfig.as_deref(),
-        master: config.master.as_deref(),
-        user_agent: "kube-scheduler",
-    };
-    let client = client::connect(&connection).await?;
-    if let Some(address) = config.address {
-        serve::serve(&runtime, address, serve::Endpoints::secure(client.clone(), config.identity()?)?)
-            .await?;
+    let client = client::connect(&config.connection.connection("kube-scheduler")).await?;
+    if let Some(address) = config.serving.address() {
+        let endpoints = serve::Endpoints::secure(client.clone(), config.serving.identity()?)?;
+        serve::serve(&runtime, address, endpoints).await?;
     }
     let shared = Shared {
         core: Arc::new(Mutex::new(Core::new(config.profiles.clone(), config.backoff))),

@@ -20,7 +20,7 @@ fn scores(profile: &Profile) -> Vec<String> {
 #[test]
 fn defaults_are_upstreams() {
     let config = read(&[]).unwrap();
-    assert_eq!(config.address.unwrap().to_string(), "0.0.0.0:10259");
+    assert_eq!(config.serving.address().unwrap().to_string(), "0.0.0.0:10259");
     assert!(config.leader_election.leader_elect);
     let [profile] = config.profiles.as_slice() else { panic!("one profile") };
     assert_eq!(profile.scheduler_name, "default-scheduler");
