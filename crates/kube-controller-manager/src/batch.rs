@@ -2,20 +2,21 @@
 
 use std::future::Future;
 
-/// Runs `count` requests in batches of 1, 2, 4 …, each batch at once, and stops after a batch with a failure.
+/// Runs `count` requests, numbered from 0, in batches of 1, 2, 4 …, each batch at once, and stops after a batch with a failure.
 ///
 /// Returns how many succeeded, how many were never tried, and the first error.
 pub async fn slow_start<E, F, Fut>(count: usize, request: F) -> Batches<E>
 where
-    F: Fn() -> Fut,
+    F: Fn(usize) -> Fut,
     Fut: Future<Output = Result<(), E>>,
 {
     let mut batches = Batches { succeeded: 0, skipped: count, error: None };
     let mut size = 1;
     while batches.skipped > 0 && batches.error.is_none() {
         let batch = size.min(batches.skipped);
+        let first = count - batches.skipped;
         batches.skipped -= batch;
-        for result in futures::future::join_all((0..batch).map(|_| request())).await {
+        for result in futures::future::join_all((first..first + batch).map(&request)).await {
             match result {
                 Ok(()) => batches.succeeded += 1,
                 Err(error) => batches.error = batches.error.or(Some(error)),
@@ -45,7 +46,8 @@ mod tests {
 
     async fn check(count: usize, failing: usize) -> (usize, usize, usize) {
         let tried = Cell::new(0);
-        let batches = slow_start(count, || {
+        let batches = slow_start(count, |number| {
+            assert_eq!(number, tried.get());
             tried.set(tried.get() + 1);
             let result = if tried.get() >= failing { Err("refused") } else { Ok(()) };
             async move { result }

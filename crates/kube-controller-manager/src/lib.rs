@@ -12,6 +12,7 @@ mod discovery;
 mod history;
 pub mod objects;
 mod ownership;
+mod pod_control;
 mod pods;
 mod run;
 

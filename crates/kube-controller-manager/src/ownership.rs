@@ -1,9 +1,10 @@
 //! Which objects belong to a controller: kept by owner reference, adopted or released by labels.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use apimachinery::labels::Selector;
-use informer::{Metadata, Store};
+use informer::{Change, Key, Metadata, Store};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
 
@@ -30,6 +31,39 @@ pub fn candidates<K: Resource>(store: &Store<K>, owner: &Metadata) -> Vec<Arc<K>
 
 fn orphans_of(namespace: &str) -> String {
     format!("orphans/{namespace}")
+}
+
+/// Returns the key of the owner of type `O` that controls an object, whether or not its store has it yet.
+pub fn controller_key<O: Resource, K: Resource>(object: &K) -> Option<Key> {
+    let owner = object.metadata().controller()?;
+    let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
+    (owner.kind == O::KIND && group == O::GROUP).then(|| Key::new(object.namespace(), &owner.name))
+}
+
+/// An owner that takes in objects by their labels.
+pub trait Adopter: Resource {
+    /// Tells whether objects with these labels are its own.
+    fn selects(&self, labels: &BTreeMap<String, String>) -> bool;
+}
+
+/// Returns the keys of the owners that a change of an object concerns: the one that controls it, the one that did,
+/// and, of an object that lost its controller or changed its labels without having one, those that may adopt it.
+pub fn owners_of_change<O: Adopter, K: Resource>(owners: &Store<O>, change: &Change<'_, K>) -> Vec<Key> {
+    let object = change.object();
+    let mut keys: Vec<Key> = controller_key::<O, K>(object).into_iter().collect();
+    let Change::Applied { old, new } = change else { return keys };
+    if let Some(before) = old.and_then(|old| controller_key::<O, K>(old))
+        && !keys.contains(&before)
+    {
+        keys.push(before);
+    }
+    let (metadata, old) = (new.metadata(), old.map(|old| old.metadata()));
+    let is_new = old.is_none_or(|old| old.labels != metadata.labels || old.controller().is_some());
+    if metadata.controller().is_none() && is_new && !metadata.is_deleting() {
+        let adopters = owners.in_namespace(&metadata.namespace);
+        keys.extend(adopters.iter().filter(|owner| owner.selects(&metadata.labels)).map(|owner| owner.key()));
+    }
+    keys
 }
 
 /// What an owner does about an object.
@@ -132,6 +166,48 @@ fn tolerate(result: Result<(), Error>) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::objects::{Pod, ReplicaSet};
+
+    #[test]
+    fn a_change_concerns_the_owners_before_and_after_and_those_that_may_adopt() {
+        let sets = Store::<ReplicaSet>::new();
+        for (name, app) in [("web", "web"), ("other", "web"), ("db", "db")] {
+            let set = json!({"metadata": {"name": name, "namespace": "default"},
+                "spec": {"selector": {"matchLabels": {"app": app}}}});
+            sets.apply(serde_json::from_value(set).unwrap());
+        }
+        let pod = |labels: &str, owner: &str, deleting: bool| -> Option<Arc<Pod>> {
+            let owners = if owner.is_empty() {
+                json!([])
+            } else {
+                json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner, "uid": owner, "controller": true}])
+            };
+            let time = deleting.then_some("2026-01-01T00:00:00Z");
+            let pod = json!({"metadata": {"name": "p", "namespace": "default", "labels": {"app": labels},
+                "ownerReferences": owners, "deletionTimestamp": time}});
+            Some(Arc::new(serde_json::from_value(pod).unwrap()))
+        };
+        let check = |old: Option<Arc<Pod>>, new: Option<Arc<Pod>>, expected: &[&str]| {
+            let change = match (&old, &new) {
+                (old, Some(new)) => Change::Applied { old: old.as_ref(), new },
+                (Some(last), None) => Change::Deleted(last),
+                (None, None) => unreachable!("no change"),
+            };
+            let keys = owners_of_change(&sets, &change);
+            let mut names: Vec<&str> = keys.iter().map(Key::name).collect();
+            names.sort_unstable();
+            assert_eq!(names, expected);
+        };
+        check(None, pod("web", "web", false), &["web"]);
+        check(pod("web", "web", false), pod("web", "gone", false), &["gone", "web"]);
+        check(pod("web", "web", false), None, &["web"]);
+        check(None, pod("web", "", false), &["other", "web"]);
+        check(pod("db", "", false), pod("web", "", false), &["other", "web"]);
+        check(pod("web", "db", false), pod("web", "", false), &["db", "other", "web"]);
+        check(pod("web", "", false), pod("web", "", false), &[]);
+        check(None, pod("web", "", true), &[]);
+        check(pod("web", "", false), None, &[]);
+    }
 
     #[test]
     fn claims_by_reference_and_labels() {

@@ -2,8 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use informer::{Key, Object as _, Store, WorkQueue};
 use pki::{KeyUse, Request};
 
+use crate::context::Context;
 use crate::objects::certificate_request::CertificateSigningRequest;
 
 pub mod approver;
@@ -18,6 +20,16 @@ const KUBELET_SERVING: &str = "kubernetes.io/kubelet-serving";
 const CLIENT: &str = "kubernetes.io/kube-apiserver-client";
 /// The signer without rules.
 const LEGACY: &str = "kubernetes.io/legacy-unknown";
+
+/// Returns the store of requests and a queue of those that changed.
+fn requests(context: &Context, name: &'static str) -> (Store<CertificateSigningRequest>, WorkQueue<Key>) {
+    let requests: Store<CertificateSigningRequest> = context.stores.of();
+    let queue = WorkQueue::new(name);
+    context.stores.close_at_shutdown(&queue);
+    let on_request = queue.clone();
+    requests.on_change(move |change| on_request.add(change.object().key()));
+    (requests, queue)
+}
 
 /// Reads the request inside an object.
 fn read(object: &CertificateSigningRequest) -> Result<Request, String> {

@@ -22,7 +22,7 @@ use crate::context::{Context, now, reference};
 use crate::objects::Resource;
 use crate::objects::cron_job::{CronJob, CronJobStatus};
 use crate::objects::job::Job;
-use crate::ownership::{BY_CONTROLLER, controller_reference, index_by_controller};
+use crate::ownership::{BY_CONTROLLER, controller_key, controller_reference, index_by_controller};
 use schedule::Schedule;
 
 mod decision;
@@ -46,10 +46,7 @@ pub fn start(context: Context) -> Option<Running> {
     shell.cron_jobs.on_change(move |change| on_cron_job.queue.add(change.object().key()));
     let on_job = Arc::clone(&shell);
     shell.jobs.on_change(move |change: &Change<'_, Job>| {
-        let job = change.object();
-        if let Some(owner) = job.metadata.controller().filter(|owner| owner.kind == CronJob::KIND) {
-            on_job.queue.add(Key::new(&job.metadata.namespace, &owner.name));
-        }
+        controller_key::<CronJob, _>(&**change.object()).into_iter().for_each(|key| on_job.queue.add(key));
     });
     Some(Box::pin(async move {
         shell.cron_jobs.ready().await;

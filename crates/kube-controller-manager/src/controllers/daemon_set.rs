@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use component::cause::whole;
 use informer::{Change, Expectations, Key, Object, Outcome, Store, WorkQueue, run_workers};
 use k8s_openapi::api::core::v1::PodSpec;
 use parking_lot::Mutex;
@@ -16,14 +15,16 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Running;
-use crate::api::path::{path_of, resource_path};
-use crate::api::{Delete, Error};
+use crate::api::Error;
 use crate::context::{Context, now};
 use crate::history::{self, Owner, Present};
 use crate::objects::controller_revision::ControllerRevision;
 use crate::objects::daemon_set::DaemonSet;
-use crate::objects::{Node, Pod, Resource};
-use crate::ownership::{candidates, controller_reference, index_by_controller, settle};
+use crate::objects::{Node, Pod};
+use crate::ownership::{
+    candidates, controller_key, controller_reference, index_by_controller, owners_of_change, settle,
+};
+use crate::pod_control::{PodControl, observe};
 use decision::{Decision, View, decide};
 
 mod decision;
@@ -54,10 +55,13 @@ pub fn start(context: Context) -> Option<Running> {
     let on_set = Arc::clone(&shell);
     shell.daemon_sets.on_change(move |change| on_set.queue.add(change.object().key()));
     let on_pod = Arc::clone(&shell);
-    shell.pods.on_change(move |change| on_pod.pod_changed(change));
+    shell.pods.on_change(move |change| {
+        observe::<DaemonSet>(&on_pod.expectations, change);
+        owners_of_change(&on_pod.daemon_sets, change).into_iter().for_each(|key| on_pod.queue.add(key));
+    });
     let on_revision = Arc::clone(&shell);
     shell.revisions.on_change(move |change| {
-        if let Some(owner) = owner(&**change.object()) {
+        if let Some(owner) = controller_key::<DaemonSet, _>(&**change.object()) {
             on_revision.queue.add(owner);
         }
     });
@@ -96,43 +100,7 @@ struct Shell {
     failures: Mutex<HashMap<(Key, String), (u32, Instant)>>,
 }
 
-fn owner<K: Resource>(object: &K) -> Option<Key> {
-    let owner = object.metadata().controller()?;
-    let is_daemon_set = owner.kind == DaemonSet::KIND && owner.api_version.starts_with("apps/");
-    is_daemon_set.then(|| Key::new(object.namespace(), &owner.name))
-}
-
 impl Shell {
-    fn pod_changed(&self, change: &Change<'_, Pod>) {
-        let pod = change.object();
-        let owner = owner(&**pod);
-        if let Change::Applied { old: Some(old), .. } = change
-            && let Some(before) = self::owner(&***old)
-            && owner.as_ref() != Some(&before)
-        {
-            self.queue.add(before);
-        }
-        if let Some(owner) = &owner {
-            match change {
-                Change::Applied { old, new } => {
-                    if new.metadata.is_deleting() {
-                        self.expectations.deletion_observed(owner, &new.metadata.uid);
-                    } else if old.is_none() {
-                        self.expectations.creation_observed(owner);
-                    }
-                }
-                Change::Deleted(pod) => self.expectations.deletion_observed(owner, &pod.metadata.uid),
-            }
-            self.queue.add(owner.clone());
-        } else if pod.metadata.controller().is_none() {
-            for set in self.daemon_sets.in_namespace(&pod.metadata.namespace) {
-                if set.spec.selector.matches_map(Some(&pod.metadata.labels)) {
-                    self.queue.add(set.key());
-                }
-            }
-        }
-    }
-
     async fn reconcile(&self, key: Key) -> Result<Outcome, Error> {
         let Some(set) = self.daemon_sets.get(key.as_str()) else {
             self.expectations.forget(&key);
@@ -205,13 +173,13 @@ impl Shell {
                 Some(left) => wait = Some(wait.map_or(left, |other: std::time::Duration| other.min(left))),
             }
         }
-        let created = self.create(key, set, template, hash, &decision.create).await;
-        self.expectations.expect_deletions(key, delete.iter().map(|pod| pod.metadata.uid.clone()));
-        let deletions = delete.iter().map(|pod| self.delete(key, set, pod));
-        for deleted in futures::future::join_all(deletions).await {
-            deleted?;
-        }
-        created.map(|()| wait)
+        let control =
+            PodControl { context: &self.context, expectations: &self.expectations, key, owner: set };
+        let (owner, nodes) = (controller_reference(set), &decision.create);
+        let make = |number: usize| new_pod::object(set, template, &owner, &nodes[number], hash);
+        let made = control.create(nodes.len(), make).await;
+        control.delete(&delete).await?;
+        made.error.map_or(Ok(wait), Err)
     }
 
     /// Tells how long a failed pod must stay before another one is made on its node; `None` if it may go now.
@@ -240,62 +208,6 @@ impl Shell {
             format!("Found failed daemon pod {} on node {node}, will try to kill it", pod.metadata.key());
         self.context.warning(set, "FailedDaemonPod", message);
         None
-    }
-
-    async fn create(
-        &self,
-        key: &Key,
-        set: &DaemonSet,
-        template: &Value,
-        hash: &str,
-        nodes: &[String],
-    ) -> Result<(), Error> {
-        if nodes.is_empty() {
-            return Ok(());
-        }
-        let owner = controller_reference(set);
-        let path = resource_path::<Pod>(&set.metadata.namespace);
-        self.expectations.expect_creations(key, nodes.len());
-        let nodes_left = Mutex::new(nodes.iter());
-        let batches = crate::batch::slow_start(nodes.len(), || async {
-            let node = nodes_left.lock().next().cloned().unwrap_or_default();
-            let pod = new_pod::object(set, template, &owner, &node, hash);
-            match self.context.api.create(&path, &pod).await {
-                Ok(created) => {
-                    let name = created["metadata"]["name"].as_str().unwrap_or_default();
-                    self.context.normal(set, "SuccessfulCreate", format!("Created pod: {name}"));
-                    Ok(())
-                }
-                Err(error) => {
-                    self.expectations.creation_observed(key);
-                    Err(error)
-                }
-            }
-        })
-        .await;
-        for _ in 0..batches.skipped {
-            self.expectations.creation_observed(key);
-        }
-        match batches.error {
-            Some(error) if !error.is_namespace_terminating() => {
-                self.context.warning(set, "FailedCreate", format!("Error creating: {}", whole(&error)));
-                Err(error)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn delete(&self, key: &Key, set: &DaemonSet, pod: &Pod) -> Result<(), Error> {
-        match self.context.api.delete(&path_of(pod), Delete::default()).await {
-            Ok(_) => {
-                self.context.normal(set, "SuccessfulDelete", format!("Deleted pod: {}", pod.metadata.name));
-                Ok(())
-            }
-            Err(error) => {
-                self.expectations.deletion_observed(key, &pod.metadata.uid);
-                if error.is_not_found() { Ok(()) } else { Err(error) }
-            }
-        }
     }
 }
 

@@ -17,8 +17,11 @@ use super::Running;
 use crate::api::path::{named_path, path_of, resource_path};
 use crate::api::{Delete, Error, Patch};
 use crate::context::{Context, now};
-use crate::objects::{Deployment, Pod, ReplicaSet, Resource, Template};
-use crate::ownership::{BY_CONTROLLER, candidates, controller_reference, index_by_controller, settle};
+use crate::objects::{Deployment, Pod, ReplicaSet, Template};
+use crate::ownership::{
+    BY_CONTROLLER, candidates, controller_key, controller_reference, index_by_controller, owners_of_change,
+    settle,
+};
 use plan::{NewReplicaSet, Plan, View, plan};
 use replica_sets::Set;
 
@@ -49,7 +52,9 @@ pub fn start(context: Context) -> Option<Running> {
     let on_deployment = Arc::clone(&shell);
     shell.deployments.on_change(move |change| on_deployment.queue.add(change.object().key()));
     let on_set = Arc::clone(&shell);
-    shell.replica_sets.on_change(move |change| on_set.replica_set_changed(change));
+    shell.replica_sets.on_change(move |change| {
+        owners_of_change(&on_set.deployments, change).into_iter().for_each(|key| on_set.queue.add(key));
+    });
     let on_pod = Arc::clone(&shell);
     shell.pods.on_change(move |change| on_pod.pod_changed(change));
     Some(Box::pin(async move {
@@ -69,27 +74,6 @@ struct Shell {
 }
 
 impl Shell {
-    fn replica_set_changed(&self, change: &Change<'_, ReplicaSet>) {
-        if let Change::Applied { old: Some(old), new } = change
-            && let Some(before) = owner(old)
-            && owner(new).as_ref() != Some(&before)
-        {
-            self.queue.add(before);
-        }
-        let set = change.object();
-        match owner(set) {
-            Some(owner) => self.queue.add(owner),
-            None if set.metadata.controller().is_none() => {
-                for deployment in self.deployments.in_namespace(&set.metadata.namespace) {
-                    if deployment.spec.selector().matches_map(Some(&set.metadata.labels)) {
-                        self.queue.add(deployment.key());
-                    }
-                }
-            }
-            None => {}
-        }
-    }
-
     /// A rollout that recreates goes on when the last old pod has ended.
     fn pod_changed(&self, change: &Change<'_, Pod>) {
         let ended = match change {
@@ -100,7 +84,7 @@ impl Shell {
         if ended
             && let Some(set) = pod.metadata.controller().filter(|owner| owner.kind == "ReplicaSet")
             && let Some(set) = self.replica_sets.find(&pod.metadata.namespace, &set.name)
-            && let Some(owner) = owner(&set)
+            && let Some(owner) = controller_key::<Deployment, _>(&*set)
         {
             self.queue.add(owner);
         }
@@ -215,13 +199,6 @@ impl Shell {
         })
         .await
     }
-}
-
-/// Returns the key of the deployment that controls a replica set.
-fn owner(set: &ReplicaSet) -> Option<Key> {
-    let owner = set.metadata.controller()?;
-    let is_deployment = owner.kind == Deployment::KIND && owner.api_version.starts_with("apps/");
-    is_deployment.then(|| Key::new(&set.metadata.namespace, &owner.name))
 }
 
 /// Tells whether a live replica set is the one that was to be created.

@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use component::cause::whole;
-use informer::{Change, Key, Object, Outcome, Store, WorkQueue, run_workers};
+use informer::{Change, Key, Outcome, Store, WorkQueue, run_workers};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::Running;
-use super::service_pods::{services_of, services_of_change};
+use super::service_pods::{self, pods_of, services_of, wake};
 use crate::api::path::{path_of, resource_path};
 use crate::api::{Delete, Error};
 use crate::context::Context;
@@ -35,8 +35,6 @@ const SERVICE: &str = "kubernetes.io/service-name";
 /// The label that names who keeps a slice.
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
-/// The label of slices of services without an address of their own.
-const HEADLESS: &str = "service.kubernetes.io/headless";
 /// The index of slices by service.
 const BY_SERVICE: &str = "service";
 
@@ -56,12 +54,7 @@ pub fn start(context: Context) -> Option<Running> {
         service_of(slice).map(|key| key.to_string()).into_iter().collect()
     });
     shell.context.stores.close_at_shutdown(&shell.queue);
-    let on_service = Arc::clone(&shell);
-    shell.services.on_change(move |change| on_service.queue.add(change.object().key()));
-    let on_pod = Arc::clone(&shell);
-    shell.pods.on_change(move |change| {
-        services_of_change(&on_pod.services, change).into_iter().for_each(|key| on_pod.queue.add(key));
-    });
+    wake(&shell.services, &shell.pods, &shell.queue);
     let on_slice = Arc::clone(&shell);
     shell.slices.on_change(move |change| on_slice.slice_changed(change));
     let on_node = Arc::clone(&shell);
@@ -126,7 +119,7 @@ impl Shell {
             self.tracker.lock().forget(&key);
             return Ok(Outcome::Done);
         };
-        let Some(selector) = service.selector() else { return Ok(Outcome::Done) };
+        let Some(pods) = pods_of(&service, &self.pods) else { return Ok(Outcome::Done) };
         if service.metadata.is_deleting() {
             return Ok(Outcome::Done);
         }
@@ -135,9 +128,6 @@ impl Shell {
         }
         let own = self.slices.by_index(BY_SERVICE, key.as_str());
         let own: Vec<_> = own.into_iter().filter(|slice| !slice.metadata.is_deleting()).collect();
-        let pods = self.pods.in_namespace(&service.metadata.namespace);
-        let pods: Vec<_> =
-            pods.into_iter().filter(|pod| selector.matches_map(Some(&pod.metadata.labels))).collect();
         let mut zones = HashMap::new();
         for pod in &pods {
             if !zones.contains_key(&pod.spec.node_name)
@@ -228,16 +218,9 @@ fn service_of(slice: &EndpointSlice) -> Option<Key> {
     Some(Key::new(&slice.metadata.namespace, labels.get(SERVICE)?))
 }
 
-/// The labels of a service's slices: its own, and those that say what they are.
+/// The labels of a service's slices.
 fn labels(service: &Service) -> BTreeMap<String, String> {
-    let mut labels = service.metadata.labels.clone();
-    labels.remove(HEADLESS);
-    if service.is_headless() {
-        labels.insert(HEADLESS.to_owned(), String::new());
-    }
-    labels.insert(SERVICE.to_owned(), service.metadata.name.clone());
-    labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
-    labels
+    service_pods::labels(service, [(SERVICE, &service.metadata.name), (MANAGED_BY, MANAGER)])
 }
 
 fn object(metadata: Value, slice: &Slice) -> Value {

@@ -6,7 +6,6 @@
 //! Gives up when: never; what others put into an object of a service without a selector is left alone, and so are
 //! objects that are used for leader election.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use component::cause::whole;
@@ -14,7 +13,7 @@ use informer::{Key, Object, Outcome, Store, WorkQueue, run_workers};
 use serde_json::json;
 
 use super::Running;
-use super::service_pods::services_of_change;
+use super::service_pods::{labels, pods_of, wake};
 use crate::api::path::{named_path, path_of, resource_path};
 use crate::api::{Delete, Error};
 use crate::context::Context;
@@ -27,7 +26,6 @@ mod subsets;
 const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
 /// Says that not all addresses fitted in.
 const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
-const HEADLESS: &str = "service.kubernetes.io/headless";
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
 const MANAGER: &str = "endpoint-controller";
 
@@ -42,12 +40,7 @@ pub fn start(context: Context) -> Option<Running> {
         context,
     });
     shell.context.stores.close_at_shutdown(&shell.queue);
-    let on_service = Arc::clone(&shell);
-    shell.services.on_change(move |change| on_service.queue.add(change.object().key()));
-    let on_pod = Arc::clone(&shell);
-    shell.pods.on_change(move |change| {
-        services_of_change(&on_pod.services, change).into_iter().for_each(|key| on_pod.queue.add(key));
-    });
+    wake(&shell.services, &shell.pods, &shell.queue);
     let on_endpoints = Arc::clone(&shell);
     shell.endpoints.on_change(move |change| on_endpoints.queue.add(change.object().key()));
     Some(Box::pin(async move {
@@ -75,10 +68,7 @@ impl Shell {
                 None => Ok(Outcome::Done),
             };
         };
-        let Some(selector) = service.selector() else { return Ok(Outcome::Done) };
-        let pods = self.pods.in_namespace(key.namespace());
-        let pods: Vec<_> =
-            pods.into_iter().filter(|pod| selector.matches_map(Some(&pod.metadata.labels))).collect();
+        let Some(pods) = pods_of(&service, &self.pods) else { return Ok(Outcome::Done) };
         let desired = desired(&service, &pods);
         match self.write(&service, present.as_deref(), desired).await {
             Err(error) if error.is_namespace_terminating() => Ok(Outcome::Done),
@@ -112,7 +102,7 @@ impl Shell {
         present: Option<&Endpoints>,
         desired: Desired,
     ) -> Result<(), Error> {
-        let labels = labels(service);
+        let labels = labels(service, [(MANAGED_BY, MANAGER)]);
         let mut annotations = present.map(|present| present.metadata.annotations.clone()).unwrap_or_default();
         if desired.truncated {
             annotations.insert(OVER_CAPACITY.to_owned(), "truncated".to_owned());
@@ -145,14 +135,4 @@ impl Shell {
             None => api.create(&resource_path::<Endpoints>(namespace), &object).await.map(drop),
         }
     }
-}
-
-fn labels(service: &Service) -> BTreeMap<String, String> {
-    let mut labels = service.metadata.labels.clone();
-    labels.remove(HEADLESS);
-    if service.is_headless() {
-        labels.insert(HEADLESS.to_owned(), String::new());
-    }
-    labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
-    labels
 }

@@ -10,18 +10,21 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use component::cause::whole;
 use informer::{Change, Expectations, Key, Object, Outcome, Store, WorkQueue, run_workers};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::Running;
-use crate::api::path::{path_of, resource_path};
-use crate::api::{Delete, Error, Patch};
+use crate::api::path::path_of;
+use crate::api::{Error, Patch};
 use crate::context::{Context, now};
+use crate::objects::Pod;
 use crate::objects::job::{Job, JobStatus};
-use crate::objects::{Pod, Resource};
-use crate::ownership::{BY_CONTROLLER, candidates, controller_reference, index_by_controller, settle};
+use crate::ownership::{
+    BY_CONTROLLER, candidates, controller_key, controller_reference, index_by_controller, owners_of_change,
+    settle,
+};
+use crate::pod_control::{PodControl, observe};
 use decision::{Decision, Failures, View, decide};
 
 mod decision;
@@ -96,59 +99,27 @@ struct Shell {
     failures: Mutex<HashMap<Key, Failures>>,
 }
 
-fn owner(pod: &Pod) -> Option<Key> {
-    let owner = pod.metadata.controller()?;
-    let is_job = owner.kind == Job::KIND && owner.api_version.starts_with("batch/");
-    is_job.then(|| Key::new(&pod.metadata.namespace, &owner.name))
-}
-
 fn is_tracked(pod: &Pod) -> bool {
     pod.metadata.finalizers.iter().any(|finalizer| finalizer == FINALIZER)
 }
 
 impl Shell {
     fn pod_changed(&self, change: &Change<'_, Pod>) {
-        let pod = change.object();
-        let owner = owner(pod);
-        match change {
-            Change::Applied { old, new } => {
-                if let Some(before) = old.and_then(|old| self::owner(old))
-                    && owner.as_ref() != Some(&before)
-                {
-                    self.queue.add(Work::Job(before));
-                }
-                if let Some(owner) = &owner {
-                    if new.metadata.is_deleting() {
-                        self.expectations.deletion_observed(owner, &new.metadata.uid);
-                    } else if old.is_none() {
-                        self.expectations.creation_observed(owner);
-                    }
-                }
-                if is_tracked(new) && !self.has_job(new) {
-                    self.queue.add(Work::Orphan(new.key()));
-                }
-                if new.metadata.controller().is_none() && !new.metadata.is_deleting() {
-                    for job in self.jobs.in_namespace(&new.metadata.namespace) {
-                        if job.spec.selector.matches_map(Some(&new.metadata.labels)) {
-                            self.queue.add(Work::Job(job.key()));
-                        }
-                    }
-                }
-            }
-            Change::Deleted(pod) => {
-                if let Some(owner) = &owner {
-                    self.expectations.deletion_observed(owner, &pod.metadata.uid);
-                }
-            }
+        observe::<Job>(&self.expectations, change);
+        for key in owners_of_change(&self.jobs, change) {
+            self.queue.add(Work::Job(key));
         }
-        if let Some(owner) = owner {
-            self.queue.add(Work::Job(owner));
+        if let Change::Applied { new, .. } = change
+            && is_tracked(new)
+            && !self.has_job(new)
+        {
+            self.queue.add(Work::Orphan(new.key()));
         }
     }
 
     fn has_job(&self, pod: &Pod) -> bool {
         let Some(reference) = pod.metadata.controller() else { return false };
-        let job = owner(pod).and_then(|key| self.jobs.get(key.as_str()));
+        let job = controller_key::<Job, _>(pod).and_then(|key| self.jobs.get(key.as_str()));
         job.is_some_and(|job| job.metadata.uid == reference.uid)
     }
 
@@ -183,8 +154,14 @@ impl Shell {
     }
 
     async fn carry_out(&self, key: &Key, job: &Job, mut decision: Decision) -> Result<Outcome, Error> {
-        let deleted = self.delete(key, job, &decision.delete).await;
-        let created = self.create(key, job, &mut decision).await;
+        let control =
+            PodControl { context: &self.context, expectations: &self.expectations, key, owner: job };
+        let deleted = control.delete(&decision.delete).await;
+        let (template, owner) = (job.spec.template.value(), controller_reference(job));
+        let wanted = &decision.create;
+        let make = |number: usize| new_pod::object(job, &template, &owner, &wanted[number]);
+        let made = control.create(wanted.len(), make).await;
+        decision.status.active -= i32::try_from(wanted.len() - made.count).unwrap_or(0);
         if decision.status != job.status {
             self.context.api.update_status(job, &wire(&decision.status)).await?;
             for (is_warning, reason, message) in decision.events {
@@ -202,70 +179,8 @@ impl Shell {
             released?;
         }
         deleted?;
-        created?;
+        made.error.map_or(Ok(()), Err)?;
         Ok(decision.look_again.map_or(Outcome::Done, Outcome::After))
-    }
-
-    async fn create(&self, key: &Key, job: &Job, decision: &mut Decision) -> Result<(), Error> {
-        let count = decision.create.len();
-        if count == 0 {
-            return Ok(());
-        }
-        let template = job.spec.template.value();
-        let owner = controller_reference(job);
-        let path = resource_path::<Pod>(&job.metadata.namespace);
-        self.expectations.expect_creations(key, count);
-        let pods = Mutex::new(decision.create.iter());
-        let batches = crate::batch::slow_start(count, || async {
-            let next = pods.lock().next().cloned().unwrap_or_default();
-            let pod = new_pod::object(job, &template, &owner, &next);
-            match self.context.api.create(&path, &pod).await {
-                Ok(created) => {
-                    let name = created["metadata"]["name"].as_str().unwrap_or_default();
-                    self.context.normal(job, "SuccessfulCreate", format!("Created pod: {name}"));
-                    Ok(())
-                }
-                Err(error) => {
-                    self.expectations.creation_observed(key);
-                    Err(error)
-                }
-            }
-        })
-        .await;
-        for _ in 0..batches.skipped {
-            self.expectations.creation_observed(key);
-        }
-        let missing = count - batches.succeeded;
-        decision.status.active -= i32::try_from(missing).unwrap_or(0);
-        match batches.error {
-            Some(error) if !error.is_namespace_terminating() => {
-                self.context.warning(job, "FailedCreate", format!("Error creating: {}", whole(&error)));
-                Err(error)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn delete(&self, key: &Key, job: &Job, pods: &[Arc<Pod>]) -> Result<(), Error> {
-        self.expectations.expect_deletions(key, pods.iter().map(|pod| pod.metadata.uid.clone()));
-        let deletions = pods.iter().map(|pod| async move {
-            match self.context.api.delete(&path_of(&**pod), Delete::default()).await {
-                Ok(_) => {
-                    let message = format!("Deleted pod: {}", pod.metadata.name);
-                    self.context.normal(job, "SuccessfulDelete", message);
-                    Ok(())
-                }
-                Err(error) => {
-                    self.expectations.deletion_observed(key, &pod.metadata.uid);
-                    if error.is_not_found() {
-                        return Ok(());
-                    }
-                    self.context.warning(job, "FailedDelete", format!("Error deleting: {}", whole(&error)));
-                    Err(error)
-                }
-            }
-        });
-        futures::future::join_all(deletions).await.into_iter().collect()
     }
 
     /// Takes the finalizer away.

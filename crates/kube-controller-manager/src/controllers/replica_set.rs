@@ -6,21 +6,21 @@
 //! Writes: pods, owner references of pods, the set's status.
 //! Gives up when: never; a refused creation is said in the condition `ReplicaFailure` and tried again with back-off.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use apimachinery::labels::Selector;
 use component::cause::whole;
-use informer::{Change, Expectations, Key, Outcome, Store, WorkQueue, run_workers};
-use serde_json::Value;
+use informer::{Expectations, Key, Outcome, Store, WorkQueue, run_workers};
 
 use super::Running;
-use crate::api::path::{path_of, resource_path};
-use crate::api::{Delete, Error};
-use crate::batch::slow_start;
+use crate::api::Error;
 use crate::context::{Context, now};
-use crate::objects::{Pod, ReplicaSet, ReplicaSetStatus, ReplicationController, Resource, Template};
-use crate::ownership::{BY_CONTROLLER, candidates, controller_reference, index_by_controller, settle};
+use crate::objects::{Pod, ReplicaSet, ReplicaSetStatus, ReplicationController, Template};
+use crate::ownership::{
+    Adopter, BY_CONTROLLER, candidates, controller_reference, index_by_controller, owners_of_change, settle,
+};
+use crate::pod_control::{PodControl, observe};
 use crate::pods::{Name, from_template};
 use decision::{Decision, View, decide, with_failure};
 
@@ -29,7 +29,7 @@ mod decision;
 mod tests;
 
 /// What replica sets and replication controllers have in common.
-pub trait Replicas: Resource {
+pub trait Replicas: Adopter {
     /// How many pods there should be.
     fn replicas(&self) -> i32;
     /// Which pods belong.
@@ -40,6 +40,18 @@ pub trait Replicas: Resource {
     fn min_ready_seconds(&self) -> i64;
     /// The status last written.
     fn status(&self) -> &ReplicaSetStatus;
+}
+
+impl Adopter for ReplicaSet {
+    fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.spec.selector.matches_map(Some(labels))
+    }
+}
+
+impl Adopter for ReplicationController {
+    fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.spec.selector.matches_map(Some(labels))
+    }
 }
 
 impl Replicas for ReplicaSet {
@@ -104,7 +116,10 @@ fn run<K: Replicas>(context: Context, name: &'static str, workers: usize) -> Run
     let on_set = Arc::clone(&shell);
     shell.sets.on_change(move |change| on_set.queue.add(change.object().key()));
     let on_pod = Arc::clone(&shell);
-    shell.pods.on_change(move |change| on_pod.pod_changed(change));
+    shell.pods.on_change(move |change| {
+        observe::<K>(&on_pod.expectations, change);
+        owners_of_change(&on_pod.sets, change).into_iter().for_each(|key| on_pod.queue.add(key));
+    });
     Box::pin(async move {
         shell.sets.ready().await;
         shell.pods.ready().await;
@@ -121,60 +136,6 @@ struct Shell<K> {
 }
 
 impl<K: Replicas> Shell<K> {
-    fn pod_changed(&self, change: &Change<'_, Pod>) {
-        match change {
-            Change::Applied { old, new } => {
-                let owner = self.owner(new);
-                if let Some(before) = old.and_then(|old| self.owner(old))
-                    && owner.as_ref() != Some(&before)
-                {
-                    self.queue.add(before);
-                }
-                match owner {
-                    Some(owner) => {
-                        if new.metadata.is_deleting() {
-                            self.expectations.deletion_observed(&owner, &new.metadata.uid);
-                        }
-                        if old.is_none() && !new.metadata.is_deleting() {
-                            self.expectations.creation_observed(&owner);
-                        }
-                        self.queue.add(owner);
-                    }
-                    None if new.metadata.controller().is_none() => {
-                        let labels_changed = old.is_none_or(|old| {
-                            old.metadata.labels != new.metadata.labels || old.metadata.controller().is_some()
-                        });
-                        if labels_changed && !new.metadata.is_deleting() {
-                            self.wake_adopters(new);
-                        }
-                    }
-                    None => {}
-                }
-            }
-            Change::Deleted(pod) => {
-                if let Some(owner) = self.owner(pod) {
-                    self.expectations.deletion_observed(&owner, &pod.metadata.uid);
-                    self.queue.add(owner);
-                }
-            }
-        }
-    }
-
-    /// Returns the key of the set that controls a pod, whether or not the store has the set yet.
-    fn owner(&self, pod: &Pod) -> Option<Key> {
-        let owner = pod.metadata.controller()?;
-        let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
-        (owner.kind == K::KIND && group == K::GROUP).then(|| Key::new(&pod.metadata.namespace, &owner.name))
-    }
-
-    fn wake_adopters(&self, pod: &Pod) {
-        for set in self.sets.in_namespace(&pod.metadata.namespace) {
-            if set.selector().matches_map(Some(&pod.metadata.labels)) {
-                self.queue.add(set.key());
-            }
-        }
-    }
-
     async fn reconcile(&self, key: Key) -> Result<Outcome, Error> {
         let Some(set) = self.sets.get(key.as_str()) else {
             self.expectations.forget(&key);
@@ -187,12 +148,20 @@ impl<K: Replicas> Shell<K> {
         let on_node = self.pods_of_siblings(&set);
         let view = View { set: &*set, pods: &pods, on_node: &on_node, may_act, now: now() };
         let Decision { create, delete, status, look_again } = decide(&view);
+        let control =
+            PodControl { context: &self.context, expectations: &self.expectations, key: &key, owner: &*set };
         let failure = match (create, delete.is_empty()) {
             (0, true) => None,
-            (0, false) => self.delete(&key, &set, &delete).await.map(|error| ("FailedDelete", error)),
-            _ => self.create(&key, &set, create).await.map(|error| ("FailedCreate", error)),
+            (0, false) => control.delete(&delete).await.err().map(|error| ("FailedDelete", error)),
+            _ => {
+                let template = set.template().value();
+                let name = Name::Generated(set.name());
+                let pod = from_template(&template, &controller_reference(&*set), set.namespace(), name);
+                let made = control.create(create, |_| pod.clone()).await;
+                made.error.map(|error| ("FailedCreate", error))
+            }
         };
-        let said = failure.as_ref().map(|(reason, error)| (*reason, error.to_string()));
+        let said = failure.as_ref().map(|(reason, error)| (*reason, whole(error)));
         // A set that was not acted on keeps what was said before.
         let status = if may_act { with_failure(status, said, now()) } else { status };
         if status != *set.status() {
@@ -225,62 +194,5 @@ impl<K: Replicas> Shell<K> {
             }
         }
         on_node
-    }
-
-    async fn create(&self, key: &Key, set: &K, count: usize) -> Option<Error> {
-        let template = set.template().value();
-        let namespace = set.namespace();
-        let name = Name::Generated(set.name());
-        let pod = from_template(&template, &controller_reference(set), namespace, name);
-        let path = resource_path::<Pod>(namespace);
-        self.expectations.expect_creations(key, count);
-        let batches = slow_start(count, || async {
-            let created = self.context.api.create(&path, &pod).await;
-            match created {
-                Ok(created) => {
-                    let name = created["metadata"]["name"].as_str().unwrap_or_default();
-                    self.context.normal(set, "SuccessfulCreate", format!("Created pod: {name}"));
-                    Ok(())
-                }
-                Err(error) => {
-                    self.expectations.creation_observed(key);
-                    Err(error)
-                }
-            }
-        })
-        .await;
-        for _ in 0..batches.skipped {
-            self.expectations.creation_observed(key);
-        }
-        // A namespace on its way out takes nothing more, and the set will go with it.
-        let error = batches.error.filter(|error| !error.is_namespace_terminating())?;
-        self.context.warning(set, "FailedCreate", format!("Error creating: {}", whole(&error)));
-        Some(error)
-    }
-
-    async fn delete(&self, key: &Key, set: &K, pods: &[Arc<Pod>]) -> Option<Error> {
-        self.expectations.expect_deletions(key, pods.iter().map(|pod| pod.metadata.uid.clone()));
-        let deletions = pods.iter().map(|pod| async move {
-            let result = self.context.api.delete(&path_of(&**pod), Delete::default()).await;
-            self.deleted(key, set, pod, result)
-        });
-        futures::future::join_all(deletions).await.into_iter().flatten().next()
-    }
-
-    fn deleted(&self, key: &Key, set: &K, pod: &Pod, result: Result<Value, Error>) -> Option<Error> {
-        match result {
-            Ok(_) => {
-                self.context.normal(set, "SuccessfulDelete", format!("Deleted pod: {}", pod.metadata.name));
-                None
-            }
-            Err(error) => {
-                self.expectations.deletion_observed(key, &pod.metadata.uid);
-                if error.is_not_found() {
-                    return None;
-                }
-                self.context.warning(set, "FailedDelete", format!("Error deleting: {}", whole(&error)));
-                Some(error)
-            }
-        }
     }
 }

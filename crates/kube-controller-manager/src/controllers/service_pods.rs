@@ -1,13 +1,46 @@
-//! Which services a change of a pod concerns.
+//! Services and the pods behind them: which a change concerns, and what their endpoints have in common.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use informer::{Change, Key, Store};
+use informer::{Change, Key, Object as _, Store, WorkQueue};
 
 use crate::objects::{Pod, Service, find};
 
+/// The label on the endpoints of services without an address of their own.
+const HEADLESS: &str = "service.kubernetes.io/headless";
+
+/// Wakes the keys of services that change, and of those behind which pods change.
+pub fn wake(services: &Store<Service>, pods: &Store<Pod>, queue: &WorkQueue<Key>) {
+    let on_service = queue.clone();
+    services.on_change(move |change| on_service.add(change.object().key()));
+    let (on_pod, services) = (queue.clone(), services.clone());
+    pods.on_change(move |change| {
+        services_of_change(&services, change).into_iter().for_each(|key| on_pod.add(key));
+    });
+}
+
+/// Returns the pods that a service selects; none for one without a selector, whose endpoints are kept by others.
+pub fn pods_of(service: &Service, pods: &Store<Pod>) -> Option<Vec<Arc<Pod>>> {
+    let selector = service.selector()?;
+    let mut pods = pods.in_namespace(&service.metadata.namespace);
+    pods.retain(|pod| selector.matches_map(Some(&pod.metadata.labels)));
+    Some(pods)
+}
+
+/// Returns the labels of a service's endpoints: its own, and those that say what they are.
+pub fn labels<const N: usize>(service: &Service, more: [(&str, &str); N]) -> BTreeMap<String, String> {
+    let mut labels = service.metadata.labels.clone();
+    labels.remove(HEADLESS);
+    if service.is_headless() {
+        labels.insert(HEADLESS.to_owned(), String::new());
+    }
+    labels.extend(more.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    labels
+}
+
 /// Returns the keys of the services before or behind which a changed pod is; none if nothing of it matters to them.
-pub fn services_of_change(services: &Store<Service>, change: &Change<'_, Pod>) -> BTreeSet<Key> {
+fn services_of_change(services: &Store<Service>, change: &Change<'_, Pod>) -> BTreeSet<Key> {
     let mut keys = BTreeSet::new();
     match change {
         Change::Applied { old: Some(old), new } => {

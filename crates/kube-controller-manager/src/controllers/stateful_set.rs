@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use component::cause::whole;
-use informer::{Change, Key, Object, Outcome, Store, WorkQueue, run_workers};
+use informer::{Key, Object, Outcome, Store, WorkQueue, run_workers};
 use serde_json::{Value, json};
 
 use super::Running;
@@ -19,8 +19,8 @@ use crate::context::{Context, now};
 use crate::history::{self, Owner, Present};
 use crate::objects::controller_revision::ControllerRevision;
 use crate::objects::stateful_set::{StatefulSet, StatefulSetStatus};
-use crate::objects::{Pod, Resource, Template};
-use crate::ownership::{candidates, index_by_controller, settle};
+use crate::objects::{Pod, Template};
+use crate::ownership::{candidates, controller_key, index_by_controller, owners_of_change, settle};
 use decision::{Decision, NewPod, View, decide};
 
 mod decision;
@@ -50,25 +50,13 @@ pub fn start(context: Context) -> Option<Running> {
     shell.sets.on_change(move |change| on_set.queue.add(change.object().key()));
     let on_pod = Arc::clone(&shell);
     shell.pods.on_change(move |change| {
-        let pod = change.object();
-        if let Change::Applied { old: Some(old), .. } = change {
-            owner(&***old).into_iter().for_each(|before| on_pod.queue.add(before));
-        }
-        match owner(&**pod) {
-            Some(owner) => on_pod.queue.add(owner),
-            None if pod.metadata.controller().is_none() => {
-                for set in on_pod.sets.in_namespace(&pod.metadata.namespace) {
-                    if set.spec.selector.matches_map(Some(&pod.metadata.labels)) {
-                        on_pod.queue.add(set.key());
-                    }
-                }
-            }
-            None => {}
-        }
+        owners_of_change(&on_pod.sets, change).into_iter().for_each(|key| on_pod.queue.add(key));
     });
     let on_revision = Arc::clone(&shell);
     shell.revisions.on_change(move |change| {
-        owner(&**change.object()).into_iter().for_each(|owner| on_revision.queue.add(owner));
+        controller_key::<StatefulSet, _>(&**change.object())
+            .into_iter()
+            .for_each(|owner| on_revision.queue.add(owner));
     });
     Some(Box::pin(async move {
         shell.sets.ready().await;
@@ -84,12 +72,6 @@ struct Shell {
     pods: Store<Pod>,
     revisions: Store<ControllerRevision>,
     queue: WorkQueue<Key>,
-}
-
-fn owner<K: Resource>(object: &K) -> Option<Key> {
-    let owner = object.metadata().controller()?;
-    let is_stateful_set = owner.kind == StatefulSet::KIND && owner.api_version.starts_with("apps/");
-    is_stateful_set.then(|| Key::new(object.namespace(), &owner.name))
 }
 
 impl Shell {

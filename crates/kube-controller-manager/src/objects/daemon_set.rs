@@ -1,5 +1,7 @@
 //! Daemon sets.
 
+use std::collections::BTreeMap;
+
 use apimachinery::labels::Selector;
 use informer::{Metadata, null_is_default};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -110,3 +112,9 @@ fn is_zero_32(number: &i32) -> bool {
 }
 
 resource!(DaemonSet, "apps", "v1", "DaemonSet", "daemonsets");
+
+impl crate::ownership::Adopter for DaemonSet {
+    fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.spec.selector.matches_map(Some(labels))
+    }
+}

@@ -1,5 +1,7 @@
 //! Deployments.
 
+use std::collections::BTreeMap;
+
 use apimachinery::labels::Selector;
 use informer::{Metadata, null_is_default};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -144,3 +146,9 @@ pub struct DeploymentStatus {
 }
 
 resource!(Deployment, "apps", "v1", "Deployment", "deployments");
+
+impl crate::ownership::Adopter for Deployment {
+    fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.spec.selector().matches_map(Some(labels))
+    }
+}

@@ -1,5 +1,7 @@
 //! Jobs.
 
+use std::collections::BTreeMap;
+
 use apimachinery::labels::Selector;
 use informer::{Metadata, null_is_default};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -186,6 +188,12 @@ pub struct Uncounted {
 }
 
 resource!(Job, "batch", "v1", "Job", "jobs");
+
+impl crate::ownership::Adopter for Job {
+    fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.spec.selector.matches_map(Some(labels))
+    }
+}
 
 impl Job {
     /// Tells whether pods have indexes.

@@ -1,5 +1,7 @@
 //! Stateful sets.
 
+use std::collections::BTreeMap;
+
 use apimachinery::labels::Selector;
 use informer::{Metadata, null_is_default};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -136,6 +138,12 @@ pub struct StatefulSetStatus {
 }
 
 resource!(StatefulSet, "apps", "v1", "StatefulSet", "statefulsets");
+
+impl crate::ownership::Adopter for StatefulSet {
+    fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.spec.selector.matches_map(Some(labels))
+    }
+}
 
 impl StatefulSet {
     /// Returns the number of the first pod.

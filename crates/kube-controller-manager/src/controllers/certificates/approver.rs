@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use informer::{Key, Object, Outcome, Store, WorkQueue, run_workers};
+use informer::{Key, Outcome, Store, run_workers};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
@@ -20,11 +20,7 @@ use crate::objects::certificate_request::CertificateSigningRequest;
 
 /// Starts the controller.
 pub fn start(context: Context) -> Option<Running> {
-    let requests: Store<CertificateSigningRequest> = context.stores.of();
-    let queue = WorkQueue::new("certificate_approving");
-    context.stores.close_at_shutdown(&queue);
-    let on_request = queue.clone();
-    requests.on_change(move |change| on_request.add(change.object().key()));
+    let (requests, queue) = super::requests(&context, "certificate_approving");
     let shell = Arc::new((context, requests));
     Some(Box::pin(async move {
         shell.1.ready().await;

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use informer::{Key, Object, Outcome, Store, WorkQueue, run_workers};
+use informer::{Key, Outcome, Store, run_workers};
 use jiff::Timestamp;
 
 use crate::api::path::path_of;
@@ -23,11 +23,7 @@ const PENDING: i64 = 24 * 3600;
 
 /// Starts the controller.
 pub fn start(context: Context) -> Option<Running> {
-    let requests: Store<CertificateSigningRequest> = context.stores.of();
-    let queue = WorkQueue::new("certificate_cleaner");
-    context.stores.close_at_shutdown(&queue);
-    let on_request = queue.clone();
-    requests.on_change(move |change| on_request.add(change.object().key()));
+    let (requests, queue) = super::requests(&context, "certificate_cleaner");
     let shell = Arc::new((context, requests));
     Some(Box::pin(async move {
         shell.1.ready().await;

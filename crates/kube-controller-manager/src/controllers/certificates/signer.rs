@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use informer::{Key, Object, Outcome, Store, WorkQueue, run_workers};
+use informer::{Key, Outcome, Store, run_workers};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use pki::Authority;
@@ -46,11 +46,7 @@ pub fn start(context: Context) -> Option<Running> {
             return None;
         }
     };
-    let requests: Store<CertificateSigningRequest> = context.stores.of();
-    let queue = WorkQueue::new("certificate_signing");
-    context.stores.close_at_shutdown(&queue);
-    let on_request = queue.clone();
-    requests.on_change(move |change| on_request.add(change.object().key()));
+    let (requests, queue) = super::requests(&context, "certificate_signing");
     let shell = Arc::new(Shell { context, requests, authority });
     Some(Box::pin(async move {
         shell.requests.ready().await;

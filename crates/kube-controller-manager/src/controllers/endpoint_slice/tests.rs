@@ -170,7 +170,7 @@ fn slices_follow_the_labels_of_the_service() {
     let mut renamed = service(json!({"clusterIP": "None"}));
     renamed.metadata.labels.insert("team".to_owned(), "b".to_owned());
     let labels = labels(&renamed);
-    assert_eq!(labels[HEADLESS], "");
+    assert_eq!(labels["service.kubernetes.io/headless"], "");
     let packing = pack(&slices, desired(&renamed, &[pod(0, "ready")], &zones()), &labels);
     assert_eq!(writes(&packing), (0, 1, 0));
 }

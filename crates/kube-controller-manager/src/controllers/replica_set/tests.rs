@@ -78,7 +78,7 @@ fn counts_pods_by_state_and_looks_again_when_one_becomes_available() {
     assert_eq!((status.fully_labeled_replicas, status.terminating_replicas), (3, Some(1)));
     assert_eq!(status.observed_generation, 3);
     assert_eq!(decision.look_again, Some(std::time::Duration::from_secs(5)));
-    assert_eq!(wire(status)["conditions"], Value::Null);
+    assert_eq!(wire(status)["conditions"], serde_json::Value::Null);
 }
 
 #[test]
