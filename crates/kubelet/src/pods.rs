@@ -221,6 +221,19 @@ impl Pods {
             .find(|(_, state)| state.names.namespace == namespace && state.names.name == name)
     }
 
+    /// Finds a static pod whose manifest is there by namespace and name. One that is only still ending is none.
+    pub fn static_pod(&self, namespace: &str, name: &str) -> Option<(Arc<Pod>, Arc<PodState>)> {
+        self.workers.lock().values().find_map(|handle| {
+            let order = handle.orders.borrow();
+            let names = &handle.state.names;
+            let found = names.namespace == namespace
+                && names.name == name
+                && !order.ends()
+                && pod::is_static(order.pod());
+            found.then(|| (Arc::clone(order.pod()), Arc::clone(&handle.state)))
+        })
+    }
+
     /// Tells whether a worker has this pod.
     pub fn contains(&self, uid: &str) -> bool {
         self.workers.lock().contains_key(uid)

@@ -22,8 +22,7 @@ pub fn seen(kubelet: &Arc<Kubelet>, change: &Change<'_, Pod>) {
     match change {
         Change::Applied { new, .. } => settle(kubelet, new),
         Change::Deleted(mirror) => {
-            let named = kubelet.pods.by_name(pod::namespace(mirror), pod::name(mirror));
-            if let Some((own, state)) = named.filter(|(own, _)| pod::is_static(own)) {
+            if let Some((own, state)) = kubelet.pods.static_pod(pod::namespace(mirror), pod::name(mirror)) {
                 *state.api_uid.lock() = None;
                 ensure(kubelet, &own);
             }
@@ -33,8 +32,7 @@ pub fn seen(kubelet: &Arc<Kubelet>, change: &Change<'_, Pod>) {
 
 /// Has a static pod show its status under its mirror's uid; a mirror of nothing, or of an older manifest, goes.
 fn settle(kubelet: &Arc<Kubelet>, mirror: &Arc<Pod>) {
-    let named = kubelet.pods.by_name(pod::namespace(mirror), pod::name(mirror));
-    let Some((own, state)) = named.filter(|(own, _)| pod::is_static(own)) else {
+    let Some((own, state)) = kubelet.pods.static_pod(pod::namespace(mirror), pod::name(mirror)) else {
         // Before the manifests are read, nobody knows what it stands for.
         if *kubelet.manifests_read.borrow() {
             delete(kubelet, mirror);
