@@ -114,6 +114,12 @@ impl Cgroups {
             .collect()
     }
 
+    /// Finds any process in a cgroup or below it.
+    pub fn any_process(&self, path: &str) -> Option<i32> {
+        // Runtimes put every process of a container into each of its hierarchies: one tells them all.
+        tree::processes(&self.directory("memory", path)?).first().copied()
+    }
+
     /// Kills what still runs in a cgroup and removes it in every hierarchy.
     ///
     /// Blocks until the processes are gone, at most five seconds. A cgroup that is not there is no error.

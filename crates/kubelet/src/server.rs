@@ -4,7 +4,9 @@ mod auth;
 mod forward;
 pub mod logs;
 mod metrics;
+mod network;
 mod query;
+mod rates;
 mod stats;
 mod stream;
 mod websocket;
@@ -40,6 +42,7 @@ type Body = BoxBody<Bytes, std::io::Error>;
 struct Server {
     kubelet: Arc<Kubelet>,
     access: Access,
+    rates: rates::Rates,
 }
 
 /// Binds the port and starts serving.
@@ -49,8 +52,11 @@ pub async fn start(kubelet: &Arc<Kubelet>, config: &Config) -> anyhow::Result<()
     let bound = listener.local_addr()?;
     kubelet.port.store(bound.port(), Ordering::Relaxed);
     tracing::info!(%bound, "serving");
-    let server =
-        Arc::new(Server { kubelet: Arc::clone(kubelet), access: Access::new(kubelet.client.clone()) });
+    let server = Arc::new(Server {
+        kubelet: Arc::clone(kubelet),
+        access: Access::new(kubelet.client.clone()),
+        rates: rates::Rates::default(),
+    });
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let shutdown = kubelet.process.shutdown();
     kubelet.process.spawn("server", async move {
@@ -151,7 +157,7 @@ async fn route(server: &Arc<Server>, request: Request<Incoming>) -> Response<Bod
             let Some(target) = stream::Target::parse(target) else { return not_found() };
             stream::run(kubelet, &target, &query).await
         }
-        ["stats", "summary"] => stats::summary(kubelet, query.is("only_cpu_and_memory")).await,
+        ["stats", "summary"] => stats::summary(kubelet, &server.rates, query.is("only_cpu_and_memory")).await,
         ["metrics"] => metrics_text(metrics::own(kubelet)),
         ["metrics", "resource"] => metrics_text(metrics::resource(kubelet).await),
         ["metrics", "cadvisor"] => metrics_text(metrics::cadvisor(kubelet).await),

@@ -72,6 +72,13 @@ pub fn disk(path: &Path) -> Disk {
     }
 }
 
+/// When the machine was started.
+pub fn booted() -> Option<jiff::Timestamp> {
+    let text = fs::read_to_string("/proc/stat").ok()?;
+    let seconds = text.lines().find_map(|line| line.strip_prefix("btime "))?;
+    jiff::Timestamp::from_second(seconds.trim().parse().ok()?).ok()
+}
+
 /// How many processes the kernel takes, and how many there are.
 pub fn processes() -> (u64, u64) {
     let read = |path: &str| fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
