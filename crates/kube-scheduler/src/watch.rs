@@ -36,8 +36,12 @@ impl Shared {
         self.changed.notify_one();
     }
 
+    /// Changes what is around the nodes; without an event nothing can be ready because of it, and no bell rings.
     fn surroundings(&self, event: Option<Event<'_>>, change: impl FnOnce(&mut Surroundings)) {
-        self.change(|core, now| core.change_surroundings(event, now, change));
+        self.core.lock().change_surroundings(event, Instant::now(), change);
+        if event.is_some() {
+            self.changed.notify_one();
+        }
     }
 }
 
@@ -264,23 +268,35 @@ impl<'a> Watches<'a> {
         self.spawn(Watch::all::<core::Node>(), &store);
     }
 
-    fn namespaces(&mut self) {
-        let store: Store<Kept<NamespaceLabels>> = Store::new();
+    /// Keeps a part of the surroundings equal to what is watched: `put` takes a key with what is kept of its object,
+    /// or with nothing once the object is gone.
+    fn surroundings<T: Facts>(
+        &mut self,
+        watch: Watch,
+        event: Option<Event<'static>>,
+        put: impl Fn(&mut Surroundings, Box<str>, Option<&T>) + Send + Sync + 'static,
+    ) {
+        let store: Store<Kept<T>> = Store::new();
         let shared = self.shared.clone();
         store.on_change(move |change| {
-            let name = change.object().identity.name.clone();
-            let labels = match change {
-                Change::Applied { new, .. } => Some(new.facts.0.clone()),
+            let key = change.object().key().as_str().into();
+            let facts = match change {
+                Change::Applied { new, .. } => Some(&*new.facts),
                 Change::Deleted(_) => None,
             };
-            shared.surroundings(Some(Event::Namespaces), |around| {
-                match labels {
-                    Some(labels) => around.namespaces.insert(name, labels),
-                    None => around.namespaces.remove(&name),
-                };
-            });
+            shared.surroundings(event, |around| put(around, key, facts));
         });
-        self.spawn(Watch::all::<core::Namespace>().metadata_only(), &store);
+        self.spawn(watch, &store);
+    }
+
+    fn namespaces(&mut self) {
+        let watch = Watch::all::<core::Namespace>().metadata_only();
+        self.surroundings::<NamespaceLabels>(watch, Some(Event::Namespaces), |around, name, labels| {
+            match labels {
+                Some(labels) => around.namespaces.insert(name, labels.0.clone()),
+                None => around.namespaces.remove(&name),
+            };
+        });
     }
 
     fn workloads<K: k8s_openapi::Resource, T: Facts>(
@@ -288,75 +304,36 @@ impl<'a> Watches<'a> {
         kind: &'static str,
         read: fn(&T) -> Option<Selector>,
     ) {
-        let store: Store<Kept<T>> = Store::new();
-        let shared = self.shared.clone();
-        store.on_change(move |change| {
-            let object = change.object();
-            let key = (kind, object.key().as_str().into());
-            let selector = match change {
-                Change::Applied { new, .. } => read(&new.facts),
-                Change::Deleted(_) => None,
+        self.surroundings::<T>(Watch::all::<K>(), None, move |around, key, selector| {
+            match selector.and_then(read) {
+                Some(selector) => around.workloads.insert((kind, key), Workload { selector }),
+                None => around.workloads.remove(&(kind, key)),
             };
-            let mut core = shared.core.lock();
-            core.change_surroundings(None, Instant::now(), |around| {
-                match selector {
-                    Some(selector) => around.workloads.insert(key, Workload { selector }),
-                    None => around.workloads.remove(&key),
-                };
-            });
         });
-        self.spawn(Watch::all::<K>(), &store);
     }
 
     fn volumes(&mut self) {
-        let claims: Store<Kept<Claim>> = Store::new();
-        let shared = self.shared.clone();
-        claims.on_change(move |change| {
-            let object = change.object();
-            let key = object.key().as_str().into();
-            let claim = match change {
-                Change::Applied { new, .. } => Some((*new.facts).clone()),
-                Change::Deleted(_) => None,
+        let claims = Watch::all::<core::PersistentVolumeClaim>();
+        self.surroundings::<Claim>(claims, Some(Event::Volumes), |around, key, claim| {
+            match claim {
+                Some(claim) => around.volumes.claims.insert(key, claim.clone()),
+                None => around.volumes.claims.remove(&key),
             };
-            shared.surroundings(Some(Event::Volumes), |around| {
-                match claim {
-                    Some(claim) => around.volumes.claims.insert(key, claim),
-                    None => around.volumes.claims.remove(&key),
-                };
-            });
         });
-        self.spawn(Watch::all::<core::PersistentVolumeClaim>(), &claims);
-
-        let volumes: Store<Kept<Volume>> = Store::new();
-        let shared = self.shared.clone();
-        volumes.on_change(move |change| {
-            let key = change.object().identity.name.clone();
-            let volume = match change {
-                Change::Applied { new, .. } => Some((*new.facts).clone()),
-                Change::Deleted(_) => None,
+        let volumes = Watch::all::<core::PersistentVolume>();
+        self.surroundings::<Volume>(volumes, Some(Event::Volumes), |around, name, volume| {
+            match volume {
+                Some(volume) => around.volumes.volumes.insert(name, volume.clone()),
+                None => around.volumes.volumes.remove(&name),
             };
-            shared.surroundings(Some(Event::Volumes), |around| {
-                match volume {
-                    Some(volume) => around.volumes.volumes.insert(key, volume),
-                    None => around.volumes.volumes.remove(&key),
-                };
-            });
         });
-        self.spawn(Watch::all::<core::PersistentVolume>(), &volumes);
-
-        let classes: Store<Kept<Waits>> = Store::new();
-        let shared = self.shared.clone();
-        classes.on_change(move |change| {
-            let key = change.object().identity.name.clone();
-            let waits = matches!(change, Change::Applied { new, .. } if new.facts.0);
-            shared.surroundings(Some(Event::Volumes), |around| {
-                match waits {
-                    true => around.volumes.waiting_classes.insert(key),
-                    false => around.volumes.waiting_classes.remove(&key),
-                };
-            });
+        let classes = Watch::all::<storage::StorageClass>();
+        self.surroundings::<Waits>(classes, Some(Event::Volumes), |around, name, waits| {
+            match waits {
+                Some(Waits(true)) => around.volumes.waiting_classes.insert(name),
+                _ => around.volumes.waiting_classes.remove(&name),
+            };
         });
-        self.spawn(Watch::all::<storage::StorageClass>(), &classes);
     }
 
     fn budgets(&mut self) {
