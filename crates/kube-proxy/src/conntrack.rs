@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use component::cause::whole;
 use netrules::program;
 
 use crate::rules::UdpPort;
@@ -89,7 +90,7 @@ impl StaleFlows {
                     }
                     return;
                 }
-                Err(error) => tracing::warn!(%error, "cannot delete stale UDP flows"),
+                Err(error) => tracing::warn!(error = %whole(&error), "cannot delete stale UDP flows"),
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use component::cause::whole;
 use component::{Runtime, client, serve};
 use jiff::Timestamp;
 use netrules::{Family, Iptables, Kernel};
@@ -100,7 +101,7 @@ impl<K: Kernel> SyncLoop<K> {
                     failures += 1;
                     metrics::failed();
                     let retry = pace::retry(failures, self.config.sync_period);
-                    tracing::error!(%error, ?retry, "cannot write rules");
+                    tracing::error!(error = %whole(&error), ?retry, "cannot write rules");
                     tokio::time::sleep(retry).await;
                     continue;
                 }
@@ -113,7 +114,7 @@ impl<K: Kernel> SyncLoop<K> {
                         tracing::warn!("somebody removed the rules, writing them again");
                         self.syncer.distrust();
                     }
-                    Err(error) => tracing::warn!(%error, "cannot look for the canary"),
+                    Err(error) => tracing::warn!(error = %whole(&error), "cannot look for the canary"),
                 },
                 _ = full.tick() => self.syncer.distrust(),
             }

@@ -6,6 +6,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use component::cause::whole;
 use netrules::{Error, Kernel, Restore, Table};
 
 use crate::chains;
@@ -231,7 +232,7 @@ impl<K: Kernel> Syncer<K> {
             Ok(existing) => existing,
             Err(error) => {
                 // Unused chains do no harm; the next full sync tries again.
-                tracing::warn!(%error, "cannot list chains, stale ones stay");
+                tracing::warn!(error = %whole(&error), "cannot list chains, stale ones stay");
                 return;
             }
         };
