@@ -1,5 +1,8 @@
 //! What the whole-cluster tests share: a lab of their own, and a shell in which they type what a user types.
 
+pub mod docs;
+pub mod leftovers;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -19,20 +22,24 @@ pub struct Cluster {
     directory: PathBuf,
     name: String,
     work: PathBuf,
+    /// The host's packet rules before the lab was there.
+    rules: Vec<String>,
 }
 
 impl Cluster {
     /// Starts a lab of this name on a free port. What an earlier, interrupted run left behind is removed first.
     pub fn start(name: &str, etcd_members: usize) -> anyhow::Result<Self> {
         let binaries = binaries()?;
-        let directory = binaries.join("labs");
+        let directory = directory()?;
         Lab::down(&directory, name)?;
+        let rules = leftovers::host_rules();
         let options = Options { name: name.into(), directory, binaries, api_port: 0, etcd_members };
         let mut cluster = Self {
             lab: None,
             work: options.binaries.join("labs-work").join(name),
             directory: options.directory.clone(),
             name: name.into(),
+            rules,
         };
         fs::create_dir_all(&cluster.work)?;
         match Lab::up(&options, &Progress::default()) {
@@ -77,9 +84,7 @@ impl Cluster {
     pub fn end(mut self) -> anyhow::Result<()> {
         self.lab = None;
         Lab::down(&self.directory, &self.name)?;
-        let left = leftovers(&self.name);
-        anyhow::ensure!(left.is_empty(), "left behind: {left:?}");
-        Ok(())
+        leftovers::none(&self.directory, &self.name, &self.rules)
     }
 
     /// The ends of all logs, for a test that fails.
@@ -108,41 +113,17 @@ impl Drop for Cluster {
     }
 }
 
-/// Processes, namespaces, mounts, cgroups and files that carry a lab's name.
-pub fn leftovers(name: &str) -> Vec<String> {
-    let mut left = Vec::new();
-    let marker = format!("/labs/{name}");
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        let program = line.split(' ').next().unwrap_or("");
-        if line.contains(&marker) && (program.ends_with("lab") || program == "unshare") {
-            left.push(format!("process {line}"));
-        }
-    }
-    for namespace in fs::read_dir("/run/netns").into_iter().flatten().flatten() {
-        let found = namespace.file_name().to_string_lossy().into_owned();
-        if found.starts_with(&format!("{name}-")) {
-            left.push(format!("namespace {found}"));
-        }
-    }
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    left.extend(mounts.lines().filter(|line| line.contains(&marker)).map(|line| format!("mount {line}")));
-    for hierarchy in lab::cgroup::hierarchies() {
-        let path = hierarchy.join("magnetite").join(name);
-        if path.exists() {
-            left.push(format!("cgroup {}", path.display()));
-        }
-    }
-    left
-}
-
 /// Directory of the workspace's binaries: two above a test's own.
-fn binaries() -> anyhow::Result<PathBuf> {
+pub fn binaries() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let found =
         own.ancestors().find(|directory| directory.join("kube-apiserver").is_file()).map(Path::to_owned);
     found.context("the components are not built; run: cargo build --workspace --bins")
+}
+
+/// Directory of the tests' labs: the one that the `lab` program takes too.
+pub fn directory() -> anyhow::Result<PathBuf> {
+    Ok(binaries()?.join("labs"))
 }
 
 /// What a command printed and how it ended.
