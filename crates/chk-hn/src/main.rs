@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::signal::{SigSet, Signal};
+
 /// A request's head may be this long.
 const HEAD_MAX: u64 = 16 * 1024;
 
@@ -20,6 +22,22 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    // The first process of a container: a signal that it does not wait for would not reach it.
+    let mut ends = SigSet::empty();
+    ends.add(Signal::SIGTERM);
+    ends.add(Signal::SIGINT);
+    if let Err(error) = ends.thread_block() {
+        eprintln!("blocking signals: {error}");
+        return ExitCode::FAILURE;
+    }
+    std::thread::spawn(move || serve(&listener));
+    match ends.wait() {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn serve(listener: &TcpListener) {
     for stream in listener.incoming().flatten() {
         std::thread::spawn(move || {
             if let Err(error) = answer(&stream) {
@@ -27,7 +45,6 @@ fn main() -> ExitCode {
             }
         });
     }
-    ExitCode::SUCCESS
 }
 
 fn answer(stream: &TcpStream) -> std::io::Result<()> {
