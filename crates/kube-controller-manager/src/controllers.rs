@@ -1,77 +1,25 @@
 //! The list of controllers, and which of them run.
 
-use futures::future::BoxFuture;
-
-use crate::context::Context;
+use controller_runtime::Controller;
 
 mod bootstrap_signer;
 mod certificates;
 mod cluster_role_aggregation;
-mod cron_job;
-mod daemon_set;
-mod deployment;
 mod endpoint_slice;
 mod endpoints;
 mod garbage;
-mod job;
 mod namespace;
 mod node_ipam;
 mod node_lifecycle;
 mod pod_garbage;
-mod replica_set;
 mod root_ca;
 mod service_account;
 mod service_pods;
-mod stateful_set;
 mod taint_eviction;
 mod token_secret;
-mod ttl_after_finished;
 
-/// A controller at work; ends at shutdown.
-pub type Running = BoxFuture<'static, ()>;
-
-/// One controller.
-pub struct Controller {
-    /// The name in `--controllers`.
-    pub name: &'static str,
-    /// The older name that `--controllers` also takes.
-    pub alias: &'static str,
-    /// The service account in `kube-system`; empty for one that acts with the manager's own credentials.
-    pub account: &'static str,
-    /// The source of its events.
-    pub event_source: &'static str,
-    /// Whether `*` includes it.
-    pub by_default: bool,
-    /// Starts it; `None` if the flags it needs are not given.
-    pub start: fn(Context) -> Option<Running>,
-}
-
-/// Every controller there is.
-pub const ALL: &[Controller] = &[
-    Controller {
-        name: "deployment-controller",
-        alias: "deployment",
-        account: "deployment-controller",
-        event_source: "deployment-controller",
-        by_default: true,
-        start: deployment::start,
-    },
-    Controller {
-        name: "replicaset-controller",
-        alias: "replicaset",
-        account: "replicaset-controller",
-        event_source: "replicaset-controller",
-        by_default: true,
-        start: replica_set::start,
-    },
-    Controller {
-        name: "replicationcontroller-controller",
-        alias: "replicationcontroller",
-        account: "replication-controller",
-        event_source: "replication-controller",
-        by_default: true,
-        start: replica_set::start_replication_controllers,
-    },
+/// The controllers of this crate.
+const OWN: &[Controller] = &[
     Controller {
         name: "namespace-controller",
         alias: "namespace",
@@ -161,46 +109,6 @@ pub const ALL: &[Controller] = &[
         start: pod_garbage::start,
     },
     Controller {
-        name: "job-controller",
-        alias: "job",
-        account: "job-controller",
-        event_source: "job-controller",
-        by_default: true,
-        start: job::start,
-    },
-    Controller {
-        name: "daemonset-controller",
-        alias: "daemonset",
-        account: "daemon-set-controller",
-        event_source: "daemonset-controller",
-        by_default: true,
-        start: daemon_set::start,
-    },
-    Controller {
-        name: "statefulset-controller",
-        alias: "statefulset",
-        account: "statefulset-controller",
-        event_source: "statefulset-controller",
-        by_default: true,
-        start: stateful_set::start,
-    },
-    Controller {
-        name: "cronjob-controller",
-        alias: "cronjob",
-        account: "cronjob-controller",
-        event_source: "cronjob-controller",
-        by_default: true,
-        start: cron_job::start,
-    },
-    Controller {
-        name: "ttl-after-finished-controller",
-        alias: "ttl-after-finished",
-        account: "ttl-after-finished-controller",
-        event_source: "ttl-after-finished-controller",
-        by_default: true,
-        start: ttl_after_finished::start,
-    },
-    Controller {
         name: "certificatesigningrequest-signing-controller",
         alias: "csrsigning",
         account: "certificate-controller",
@@ -250,6 +158,11 @@ pub const ALL: &[Controller] = &[
     },
 ];
 
+/// Every controller there is.
+fn all() -> impl Iterator<Item = &'static Controller> {
+    OWN.iter().chain(workload_controllers::ALL)
+}
+
 /// Upstream controllers that may be named in `--controllers` but have nothing to do here.
 const ABSENT: &[&str] = &[
     "cloud-node-lifecycle-controller",
@@ -296,7 +209,7 @@ const ABSENT: &[&str] = &[
 pub fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Controller>> {
     let named = |controller: &Controller, name: &str| name == controller.name || name == controller.alias;
     for name in names.iter().map(|name| name.strip_prefix('-').unwrap_or(name)) {
-        let known = name == "*" || ABSENT.contains(&name) || ALL.iter().any(|one| named(one, name));
+        let known = name == "*" || ABSENT.contains(&name) || all().any(|one| named(one, name));
         anyhow::ensure!(known, "--controllers: {name:?} is not in the list of known controllers");
     }
     let is_on = |controller: &&Controller| {
@@ -306,7 +219,7 @@ pub fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Controller>> {
         }
         names.iter().any(|name| named(controller, name) || (name == "*" && controller.by_default))
     };
-    Ok(ALL.iter().filter(is_on).collect())
+    Ok(all().filter(is_on).collect())
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! What the API serves: every resource, in the version that the server prefers.
 
+use controller_runtime::api::path::collection_path;
+use controller_runtime::api::{Api, Error};
 use informer::null_is_default;
 use serde::Deserialize;
-
-use crate::api::path::collection_path;
-use crate::api::{Api, Error};
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 

@@ -1,20 +1,12 @@
-//! Every controller loop of the cluster: each reads shared stores, decides, and writes through the API server.
+//! Every controller loop of the cluster, run in one process under one leader lease.
 //!
-//! A controller is one entry in [`controllers::ALL`]: a pure decision with tables that test it, and a thin shell
-//! that gathers the view and carries out what was decided. All of them share one watch for each type of object.
+//! The controllers of workloads have a crate of their own; those of everything else are here, one entry each in
+//! `controllers::OWN`. What they all stand on is `controller-runtime`.
 
-pub mod api;
-mod batch;
 mod config;
-mod context;
 mod controllers;
 mod discovery;
-mod history;
-pub mod objects;
-mod ownership;
-mod pod_control;
-mod pods;
 mod run;
 
-pub use config::{Config, IGNORED, Options};
+pub use config::{Config, IGNORED};
 pub use run::run;

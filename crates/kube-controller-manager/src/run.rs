@@ -6,12 +6,13 @@ use component::client::{self, Connection};
 use component::events::Recorder;
 use component::serve::{self, Endpoints};
 use component::{Runtime, leader};
+use controller_runtime::Controller;
+use controller_runtime::api::Api;
+use controller_runtime::api::identity::Identity;
+use controller_runtime::context::{Context, Stores};
 use kube::Client;
 
-use crate::api::Api;
-use crate::api::identity::Identity;
 use crate::config::Config;
-use crate::context::{Context, Stores};
 use crate::controllers;
 
 const AGENT: &str = "kube-controller-manager";
@@ -53,7 +54,7 @@ fn start(
     runtime: Runtime,
     client: Client,
     writer: &Writer,
-    chosen: Vec<&'static controllers::Controller>,
+    chosen: Vec<&'static Controller>,
 ) {
     let stores = Stores::new(client.clone(), runtime.clone());
     let options = Arc::new(config.options);

@@ -25,6 +25,8 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "netrules",
             "kube-apiserver",
             "kube-scheduler",
+            "controller-runtime",
+            "workload-controllers",
             "kube-controller-manager",
             "kubelet",
             "kube-proxy",

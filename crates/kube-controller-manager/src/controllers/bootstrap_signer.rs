@@ -12,18 +12,17 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use controller_runtime::Running;
+use controller_runtime::api::Delete;
+use controller_runtime::api::Error;
+use controller_runtime::api::path::path_of;
+use controller_runtime::context::{Context, now};
+use controller_runtime::resource;
 use informer::{Key, Metadata, Outcome, Store, Watch, WorkQueue, null_is_default, run_workers};
 use jiff::Timestamp;
 use ring::hmac;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use super::Running;
-use crate::api::Delete;
-use crate::api::Error;
-use crate::api::path::path_of;
-use crate::context::{Context, now};
-use crate::objects::resource;
 
 const SIGNED: &str = "kubeconfig";
 const SIGNATURE: &str = "jws-kubeconfig-";

@@ -2,11 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use controller_runtime::context::Context;
+use controller_runtime::objects::certificate_request::CertificateSigningRequest;
 use informer::{Key, Object as _, Store, WorkQueue};
 use pki::{KeyUse, Request};
-
-use crate::context::Context;
-use crate::objects::certificate_request::CertificateSigningRequest;
 
 pub mod approver;
 pub mod cleaner;

@@ -8,15 +8,14 @@
 use std::sync::Arc;
 
 use apimachinery::labels::Selector;
+use controller_runtime::Running;
+use controller_runtime::api::path::path_of;
+use controller_runtime::api::{Error, Patch};
+use controller_runtime::context::Context;
+use controller_runtime::resource;
 use informer::{Key, Metadata, Object, Outcome, Store, WorkQueue, null_is_default, run_workers};
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use super::Running;
-use crate::api::path::path_of;
-use crate::api::{Error, Patch};
-use crate::context::Context;
-use crate::objects::resource;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

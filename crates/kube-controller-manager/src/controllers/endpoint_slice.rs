@@ -9,17 +9,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use component::cause::whole;
+use controller_runtime::Running;
+use controller_runtime::api::path::{path_of, resource_path};
+use controller_runtime::api::{Delete, Error};
+use controller_runtime::context::Context;
+use controller_runtime::objects::{EndpointSlice, Node, Pod, Resource, Service};
+use controller_runtime::ownership::controller_reference;
 use informer::{Change, Key, Outcome, Store, WorkQueue, run_workers};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::Running;
 use super::service_pods::{self, pods_of, services_of, wake};
-use crate::api::path::{path_of, resource_path};
-use crate::api::{Delete, Error};
-use crate::context::Context;
-use crate::objects::{EndpointSlice, Node, Pod, Resource, Service};
-use crate::ownership::controller_reference;
 use desired::desired;
 use packing::{Packing, Slice, pack};
 use tracker::Tracker;

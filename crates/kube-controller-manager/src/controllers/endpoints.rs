@@ -9,15 +9,15 @@
 use std::sync::Arc;
 
 use component::cause::whole;
+use controller_runtime::Running;
+use controller_runtime::api::path::{named_path, path_of, resource_path};
+use controller_runtime::api::{Delete, Error};
+use controller_runtime::context::Context;
+use controller_runtime::objects::{Endpoints, Pod, Service};
 use informer::{Key, Object, Outcome, Store, WorkQueue, run_workers};
 use serde_json::json;
 
-use super::Running;
 use super::service_pods::{labels, pods_of, wake};
-use crate::api::path::{named_path, path_of, resource_path};
-use crate::api::{Delete, Error};
-use crate::context::Context;
-use crate::objects::{Endpoints, Pod, Service};
 use subsets::{Desired, desired};
 
 mod subsets;

@@ -11,14 +11,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use controller_runtime::Running;
+use controller_runtime::api::{Api, Delete, Error, Patch};
+use controller_runtime::context::Context;
 use informer::{Outcome, WorkQueue, run_workers};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::Running;
-use crate::api::{Api, Delete, Error, Patch};
-use crate::context::Context;
 use decision::{Action, Owners, decide};
 use graph::{FOREGROUND, Graph, Item, ORPHAN, Task};
 use monitors::Monitors;

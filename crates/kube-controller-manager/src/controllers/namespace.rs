@@ -9,15 +9,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use controller_runtime::Running;
+use controller_runtime::api::path::path_of;
+use controller_runtime::api::{Api, Delete, Error, Propagation};
+use controller_runtime::context::{Context, now};
+use controller_runtime::objects::{Namespace, Pod};
 use informer::{Change, Key, Object, Outcome, Store, WorkQueue, run_workers};
 use serde_json::{Value, json};
 
-use super::Running;
-use crate::api::path::path_of;
-use crate::api::{Api, Delete, Error, Propagation};
-use crate::context::{Context, now};
 use crate::discovery::{Discovered, Served, discover};
-use crate::objects::{Namespace, Pod};
 use content::Content;
 
 mod content;

@@ -7,17 +7,17 @@
 
 use std::sync::Arc;
 
+use controller_runtime::Options;
+use controller_runtime::Running;
+use controller_runtime::api::path::path_of;
+use controller_runtime::api::{Error, Patch};
+use controller_runtime::context::Context;
+use controller_runtime::objects::Node;
 use informer::{Change, Key, Object, Outcome, Store, WorkQueue, run_workers};
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use serde_json::json;
 
-use super::Running;
-use crate::api::path::path_of;
-use crate::api::{Error, Patch};
-use crate::config::Options;
-use crate::context::Context;
-use crate::objects::Node;
 use ranges::Ranges;
 
 mod ranges;

@@ -10,6 +10,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use controller_runtime::Running;
+use controller_runtime::api::path::path_of;
+use controller_runtime::api::{Error, Patch};
+use controller_runtime::context::{Context, now};
+use controller_runtime::objects::{Lease, Node, Pod, Resource, find};
 use informer::{Change, Key, Object, Outcome, Store, Watch, WorkQueue, run_workers};
 use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
@@ -17,11 +22,6 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::Running;
-use crate::api::path::path_of;
-use crate::api::{Error, Patch};
-use crate::context::{Context, now};
-use crate::objects::{Lease, Node, Pod, Resource, find};
 use health::{Signs, judge};
 use taints::{no_execute, no_schedule, replace};
 use zones::{Permit, Zones};

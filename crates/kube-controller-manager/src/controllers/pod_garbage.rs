@@ -9,16 +9,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use controller_runtime::Running;
+use controller_runtime::api::path::{named_path, path_of};
+use controller_runtime::api::{Delete, Error, Patch};
+use controller_runtime::context::{Context, now};
+use controller_runtime::objects::{Condition, Node, Pod};
 use informer::{Change, Key, Object, Outcome, Store, WorkQueue, run_workers};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
-use super::Running;
 use super::node_lifecycle::{BY_NODE, index_by_node};
-use crate::api::path::{named_path, path_of};
-use crate::api::{Delete, Error, Patch};
-use crate::context::{Context, now};
-use crate::objects::{Condition, Node, Pod};
 
 /// How long a node must be gone before its pods are; upstream's value.
 const QUARANTINE: Duration = Duration::from_secs(40);
@@ -135,7 +135,7 @@ impl Shell {
         }
         if let Some(node) = self.nodes.get(name) {
             let is_out = node.spec.taints.iter().any(|taint| taint.key == OUT_OF_SERVICE)
-                && !crate::objects::is_true(&node.status.conditions, "Ready");
+                && !controller_runtime::objects::is_true(&node.status.conditions, "Ready");
             for pod in pods.iter().filter(|pod| is_out && pod.metadata.is_deleting()) {
                 self.remove(pod, None).await?;
             }

@@ -7,15 +7,14 @@
 
 use std::sync::Arc;
 
+use controller_runtime::Running;
+use controller_runtime::api::path::{named_path, resource_path};
+use controller_runtime::api::{Api, Error};
+use controller_runtime::context::Context;
+use controller_runtime::objects::{Namespace, resource};
 use informer::{Key, Metadata, Object, Outcome, Store, Watch, WorkQueue, run_workers};
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use super::Running;
-use crate::api::path::{named_path, resource_path};
-use crate::api::{Api, Error};
-use crate::context::Context;
-use crate::objects::{Namespace, resource};
 
 const NAME: &str = "kube-root-ca.crt";
 /// The annotation, with upstream's words, which users read in `kubectl describe`.

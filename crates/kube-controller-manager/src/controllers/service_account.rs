@@ -7,13 +7,12 @@
 
 use std::sync::Arc;
 
+use controller_runtime::Running;
+use controller_runtime::api::{Api, Error};
+use controller_runtime::context::Context;
+use controller_runtime::objects::Namespace;
 use informer::{Change, Key, Object, Outcome, PartialObject, Store, Watch, WorkQueue, run_workers};
 use serde_json::json;
-
-use super::Running;
-use crate::api::{Api, Error};
-use crate::context::Context;
-use crate::objects::Namespace;
 
 const NAME: &str = "default";
 

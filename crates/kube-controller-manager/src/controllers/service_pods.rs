@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use controller_runtime::objects::{Pod, Service, find};
 use informer::{Change, Key, Object as _, Store, WorkQueue};
-
-use crate::objects::{Pod, Service, find};
 
 /// The label on the endpoints of services without an address of their own.
 const HEADLESS: &str = "service.kubernetes.io/headless";

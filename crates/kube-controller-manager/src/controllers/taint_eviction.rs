@@ -9,6 +9,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use controller_runtime::Running;
+use controller_runtime::api::path::path_of;
+use controller_runtime::api::{Delete, Error, Patch};
+use controller_runtime::context::{Context, now};
+use controller_runtime::objects::{Condition, Node, Pod};
 use informer::{Change, Key, Object, Outcome, Store, WorkQueue, run_workers};
 use k8s_openapi::api::core::v1::{Taint, Toleration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -17,12 +22,7 @@ use podrules::tolerations::{Stay, stay};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::Running;
 use super::node_lifecycle::{BY_NODE, index_by_node};
-use crate::api::path::path_of;
-use crate::api::{Delete, Error, Patch};
-use crate::context::{Context, now};
-use crate::objects::{Condition, Node, Pod};
 
 /// Starts the controller.
 pub fn start(context: Context) -> Option<Running> {

@@ -10,15 +10,15 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use controller_runtime::Running;
+use controller_runtime::api::path::path_of;
+use controller_runtime::api::{Api, Delete, Error};
+use controller_runtime::context::Context;
+use controller_runtime::resource;
 use informer::{Change, Key, Metadata, Object, Outcome, PartialObject, Store, Watch, WorkQueue, run_workers};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Running;
-use crate::api::path::path_of;
-use crate::api::{Api, Delete, Error};
-use crate::context::Context;
-use crate::objects::resource;
 use signer::Signer;
 
 mod signer;
@@ -149,8 +149,11 @@ fn fill(live: &mut Value, account: &PartialObject, token: &str, signer: &Signer)
     if let Some(authority) = &signer.authority {
         data["ca.crt"] = STANDARD.encode(authority).into();
     }
-    crate::api::merge(&mut live["metadata"]["annotations"], &json!({ACCOUNT_UID: account.uid()}));
-    crate::api::merge(&mut live["data"], &data)
+    controller_runtime::api::merge(
+        &mut live["metadata"]["annotations"],
+        &json!({ACCOUNT_UID: account.uid()}),
+    );
+    controller_runtime::api::merge(&mut live["data"], &data)
 }
 
 #[cfg(test)]

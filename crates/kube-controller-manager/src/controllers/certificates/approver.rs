@@ -7,16 +7,16 @@
 
 use std::sync::Arc;
 
+use controller_runtime::Running;
+use controller_runtime::api::Error;
+use controller_runtime::context::{Context, now};
+use controller_runtime::objects::Condition;
+use controller_runtime::objects::certificate_request::CertificateSigningRequest;
 use informer::{Key, Outcome, Store, run_workers};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::{KUBELET_CLIENT, kubelet_client_faults, read, uses};
-use crate::api::Error;
-use crate::context::{Context, now};
-use crate::controllers::Running;
-use crate::objects::Condition;
-use crate::objects::certificate_request::CertificateSigningRequest;
 
 /// Starts the controller.
 pub fn start(context: Context) -> Option<Running> {
@@ -93,8 +93,9 @@ async fn reconcile(
         let mut conditions = object.status.conditions.clone();
         conditions.push(approved);
         let status = json!({"conditions": conditions});
-        let written =
-            context.api.modify(&*object, "approval", |live| crate::api::merge(&mut live["status"], &status));
+        let written = context.api.modify(&*object, "approval", |live| {
+            controller_runtime::api::merge(&mut live["status"], &status)
+        });
         return match written.await {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(Outcome::Done),

@@ -8,14 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use controller_runtime::Running;
+use controller_runtime::api::path::path_of;
+use controller_runtime::api::{Delete, Error};
+use controller_runtime::context::{Context, now};
+use controller_runtime::objects::certificate_request::CertificateSigningRequest;
 use informer::{Key, Outcome, Store, run_workers};
 use jiff::Timestamp;
-
-use crate::api::path::path_of;
-use crate::api::{Delete, Error};
-use crate::context::{Context, now};
-use crate::controllers::Running;
-use crate::objects::certificate_request::CertificateSigningRequest;
 
 /// How long a request is kept that was decided, and one that was not; upstream's values, in seconds.
 const DECIDED: i64 = 3600;

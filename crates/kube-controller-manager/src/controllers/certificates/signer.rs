@@ -9,6 +9,11 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use controller_runtime::Running;
+use controller_runtime::api::Error;
+use controller_runtime::context::{Context, now};
+use controller_runtime::objects::Condition;
+use controller_runtime::objects::certificate_request::CertificateSigningRequest;
 use informer::{Key, Outcome, Store, run_workers};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -16,11 +21,6 @@ use pki::Authority;
 use serde_json::json;
 
 use super::{faults, is_ours, read, uses};
-use crate::api::Error;
-use crate::context::{Context, now};
-use crate::controllers::Running;
-use crate::objects::Condition;
-use crate::objects::certificate_request::CertificateSigningRequest;
 
 /// How far before now a certificate begins, for clocks that are a little behind; upstream's value.
 const BACKDATE: SignedDuration = SignedDuration::from_mins(5);

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::objects::endpoint_slice::{Endpoint, EndpointConditions, Hints, Named, Port, TargetRef};
-use crate::objects::{Pod, Service};
+use controller_runtime::objects::endpoint_slice::{
+    Endpoint, EndpointConditions, Hints, Named, Port, TargetRef,
+};
+use controller_runtime::objects::{Pod, Service};
 
 /// Endpoints by address family and ports.
 pub type Groups = BTreeMap<(String, Vec<Port>), Vec<Endpoint>>;

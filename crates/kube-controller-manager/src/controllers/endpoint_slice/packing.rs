@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use controller_runtime::objects::EndpointSlice;
+use controller_runtime::objects::endpoint_slice::{Endpoint, Port};
+
 use super::desired::Groups;
-use crate::objects::EndpointSlice;
-use crate::objects::endpoint_slice::{Endpoint, Port};
 
 /// The most endpoints in one slice; upstream's default.
 pub const FULL: usize = 100;

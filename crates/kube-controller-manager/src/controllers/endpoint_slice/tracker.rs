@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
+use controller_runtime::objects::EndpointSlice;
 use informer::Key;
 use serde_json::Value;
-
-use crate::objects::EndpointSlice;
 
 /// What is waited for, by service and uid of slice.
 #[derive(Debug, Default)]

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::objects::endpoint_slice::TargetRef;
-use crate::objects::endpoints::{Address, Port, Subset};
-use crate::objects::{Pod, Service};
+use controller_runtime::objects::endpoint_slice::TargetRef;
+use controller_runtime::objects::endpoints::{Address, Port, Subset};
+use controller_runtime::objects::{Pod, Service};
 
 /// The most addresses in one object; upstream's value.
 const CAPACITY: usize = 1000;

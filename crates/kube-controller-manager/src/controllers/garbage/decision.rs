@@ -1,10 +1,10 @@
 //! What happens to an object, given the state of its owners.
 
+use controller_runtime::api::Propagation;
 use serde_json::Value;
 
 use super::graph::{FOREGROUND, ORPHAN};
 use super::has_finalizer;
-use crate::api::Propagation;
 
 /// The owners of an object, by whether they live.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use component::cause::whole;
+use controller_runtime::context::Context;
 use futures::future::{AbortHandle, Abortable, BoxFuture, abortable};
 use futures::stream::{FuturesUnordered, StreamExt};
 use informer::{Backoff, Object, PartialObject, Sink, Store, Watch, reflect};
@@ -17,7 +18,6 @@ use tokio::time::Instant;
 use super::Shell;
 use super::graph::Item;
 use super::uid::Uid;
-use crate::context::Context;
 use crate::discovery::{Served, discover};
 
 /// After a change of what the API serves its server needs a moment to serve it.

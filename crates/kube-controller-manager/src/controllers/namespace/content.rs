@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use component::cause::whole;
+use controller_runtime::api::Error;
+use controller_runtime::objects::{Condition, find};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
-use crate::api::Error;
 use crate::discovery::Served;
-use crate::objects::{Condition, find};
 
 /// What a pass over the content of a namespace found.
 #[derive(Debug, Default)]

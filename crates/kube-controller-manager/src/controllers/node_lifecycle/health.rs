@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use controller_runtime::objects::{Condition, Node, find};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
-use crate::objects::{Condition, Node, find};
 
 /// The conditions that a kubelet reports and that are unknown once it does not.
 const REPORTED: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];

@@ -1,10 +1,9 @@
 //! The taints that follow from a node's conditions.
 
+use controller_runtime::objects::{Node, find};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
-use crate::objects::{Node, find};
 
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
@@ -28,7 +27,7 @@ pub fn no_schedule(node: &Node) -> Vec<&'static str> {
         Some(_) | None => keys.push(NOT_READY),
     }
     for (condition, key) in PRESSURES {
-        if crate::objects::is_true(conditions, condition) {
+        if controller_runtime::objects::is_true(conditions, condition) {
             keys.push(key);
         }
     }

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use controller_runtime::Options;
+use controller_runtime::objects::{Node, is_true};
 use tokio::time::Instant;
-
-use crate::config::Options;
-use crate::objects::{Node, is_true};
 
 /// How a zone fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
