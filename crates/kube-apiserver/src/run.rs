@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use authn::{
@@ -32,6 +34,9 @@ use crate::server::{Options, Server};
 use crate::streaming::{Kubelets, PREFERRED_ADDRESSES, Streaming};
 use crate::view::TokenObjects;
 use crate::{alloc, authorization, endpoints, http};
+
+/// How long requests are held back while what a cluster has from the start is made.
+const FIRST_CLIENTS: Duration = Duration::from_secs(5);
 
 /// How many threads serve requests: one for two processors, as etcd and the clients need theirs, up to where more
 /// would only wait. A request that stays on one thread costs a quarter less than one that wakes another.
@@ -122,9 +127,14 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
             for (name, feed) in authorization::feeds(&server) {
                 spawn(&runtime, format!("authorisation by {name}"), feed, &server.stop);
             }
+            // The first clients of a new cluster wait for their roles, but not for an etcd that takes no writes.
+            let mut bootstrapped = pin!(bootstrap::run(&server, &authentication));
+            let in_time = tokio::time::timeout(FIRST_CLIENTS, &mut bootstrapped).await.is_ok();
             // Nobody listens any more when the server stops meanwhile.
             let _ = loaded_sender.send(true);
-            bootstrap::run(&server, &authentication).await;
+            if !in_time {
+                bootstrapped.await;
+            }
             latch.open();
             spawn(&runtime, "API aggregation", aggregation::run(server.clone()), &server.stop);
             endpoints::run(server.clone(), server.stop.clone()).await;
