@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::Context;
-use component::client::{Connection, connect};
+use component::{
+    cause::whole,
+    client::{Connection, connect},
+};
 use k8s_openapi::{
     ByteString,
     api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestSpec},
@@ -104,7 +107,7 @@ async fn issued(requests: &Api<CertificateSigningRequest>, name: &str) -> anyhow
                     }
                 }
             }
-            Err(error) => tracing::warn!(%error, "cannot ask for the node's certificate"),
+            Err(error) => tracing::warn!(error = whole(&error), "cannot ask for the node's certificate"),
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

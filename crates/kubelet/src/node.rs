@@ -26,6 +26,8 @@ use kube::{
 use serde_json::json;
 use tokio::sync::Notify;
 
+use component::cause::whole;
+
 use crate::{event::node_event, kubelet::Kubelet};
 
 pub mod machine;
@@ -67,7 +69,7 @@ pub async fn keep(kubelet: Arc<Kubelet>, client: Client, registered: Latch) -> a
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot write the node's status");
+                tracing::warn!(error = whole(error.as_ref()), "cannot write the node's status");
                 pause = pause.min(Duration::from_secs(2));
             }
         }

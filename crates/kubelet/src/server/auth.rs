@@ -10,6 +10,8 @@ use rustls::{ServerConfig, pki_types::CertificateDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{Body, text};
+use component::cause::whole;
+
 use crate::{Config, kubelet::Kubelet};
 
 /// The user the API server's own client certificate names, as kubeadm makes it.
@@ -73,7 +75,7 @@ impl Access {
             Ok(Some(user)) => Ok(user),
             Ok(None) => Err(unauthorized()),
             Err(error) => {
-                tracing::warn!(%error, "cannot ask the API server about a token");
+                tracing::warn!(error = whole(&error), "cannot ask the API server about a token");
                 Err(unauthorized())
             }
         }

@@ -12,6 +12,8 @@ use kube::{
     api::{DeleteParams, PostParams, Preconditions},
 };
 
+use component::cause::whole;
+
 use crate::{
     kubelet::Kubelet,
     pod::{self, HASH_ANNOTATION, MIRROR_ANNOTATION},
@@ -86,7 +88,9 @@ pub fn ensure(kubelet: &Arc<Kubelet>, own: &Arc<Pod>) {
                     settle(&kubelet, &Arc::new(mirror));
                 }
             }
-            Err(error) => tracing::warn!(pod = pod::name(&own), %error, "cannot create a mirror pod"),
+            Err(error) => {
+                tracing::warn!(pod = pod::name(&own), error = whole(&error), "cannot create a mirror pod")
+            }
         }
     });
 }

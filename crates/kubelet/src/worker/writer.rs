@@ -12,6 +12,8 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use component::cause::whole;
+
 use crate::{kubelet::Kubelet, pods::PodState};
 
 /// What the API is to show.
@@ -52,7 +54,7 @@ pub(super) async fn run(kubelet: Arc<Kubelet>, state: Arc<PodState>, mut wanted:
                 }
             }
             Err(error) => {
-                tracing::warn!(pod = %state.names.full(), %error, "cannot write a pod's status");
+                tracing::warn!(pod = %state.names.full(), error = whole(&error), "cannot write a pod's status");
                 // A newer status need not wait out the pause of an older one's failure, but it is no reason to hurry.
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
