@@ -173,8 +173,6 @@ const ABSENT: &[&str] = &[
     "endpointslicemirroring",
     "ephemeral-volume",
     "ephemeral-volume-controller",
-    "horizontal-pod-autoscaler-controller",
-    "horizontalpodautoscaling",
     "kube-apiserver-serving-clustertrustbundle-publisher-controller",
     "legacy-serviceaccount-token-cleaner-controller",
     "node-route-controller",

@@ -7,6 +7,7 @@ mod cron_job;
 mod daemon_set;
 mod deployment;
 mod history;
+mod horizontal_pod_autoscaler;
 mod job;
 mod pod_control;
 mod pods;
@@ -79,5 +80,13 @@ pub const ALL: &[Controller] = &[
         event_source: "ttl-after-finished-controller",
         by_default: true,
         start: ttl_after_finished::start,
+    },
+    Controller {
+        name: "horizontal-pod-autoscaler-controller",
+        alias: "horizontalpodautoscaling",
+        account: "horizontal-pod-autoscaler",
+        event_source: "horizontal-pod-autoscaler",
+        by_default: true,
+        start: horizontal_pod_autoscaler::start,
     },
 ];

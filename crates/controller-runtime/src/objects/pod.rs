@@ -1,11 +1,13 @@
 //! Pods, the most numerous objects: only what controllers decide by.
 
+use apimachinery::Quantity;
 use informer::{Metadata, null_is_default};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerPort, Toleration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::{Condition, find, is_true, resource};
 
@@ -54,11 +56,51 @@ pub struct PodSpec {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
+    /// The name.
+    pub name: Box<str>,
+    /// What is requested of processor and memory.
+    #[serde(rename = "resources", deserialize_with = "requests")]
+    pub requests: Requests,
     /// `Always` makes an init container a sidecar.
     pub restart_policy: String,
     /// The ports.
     #[serde(deserialize_with = "null_is_default")]
     pub ports: Vec<ContainerPort>,
+}
+
+/// What a container requests, in thousandths; `None` where it says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Of processors.
+    pub cpu: Option<i64>,
+    /// Of bytes.
+    pub memory: Option<i64>,
+}
+
+/// Reads what autoscaling needs from `resources`, and keeps nothing else of it.
+fn requests<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Requests, D::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Resources {
+        #[serde(deserialize_with = "null_is_default")]
+        requests: Wire,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Wire {
+        cpu: Option<Value>,
+        memory: Option<Value>,
+    }
+    let milli = |value: Option<Value>| {
+        let quantity: Option<Quantity> = match value? {
+            Value::String(text) => text.parse().ok(),
+            Value::Number(number) => number.to_string().parse().ok(),
+            _ => None,
+        };
+        quantity.map(|quantity| quantity.milli_value())
+    };
+    let Wire { cpu, memory } = null_is_default::<Resources, D>(deserializer)?.requests;
+    Ok(Requests { cpu: milli(cpu), memory: milli(memory) })
 }
 
 /// A volume.
