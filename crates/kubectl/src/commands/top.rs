@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use apimachinery::object::ObjectExt;
 use apimachinery::quantity::Quantity;
+use apimachinery::time;
 use serde_json::Value;
 
 use cli_runtime::cli::{Command, Flag, Invocation, flag};
@@ -128,7 +129,11 @@ impl Use {
 async fn nodes(invocation: Invocation) -> Result<()> {
     let session = Session::open(&invocation).await?;
     let mut found = metrics(&session, &invocation, &format!("{METRICS}/nodes")).await?;
-    let list = session.client.get("/api/v1/nodes").await?;
+    let query = [("labelSelector", invocation.text("selector"))];
+    let list = session.client.get(&with_query("/api/v1/nodes", &query)).await?;
+    if found.is_empty() {
+        return Err(Error::message("metrics not available yet"));
+    }
     let field = if invocation.is("show-capacity") { "capacity" } else { "allocatable" };
     let available: BTreeMap<&str, Use> =
         list.list_at(&["items"]).iter().map(|node| (node.name(), Use::of(&node["status"][field]))).collect();
@@ -154,7 +159,41 @@ async fn nodes(invocation: Invocation) -> Result<()> {
             percent(used.memory, of.memory)
         ));
     }
+    // Nodes that nothing was measured of yet.
+    let all = invocation.args.is_empty();
+    for name in available.keys().filter(|name| all && !found.iter().any(|node| node.name() == **name)) {
+        text.push_str(&format!("{name}\t<unknown>\t<unknown>\t<unknown>\t<unknown>\n"));
+    }
     out!("{}", tabwriter::align(&text, tabwriter::TABLE));
+    Ok(())
+}
+
+/// How long a new pod may be without metrics before that is worth an error, as upstream.
+const METRICS_DELAY: i64 = 120;
+
+/// Says which pod should have been measured by now, if any.
+async fn unmeasured(session: &Session, invocation: &Invocation) -> Result<()> {
+    let path = match session.scope(invocation) {
+        Some(namespace) => format!("/api/v1/namespaces/{namespace}/pods"),
+        None => "/api/v1/pods".to_string(),
+    };
+    let query = [
+        ("labelSelector", invocation.text("selector")),
+        ("fieldSelector", invocation.text("field-selector")),
+    ];
+    let list = session.client.get(&with_query(&path, &query)).await?;
+    let now = jiff::Timestamp::now();
+    for pod in list.list_at(&["items"]) {
+        let Some(created) = time::parse(pod.creation_timestamp()) else { continue };
+        let age = now.as_second() - created.as_second();
+        if age > METRICS_DELAY {
+            let age = time::format_go_duration(age.saturating_mul(1_000_000_000));
+            let (namespace, name) = (pod.namespace(), pod.name());
+            return Err(Error::message(format!(
+                "Metrics not available for pod {namespace}/{name}, age: {age}"
+            )));
+        }
+    }
     Ok(())
 }
 
@@ -166,6 +205,7 @@ async fn pods(invocation: Invocation) -> Result<()> {
     };
     let mut found = metrics(&session, &invocation, &path).await?;
     if found.is_empty() {
+        unmeasured(&session, &invocation).await?;
         match invocation.is("all-namespaces") {
             true => errln!("No resources found"),
             false => errln!("No resources found in {} namespace.", session.namespace),
@@ -198,7 +238,12 @@ async fn pods(invocation: Invocation) -> Result<()> {
         let namespace = if all { format!("{}\t", pod.namespace()) } else { String::new() };
         total.add(sum(pod));
         if containers {
-            for container in pod.list_at(&["containers"]) {
+            let mut measured: Vec<&Value> = pod.list_at(&["containers"]).iter().collect();
+            measured.sort_by_key(|container| {
+                let key = if by.is_empty() { 0 } else { Use::of(&container["usage"]).key(by) };
+                (key, container["name"].as_str().unwrap_or("").to_string())
+            });
+            for container in measured {
                 let used = Use::of(&container["usage"]);
                 text.push_str(&format!(
                     "{namespace}{}\t{}\t{}\n",
