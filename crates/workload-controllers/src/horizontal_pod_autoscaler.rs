@@ -57,8 +57,8 @@ pub fn start(context: Context) -> Option<Running> {
     });
     let (on_change, of) = (queue.clone(), Arc::clone(&shell));
     autoscalers.on_change(move |change| match change {
-        // A written status is no reason to look before it is time.
-        Change::Applied { old: Some(old), new } if old.metadata.generation == new.metadata.generation => {}
+        // A written status is no reason to look before it is time. Autoscalers have no generation.
+        Change::Applied { old: Some(old), new } if old.spec == new.spec => {}
         Change::Applied { new, .. } => on_change.add(informer::Object::key(&***new)),
         Change::Deleted(last) => {
             of.histories.lock().remove(&informer::Object::key(&***last));
@@ -115,7 +115,7 @@ impl Shell {
                 status["lastScaleTime"] = apimachinery::time::rfc3339(now()).into();
             }
         }
-        match self.context.api.update_counted_status(&*autoscaler, &status).await {
+        match self.context.api.update_status(&*autoscaler, &status).await {
             // Gone, or asked for something else: that is looked at by itself.
             Err(error) if !error.is_not_found() && !error.is_conflict() => Err(error),
             _ => Ok(again),

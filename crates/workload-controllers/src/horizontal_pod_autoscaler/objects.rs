@@ -31,7 +31,7 @@ resource!(
 );
 
 /// What was asked for.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
     /// What is scaled.
@@ -59,7 +59,7 @@ pub struct TargetRef {
 }
 
 /// One thing that is looked at.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metric {
     /// `Resource`, `ContainerResource` or another.
@@ -70,7 +70,7 @@ pub struct Metric {
 }
 
 /// A resource, of all containers or of one.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Source {
     /// `cpu` or `memory`.
@@ -80,7 +80,7 @@ pub struct Source {
     target: WireTarget,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct WireTarget {
     average_utilization: Option<i64>,
@@ -117,14 +117,14 @@ fn quantity(value: &Value) -> Option<Quantity> {
     }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct WireBehavior {
     scale_up: Option<WireDirection>,
     scale_down: Option<WireDirection>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct WireDirection {
     stabilization_window_seconds: Option<i64>,
@@ -134,7 +134,7 @@ struct WireDirection {
     tolerance: Option<Value>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct WirePolicy {
     #[serde(rename = "type")]
