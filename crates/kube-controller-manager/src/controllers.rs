@@ -160,7 +160,7 @@ const OWN: &[Controller] = &[
 
 /// Every controller there is.
 fn all() -> impl Iterator<Item = &'static Controller> {
-    OWN.iter().chain(workload_controllers::ALL)
+    OWN.iter().chain(volume_controllers::ALL).chain(workload_controllers::ALL)
 }
 
 /// Upstream controllers that may be named in `--controllers` but have nothing to do here.
@@ -178,14 +178,8 @@ const ABSENT: &[&str] = &[
     "node-route-controller",
     "persistentvolume-attach-detach-controller",
     "attachdetach",
-    "persistentvolume-binder-controller",
-    "persistentvolume-binder",
     "persistentvolume-expander-controller",
     "persistentvolume-expander",
-    "persistentvolume-protection-controller",
-    "pv-protection",
-    "persistentvolumeclaim-protection-controller",
-    "pvc-protection",
     "podcertificaterequest-cleaner-controller",
     "resource-claim-controller",
     "resourceclaim-controller",

@@ -1,6 +1,6 @@
 //! Every controller loop of the cluster, run in one process under one leader lease.
 //!
-//! The controllers of workloads have a crate of their own; those of everything else are here, one entry each in
+//! The controllers of workloads and of volumes have crates of their own; those of everything else are here, one entry each in
 //! `controllers::OWN`. What they all stand on is `controller-runtime`.
 
 mod config;

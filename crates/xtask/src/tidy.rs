@@ -27,6 +27,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "kube-scheduler",
             "controller-runtime",
             "workload-controllers",
+            "volume-controllers",
             "kube-controller-manager",
             "kubelet",
             "kube-proxy",

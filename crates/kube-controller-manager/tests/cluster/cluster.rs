@@ -104,6 +104,12 @@ impl Cluster {
         self.ask("DELETE", path, "application/json", options).await.unwrap();
     }
 
+    /// Removes a pod at once, as its kubelet does at the end.
+    pub async fn remove(&self, path: &str) {
+        let options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0});
+        self.ask("DELETE", path, "application/json", options).await.unwrap();
+    }
+
     /// Waits until what is at a path is as it should be; shows what it was last if it never is.
     pub async fn eventually(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let is_so = &is_so;

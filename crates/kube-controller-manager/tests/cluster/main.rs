@@ -7,4 +7,5 @@ mod credentials;
 mod garbage;
 mod nodes;
 mod services;
+mod volumes;
 mod workloads;

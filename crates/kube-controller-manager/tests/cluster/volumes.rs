@@ -1,0 +1,70 @@
+//! Claims find volumes, stay while they are in use, and leave their volumes released.
+
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+
+const CLAIMS: &str = "/api/v1/namespaces/default/persistentvolumeclaims";
+const VOLUMES: &str = "/api/v1/persistentvolumes";
+
+async fn volume(cluster: &Cluster, name: &str, size: &str, policy: &str) {
+    let spec = json!({"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"],
+        "persistentVolumeReclaimPolicy": policy, "hostPath": {"path": "/srv"}});
+    let object =
+        json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec});
+    cluster.create(VOLUMES, object).await;
+}
+
+async fn claim(cluster: &Cluster, name: &str, size: &str) -> Value {
+    let spec = json!({"accessModes": ["ReadWriteOnce"], "storageClassName": "",
+        "resources": {"requests": {"storage": size}}});
+    let object = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec});
+    cluster.create(CLAIMS, object).await
+}
+
+fn phase(phase: &'static str) -> impl Fn(&Value) -> bool {
+    move |object| object["status"]["phase"] == phase
+}
+
+#[tokio::test]
+async fn a_claim_binds_the_smallest_volume_and_leaves_it_released() {
+    let cluster = Cluster::start(&[]).await;
+    volume(&cluster, "large", "10Gi", "Retain").await;
+    volume(&cluster, "small", "1Gi", "Retain").await;
+    for name in ["large", "small"] {
+        cluster.eventually(&format!("{VOLUMES}/{name}"), phase("Available")).await;
+    }
+    claim(&cluster, "data", "500Mi").await;
+    let data = format!("{CLAIMS}/data");
+    let bound = cluster.eventually(&data, phase("Bound")).await;
+    assert_eq!(bound["spec"]["volumeName"], "small");
+    assert_eq!(bound["status"]["capacity"]["storage"], "1Gi");
+    let small = cluster.eventually(&format!("{VOLUMES}/small"), phase("Bound")).await;
+    assert_eq!(small["spec"]["claimRef"]["uid"], bound["metadata"]["uid"]);
+
+    // One that nothing fits waits, until something does.
+    claim(&cluster, "huge", "50Gi").await;
+    let huge = format!("{CLAIMS}/huge");
+    cluster.eventually(&huge, phase("Pending")).await;
+    volume(&cluster, "vast", "100Gi", "Delete").await;
+    cluster.eventually(&huge, phase("Bound")).await;
+
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "reader"}, "spec": {
+        "nodeName": "w1", "containers": [{"name": "main", "image": "one"}],
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}});
+    let pods = "/api/v1/namespaces/default/pods";
+    cluster.create(pods, pod).await;
+    cluster.delete(&data, "Background").await;
+    let going = cluster.eventually(&data, |claim| claim["metadata"]["deletionTimestamp"].is_string()).await;
+    assert_eq!(going["metadata"]["finalizers"], json!(["kubernetes.io/pvc-protection"]));
+    cluster.remove(&format!("{pods}/reader")).await;
+    cluster.gone(&data).await;
+    cluster.eventually(&format!("{VOLUMES}/small"), phase("Released")).await;
+
+    // Nobody here can delete its data: it says so.
+    cluster.delete(&huge, "Background").await;
+    let vast = cluster.eventually(&format!("{VOLUMES}/vast"), phase("Failed")).await;
+    assert!(vast["status"]["message"].as_str().unwrap().contains("no deletable volume plugin matched"));
+    cluster.delete(&format!("{VOLUMES}/vast"), "Background").await;
+    cluster.gone(&format!("{VOLUMES}/vast")).await;
+}
