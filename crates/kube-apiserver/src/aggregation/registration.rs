@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use apimachinery::{ObjectExt as _, Status, time};
 use serde_json::Value;
-use storage::{EventType, Filter, WatchStart};
+use storage::{Change, EventType, Filter, Query, WatchStart};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::availability::Verdict;
@@ -117,12 +117,40 @@ async fn register(server: &Server) {
     let mut pause = Duration::from_millis(100);
     loop {
         let created = objects.iter().map(|object| create_missing(server, object.clone()));
-        let failed = futures::future::join_all(created).await.into_iter().find_map(Result::err);
+        let created = futures::future::join_all(created).await.into_iter().find_map(Result::err);
+        let failed = match created {
+            Some(status) => Some(status),
+            None => remove_unserved(server, &objects).await.err(),
+        };
         let Some(status) = failed else { return };
         tracing::warn!(%status, "cannot register the server's own APIServices, trying again in {pause:?}");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
     }
+}
+
+/// Removes what another version of this server registered of its own and this one does not serve.
+async fn remove_unserved(server: &Server, served: &[Value]) -> Result<(), Status> {
+    let Some(entry) = server.registry.stored(GROUP, PLURAL) else { return Ok(()) };
+    let mut unserved = Vec::new();
+    entry.cache().visit(&Query::default(), |object| {
+        let own = object.label(local::AUTOMANAGED) == Some("onstart");
+        if own && !served.iter().any(|served| served.name() == object.name()) {
+            unserved.push(object.name().to_owned());
+        }
+        true
+    });
+    for name in unserved {
+        let removed = server
+            .store
+            .update::<storage::Error, _>(entry.cache(), &name, None, |_| Ok(Change::Delete))
+            .await;
+        match removed {
+            Ok(_) | Err(storage::Error::NotFound) => {}
+            Err(error) => return Err(crate::refusal::of_object(error, &entry, &name)),
+        }
+    }
+    Ok(())
 }
 
 /// Creates an APIService with its condition in one write.

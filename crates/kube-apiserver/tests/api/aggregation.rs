@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use pki::{Authority, Leaf};
@@ -20,7 +21,14 @@ const SERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// Tells what it was asked and by whom; serves discovery.
-async fn backend(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn backend(request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+    if request.uri().query().is_some_and(|query| query.contains("watch=true")) {
+        // One event, and no end.
+        let event = json!({"type": "ADDED", "object": {"metadata": {"name": "first"}}});
+        let first = futures::stream::iter([Ok(Frame::data(Bytes::from(format!("{event}\n"))))]);
+        let events = futures::StreamExt::chain(first, futures::stream::pending());
+        return Ok(Response::new(BodyExt::boxed(StreamBody::new(events))));
+    }
     let header = |name: &str| -> Vec<String> {
         request.headers().get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
     };
@@ -35,7 +43,7 @@ async fn backend(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, In
             "user": header("x-remote-user"), "groups": header("x-remote-group"), "token": header("authorization"),
         }),
     };
-    let mut response = Response::new(Full::new(Bytes::from(answer.to_string())));
+    let mut response = Response::new(Full::new(Bytes::from(answer.to_string())).boxed());
     if request.uri().path().ends_with("/missing") {
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
@@ -147,6 +155,8 @@ async fn a_group_of_another_server_is_served_while_it_answers() {
     assert_eq!(answer["token"], json!([]));
     assert_eq!(client.get(&format!("{wares}/missing")).await.code, 404);
     assert_eq!(client.post(wares, &json!({})).await.ok()["method"], "POST");
+    let mut events = client.watch(&format!("{wares}?watch=true")).await;
+    assert_eq!(events.name().await, ("ADDED".to_owned(), "first".to_owned()), "while the watch goes on");
 
     let fresh = client.get_as("/apis", AGGREGATED).await.ok();
     let last = fresh["items"].as_array().unwrap().last().unwrap().clone();
@@ -181,4 +191,23 @@ async fn a_group_of_another_server_is_served_while_it_answers() {
     })
     .await;
     assert_eq!(client.get("/apis").await.ok(), plain);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_longer_served_is_no_longer_registered() {
+    let mut cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    condition(&client, "v2.autoscaling", ("True", "Local")).await;
+    let old = json!({
+        "metadata": {"name": "v1beta9.apps", "labels": {"kube-aggregator.kubernetes.io/automanaged": "onstart"}},
+        "spec": {"group": "apps", "version": "v1beta9", "groupPriorityMinimum": 100, "versionPriority": 10},
+    });
+    client.post(SERVICES, &old).await.ok();
+    cluster.another("10.0.0.6").await;
+    testkit::eventually(|| async {
+        let code = client.get(&format!("{SERVICES}/v1beta9.apps")).await.code;
+        if code == 404 { Ok(()) } else { Err(code) }
+    })
+    .await;
+    assert_eq!(client.get(&format!("{SERVICES}/v1.apps")).await.code, 200);
 }
