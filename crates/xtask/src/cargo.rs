@@ -50,9 +50,9 @@ pub fn build(profile: Profile) -> anyhow::Result<()> {
     run(&arguments)
 }
 
-/// Builds one package.
-pub fn build_one(package: &str) -> anyhow::Result<()> {
-    run(&["build", "--quiet", "--package", package])
+/// Builds one program, with the workspace's features: those of its package alone would build dependencies again.
+pub fn build_one(program: &str) -> anyhow::Result<()> {
+    run(&["build", "--quiet", "--workspace", "--bin", program])
 }
 
 /// Refuses code that rustfmt would change.
