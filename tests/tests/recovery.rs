@@ -2,9 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
+use authn::{
+    Claims, Issuer, SigningKey,
+    claims::{Grant, Reference},
+};
 use cluster_tests::{Cluster, Shell};
+use x509_parser::{
+    pem::{Pem, parse_x509_pem},
+    prelude::X509Certificate,
+};
 
 #[test]
 fn every_component_recovers_and_strangers_are_refused() {
@@ -19,14 +27,14 @@ fn every_component_recovers_and_strangers_are_refused() {
 
     controllers_and_scheduler_come_back(&cluster, &shell);
     the_node_comes_back(&cluster, &shell);
+    the_proxy_learns_what_it_missed(&cluster, &shell);
     the_api_and_its_store_come_back(&cluster, &shell);
     cluster.end().unwrap();
 }
 
 fn strangers_are_refused(cluster: &Cluster, shell: &Shell<'_>) {
-    let stranger = cluster.lab().topology().state.join("stranger.conf");
-    shell.types(&format!("kubectl --kubeconfig {} get pods", stranger.display())).refused(&["Unauthorized"]);
-    shell.types("kubectl --kubeconfig /dev/null --server=$(kubectl config view -o jsonpath='{.clusters[0].cluster.server}') --insecure-skip-tls-verify get pods --token=nonsense").refused(&["Unauthorized"]);
+    a_certificate_of_another_authority_is_refused(cluster, shell);
+    shell.types(&with_token("nonsense")).refused(&["Unauthorized"]);
     shell.types("kubectl get pods --as=jane").refused(&[
         "Error from server (Forbidden): pods is forbidden: User \"jane\" cannot list resource \"pods\" in API group \"\" in the namespace \"default\"",
     ]);
@@ -38,17 +46,82 @@ fn strangers_are_refused(cluster: &Cluster, shell: &Shell<'_>) {
     shell.until("kubectl auth can-i list pods --as=jane", |seen| seen.out == "yes\n");
     shell.types("kubectl get pods --as=jane").ok();
 
-    // A service account's token is good until it expires or its account is gone.
-    shell.types("kubectl create serviceaccount robot").ok();
-    let token = shell.types("kubectl create token robot").ok().trim().to_owned();
-    let ask = format!(
+    tokens_are_good_until_they_expire_or_their_account_is_gone(cluster, shell);
+}
+
+/// Asks for pods with nothing but a token.
+fn with_token(token: &str) -> String {
+    format!(
         "kubectl --kubeconfig /dev/null --insecure-skip-tls-verify --server=$(kubectl config view -o jsonpath='{{.clusters[0].cluster.server}}') --token={token} get pods"
-    );
+    )
+}
+
+fn a_certificate_of_another_authority_is_refused(cluster: &Cluster, shell: &Shell<'_>) {
+    let topology = cluster.lab().topology();
+    let stranger = topology.state.join("stranger.conf").display().to_string();
+    let admin = topology.kubeconfig().display().to_string();
+    let pem_of = |kubeconfig: &str| -> Pem {
+        let shown = shell.types(&format!("kubectl --kubeconfig {kubeconfig} config view --raw -o jsonpath='{{.users[0].user.client-certificate-data}}' | base64 -d"));
+        parse_x509_pem(shown.ok().as_bytes()).unwrap().1
+    };
+    // The same name and groups as the administrator's, but not of the cluster's authority.
+    let authority = fs::read(pki_file(cluster, "ca.crt")).unwrap();
+    let (authority, strange, good) =
+        (parse_x509_pem(&authority).unwrap().1, pem_of(&stranger), pem_of(&admin));
+    let (authority, strange, good): (X509Certificate<'_>, X509Certificate<'_>, X509Certificate<'_>) =
+        (authority.parse_x509().unwrap(), strange.parse_x509().unwrap(), good.parse_x509().unwrap());
+    assert_eq!(strange.issuer().to_string(), "CN=stranger");
+    assert!(strange.verify_signature(Some(authority.public_key())).is_err());
+    assert!(good.verify_signature(Some(authority.public_key())).is_ok());
+    let name = |certificate: &X509Certificate<'_>| {
+        certificate
+            .subject()
+            .iter_common_name()
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(name(&strange), name(&good));
+
+    shell.types(&format!("kubectl --kubeconfig {stranger} get pods")).refused(&["Unauthorized"]);
+    shell.types(&format!("kubectl --kubeconfig {admin} get pods")).ok();
+}
+
+fn pki_file(cluster: &Cluster, name: &str) -> std::path::PathBuf {
+    let topology = cluster.lab().topology();
+    topology.node_state(topology.control_plane()).join("etc/kubernetes/pki").join(name)
+}
+
+fn tokens_are_good_until_they_expire_or_their_account_is_gone(cluster: &Cluster, shell: &Shell<'_>) {
+    shell.types("kubectl create serviceaccount robot").ok();
+    let issued = with_token(shell.types("kubectl create token robot").ok().trim());
     shell
-        .types(&ask)
+        .types(&issued)
         .refused(&["User \"system:serviceaccount:default:robot\" cannot list resource \"pods\""]);
+    shell.types("kubectl create rolebinding robot-reads --role=reads --serviceaccount=default:robot").ok();
+    shell.until(&issued, |seen| seen.code == 0);
+
+    // Two tokens of the cluster's own key that differ in nothing but their end.
+    let key = SigningKey::from_pem(&fs::read_to_string(pki_file(cluster, "sa.key")).unwrap()).unwrap();
+    let audience = "https://kubernetes.default.svc.cluster.local";
+    let issuer = Issuer::new(audience, key);
+    let uid = shell.types("kubectl get serviceaccount robot -o jsonpath='{.metadata.uid}'").out;
+    let now = jiff::Timestamp::now();
+    let hour = jiff::SignedDuration::from_hours(1);
+    let grant = Grant {
+        namespace: "default".into(),
+        service_account: Reference::new("robot", uid),
+        bound: None,
+        audiences: vec![audience.into()],
+        expiration_seconds: hour.as_secs(),
+        warn_after_seconds: None,
+    };
+    let expired = Claims::grant(grant, now - hour * 2, "made-by-a-test".into());
+    let good = Claims { exp: Some((now + hour).as_second()), ..expired.clone() };
+    shell.types(&with_token(&issuer.sign(good).unwrap())).ok();
+    shell.types(&with_token(&issuer.sign(expired).unwrap())).refused(&["Unauthorized"]);
+
     shell.types("kubectl delete serviceaccount robot").ok();
-    shell.until(&ask, |seen| seen.err.contains("Unauthorized"));
+    shell.until(&issued, |seen| seen.err.contains("Unauthorized"));
 }
 
 fn restarts(cluster: &Cluster, node: &str, unit: &str) {
@@ -93,6 +166,30 @@ fn the_node_comes_back(cluster: &Cluster, shell: &Shell<'_>) {
     let address = shell.types("kubectl get service web -o jsonpath='{.spec.clusterIP}'").out;
     let answers = shell.run_in("w1-k8s", &["curl", "-s", "-m", "5", &format!("http://{address}/")]);
     answers.shows(&["web-"]);
+}
+
+fn the_proxy_learns_what_it_missed(cluster: &Cluster, shell: &Shell<'_>) {
+    // Killed as by a crash, and kept from starting again until the Service is there.
+    cluster.lab().order("w1-k8s", "kill kube-proxy").unwrap();
+    cluster.lab().order("w1-k8s", "stop kube-proxy").unwrap();
+    assert_eq!(cluster.lab().unit_pid("w1-k8s", "kube-proxy").unwrap(), None);
+    shell.types("kubectl expose deployment web --name=missed --port=80").ok();
+    let address = shell.types("kubectl get service missed -o jsonpath='{.spec.clusterIP}'").out;
+    let url = format!("http://{address}/");
+    let ask = |node: &str| shell.run_in(node, &["curl", "-s", "-m", "2", &url]);
+    eventually("the other node's proxy programs the Service", || ask("w2-k8s").out.contains("web-"));
+    assert_ne!(ask("w1-k8s").code, 0, "who programmed the Service on w1-k8s?");
+    cluster.lab().order("w1-k8s", "start kube-proxy").unwrap();
+    eventually("the proxy programs what it missed", || ask("w1-k8s").out.contains("web-"));
+}
+
+#[track_caller]
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < cluster_tests::PATIENCE, "{what}: not within {:?}", begun.elapsed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn the_api_and_its_store_come_back(cluster: &Cluster, shell: &Shell<'_>) {
