@@ -103,6 +103,27 @@ pub fn charges<Q: Borrow<Value>>(
     Ok(charges)
 }
 
+/// Tells whether objects of a resource can use anything that a quota limits.
+pub fn concerns(quota: &Value, group: &str, resource: &str) -> bool {
+    resources::list(&quota["spec"], "hard").keys().any(|name| usage::counts(group, resource, name))
+}
+
+/// Counts anew what objects, each given with its group and its resource, use of a quota: `used`, with an amount for each
+/// name in `spec.hard`.
+pub fn count<'a>(quota: &Value, objects: impl Iterator<Item = (&'a str, &'a str, &'a Value)>) -> Value {
+    let hard = resources::list(&quota["spec"], "hard");
+    let mut used: ResourceList = hard.into_keys().map(|name| (name, Quantity::ZERO)).collect();
+    for (group, resource, object) in objects {
+        if !scopes::matches(quota, group, resource, object) {
+            continue;
+        }
+        let mut uses = usage(group, resource, object);
+        uses.retain(|name, _| used.contains_key(name) && usage::counts(group, resource, name));
+        resources::add(&mut used, &uses);
+    }
+    used.iter().map(|(name, amount)| (name.clone(), json!(amount.to_string()))).collect()
+}
+
 fn amounts(names: &[&String], list: &ResourceList) -> String {
     let amount = |name: &String| list.get(name).copied().unwrap_or(Quantity::ZERO);
     names.iter().map(|name| format!("{name}={}", amount(name))).collect::<Vec<_>>().join(",")
@@ -185,6 +206,28 @@ mod tests {
             create("pods", pod(json!({})), &new).unwrap_err(),
             "pods \"web\" is forbidden: status unknown for quota: q, resources: pods"
         );
+    }
+
+    #[test]
+    fn what_is_there_is_counted_anew() {
+        let hard =
+            json!({"pods": "9", "requests.memory": "1Gi", "count/deployments.apps": "3", "secrets": "1"});
+        let quota = quota(hard, json!({"pods": "7"}));
+        let (one, mut ended) = (pod(json!({"memory": "100Mi"})), pod(json!({"memory": "1Gi"})));
+        ended["status"] = json!({"phase": "Succeeded"});
+        let (deployment, map) = (json!({}), json!({}));
+        let objects = [
+            ("", "pods", &one),
+            ("", "pods", &one),
+            ("", "pods", &ended),
+            ("apps", "deployments", &deployment),
+            ("", "configmaps", &map),
+        ];
+        assert_eq!(
+            count(&quota, objects.into_iter()),
+            json!({"pods": "2", "requests.memory": "200Mi", "count/deployments.apps": "1", "secrets": "0"})
+        );
+        assert!(concerns(&quota, "apps", "deployments") && !concerns(&quota, "", "configmaps"));
     }
 
     #[test]

@@ -83,8 +83,8 @@ macro_rules! resource {
 }
 pub use crate::resource;
 
-/// Reads a `LabelSelector`; one that cannot be read selects nothing.
-fn label_selector<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Selector, D::Error> {
+/// Reads a `LabelSelector`; none at all, and one that cannot be read, selects nothing.
+pub fn label_selector<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Selector, D::Error> {
     let value = serde_json::Value::deserialize(deserializer)?;
     Ok(Selector::from_label_selector(&value).unwrap_or_else(|_| Selector::nothing()))
 }

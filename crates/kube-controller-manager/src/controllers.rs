@@ -12,6 +12,7 @@ mod namespace;
 mod node_ipam;
 mod node_lifecycle;
 mod pod_garbage;
+mod resource_quota;
 mod root_ca;
 mod service_account;
 mod service_pods;
@@ -67,6 +68,14 @@ const OWN: &[Controller] = &[
         event_source: "serviceaccount-token-controller",
         by_default: true,
         start: token_secret::start,
+    },
+    Controller {
+        name: "resourcequota-controller",
+        alias: "resourcequota",
+        account: "resourcequota-controller",
+        event_source: "resourcequota-controller",
+        by_default: true,
+        start: resource_quota::start,
     },
     Controller {
         name: "root-ca-certificate-publisher-controller",
@@ -167,8 +176,6 @@ fn all() -> impl Iterator<Item = &'static Controller> {
 const ABSENT: &[&str] = &[
     "cloud-node-lifecycle-controller",
     "device-taint-eviction-controller",
-    "disruption",
-    "disruption-controller",
     "endpointslice-mirroring-controller",
     "endpointslicemirroring",
     "ephemeral-volume",
@@ -183,8 +190,6 @@ const ABSENT: &[&str] = &[
     "podcertificaterequest-cleaner-controller",
     "resource-claim-controller",
     "resourceclaim-controller",
-    "resourcequota",
-    "resourcequota-controller",
     "selinux-warning-controller",
     "service-cidr-controller",
     "service-lb-controller",

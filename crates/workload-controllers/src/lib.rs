@@ -6,6 +6,7 @@ mod batch;
 mod cron_job;
 mod daemon_set;
 mod deployment;
+mod disruption;
 mod history;
 mod horizontal_pod_autoscaler;
 mod job;
@@ -80,6 +81,14 @@ pub const ALL: &[Controller] = &[
         event_source: "ttl-after-finished-controller",
         by_default: true,
         start: ttl_after_finished::start,
+    },
+    Controller {
+        name: "disruption-controller",
+        alias: "disruption",
+        account: "disruption-controller",
+        event_source: "controllermanager",
+        by_default: true,
+        start: disruption::start,
     },
     Controller {
         name: "horizontal-pod-autoscaler-controller",

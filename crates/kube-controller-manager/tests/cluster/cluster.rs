@@ -92,7 +92,11 @@ impl Cluster {
     }
 
     pub async fn create(&self, path: &str, object: Value) -> Value {
-        self.ask("POST", path, "application/json", object).await.unwrap()
+        self.try_create(path, object).await.unwrap()
+    }
+
+    pub async fn try_create(&self, path: &str, object: Value) -> Result<Value, String> {
+        self.ask("POST", path, "application/json", object).await
     }
 
     pub async fn patch(&self, path: &str, patch: Value) -> Value {

@@ -82,3 +82,33 @@ async fn a_namespace_is_equipped_emptied_and_removed() {
     cluster.patch(&format!("{maps}/held"), json!({"metadata": {"finalizers": null}})).await;
     cluster.gone("/api/v1/namespaces/team").await;
 }
+
+#[tokio::test]
+async fn a_quota_counts_what_comes_and_goes() {
+    let cluster = Cluster::start(&[]).await;
+    let core = "/api/v1/namespaces/default";
+    let hard = json!({"pods": "1", "requests.cpu": "1", "count/configmaps": "9"});
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": hard}});
+    cluster.create(&format!("{core}/resourcequotas"), quota).await;
+    let quota = format!("{core}/resourcequotas/q");
+    let used = |pods: &'static str, cpu: &'static str| {
+        move |quota: &Value| {
+            quota["status"]["used"]["pods"] == pods && quota["status"]["used"]["requests.cpu"] == cpu
+        }
+    };
+    // The authority's certificate is published to every namespace.
+    let empty = cluster.eventually(&quota, |quota| quota["status"]["used"]["count/configmaps"] == "1").await;
+    assert_eq!(empty["status"]["hard"], empty["spec"]["hard"]);
+    assert!(used("0", "0")(&empty), "{empty}");
+    let pod = |name: &str| {
+        let container = json!({"name": "main", "image": "one", "resources": {"requests": {"cpu": "300m"}}});
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container]}})
+    };
+    cluster.create(&format!("{core}/pods"), pod("one")).await;
+    cluster.eventually(&quota, used("1", "300m")).await;
+    let refused = cluster.try_create(&format!("{core}/pods"), pod("two")).await.unwrap_err();
+    assert!(refused.contains("exceeded quota: q"), "{refused}");
+    cluster.remove(&format!("{core}/pods/one")).await;
+    cluster.eventually(&quota, used("0", "0")).await;
+    cluster.create(&format!("{core}/pods"), pod("two")).await;
+}

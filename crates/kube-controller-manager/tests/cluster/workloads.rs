@@ -149,3 +149,41 @@ async fn a_stateful_set_starts_one_pod_after_the_other() {
     cluster.eventually(&format!("{APPS}/statefulsets/db"), |set| set["status"]["readyReplicas"] == 2).await;
     cluster.count("/api/v1/namespaces/default/persistentvolumeclaims", 2, |_| true).await;
 }
+
+#[tokio::test]
+async fn a_budget_grants_evictions_while_enough_pods_are_healthy() {
+    let cluster = Cluster::start(&[]).await;
+    let three = workload("Deployment", "web", json!({"replicas": 3}));
+    cluster.create(&format!("{APPS}/deployments"), three).await;
+    cluster.count(PODS, 3, |_| true).await;
+    let budget = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "web"}}}});
+    let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    cluster.create(budgets, budget).await;
+    let web = format!("{budgets}/web");
+    let allows = |count: i64| move |budget: &Value| budget["status"]["disruptionsAllowed"] == count;
+    let early = cluster.eventually(&web, allows(0)).await;
+    assert_eq!(early["status"]["desiredHealthy"], 2);
+    cluster.run_pods().await;
+    cluster.eventually(&web, allows(1)).await;
+
+    let pods = cluster.count(PODS, 3, |_| true).await;
+    let evict = |pod: &Value| {
+        let name = pod["metadata"]["name"].as_str().unwrap().to_owned();
+        let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}});
+        (format!("{PODS}/{name}/eviction"), eviction)
+    };
+    let (path, eviction) = evict(&pods[0]);
+    cluster.create(&path, eviction).await;
+    let one_less = |budget: &Value| allows(0)(budget) && budget["status"]["currentHealthy"] == 2;
+    cluster.eventually(&web, one_less).await;
+    let (path, eviction) = evict(&pods[1]);
+    let refused = cluster.try_create(&path, eviction).await.unwrap_err();
+    assert!(
+        refused.contains("Cannot evict pod as it would violate the pod's disruption budget."),
+        "{refused}"
+    );
+    cluster.count(PODS, 3, lives).await;
+    cluster.run_pods().await;
+    cluster.eventually(&web, allows(1)).await;
+}

@@ -1,0 +1,190 @@
+//! Resource quotas.
+//!
+//! Keeps true: a quota's status says what the objects of its namespace use of it.
+//! Woken by: changes of quotas, and of objects that quotas count.
+//! Reads: quotas; of what quotas count, the parts that count. Writes: the status of quotas.
+//! Gives up when: never; what the server does not serve counts for nothing.
+
+mod objects;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use admission::quota;
+use controller_runtime::Running;
+use controller_runtime::api::Error;
+use controller_runtime::api::path::path_of;
+use controller_runtime::context::Context;
+use informer::{Key, Object as _, Outcome, Store, Watch, WorkQueue, follow, run_workers};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::discovery::{Discovered, discover};
+use objects::{Counted, ResourceQuota};
+
+/// How long changes of a namespace's objects gather before its quotas are counted: a rollout is counted a few times,
+/// and not once for each pod.
+const GATHER: Duration = Duration::from_millis(200);
+/// After which time the server may serve what it did not serve before.
+const ASK_AGAIN: Duration = Duration::from_secs(300);
+/// How long a new watch may take to show everything.
+const FIRST_LIST: Duration = Duration::from_secs(30);
+/// What quotas count by names of their own; everything else by `count/<resource>.<group>`.
+const NAMED: [&str; 7] = [
+    "pods",
+    "services",
+    "persistentvolumeclaims",
+    "configmaps",
+    "secrets",
+    "replicationcontrollers",
+    "resourcequotas",
+];
+/// Of these the contents count, of all others only that they are there.
+const WHOLE: [&str; 3] = ["pods", "services", "persistentvolumeclaims"];
+
+/// A group and a resource of it.
+type Kind = (String, String);
+
+/// Starts the controller.
+pub fn start(context: Context) -> Option<Running> {
+    let workers = context.options.concurrency.resource_quotas;
+    let shell = Arc::new(Shell {
+        quotas: context.stores.of(),
+        counted: Mutex::default(),
+        unserved: Mutex::default(),
+        queue: WorkQueue::new("resourcequota_primary"),
+        context,
+    });
+    shell.context.stores.close_at_shutdown(&shell.queue);
+    let on_quota = Arc::clone(&shell);
+    shell.quotas.on_change(move |change| on_quota.queue.add(change.object().key()));
+    Some(Box::pin(async move {
+        shell.quotas.ready().await;
+        run_workers("resourcequota", &shell.queue, workers, |key| reconcile(&shell, key)).await;
+    }))
+}
+
+struct Shell {
+    context: Context,
+    quotas: Store<ResourceQuota>,
+    /// What some quota counts, each watched from the first quota on that does: as many as the API has resources.
+    counted: Mutex<HashMap<Kind, Store<Counted>>>,
+    /// What the server did not serve, and when it was asked: not for each change anew.
+    unserved: Mutex<HashMap<Kind, Instant>>,
+    queue: WorkQueue<Key>,
+}
+
+async fn reconcile(shell: &Arc<Shell>, key: Key) -> Result<Outcome, Error> {
+    let Some(quota) = shell.quotas.get(key.as_str()).filter(|quota| !quota.metadata.is_deleting()) else {
+        return Ok(Outcome::Done);
+    };
+    let mut objects = Vec::new();
+    for kind in kinds(&quota.whole) {
+        let Some(store) = shell.store(kind.clone()).await? else { continue };
+        if tokio::time::timeout(FIRST_LIST, store.ready()).await.is_err() {
+            return Ok(Outcome::Again);
+        }
+        objects.push((kind, store.in_namespace(key.namespace())));
+    }
+    let parts = objects.iter().flat_map(|((group, resource), objects)| {
+        objects.iter().map(move |object| (group.as_str(), resource.as_str(), &object.parts))
+    });
+    let status = json!({"hard": quota.whole["spec"]["hard"], "used": quota::count(&quota.whole, parts)});
+    if quota.whole["status"] == status {
+        return Ok(Outcome::Done);
+    }
+    // The store holds quotas whole: the role of this controller has no right to read a single one.
+    let mut changed = quota.whole.clone();
+    changed["status"] = status;
+    match shell.context.api.update(&format!("{}/status", path_of(&*quota)), &changed).await {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(Outcome::Done),
+    }
+}
+
+/// Returns what a quota counts.
+fn kinds(quota: &Value) -> Vec<Kind> {
+    let named = NAMED.into_iter().filter(|resource| quota::concerns(quota, "", resource));
+    let mut kinds: Vec<Kind> = named.map(|resource| (String::new(), resource.to_owned())).collect();
+    for name in quota["spec"]["hard"].as_object().into_iter().flat_map(|hard| hard.keys()) {
+        let Some(counted) = name.strip_prefix("count/") else { continue };
+        let (resource, group) = counted.split_once('.').unwrap_or((counted, ""));
+        let kind = (group.to_owned(), resource.to_owned());
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds
+}
+
+impl Shell {
+    /// Returns the store of what a quota counts, watched from now on; none if the server does not serve it.
+    async fn store(self: &Arc<Self>, kind: Kind) -> Result<Option<Store<Counted>>, Error> {
+        if let Some(store) = self.counted.lock().get(&kind) {
+            return Ok(Some(store.clone()));
+        }
+        let (group, resource) = &kind;
+        if self.unserved.lock().get(&kind).is_some_and(|asked| asked.elapsed() < ASK_AGAIN) {
+            return Ok(None);
+        }
+        let version = if group.is_empty() {
+            "v1".to_owned()
+        } else {
+            match version(&discover(&self.context.api).await?, &kind) {
+                Some(version) => version,
+                None => {
+                    let mut unserved = self.unserved.lock();
+                    unserved.retain(|_, asked| asked.elapsed() < ASK_AGAIN);
+                    unserved.insert(kind, Instant::now());
+                    return Ok(None);
+                }
+            }
+        };
+        let mut watch = Watch::resource(group, &version, resource, "");
+        if !(group.is_empty() && WHOLE.contains(&&**resource)) {
+            watch = watch.metadata_only();
+        }
+        let mut counted = self.counted.lock();
+        if let Some(store) = counted.get(&kind) {
+            return Ok(Some(store.clone()));
+        }
+        let store = Store::<Counted>::new();
+        let shell = Arc::clone(self);
+        store.on_change(move |change| {
+            for quota in shell.quotas.in_namespace(change.object().namespace()) {
+                shell.queue.add_after(quota.key(), GATHER);
+            }
+        });
+        follow(self.context.stores.runtime(), self.context.stores.client(), watch, store.clone());
+        counted.insert(kind, store.clone());
+        Ok(Some(store))
+    }
+}
+
+fn version(discovered: &Discovered, (group, resource): &Kind) -> Option<String> {
+    let served = discovered.resources.iter();
+    let mut served = served.filter(|one| one.namespaced && one.can(&["list", "watch"]));
+    served.find(|one| one.group == *group && one.plural == *resource).map(|one| one.version.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_quota_names_is_watched() {
+        let kinds = |hard: Value| -> Vec<String> {
+            let kinds = kinds(&json!({"spec": {"hard": hard}}));
+            kinds.into_iter().map(|(group, resource)| format!("{resource}.{group}")).collect()
+        };
+        assert_eq!(kinds(json!({"requests.cpu": "1", "limits.memory": "1Gi"})), ["pods."]);
+        assert_eq!(kinds(json!({"services.nodeports": "1", "count/services": "2"})), ["services."]);
+        assert_eq!(kinds(json!({"count/deployments.apps": "1"})), ["deployments.apps"]);
+        assert_eq!(
+            kinds(json!({"gold.storageclass.storage.k8s.io/requests.storage": "1Gi"})),
+            ["persistentvolumeclaims."]
+        );
+        assert!(kinds(json!({})).is_empty());
+    }
+}
