@@ -65,14 +65,26 @@ pub fn lint() -> anyhow::Result<()> {
     run(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
 
+/// Refuses dependencies of other licences or sources and second versions, where cargo-deny is installed.
+pub fn deny() -> anyhow::Result<()> {
+    if !is_installed("cargo-deny") {
+        eprintln!("cargo-deny is not installed: licences and sources of dependencies are not checked");
+        return Ok(());
+    }
+    run(&["deny", "check", "bans", "licenses", "sources"])
+}
+
+fn is_installed(program: &str) -> bool {
+    let asked = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    asked.is_ok_and(|status| status.success())
+}
+
 /// Runs the tests: by nextest where it is installed, else by cargo itself.
 pub fn test(arguments: &[String]) -> anyhow::Result<()> {
-    let nextest =
-        Command::new("cargo-nextest").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let mut words: Vec<&str> = match nextest {
-        Ok(status) if status.success() => vec!["nextest", "run", "--workspace"],
-        // Whole-cluster tests share a machine: one thread.
-        _ => vec!["test", "--workspace"],
+    let mut words: Vec<&str> = if is_installed("cargo-nextest") {
+        vec!["nextest", "run", "--workspace"]
+    } else {
+        vec!["test", "--workspace"]
     };
     words.extend(arguments.iter().map(String::as_str));
     run(&words)

@@ -35,7 +35,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Run every check and test: layers, formatting, lints, unit, component and whole-cluster tests
+    /// Run every check and test: layers, formatting, lints, licences, unit, component and whole-cluster tests
     Test {
         /// Passed on to the test runner: filters and flags
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -47,7 +47,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Check that layers point one way and files keep to the rules
+    /// Check that layers point one way, dependencies are used and files keep to the rules
     Tidy,
     /// Write the generated schema tables anew
     Codegen,
@@ -86,6 +86,7 @@ fn run(task: Task) -> anyhow::Result<()> {
             tidy::check()?;
             cargo::formatted()?;
             cargo::lint()?;
+            cargo::deny()?;
             cargo::build(cargo::Profile::Dev)?;
             cargo::test(&arguments)
         }
