@@ -1,20 +1,16 @@
 //! The roles and bindings that every cluster starts with, and how they are kept.
 
 mod bindings;
-mod components;
-mod controllers;
-mod namespaced;
 mod reconcile;
-mod table;
-mod user_facing;
+mod roles;
 
-use apimachinery::cluster_role;
+use apimachinery::{ObjectExt as _, cluster_role};
 use serde_json::Value;
 
 pub use reconcile::{Change, reconcile};
 
 use crate::rule::Rule;
-use table::Role;
+use roles::{COMPONENTS, CONTROLLERS, NAMESPACED, PEOPLE};
 
 /// Label of everything here.
 pub const BOOTSTRAPPING: (&str, &str) = ("kubernetes.io/bootstrapping", "rbac-defaults");
@@ -23,16 +19,18 @@ pub const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 
 const CONTROLLER: &str = "system:controller:";
 
-fn all_cluster_roles() -> impl Iterator<Item = (String, &'static Role)> {
-    let plain = user_facing::ROLES.iter().chain(components::ROLES).map(|role| (role.name.to_owned(), role));
-    let controllers = controllers::ROLES.iter().map(|role| (format!("{CONTROLLER}{}", role.name), role));
-    plain.chain(controllers)
+/// The ClusterRoles as the tables state them.
+fn stated() -> impl Iterator<Item = Value> {
+    let tables = [(PEOPLE, ""), (COMPONENTS, ""), (CONTROLLERS, CONTROLLER)];
+    tables
+        .into_iter()
+        .flat_map(|(table, prefix)| roles::read(table).into_iter().map(move |role| role.into_object(prefix)))
 }
 
 /// The ClusterRoles. Those that gather others (`admin`, `edit`, `view`) hold what the others here give, as the
 /// aggregation controller would fill them in.
 pub fn cluster_roles() -> Vec<Value> {
-    let mut roles: Vec<Value> = all_cluster_roles().map(|(name, role)| role.cluster_role(&name)).collect();
+    let mut roles: Vec<Value> = stated().collect();
     // `admin` gathers `edit`, which gathers `view`: three rounds reach the end.
     for _ in 0..3 {
         for number in 0..roles.len() {
@@ -46,12 +44,12 @@ pub fn cluster_roles() -> Vec<Value> {
 
 /// The Roles in `kube-system` and `kube-public`.
 pub fn roles() -> Vec<Value> {
-    namespaced::ROLES.iter().map(|(namespace, role)| role.role(namespace)).collect()
+    roles::read(NAMESPACED).into_iter().map(|role| role.into_object("")).collect()
 }
 
 /// The ClusterRoleBindings.
 pub fn cluster_role_bindings() -> Vec<Value> {
-    bindings::cluster_role_bindings(controllers::ROLES.iter().map(|role| role.name))
+    bindings::cluster_role_bindings(roles::read(CONTROLLERS).into_iter().map(|role| role.name))
 }
 
 /// The RoleBindings in `kube-system` and `kube-public`.
@@ -61,8 +59,7 @@ pub fn role_bindings() -> Vec<Value> {
 
 /// The rules of one built-in ClusterRole.
 pub(crate) fn rules(name: &str) -> Vec<Rule> {
-    let role = all_cluster_roles().find(|(known, _)| known == name);
-    role.map(|(name, role)| Rule::read_all(&role.cluster_role(&name))).unwrap_or_default()
+    stated().find(|role| role.name() == name).as_ref().map(Rule::read_all).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::CONTROLLER;
-use super::table::object;
+use super::roles::object;
 
 /// A subject in short form.
 enum Who {

@@ -1,4 +1,3 @@
-use apimachinery::ObjectExt as _;
 use serde_json::json;
 
 use super::*;
@@ -41,6 +40,38 @@ fn may(chain: &Chain, user: &str, groups: &[&str], request: &str) -> bool {
         ..Attributes::default()
     };
     chain.authorize(&attributes).is_allowed()
+}
+
+#[test]
+fn tables_state_whole_rules() {
+    let read = roles::read(
+        "# comment\n\na into b\n    read delete on core apps: pods\n        deployments named x y\n    report events\nc in ns\n    get at /a /b/*\n",
+    );
+    let objects: Vec<Value> = read.into_iter().map(|role| role.into_object("")).collect();
+    let brief: Vec<Value> =
+        objects.iter().map(|object| json!([object.name(), object.namespace(), object["rules"]])).collect();
+    let events = json!({"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch", "update"]});
+    let named = json!({"apiGroups": ["", "apps"], "resources": ["pods", "deployments"], "resourceNames": ["x", "y"], "verbs": ["delete", "get", "list", "watch"]});
+    assert_eq!(
+        brief,
+        [
+            json!(["a", "", [named, events]]),
+            json!(["c", "ns", [{"nonResourceURLs": ["/a", "/b/*"], "verbs": ["get"]}]]),
+        ]
+    );
+    assert_eq!(objects[0]["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-b"], "true");
+
+    // Every word of the built-in tables has its place: a verb is a verb, a group has its dots.
+    for rule in stated().chain(super::roles()).flat_map(|role| role.list_at(&["rules"]).to_vec()) {
+        let lower = |field: &str| {
+            rule.list_at(&[field])
+                .iter()
+                .all(|word| word.as_str().is_some_and(|word| !word.contains(':') && word != "on"))
+        };
+        assert!(["verbs", "apiGroups", "resources"].iter().all(|field| lower(field)), "{rule}");
+        assert!(!rule.list_at(&["verbs"]).is_empty(), "{rule}");
+        assert!(rule.list_at(&["resources"]).is_empty() == rule.list_at(&["apiGroups"]).is_empty(), "{rule}");
+    }
 }
 
 #[test]
