@@ -1,6 +1,6 @@
 //! What a write asks for and who asks.
 
-use apimachinery::status::Status;
+use apimachinery::{User, status::Status};
 use serde_json::Value;
 
 /// What is done to the object.
@@ -14,22 +14,6 @@ pub enum Operation {
     Delete,
     /// A connection (`exec`, `attach`, `portforward`, `proxy`); the object holds its options.
     Connect,
-}
-
-/// Who asks.
-#[derive(Clone, Copy, Debug)]
-pub struct User<'a> {
-    /// User name, such as `system:node:w1-k8s`.
-    pub name: &'a str,
-    /// Groups, such as `system:nodes`.
-    pub groups: &'a [String],
-}
-
-impl User<'_> {
-    /// Whether the user is in a group.
-    pub fn is_in(&self, group: &str) -> bool {
-        self.groups.iter().any(|name| name == group)
-    }
 }
 
 /// One request as admission sees it.

@@ -28,6 +28,7 @@ mod taint_nodes_by_condition;
 #[cfg(test)]
 mod testing;
 
-pub use attributes::{Attributes, Operation, User};
+pub use apimachinery::User;
+pub use attributes::{Attributes, Operation};
 pub use chain::{Chain, UnknownPlugin};
 pub use plugin::{Access, Context, Plugin, View};

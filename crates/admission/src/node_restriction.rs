@@ -25,7 +25,7 @@ impl Plugin for NodeRestriction {
 
     fn validate(&self, context: &mut Context, object: &Value) -> Result<(), Status> {
         let user = &context.attributes.user;
-        if !user.is_in("system:nodes") {
+        if !user.in_group("system:nodes") {
             return Ok(());
         }
         let Some(node) = user.name.strip_prefix("system:node:") else { return Ok(()) };

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use apimachinery::status::Status;
 use serde_json::Value;
 
-use crate::attributes::{Attributes, Operation, User};
+use crate::{
+    User,
+    attributes::{Attributes, Operation},
+};
 
 /// What plugins read of the cluster.
 pub trait View: Sync {

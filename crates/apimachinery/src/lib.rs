@@ -13,8 +13,10 @@ pub mod object;
 pub mod quantity;
 pub mod status;
 pub mod time;
+pub mod user;
 
 pub use gvk::{GroupVersionKind, GroupVersionResource};
 pub use object::ObjectExt;
 pub use quantity::Quantity;
 pub use status::{FieldError, Status};
+pub use user::User;

@@ -1,22 +1,6 @@
 //! What authorisation is asked about.
 
-use apimachinery::fields;
-
-/// The part of a user that authorisation reads.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct User<'a> {
-    /// User name.
-    pub name: &'a str,
-    /// Groups.
-    pub groups: &'a [String],
-}
-
-impl User<'_> {
-    /// Whether the user is in a group.
-    pub fn in_group(&self, group: &str) -> bool {
-        self.groups.iter().any(|member| member == group)
-    }
-}
+use apimachinery::{User, fields};
 
 /// A request as authorisation sees it. Fields that do not apply are empty.
 #[derive(Debug, Clone, Copy, Default)]

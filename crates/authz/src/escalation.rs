@@ -3,10 +3,10 @@
 use apimachinery::{ObjectExt as _, Status};
 use serde_json::Value;
 
-use crate::attributes::{Attributes, User};
 use crate::chain::Chain;
 use crate::rbac::{RbacKind, RuleSet};
 use crate::rule::{Rule, missing, quoted};
+use crate::{Attributes, User};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 

@@ -13,7 +13,8 @@ mod node;
 mod rbac;
 mod rule;
 
-pub use attributes::{Attributes, User};
+pub use apimachinery::User;
+pub use attributes::Attributes;
 pub use chain::{Chain, Mode, UnknownMode};
 pub use denial::forbidden;
 pub use node::{NodeGraph, node_name};

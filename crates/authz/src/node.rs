@@ -7,10 +7,10 @@ use apimachinery::ObjectExt as _;
 use parking_lot::RwLock;
 use serde_json::Value;
 
-use crate::attributes::{Attributes, User};
 use crate::bootstrap;
 use crate::rbac::Decision;
 use crate::rule::Rule;
+use crate::{Attributes, User};
 use graph::Graph;
 use references::Target;
 

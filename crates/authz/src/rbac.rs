@@ -13,8 +13,8 @@ use serde_json::Value;
 pub use binding::Binding;
 use index::Index;
 
-use crate::attributes::{Attributes, User};
 use crate::rule::Rule;
+use crate::{Attributes, User};
 
 /// The kinds that RBAC is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

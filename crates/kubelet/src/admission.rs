@@ -7,25 +7,10 @@ use k8s_openapi::api::core::v1::Pod;
 use podrules::{
     conditions,
     requests::{self, Resources},
+    sysctls,
 };
 
 use crate::{pod, status::Verdict};
-
-/// Sysctls every pod may set (upstream's safe list).
-const SAFE_SYSCTLS: [&str; 12] = [
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_wmem",
-];
 
 /// Decides whether a pod may run beside the others. Static pods of the control plane are always let in by priority;
 /// everyone else must fit.
@@ -45,7 +30,7 @@ pub fn admit<'a>(
             Some(prefix) => name.starts_with(prefix),
             None => *pattern == name,
         });
-        if !allowed && !SAFE_SYSCTLS.contains(&name.as_str()) {
+        if !allowed && !sysctls::SAFE.contains(&name.as_str()) {
             return refuse("SysctlForbidden".into(), format!("forbidden sysctl: {name:?} not allowlisted"));
         }
     }

@@ -7,4 +7,5 @@ pub mod node_affinity;
 pub mod owner;
 pub mod ports;
 pub mod requests;
+pub mod sysctls;
 pub mod tolerations;

@@ -1,9 +1,12 @@
 //! The baseline standard: known ways out of a container are closed.
 
 use kinds::read::Read;
+use podrules::sysctls;
 use serde_json::Value;
 
-use super::checks::{Finding, containers, listed, names, plural, quoted};
+use super::checks::{
+    Finding, added_capabilities, containers, listed, names, offenders, plural, quoted, unique,
+};
 
 const CAPABILITIES: [&str; 13] = [
     "AUDIT_WRITE",
@@ -20,21 +23,6 @@ const CAPABILITIES: [&str; 13] = [
     "SETUID",
     "SYS_CHROOT",
 ];
-const SYSCTLS: [&str; 12] = [
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_wmem",
-];
-
 /// Adds what breaks the standard; `restricted` replaces two of its checks by stricter ones.
 pub(super) fn check(metadata: &Value, spec: &Value, restricted: bool, found: &mut Vec<Finding>) {
     if !restricted {
@@ -49,47 +37,19 @@ pub(super) fn check(metadata: &Value, spec: &Value, restricted: bool, found: &mu
     privileged(spec, found);
     proc_mount(spec, found);
     se_linux(spec, found);
-    sysctls(spec, found);
+    kernel_parameters(spec, found);
     windows(spec, found);
 }
 
 fn capabilities(spec: &Value, found: &mut Vec<Finding>) {
-    let mut bad: Vec<&str> = Vec::new();
-    let mut forbidden: Vec<&str> = Vec::new();
-    for container in containers(spec) {
-        let added = container["securityContext"]["capabilities"].items("add");
-        let mut own: Vec<&str> =
-            added.iter().filter_map(Value::as_str).filter(|name| !CAPABILITIES.contains(name)).collect();
-        if !own.is_empty() {
-            bad.push(container.text("name"));
-            forbidden.append(&mut own);
-        }
-    }
-    if !bad.is_empty() {
-        forbidden.sort_unstable();
-        forbidden.dedup();
-        found.push(Finding {
-            check: "capabilities_baseline",
-            reason: "non-default capabilities",
-            detail: format!(
-                "{} must not include {} in securityContext.capabilities.add",
-                listed(&bad),
-                quoted(&forbidden)
-            ),
-        });
+    if let Some(detail) = added_capabilities(spec, &CAPABILITIES) {
+        found.push(Finding { check: "capabilities_baseline", reason: "non-default capabilities", detail });
     }
 }
 
 fn seccomp(spec: &Value, found: &mut Vec<Finding>) {
     let unconfined = |context: &Value| context["seccompProfile"].text("type") == "Unconfined";
-    let pod = unconfined(&spec["securityContext"]);
-    let bad = names(spec, |container| unconfined(&container["securityContext"]));
-    if pod || !bad.is_empty() {
-        let who = match (pod, bad.is_empty()) {
-            (true, true) => "pod".to_owned(),
-            (true, false) => format!("pod and {}", listed(&bad)),
-            (false, _) => listed(&bad),
-        };
+    if let Some(who) = offenders(spec, unconfined) {
         found.push(Finding {
             check: "seccompProfile_baseline",
             reason: "seccompProfile",
@@ -155,10 +115,7 @@ fn host_ports(spec: &Value, found: &mut Vec<Finding>) {
     if bad.is_empty() {
         return;
     }
-    let mut ports: Vec<i64> =
-        containers(spec).flat_map(|container| container.items("ports")).filter_map(host_port).collect();
-    ports.sort_unstable();
-    ports.dedup();
+    let ports = unique(containers(spec).flat_map(|container| container.items("ports")).filter_map(host_port));
     let text: Vec<String> = ports.iter().map(i64::to_string).collect();
     found.push(Finding {
         check: "hostPorts",
@@ -209,12 +166,10 @@ fn proc_mount(spec: &Value, found: &mut Vec<Finding>) {
         |container: &Value| !matches!(container["securityContext"].text("procMount"), "" | "Default");
     let bad = names(spec, unusual);
     if !bad.is_empty() {
-        let mut kinds: Vec<&str> = containers(spec)
+        let kinds = containers(spec)
             .filter(|container| unusual(container))
-            .map(|container| container["securityContext"].text("procMount"))
-            .collect();
-        kinds.sort_unstable();
-        kinds.dedup();
+            .map(|container| container["securityContext"].text("procMount"));
+        let kinds = unique(kinds);
         found.push(Finding {
             check: "procMount",
             reason: "procMount",
@@ -230,10 +185,7 @@ fn se_linux(spec: &Value, found: &mut Vec<Finding>) {
             .chain(containers(spec).map(|container| &container["securityContext"]))
             .map(|context| &context["seLinuxOptions"])
     };
-    let mut types: Vec<&str> =
-        options().map(|options| options.text("type")).filter(|kind| !TYPES.contains(kind)).collect();
-    types.sort_unstable();
-    types.dedup();
+    let types = unique(options().map(|options| options.text("type")).filter(|kind| !TYPES.contains(kind)));
     let mut details = Vec::new();
     if !types.is_empty() {
         details.push(format!("{} {}", plural("type", types.len()), quoted(&types)));
@@ -249,12 +201,12 @@ fn se_linux(spec: &Value, found: &mut Vec<Finding>) {
     }
 }
 
-fn sysctls(spec: &Value, found: &mut Vec<Finding>) {
+fn kernel_parameters(spec: &Value, found: &mut Vec<Finding>) {
     let bad: Vec<&str> = spec["securityContext"]
         .items("sysctls")
         .iter()
         .map(|sysctl| sysctl.text("name"))
-        .filter(|name| !SYSCTLS.contains(name))
+        .filter(|name| !sysctls::SAFE.contains(name))
         .collect();
     if !bad.is_empty() {
         found.push(Finding { check: "sysctls", reason: "forbidden sysctls", detail: bad.join(", ") });
@@ -263,14 +215,7 @@ fn sysctls(spec: &Value, found: &mut Vec<Finding>) {
 
 fn windows(spec: &Value, found: &mut Vec<Finding>) {
     let host = |context: &Value| context["windowsOptions"].flag("hostProcess") == Some(true);
-    let pod = host(&spec["securityContext"]);
-    let bad = names(spec, |container| host(&container["securityContext"]));
-    if pod || !bad.is_empty() {
-        let who = match (pod, bad.is_empty()) {
-            (true, true) => "pod".to_owned(),
-            (true, false) => format!("pod and {}", listed(&bad)),
-            (false, _) => listed(&bad),
-        };
+    if let Some(who) = offenders(spec, host) {
         found.push(Finding {
             check: "windowsHostProcess",
             reason: "hostProcess",

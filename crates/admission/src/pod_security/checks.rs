@@ -1,5 +1,7 @@
 //! What the checks of all levels share: a finding, and the containers of a pod by name.
 
+use std::collections::BTreeSet;
+
 use kinds::read::Read;
 use serde_json::Value;
 
@@ -23,9 +25,39 @@ pub(super) fn names(spec: &Value, holds: impl Fn(&Value) -> bool) -> Vec<&str> {
     containers(spec).filter(|container| holds(container)).map(|container| container.text("name")).collect()
 }
 
+/// The refusal of containers that add other capabilities than those allowed.
+pub(super) fn added_capabilities(spec: &Value, allowed: &[&str]) -> Option<String> {
+    fn own<'a>(container: &'a Value, allowed: &[&str]) -> Vec<&'a str> {
+        let added = container["securityContext"]["capabilities"].items("add");
+        added.iter().filter_map(Value::as_str).filter(|name| !allowed.contains(name)).collect()
+    }
+    let who = names(spec, |container| !own(container, allowed).is_empty());
+    let what = unique(containers(spec).flat_map(|container| own(container, allowed)));
+    (!who.is_empty()).then(|| {
+        format!("{} must not include {} in securityContext.capabilities.add", listed(&who), quoted(&what))
+    })
+}
+
 /// `container "a"` or `containers "a", "b"`.
 pub(super) fn listed(names: &[&str]) -> String {
     format!("{} {}", plural("container", names.len()), quoted(names))
+}
+
+/// The pod, some of its containers, or both; `None` where nobody does it.
+pub(super) fn offenders(spec: &Value, does: impl Fn(&Value) -> bool) -> Option<String> {
+    let pod = does(&spec["securityContext"]);
+    let bad = names(spec, |container| does(&container["securityContext"]));
+    match (pod, &bad[..]) {
+        (false, []) => None,
+        (true, []) => Some("pod".to_owned()),
+        (true, bad) => Some(format!("pod and {}", listed(bad))),
+        (false, bad) => Some(listed(bad)),
+    }
+}
+
+/// Each once, in order.
+pub(super) fn unique<T: Ord>(items: impl IntoIterator<Item = T>) -> Vec<T> {
+    items.into_iter().collect::<BTreeSet<T>>().into_iter().collect()
 }
 
 /// The word with an `s` unless there is one.

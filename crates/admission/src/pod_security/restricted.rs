@@ -3,7 +3,7 @@
 use kinds::read::Read;
 use serde_json::Value;
 
-use super::checks::{Finding, containers, listed, names, plural, quoted};
+use super::checks::{Finding, added_capabilities, listed, names, offenders, plural, quoted, unique};
 
 /// The sources that a restricted pod's volumes may have.
 const VOLUMES: [&str; 9] = [
@@ -44,35 +44,14 @@ fn escalation(spec: &Value, found: &mut Vec<Finding>) {
 }
 
 fn capabilities(spec: &Value, found: &mut Vec<Finding>) {
-    let own = |container: &Value| container["securityContext"]["capabilities"].clone();
-    let keeping = names(spec, |container| !own(container).items("drop").iter().any(|name| name == "ALL"));
-    let mut extra: Vec<String> = Vec::new();
-    let adding =
-        names(spec, |container| own(container).items("add").iter().any(|name| name != "NET_BIND_SERVICE"));
-    for container in containers(spec) {
-        let capabilities = &container["securityContext"]["capabilities"];
-        extra.extend(
-            capabilities
-                .items("add")
-                .iter()
-                .filter_map(Value::as_str)
-                .filter(|name| *name != "NET_BIND_SERVICE")
-                .map(str::to_owned),
-        );
-    }
-    extra.sort_unstable();
-    extra.dedup();
+    let keeping = names(spec, |container| {
+        !container["securityContext"]["capabilities"].items("drop").iter().any(|name| name == "ALL")
+    });
     let mut details = Vec::new();
     if !keeping.is_empty() {
         details.push(format!("{} must set securityContext.capabilities.drop=[\"ALL\"]", listed(&keeping)));
     }
-    if !adding.is_empty() {
-        details.push(format!(
-            "{} must not include {} in securityContext.capabilities.add",
-            listed(&adding),
-            quoted(&extra)
-        ));
-    }
+    details.extend(added_capabilities(spec, &["NET_BIND_SERVICE"]));
     if !details.is_empty() {
         found.push(Finding {
             check: "capabilities_restricted",
@@ -94,8 +73,7 @@ fn volumes(spec: &Value, found: &mut Vec<Finding>) {
         }
     }
     if !bad.is_empty() {
-        kinds.sort_unstable();
-        kinds.dedup();
+        let kinds = unique(kinds);
         found.push(Finding {
             check: "restrictedVolumes",
             reason: "restricted volume types",
@@ -136,14 +114,7 @@ fn non_root(spec: &Value, found: &mut Vec<Finding>) {
 
 fn run_as_user(spec: &Value, found: &mut Vec<Finding>) {
     let root = |context: &Value| context.int("runAsUser") == Some(0);
-    let pod = root(&spec["securityContext"]);
-    let bad = names(spec, |container| root(&container["securityContext"]));
-    if pod || !bad.is_empty() {
-        let who = match (pod, bad.is_empty()) {
-            (true, true) => "pod".to_owned(),
-            (true, false) => format!("pod and {}", listed(&bad)),
-            (false, _) => listed(&bad),
-        };
+    if let Some(who) = offenders(spec, root) {
         found.push(Finding {
             check: "runAsUser",
             reason: "runAsUser=0",

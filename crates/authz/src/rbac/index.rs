@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::RbacKind;
 use super::binding::{Binding, Subject};
-use crate::attributes::User;
+use crate::User;
 use crate::rule::Rule;
 
 /// By namespace (empty at the cluster scope), then by name; so a look-up needs no key of its own.
