@@ -1,7 +1,13 @@
 //! How soon a change of one endpoint is in the kernel, with a thousand Services there.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Stdio},
+    sync::mpsc::{self, Receiver},
+    time::{Duration, Instant},
+};
 
+use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use kube::{
@@ -18,7 +24,7 @@ const CHANGES: usize = 20;
 /// Between two changes.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// Makes the Services, changes an endpoint again and again, and looks into a worker's iptables.
+/// Makes the Services, changes an endpoint again and again, and listens to a worker's kernel.
 pub async fn measure(lab: &Lab, client: Client) -> anyhow::Result<Row> {
     let services: Api<Service> = Api::namespaced(client.clone(), "default");
     let slices: Api<EndpointSlice> = Api::namespaced(client, "default");
@@ -44,13 +50,7 @@ pub async fn measure(lab: &Lab, client: Client) -> anyhow::Result<Row> {
         let rules = iptables(lab, &["-t", "nat", "-S"])?;
         Ok((rules.lines().filter(|line| chain(line)).count() >= SERVICES * 3).then_some(()))
     })?;
-    let rules = iptables(lab, &["-t", "nat", "-S"])?;
-    let name = rules
-        .lines()
-        .find(|line| line.starts_with("-A KUBE-SVC-") && line.contains("\"default/bench-500:http"))
-        .and_then(|line| line.split_whitespace().nth(1))
-        .unwrap_or_default()
-        .to_owned();
+    let mut kernel = Monitor::start(lab)?;
     let mut seconds = Vec::new();
     for change in 0..CHANGES {
         let last = 10 + change;
@@ -59,11 +59,9 @@ pub async fn measure(lab: &Lab, client: Client) -> anyhow::Result<Row> {
         tokio::time::sleep(QUIET).await;
         let begun = Instant::now();
         slices.patch("bench-500", &PatchParams::default(), &Patch::Merge(patch)).await?;
-        let wanted = format!("172.31.244.{last}:8080");
-        while !iptables(lab, &["-t", "nat", "-S", &name])?.contains(&wanted) {
-            anyhow::ensure!(begun.elapsed() < Duration::from_secs(20), "{wanted} is not in {name}");
-        }
-        seconds.push(begun.elapsed().as_secs_f64());
+        let wanted = format!("--to-destination 172.31.244.{last}:8080");
+        let arrived = tokio::task::block_in_place(|| kernel.wait_for(&wanted))?;
+        seconds.push((arrived - begun).as_secs_f64());
     }
     let all = ListParams::default().labels("app=bench");
     services.delete_collection(&DeleteParams::default(), &all).await?;
@@ -93,6 +91,55 @@ fn slice(service: &str, number: usize, last: usize) -> anyhow::Result<EndpointSl
         "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
         "endpoints": addresses.map(|address| json!({"addresses": [address], "conditions": {"ready": true}})),
     }))?)
+}
+
+/// The kernel's own word of changed rules: asking it again and again would cost more than the change.
+struct Monitor {
+    program: Child,
+    changes: Receiver<(Instant, String)>,
+}
+
+impl Monitor {
+    fn start(lab: &Lab) -> anyhow::Result<Self> {
+        // Its output goes into a pipe, for which it would gather lines.
+        let mut program = lab
+            .command_in("w1-k8s", "stdbuf")?
+            .args(["-oL", "xtables-monitor", "--event", "-4"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting xtables-monitor")?;
+        let lines = BufReader::new(program.stdout.take().context("it has a standard output")?).lines();
+        let (sender, changes) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if sender.send((Instant::now(), line)).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { program, changes })
+    }
+
+    /// Waits for a change whose rule has these words; gives the time at which it was heard of.
+    fn wait_for(&mut self, words: &str) -> anyhow::Result<Instant> {
+        loop {
+            let (heard, rule) = self
+                .changes
+                .recv_timeout(Duration::from_secs(20))
+                .with_context(|| format!("no rule with {words:?} came into iptables"))?;
+            if rule.contains(words) {
+                return Ok(heard);
+            }
+        }
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
 }
 
 fn iptables(lab: &Lab, arguments: &[&str]) -> anyhow::Result<String> {
