@@ -1,12 +1,11 @@
 //! IPAddresses and ServiceCIDRs.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
-use crate::read::{Read, same};
+use crate::read::Read;
 use crate::service::validate_cidr;
-use crate::strategy::{NameRule, Strategy};
+use crate::strategy::{Keeps, NameRule, Strategy};
 
 /// The rules of IPAddresses.
 pub struct IpAddress;
@@ -20,32 +19,22 @@ impl Strategy for IpAddress {
         NameRule::Address
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let parent = &object["spec"]["parentRef"];
         let path = SPEC.child("parentRef");
         if parent.is_null() {
             errors.required(&path, "");
-            return errors.into_vec();
+            return;
         }
         for key in ["resource", "name"] {
             if parent.text(key).is_empty() {
                 errors.required(&path.child(key), "");
             }
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        if !same(&new["spec"]["parentRef"], &old["spec"]["parentRef"]) {
-            errors.invalid(
-                &SPEC.child("parentRef"),
-                new["spec"]["parentRef"].clone(),
-                crate::field::IMMUTABLE,
-            );
-        }
-        errors.into_vec()
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        errors.immutable(&SPEC.child("parentRef"), &new["spec"]["parentRef"], &old["spec"]["parentRef"]);
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {
@@ -54,12 +43,11 @@ impl Strategy for IpAddress {
 }
 
 impl Strategy for ServiceCidr {
-    fn has_status(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Status
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let ranges = object["spec"].items("cidrs");
         let path = SPEC.child("cidrs");
         if ranges.is_empty() {
@@ -68,14 +56,11 @@ impl Strategy for ServiceCidr {
             errors.invalid(&path, object["spec"]["cidrs"].clone(), "may only hold up to 2 values");
         }
         for (index, range) in ranges.iter().enumerate() {
-            validate_cidr(range.as_str().unwrap_or_default(), &path.index(index), &mut errors);
+            validate_cidr(range.as_str().unwrap_or_default(), &path.index(index), errors);
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         errors.immutable(&SPEC.child("cidrs"), &new["spec"]["cidrs"], &old["spec"]["cidrs"]);
-        errors.into_vec()
     }
 }

@@ -1,12 +1,11 @@
 //! ValidatingAdmissionPolicies, MutatingAdmissionPolicies and their bindings; their expressions are checked by
 //! whoever evaluates them.
 
-use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::field::{Errors, Path};
 use crate::read::Read;
-use crate::strategy::Strategy;
+use crate::strategy::{Keeps, Strategy};
 use crate::write;
 
 /// The rules of policies.
@@ -35,12 +34,8 @@ fn default_match(resources: &mut Value) {
 }
 
 impl Strategy for Policy {
-    fn has_status(&self) -> bool {
-        !self.mutating
-    }
-
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        if self.mutating { Keeps::Generation } else { Keeps::StatusAndGeneration }
     }
 
     fn default(&self, object: &mut Value) {
@@ -51,8 +46,7 @@ impl Strategy for Policy {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         if !matches!(spec.text("failurePolicy"), "Fail" | "Ignore") {
             errors.unsupported(&SPEC.child("failurePolicy"), spec.text("failurePolicy"), &["Fail", "Ignore"]);
@@ -98,7 +92,7 @@ impl Strategy for Policy {
             if spec.text("reinvocationPolicy").is_empty() {
                 errors.required(&SPEC.child("reinvocationPolicy"), "");
             }
-            return errors.into_vec();
+            return;
         }
         let validations = spec.items("validations");
         let validations_path = SPEC.child("validations");
@@ -114,13 +108,12 @@ impl Strategy for Policy {
                 errors.required(&path.child("expression"), "expression is not specified");
             }
         }
-        errors.into_vec()
     }
 }
 
 impl Strategy for PolicyBinding {
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Generation
     }
 
     fn default(&self, object: &mut Value) {
@@ -133,14 +126,13 @@ impl Strategy for PolicyBinding {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         if spec.text("policyName").is_empty() {
             errors.required(&SPEC.child("policyName"), "");
         }
         if self.mutating {
-            return errors.into_vec();
+            return;
         }
         let actions = spec.items("validationActions");
         let path = SPEC.child("validationActions");
@@ -164,6 +156,5 @@ impl Strategy for PolicyBinding {
                 "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)",
             );
         }
-        errors.into_vec()
     }
 }

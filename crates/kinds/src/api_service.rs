@@ -1,11 +1,10 @@
 //! APIServices.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
 use crate::read::Read;
-use crate::strategy::{NameRule, Strategy};
+use crate::strategy::{Keeps, NameRule, Strategy};
 use crate::write;
 
 /// The rules of APIServices.
@@ -14,8 +13,8 @@ pub struct ApiService;
 const SPEC: Path<'static> = Path::root("spec");
 
 impl Strategy for ApiService {
-    fn has_status(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Status
     }
 
     fn name_rule(&self) -> NameRule {
@@ -28,8 +27,7 @@ impl Strategy for ApiService {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         let name = object["metadata"].text("name");
         let required = format!("{}.{}", spec.text("version"), spec.text("group"));
@@ -72,6 +70,5 @@ impl Strategy for ApiService {
                 );
             }
         }
-        errors.into_vec()
     }
 }

@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
-use apimachinery::status::FieldError;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::field::{Errors, Path};
 use crate::read::{Read, same};
-use crate::strategy::{self, NameRule, Strategy, field_text};
+use crate::strategy::{self, Keeps, NameRule, Strategy, field_text};
 use crate::write;
 
 /// The rules of CertificateSigningRequests. Who asks (`spec.username`, `uid`, `groups`, `extra`) is set by the
@@ -61,8 +60,8 @@ pub fn set_requester(object: &mut Value, name: &str, uid: &str, groups: &[String
 }
 
 impl Strategy for CertificateSigningRequest {
-    fn has_status(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Status
     }
 
     fn name_rule(&self) -> NameRule {
@@ -77,10 +76,9 @@ impl Strategy for CertificateSigningRequest {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        validate_request(spec, &mut errors);
+        validate_request(spec, errors);
         let usages_path = SPEC.child("usages");
         let usages = spec.items("usages");
         if usages.is_empty() {
@@ -94,7 +92,7 @@ impl Strategy for CertificateSigningRequest {
                 errors.duplicate(&usages_path.index(index), usage.clone());
             }
         }
-        validate_signer(spec.text("signerName"), &SPEC.child("signerName"), &mut errors);
+        validate_signer(spec.text("signerName"), &SPEC.child("signerName"), errors);
         if let Some(seconds) = spec.int("expirationSeconds").filter(|seconds| *seconds < 600) {
             errors.invalid(
                 &SPEC.child("expirationSeconds"),
@@ -102,7 +100,6 @@ impl Strategy for CertificateSigningRequest {
                 "may not specify a duration less than 600 seconds (10 minutes)",
             );
         }
-        errors.into_vec()
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -110,9 +107,7 @@ impl Strategy for CertificateSigningRequest {
         write::copy(new, "status", old);
     }
 
-    fn validate_update(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {
-        Vec::new()
-    }
+    fn validate_update(&self, _new: &Value, _old: &Value, _errors: &mut Errors) {}
 
     fn prepare_status_update(&self, new: &mut Value, old: &Value) {
         strategy::prepare_status_update(new, old);
@@ -123,9 +118,8 @@ impl Strategy for CertificateSigningRequest {
         set_conditions(new, all);
     }
 
-    fn validate_status_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_conditions(new, old, &mut errors);
+    fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_conditions(new, old, errors);
         let certificate = new["status"].text("certificate");
         let before = old["status"].text("certificate");
         let path = Path::root("status.certificate");
@@ -138,7 +132,6 @@ impl Strategy for CertificateSigningRequest {
         {
             errors.invalid(&path, "<certificate data>", "must contain one or more PEM blocks");
         }
-        errors.into_vec()
     }
 
     fn subresource(&self, name: &str) -> Option<&'static dyn Strategy> {
@@ -166,10 +159,8 @@ impl Strategy for Approval {
         set_conditions(new, all);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_conditions(new, old, &mut errors);
-        errors.into_vec()
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_conditions(new, old, errors);
     }
 }
 
@@ -261,7 +252,7 @@ fn validate_signer(name: &str, path: &Path, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, listed};
+    use crate::testing::{created, found};
 
     fn request() -> Value {
         let pem = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";
@@ -289,12 +280,12 @@ mod tests {
         let mut approved = new.clone();
         approval.prepare_for_update(&mut approved, &old);
         assert_eq!(approved["status"], json!({"conditions": [{"type": "Approved", "status": "True"}]}));
-        assert_eq!(listed(approval.validate_update(&approved, &old)), "");
+        assert_eq!(found(|errors| approval.validate_update(&approved, &old, errors)), "");
         let mut status = new;
         CertificateSigningRequest.prepare_status_update(&mut status, &old);
         assert_eq!(status["status"], json!({"certificate": "x"}));
         assert!(
-            listed(approval.validate_update(&old, &approved))
+            found(|errors| approval.validate_update(&old, &approved, errors))
                 .contains("may not remove a condition of type \"Approved\"")
         );
     }

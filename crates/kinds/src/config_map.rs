@@ -1,6 +1,5 @@
 //! ConfigMaps.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -13,8 +12,7 @@ use crate::strategy::Strategy;
 pub struct ConfigMap;
 
 impl Strategy for ConfigMap {
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let mut size = 0;
         for (key, value) in object.entries("data") {
             let data_path = Path::root("data");
@@ -34,14 +32,11 @@ impl Strategy for ConfigMap {
         if size > SIZE_LIMIT {
             errors.too_long(&Path::root(""), SIZE_LIMIT);
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_sealed(new, old, &["data", "binaryData"], &mut errors);
-        errors.extend(self.validate(new));
-        errors.into_vec()
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_sealed(new, old, &["data", "binaryData"], errors);
+        self.validate(new, errors);
     }
 }
 

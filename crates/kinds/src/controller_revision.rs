@@ -1,6 +1,5 @@
 //! ControllerRevisions.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -12,21 +11,17 @@ use crate::workload::validate_counts;
 pub struct ControllerRevision;
 
 impl Strategy for ControllerRevision {
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         if !object.has("data") {
             errors.required(&Path::root("data"), "data is mandatory");
         }
         if object.int("revision").unwrap_or(0) < 0 {
-            validate_counts(object, &["revision"], &Path::root(""), &mut errors);
+            validate_counts(object, &["revision"], &Path::root(""), errors);
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        errors.extend(self.validate(new));
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
         errors.immutable(&Path::root("data"), &new["data"], &old["data"]);
-        errors.into_vec()
     }
 }

@@ -1,11 +1,10 @@
 //! CronJobs.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
 use crate::read::Read;
-use crate::strategy::Strategy;
+use crate::strategy::{Keeps, Strategy};
 use crate::workload::{SPEC, name_warnings, validate_counts};
 use crate::{cron, job, write};
 
@@ -13,12 +12,8 @@ use crate::{cron, job, write};
 pub struct CronJob;
 
 impl Strategy for CronJob {
-    fn has_status(&self) -> bool {
-        true
-    }
-
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::StatusAndGeneration
     }
 
     fn default(&self, object: &mut Value) {
@@ -32,21 +27,17 @@ impl Strategy for CronJob {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_spec(&object["spec"], &mut errors);
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_spec(&object["spec"], errors);
         // Jobs get eleven characters appended to this name, and their names become labels.
         let name = object["metadata"].text("name");
         if name.len() > 52 {
             errors.invalid(&Path::root("metadata.name"), name, "must be no more than 52 characters");
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_spec(&new["spec"], &mut errors);
-        errors.into_vec()
+    fn validate_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
+        validate_spec(&new["spec"], errors);
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {

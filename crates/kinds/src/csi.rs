@@ -1,6 +1,5 @@
 //! CSIDrivers, CSINodes, CSIStorageCapacities, VolumeAttachments and VolumeAttributesClasses.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -8,7 +7,7 @@ use crate::names;
 use crate::pod::resources::quantity;
 use crate::read::{Read, same};
 use crate::selectors;
-use crate::strategy::{NameRule, Strategy};
+use crate::strategy::{Keeps, NameRule, Strategy};
 use crate::write;
 
 /// The rules of CSIDrivers.
@@ -36,8 +35,8 @@ fn validate_driver_name(name: &str, path: &Path, errors: &mut Errors) {
 }
 
 impl Strategy for CsiDriver {
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Generation
     }
 
     fn default(&self, object: &mut Value) {
@@ -53,9 +52,8 @@ impl Strategy for CsiDriver {
         write::missing(spec, "seLinuxMount", false);
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_driver_name(object["metadata"].text("name"), &Path::root("metadata.name"), &mut errors);
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_driver_name(object["metadata"].text("name"), &Path::root("metadata.name"), errors);
         let spec = &object["spec"];
         if !spec.has("attachRequired") {
             errors.required(&SPEC.child("attachedRequired"), "");
@@ -92,28 +90,24 @@ impl Strategy for CsiDriver {
                 );
             }
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        errors.extend(self.validate(new));
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
         for key in ["attachRequired", "volumeLifecycleModes"] {
             errors.immutable(&SPEC.child(key), &new["spec"][key], &old["spec"][key]);
         }
-        errors.into_vec()
     }
 }
 
 impl Strategy for CsiNode {
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let drivers = object["spec"].items("drivers");
         for (index, driver) in drivers.iter().enumerate() {
             let list_path = SPEC.child("drivers");
             let path = list_path.index(index);
             let name = driver.text("name");
-            validate_driver_name(name, &path.child("name"), &mut errors);
+            validate_driver_name(name, &path.child("name"), errors);
             let id = driver.text("nodeID");
             if id.is_empty() {
                 errors.required(&path.child("nodeID"), "");
@@ -139,12 +133,10 @@ impl Strategy for CsiNode {
                 errors.duplicate(&path.child("name"), name);
             }
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        errors.extend(self.validate(new));
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
         for before in old["spec"].items("drivers") {
             let after =
                 new["spec"].items("drivers").iter().find(|driver| driver.text("name") == before.text("name"));
@@ -157,14 +149,12 @@ impl Strategy for CsiNode {
                 errors.invalid(&Path::root("CSINodeDriver"), comparable, "field is immutable");
             }
         }
-        errors.into_vec()
     }
 }
 
 impl Strategy for CsiStorageCapacity {
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        selectors::validate(&object["nodeTopology"], &Path::root("nodeTopology"), &mut errors);
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        selectors::validate(&object["nodeTopology"], &Path::root("nodeTopology"), errors);
         let class = object.text("storageClassName");
         let path = Path::root("storageClassName");
         errors.invalid_each(&path, &Value::from(class), names::errors(NameRule::Subdomain, class));
@@ -173,32 +163,28 @@ impl Strategy for CsiStorageCapacity {
                 errors.invalid(&Path::root(key), object[key].clone(), "must be greater than or equal to 0");
             }
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        errors.extend(self.validate(new));
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
         for key in ["nodeTopology", "storageClassName"] {
             errors.immutable(&Path::root(key), &new[key], &old[key]);
         }
-        errors.into_vec()
     }
 }
 
 impl Strategy for VolumeAttachment {
-    fn has_status(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Status
     }
 
     fn prepare_for_create(&self, object: &mut Value) {
         write::set(object, "status", serde_json::json!({"attached": false}));
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        validate_driver_name(spec.text("attacher"), &SPEC.child("attacher"), &mut errors);
+        validate_driver_name(spec.text("attacher"), &SPEC.child("attacher"), errors);
         let source = &spec["source"];
         let path = SPEC.child("source");
         match (source.has("inlineVolumeSpec"), source.has("persistentVolumeName")) {
@@ -219,38 +205,31 @@ impl Strategy for VolumeAttachment {
         let node = spec.text("nodeName");
         let found = names::errors(NameRule::Subdomain, node);
         errors.invalid_each(&SPEC.child("nodeName"), &Value::from(node), found);
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        errors.extend(self.validate(new));
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
         if !same(&new["spec"], &old["spec"]) {
             errors.invalid(&SPEC, new["spec"].clone(), "field is immutable");
         }
-        errors.into_vec()
     }
 }
 
 impl Strategy for VolumeAttributesClass {
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_driver_name(object.text("driverName"), &Path::root("driverName"), &mut errors);
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_driver_name(object.text("driverName"), &Path::root("driverName"), errors);
         if object.entries("parameters").next().is_none() {
             errors.required(&Path::root("parameters"), "must contain at least one key/value pair");
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        errors.extend(self.validate(new));
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
         for key in ["driverName", "parameters"] {
             if !same(&new[key], &old[key]) {
                 errors.forbidden(&Path::root(key), format!("updates to {key} are forbidden."));
             }
         }
-        errors.into_vec()
     }
 }
 

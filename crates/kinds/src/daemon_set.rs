@@ -1,12 +1,11 @@
 //! DaemonSets.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
 use crate::pod::warnings;
 use crate::read::{Read, same};
-use crate::strategy::{self, Strategy};
+use crate::strategy::{Keeps, Strategy};
 use crate::workload::{
     SPEC, STATUS, is_zero, validate_at_most_all, validate_counts, validate_int_or_percent,
 };
@@ -19,12 +18,8 @@ pub struct DaemonSet;
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
 impl Strategy for DaemonSet {
-    fn has_status(&self) -> bool {
-        true
-    }
-
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::StatusAndGeneration
     }
 
     fn default(&self, object: &mut Value) {
@@ -41,34 +36,29 @@ impl Strategy for DaemonSet {
     }
 
     fn prepare_for_create(&self, object: &mut Value) {
-        strategy::prepare_for_create(true, true, object);
+        self.keeps().prepare_for_create(object);
         set_template_generation(object, template_generation(object).max(1));
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_spec(&object["spec"], &mut errors);
-        errors.into_vec()
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_spec(&object["spec"], errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
         let changed = !same(&new["spec"]["template"], &old["spec"]["template"]);
-        strategy::prepare_for_update(true, true, new, old);
+        self.keeps().prepare_for_update(new, old);
         let generation = template_generation(old);
         if generation > 0 || changed {
             set_template_generation(new, generation + i64::from(changed));
         }
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_spec(&new["spec"], &mut errors);
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_spec(&new["spec"], errors);
         errors.immutable(&SPEC.child("selector"), &new["spec"]["selector"], &old["spec"]["selector"]);
-        errors.into_vec()
     }
 
-    fn validate_status_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
         let counts = [
             "currentNumberScheduled",
             "numberMisscheduled",
@@ -80,8 +70,7 @@ impl Strategy for DaemonSet {
             "numberUnavailable",
             "collisionCount",
         ];
-        validate_counts(&new["status"], &counts, &STATUS, &mut errors);
-        errors.into_vec()
+        validate_counts(&new["status"], &counts, &STATUS, errors);
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
@@ -99,30 +88,9 @@ fn set_template_generation(object: &mut Value, generation: i64) {
 }
 
 fn validate_spec(spec: &Value, errors: &mut Errors) {
-    let selector = &spec["selector"];
-    let selector_path = SPEC.child("selector");
-    if selector.is_null() {
-        errors.required(&selector_path, "");
-    } else {
-        selectors::validate(selector, &selector_path, errors);
-        selectors::validate_template_match(spec, &SPEC, errors);
-        if selectors::is_empty(selector) {
-            errors.invalid(&selector_path, selector.clone(), "empty selector is invalid for daemonset");
-        }
-    }
-    let template_path = SPEC.child("template");
-    template::validate(&spec["template"], &template_path, errors);
-    let pod_path = template_path.child("spec");
-    let pod = &spec["template"]["spec"];
-    if pod.text("restartPolicy") != "Always" {
-        errors.unsupported(&pod_path.child("restartPolicy"), pod.text("restartPolicy"), &["Always"]);
-    }
-    if pod.has("activeDeadlineSeconds") {
-        errors.forbidden(
-            &pod_path.child("activeDeadlineSeconds"),
-            "activeDeadlineSeconds in DaemonSet is not Supported",
-        );
-    }
+    selectors::validate_workload(spec, &SPEC, "daemonset", errors);
+    selectors::validate_template_match(spec, &SPEC, errors);
+    template::validate_always(&spec["template"], &SPEC, "DaemonSet", errors);
     validate_counts(spec, &["minReadySeconds"], &SPEC, errors);
     validate_rollout(&spec["updateStrategy"], &SPEC.child("updateStrategy"), errors);
     validate_counts(spec, &["revisionHistoryLimit"], &SPEC, errors);

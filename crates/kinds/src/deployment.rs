@@ -1,14 +1,12 @@
 //! Deployments.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
-use crate::pod::warnings;
 use crate::read::{Read, same};
-use crate::strategy::{self, Strategy};
+use crate::strategy::{self, Keeps, Strategy};
 use crate::workload::{
-    SPEC, empty, is_zero, name_warnings, validate_at_most_all, validate_counts, validate_int_or_percent,
+    SPEC, empty, is_zero, validate_at_most_all, validate_counts, validate_int_or_percent,
     validate_status_counts,
 };
 use crate::{selectors, template, write};
@@ -17,12 +15,8 @@ use crate::{selectors, template, write};
 pub struct Deployment;
 
 impl Strategy for Deployment {
-    fn has_status(&self) -> bool {
-        true
-    }
-
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::StatusAndGeneration
     }
 
     fn default(&self, object: &mut Value) {
@@ -40,10 +34,8 @@ impl Strategy for Deployment {
         template::default(spec);
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_spec(&object["spec"], &mut errors);
-        errors.into_vec()
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_spec(&object["spec"], errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -53,11 +45,9 @@ impl Strategy for Deployment {
         strategy::count_generation(new, old, changed);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_spec(&new["spec"], &mut errors);
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_spec(&new["spec"], errors);
         errors.immutable(&SPEC.child("selector"), &new["spec"]["selector"], &old["spec"]["selector"]);
-        errors.into_vec()
     }
 
     fn prepare_status_update(&self, new: &mut Value, old: &Value) {
@@ -65,8 +55,7 @@ impl Strategy for Deployment {
         strategy::keep_metadata(new, old, &["labels"]);
     }
 
-    fn validate_status_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         let parts = [
             "updatedReplicas",
             "readyReplicas",
@@ -74,33 +63,27 @@ impl Strategy for Deployment {
             "unavailableReplicas",
             "collisionCount",
         ];
-        validate_status_counts(&new["status"], &parts, &mut errors);
+        validate_status_counts(&new["status"], &parts, errors);
         let (count, before) = (new["status"].int("collisionCount"), old["status"].int("collisionCount"));
         if count.unwrap_or(0) < before.unwrap_or(0) {
             errors.invalid(&Path::root("status.collisionCount"), count.unwrap_or(0), "cannot be decremented");
         }
-        errors.into_vec()
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
-        let mut found = name_warnings(object);
-        found.extend(warnings::template(&object["spec"]));
-        found
+        template::create_warnings(object)
     }
 
     fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
-        if same(&new["spec"]["template"], &old["spec"]["template"]) {
-            return Vec::new();
-        }
-        warnings::template(&new["spec"])
+        template::update_warnings(new, old)
     }
 }
 
 fn validate_spec(spec: &Value, errors: &mut Errors) {
     validate_counts(spec, &["replicas"], &SPEC, errors);
-    selectors::validate_workload(spec, &SPEC, errors);
+    selectors::validate_workload(spec, &SPEC, "deployment", errors);
     selectors::validate_template_match(spec, &SPEC, errors);
-    template::validate_always(spec, &SPEC, errors);
+    template::validate_always(&spec["template"], &SPEC, "ReplicaSet", errors);
     validate_rollout(&spec["strategy"], &SPEC.child("strategy"), errors);
     validate_counts(
         spec,

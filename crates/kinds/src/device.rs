@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
-use crate::field::{Errors, IMMUTABLE, Path};
+use crate::field::{Errors, Path};
 use crate::names;
 use crate::pod::probes::validate_label;
-use crate::read::{Read, same};
-use crate::strategy::{NameRule, Strategy, field_text};
+use crate::read::Read;
+use crate::strategy::{Keeps, NameRule, Strategy, field_text};
 use crate::write;
 
 /// The rules of DeviceClasses.
@@ -26,12 +25,11 @@ const MAX_REQUESTS: usize = 32;
 const MAX_DEVICES: usize = 128;
 
 impl Strategy for DeviceClass {
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Generation
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         for (index, selector) in object["spec"].items("selectors").iter().enumerate() {
             let list_path = SPEC.child("selectors");
             let path = list_path.index(index);
@@ -39,7 +37,6 @@ impl Strategy for DeviceClass {
                 errors.required(&path.child("cel"), "");
             }
         }
-        errors.into_vec()
     }
 }
 
@@ -124,37 +121,27 @@ fn validate_request(request: &Value, path: &Path, errors: &mut Errors) {
 }
 
 impl Strategy for ResourceClaim {
-    fn has_status(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Status
     }
 
     fn default(&self, object: &mut Value) {
         default_requests(write::ensure(write::ensure(object, "spec"), "devices"));
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_claim(&object["spec"], &SPEC, &mut errors);
-        errors.into_vec()
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_claim(&object["spec"], &SPEC, errors);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        if !same(&new["spec"], &old["spec"]) {
-            errors.invalid(&SPEC, new["spec"].clone(), IMMUTABLE);
-        }
-        errors.into_vec()
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        errors.immutable(&SPEC, &new["spec"], &old["spec"]);
     }
 
-    fn validate_status_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         let (status, before) = (&new["status"], &old["status"]);
         let path = Path::root("status");
-        if before.has("allocation")
-            && status.has("allocation")
-            && !same(&status["allocation"], &before["allocation"])
-        {
-            errors.invalid(&path.child("allocation"), status["allocation"].clone(), IMMUTABLE);
+        if before.has("allocation") && status.has("allocation") {
+            errors.immutable(&path.child("allocation"), &status["allocation"], &before["allocation"]);
         }
         let consumers = status.items("reservedFor");
         if consumers.len() > 256 {
@@ -163,7 +150,6 @@ impl Strategy for ResourceClaim {
         if !consumers.is_empty() && !status.has("allocation") {
             errors.forbidden(&path.child("reservedFor"), "may not be specified when `allocated` is not set");
         }
-        errors.into_vec()
     }
 }
 
@@ -173,28 +159,21 @@ impl Strategy for ResourceClaimTemplate {
         default_requests(write::ensure(spec, "devices"));
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_claim(&object["spec"]["spec"], &SPEC.child("spec"), &mut errors);
-        errors.into_vec()
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_claim(&object["spec"]["spec"], &SPEC.child("spec"), errors);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        if !same(&new["spec"], &old["spec"]) {
-            errors.invalid(&SPEC, new["spec"].clone(), IMMUTABLE);
-        }
-        errors.into_vec()
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        errors.immutable(&SPEC, &new["spec"], &old["spec"]);
     }
 }
 
 impl Strategy for ResourceSlice {
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Generation
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         if spec.text("driver").is_empty() {
             errors.required(&SPEC.child("driver"), "");
@@ -226,23 +205,20 @@ impl Strategy for ResourceSlice {
         for (index, device) in devices.iter().enumerate() {
             let path = devices_path.index(index);
             let name = device.text("name");
-            validate_label(name, &path.child("name"), &mut errors);
+            validate_label(name, &path.child("name"), errors);
             if devices[..index].iter().any(|other| other.text("name") == name) {
                 errors.duplicate(&path, name);
             }
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        errors.extend(self.validate(new));
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
         for key in ["driver", "nodeName", "nodeSelector", "allNodes"] {
             errors.immutable(&SPEC.child(key), &new["spec"][key], &old["spec"][key]);
         }
         let name = (&new["spec"]["pool"]["name"], &old["spec"]["pool"]["name"]);
         errors.immutable(&SPEC.child("pool").child("name"), name.0, name.1);
-        errors.into_vec()
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {

@@ -2,14 +2,13 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
 use crate::names;
 use crate::pod::probes::{validate_label, validate_port_number};
 use crate::read::{Read, same};
-use crate::strategy::{NameRule, Strategy, count_generation};
+use crate::strategy::{Keeps, NameRule, Strategy, count_generation};
 use crate::write;
 
 /// The rules of EndpointSlices.
@@ -20,8 +19,8 @@ const MAX_ADDRESSES: usize = 100;
 const MAX_PORTS: usize = 20000;
 
 impl Strategy for EndpointSlice {
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Generation
     }
 
     fn default(&self, object: &mut Value) {
@@ -31,17 +30,15 @@ impl Strategy for EndpointSlice {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let kind_path = Path::root("addressType");
         match object.text("addressType") {
             "IPv4" | "IPv6" | "FQDN" => {}
             "" => errors.required(&kind_path, ""),
             other => errors.unsupported(&kind_path, other, &["FQDN", "IPv4", "IPv6"]),
         }
-        validate_endpoints(object, &mut errors);
-        validate_ports(object, &mut errors);
-        errors.into_vec()
+        validate_endpoints(object, errors);
+        validate_ports(object, errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -52,11 +49,9 @@ impl Strategy for EndpointSlice {
         count_generation(new, old, changed);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        errors.extend(self.validate(new));
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
         errors.immutable(&Path::root("addressType"), &new["addressType"], &old["addressType"]);
-        errors.into_vec()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Endpoints.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -22,12 +21,10 @@ impl Strategy for Endpoints {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         for (index, subset) in object.items("subsets").iter().enumerate() {
-            validate_subset(subset, &Path::root("subsets").index(index), &mut errors);
+            validate_subset(subset, &Path::root("subsets").index(index), errors);
         }
-        errors.into_vec()
     }
 
     fn allow_create_on_update(&self) -> bool {

@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 
 use apimachinery::ObjectExt;
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
-use crate::field::{Errors, IMMUTABLE, Path};
+use crate::field::{Errors, Path};
 use crate::names;
-use crate::read::{Read, same};
+use crate::read::Read;
 use crate::strategy::{NameRule, Strategy, field_text};
 
 /// The rules of events sent to core/v1.
@@ -31,15 +30,13 @@ const FIELDS: [&str; 11] = [
 ];
 
 impl Strategy for CoreEvent {
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_namespace(object, &mut errors);
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_namespace(object, errors);
         if object.has("eventTime") {
-            validate_reporting(object, &mut errors);
+            validate_reporting(object, errors);
         }
         let found = names::errors(NameRule::Subdomain, object.namespace());
         errors.invalid_each(&Path::root("namespace"), &Value::from(object.namespace()), found);
-        errors.into_vec()
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {
@@ -56,11 +53,10 @@ impl Strategy for CoreEvent {
 }
 
 impl Strategy for NewEvent {
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_namespace(object, &mut errors);
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_namespace(object, errors);
         if object.has("eventTime") {
-            validate_reporting(object, &mut errors);
+            validate_reporting(object, errors);
         } else {
             errors.required(&Path::root("eventTime"), "");
         }
@@ -78,12 +74,10 @@ impl Strategy for NewEvent {
         if !object["source"].text("component").is_empty() || !object["source"].text("host").is_empty() {
             errors.invalid(&Path::root("source"), "", "needs to be unset");
         }
-        validate_series(object, &mut errors);
-        errors.into_vec()
+        validate_series(object, errors);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         for (key, path) in [
             ("involvedObject", "involvedObject"),
             ("reason", "reason"),
@@ -99,12 +93,9 @@ impl Strategy for NewEvent {
             ("reportingComponent", "reportingController"),
             ("reportingInstance", "reportingInstance"),
         ] {
-            if !same(&new[key], &old[key]) {
-                errors.invalid(&Path::root(path), new[key].clone(), IMMUTABLE);
-            }
+            errors.immutable(&Path::root(path), &new[key], &old[key]);
         }
-        validate_series(new, &mut errors);
-        errors.into_vec()
+        validate_series(new, errors);
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {

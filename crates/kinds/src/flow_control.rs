@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::field::{Errors, Path};
 use crate::read::Read;
-use crate::strategy::{NameRule, Strategy};
+use crate::strategy::{Keeps, NameRule, Strategy};
 use crate::write;
 
 /// The rules of FlowSchemas.
@@ -16,20 +16,15 @@ pub struct PriorityLevelConfiguration;
 const SPEC: Path<'static> = Path::root("spec");
 
 impl Strategy for FlowSchema {
-    fn has_status(&self) -> bool {
-        true
-    }
-
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::StatusAndGeneration
     }
 
     fn default(&self, object: &mut Value) {
         write::zero(write::ensure(object, "spec"), "matchingPrecedence", 1000);
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         let precedence = spec.int("matchingPrecedence").unwrap_or(0);
         let path = SPEC.child("matchingPrecedence");
@@ -70,17 +65,12 @@ impl Strategy for FlowSchema {
                 );
             }
         }
-        errors.into_vec()
     }
 }
 
 impl Strategy for PriorityLevelConfiguration {
-    fn has_status(&self) -> bool {
-        true
-    }
-
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::StatusAndGeneration
     }
 
     fn default(&self, object: &mut Value) {
@@ -102,8 +92,7 @@ impl Strategy for PriorityLevelConfiguration {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         match spec.text("type") {
             "Exempt" => {
@@ -139,6 +128,5 @@ impl Strategy for PriorityLevelConfiguration {
             }
             other => errors.unsupported(&SPEC.child("type"), other, &["Exempt", "Limited"]),
         }
-        errors.into_vec()
     }
 }

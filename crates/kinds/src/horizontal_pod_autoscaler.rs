@@ -1,13 +1,12 @@
 //! HorizontalPodAutoscalers, in the form of autoscaling/v2.
 
-use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::field::{Errors, Path};
 use crate::names;
 use crate::pod::resources::quantity;
 use crate::read::Read;
-use crate::strategy::{NameRule, Strategy};
+use crate::strategy::{Keeps, NameRule, Strategy};
 use crate::write;
 
 /// The rules of HorizontalPodAutoscalers.
@@ -16,8 +15,8 @@ pub struct HorizontalPodAutoscaler;
 const SPEC: Path<'static> = Path::root("spec");
 
 impl Strategy for HorizontalPodAutoscaler {
-    fn has_status(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Status
     }
 
     fn default(&self, object: &mut Value) {
@@ -49,8 +48,7 @@ impl Strategy for HorizontalPodAutoscaler {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         if let Some(least) = spec.int("minReplicas").filter(|least| *least < 1) {
             errors.invalid(&SPEC.child("minReplicas"), least, "must be greater than or equal to 1");
@@ -78,13 +76,12 @@ impl Strategy for HorizontalPodAutoscaler {
             }
         }
         for (index, metric) in spec.items("metrics").iter().enumerate() {
-            validate_metric(metric, &SPEC.child("metrics").index(index), &mut errors);
+            validate_metric(metric, &SPEC.child("metrics").index(index), errors);
         }
         for key in ["scaleUp", "scaleDown"] {
             let behavior_path = SPEC.child("behavior");
-            validate_rules(&spec["behavior"][key], &behavior_path.child(key), &mut errors);
+            validate_rules(&spec["behavior"][key], &behavior_path.child(key), errors);
         }
-        errors.into_vec()
     }
 }
 

@@ -1,14 +1,13 @@
 //! Ingresses and IngressClasses.
 
 use apimachinery::ObjectExt;
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
 use crate::names;
 use crate::pod::probes::validate_port_number;
-use crate::read::{Read, same};
-use crate::strategy::{self, NameRule, Strategy};
+use crate::read::Read;
+use crate::strategy::{Keeps, NameRule, Strategy};
 use crate::write;
 use apimachinery::names::port_name_errors;
 
@@ -21,23 +20,18 @@ const SPEC: Path<'static> = Path::root("spec");
 const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
 impl Strategy for Ingress {
-    fn has_status(&self) -> bool {
-        true
-    }
-
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::StatusAndGeneration
     }
 
     fn prepare_for_create(&self, object: &mut Value) {
-        strategy::prepare_for_create(true, true, object);
+        self.keeps().prepare_for_create(object);
         write::set(object, "status", serde_json::json!({"loadBalancer": {}}));
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        validate_spec(spec, &mut errors);
+        validate_spec(spec, errors);
         if object.annotation(CLASS_ANNOTATION).is_some() && spec.has("ingressClassName") {
             let path = Path::root("annotations");
             errors.invalid(
@@ -46,13 +40,10 @@ impl Strategy for Ingress {
                 "can not be set when the class field is also set",
             );
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_spec(&new["spec"], &mut errors);
-        errors.into_vec()
+    fn validate_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
+        validate_spec(&new["spec"], errors);
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
@@ -198,8 +189,8 @@ fn validate_backend(backend: &Value, path: &Path, errors: &mut Errors) {
 }
 
 impl Strategy for IngressClass {
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Generation
     }
 
     fn default(&self, object: &mut Value) {
@@ -210,8 +201,7 @@ impl Strategy for IngressClass {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         let controller = spec.text("controller");
         if controller.len() > 250 {
@@ -230,19 +220,13 @@ impl Strategy for IngressClass {
             );
         }
         if spec.has("parameters") {
-            validate_parameters(&spec["parameters"], &mut errors);
+            validate_parameters(&spec["parameters"], errors);
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        let (controller, before) = (&new["spec"]["controller"], &old["spec"]["controller"]);
-        if !same(controller, before) {
-            errors.invalid(&SPEC.child("controller"), controller.clone(), crate::field::IMMUTABLE);
-        }
-        errors.extend(self.validate(new));
-        errors.into_vec()
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        errors.immutable(&SPEC.child("controller"), &new["spec"]["controller"], &old["spec"]["controller"]);
+        self.validate(new, errors);
     }
 }
 

@@ -3,14 +3,12 @@
 use std::borrow::Cow;
 
 use apimachinery::ObjectExt;
-use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::field::{Errors, Path};
-use crate::pod::warnings;
 use crate::read::{Read, is_empty, same};
-use crate::strategy::{self, Strategy};
-use crate::workload::{SPEC, STATUS, name_warnings, validate_counts};
+use crate::strategy::{Keeps, Strategy};
+use crate::workload::{SPEC, STATUS, validate_counts};
 use crate::{selectors, template, write};
 
 /// The rules of Jobs.
@@ -21,12 +19,8 @@ const NAME_LABELS: [&str; 2] = ["batch.kubernetes.io/job-name", "job-name"];
 const UID_LABELS: [&str; 2] = ["batch.kubernetes.io/controller-uid", "controller-uid"];
 
 impl Strategy for Job {
-    fn has_status(&self) -> bool {
-        true
-    }
-
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::StatusAndGeneration
     }
 
     fn default(&self, object: &mut Value) {
@@ -51,7 +45,7 @@ impl Strategy for Job {
 
     /// Names the pods of this job after its uid, which the server has set before.
     fn prepare_for_create(&self, object: &mut Value) {
-        strategy::prepare_for_create(true, true, object);
+        self.keeps().prepare_for_create(object);
         if object["spec"].flag("manualSelector") == Some(true) {
             return;
         }
@@ -69,25 +63,22 @@ impl Strategy for Job {
         write::missing(wanted, UID_LABELS[0], uid);
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        validate_generated(object, &mut errors);
+        validate_generated(object, errors);
         let selector_path = SPEC.child("selector");
         if spec["selector"].is_null() {
             errors.required(&selector_path, "");
         } else {
-            selectors::validate(&spec["selector"], &selector_path, &mut errors);
+            selectors::validate(&spec["selector"], &selector_path, errors);
         }
-        validate_spec(spec, &SPEC, &mut errors);
-        selectors::validate_template_match(spec, &SPEC, &mut errors);
-        errors.into_vec()
+        validate_spec(spec, &SPEC, errors);
+        selectors::validate_template_match(spec, &SPEC, errors);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         let (spec, before) = (&new["spec"], &old["spec"]);
-        validate_spec(spec, &SPEC, &mut errors);
+        validate_spec(spec, &SPEC, errors);
         let elastic = spec.text("completionMode") == "Indexed"
             && spec["completions"] == spec["parallelism"]
             && before["completions"] == before["parallelism"];
@@ -95,24 +86,17 @@ impl Strategy for Job {
             errors.immutable(&SPEC.child("completions"), &spec["completions"], &before["completions"]);
         }
         errors.immutable(&SPEC.child("selector"), &spec["selector"], &before["selector"]);
-        validate_template_update(new, old, &mut errors);
+        validate_template_update(new, old, errors);
         for key in
             ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"]
         {
             errors.immutable(&SPEC.child(key), &spec[key], &before[key]);
         }
-        errors.into_vec()
     }
 
-    fn validate_status_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         let status = &new["status"];
-        validate_counts(
-            status,
-            &["active", "succeeded", "failed", "ready", "terminating"],
-            &STATUS,
-            &mut errors,
-        );
+        validate_counts(status, &["active", "succeeded", "failed", "ready", "terminating"], &STATUS, errors);
         let (complete, failed) = (has_condition(status, "Complete"), has_condition(status, "Failed"));
         if complete && failed {
             errors.invalid(
@@ -140,7 +124,6 @@ impl Strategy for Job {
                 "cannot set completionTime when there is no Complete=True condition",
             );
         }
-        errors.into_vec()
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {
@@ -153,9 +136,7 @@ impl Strategy for Job {
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
-        let mut found = name_warnings(object);
-        found.extend(warnings::template(&object["spec"]));
-        found
+        template::create_warnings(object)
     }
 }
 
@@ -441,7 +422,7 @@ fn validate_template_update(new: &Value, old: &Value, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, listed, updated};
+    use crate::testing::{created, found, updated};
 
     fn pi() -> Value {
         json!({"metadata": {"name": "pi", "uid": "u1"}, "spec": {"template": {"spec": {
@@ -458,7 +439,7 @@ mod tests {
             json!({"matchLabels": {"batch.kubernetes.io/controller-uid": "u1"}})
         );
         assert_eq!(job["spec"]["template"]["metadata"]["labels"]["job-name"], "pi");
-        assert_eq!(listed(Job.validate(&job)), "");
+        assert_eq!(found(|errors| Job.validate(&job, errors)), "");
         assert_eq!((&job["spec"]["completions"], &job["spec"]["backoffLimit"]), (&json!(1), &json!(6)));
     }
 

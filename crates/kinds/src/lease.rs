@@ -1,6 +1,5 @@
 //! Leases.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -12,13 +11,12 @@ use crate::workload::{SPEC, validate_counts};
 pub struct Lease;
 
 impl Strategy for Lease {
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         if let Some(seconds) = spec.int("leaseDurationSeconds").filter(|seconds| *seconds <= 0) {
             errors.invalid(&SPEC.child("leaseDurationSeconds"), seconds, "must be greater than 0");
         }
-        validate_counts(spec, &["leaseTransitions"], &SPEC, &mut errors);
+        validate_counts(spec, &["leaseTransitions"], &SPEC, errors);
         if spec.has("strategy") {
             let strategy = spec.text("strategy");
             let path = SPEC.child("strategy");
@@ -33,7 +31,6 @@ impl Strategy for Lease {
                 "may only be specified if `strategy` is defined",
             );
         }
-        errors.into_vec()
     }
 
     fn allow_create_on_update(&self) -> bool {

@@ -66,7 +66,9 @@ mod tests;
 use apimachinery::status::FieldError;
 use serde_json::Value;
 
-pub use strategy::{Grace, NameRule, Strategy};
+pub use strategy::{Grace, Keeps, NameRule, Strategy};
+
+use field::Errors;
 
 /// The strategy of a kind, the generic one where the kind needs none of its own.
 ///
@@ -97,10 +99,12 @@ pub fn strategy(group: &str, kind: &str) -> &'static dyn Strategy {
         ("discovery.k8s.io", "EndpointSlice") => &endpoint_slice::EndpointSlice,
         ("events.k8s.io", "Event") => &event::NewEvent,
         ("policy", "PodDisruptionBudget") => &pod_disruption_budget::PodDisruptionBudget,
-        ("rbac.authorization.k8s.io", "ClusterRole") => &role::ClusterRole,
-        ("rbac.authorization.k8s.io", "ClusterRoleBinding") => &role_binding::ClusterRoleBinding,
-        ("rbac.authorization.k8s.io", "Role") => &role::Role,
-        ("rbac.authorization.k8s.io", "RoleBinding") => &role_binding::RoleBinding,
+        ("rbac.authorization.k8s.io", "ClusterRole") => &role::Role { namespaced: false },
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding") => {
+            &role_binding::RoleBinding { namespaced: false }
+        }
+        ("rbac.authorization.k8s.io", "Role") => &role::Role { namespaced: true },
+        ("rbac.authorization.k8s.io", "RoleBinding") => &role_binding::RoleBinding { namespaced: true },
         ("scheduling.k8s.io", "PriorityClass") => &priority_class::PriorityClass,
         ("storage.k8s.io", "StorageClass") => &storage_class::StorageClass,
         ("", "LimitRange") => &limit_range::LimitRange,
@@ -162,10 +166,11 @@ pub fn strategy(group: &str, kind: &str) -> &'static dyn Strategy {
 pub fn create(strategy: &dyn Strategy, namespaced: bool, object: &mut Value) -> Vec<FieldError> {
     metadata::prepare_for_create(object);
     strategy.prepare_for_create(object);
-    let mut errors = metadata::validate_create(object, namespaced, strategy.name_rule());
+    let mut errors = Errors::new();
+    errors.extend(metadata::validate_create(object, namespaced, strategy.name_rule()));
     errors.extend(metadata::validate_finalizer_names(object));
-    errors.extend(strategy.validate(object));
-    errors
+    strategy.validate(object, &mut errors);
+    errors.into_vec()
 }
 
 /// Prepares a defaulted and admitted update and lists everything that is wrong with it.
@@ -174,19 +179,21 @@ pub fn create(strategy: &dyn Strategy, namespaced: bool, object: &mut Value) -> 
 pub fn update(strategy: &dyn Strategy, new: &mut Value, old: &Value) -> Vec<FieldError> {
     metadata::prepare_for_update(new, old);
     strategy.prepare_for_update(new, old);
-    let mut errors = metadata::validate_update(new, old);
+    let mut errors = Errors::new();
+    errors.extend(metadata::validate_update(new, old));
     errors.extend(metadata::validate_finalizer_names(new));
-    errors.extend(strategy.validate_update(new, old));
-    errors
+    strategy.validate_update(new, old, &mut errors);
+    errors.into_vec()
 }
 
 /// As [`update`], for the `status` subresource.
 pub fn update_status(strategy: &dyn Strategy, new: &mut Value, old: &Value) -> Vec<FieldError> {
     metadata::prepare_for_update(new, old);
     strategy.prepare_status_update(new, old);
-    let mut errors = metadata::validate_update(new, old);
-    errors.extend(strategy.validate_status_update(new, old));
-    errors
+    let mut errors = Errors::new();
+    errors.extend(metadata::validate_update(new, old));
+    strategy.validate_status_update(new, old, &mut errors);
+    errors.into_vec()
 }
 
 /// The error of an update that names no version, for kinds without `allow_unconditional_update`.

@@ -1,6 +1,5 @@
 //! LimitRanges.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -36,8 +35,7 @@ impl Strategy for LimitRange {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let list_path = Path::root("spec.limits");
         let limits = object["spec"].items("limits");
         for (index, limit) in limits.iter().enumerate() {
@@ -46,9 +44,8 @@ impl Strategy for LimitRange {
             if limits[..index].iter().any(|other| other.text("type") == kind) {
                 errors.duplicate(&path.child("type"), kind);
             }
-            validate_limit(limit, &path, &mut errors);
+            validate_limit(limit, &path, errors);
         }
-        errors.into_vec()
     }
 }
 

@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 
 use apimachinery::ObjectExt;
-use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::field::{Errors, Path};
 use crate::names;
 use crate::read::Read;
-use crate::strategy::{self, NameRule, Strategy, field_text};
+use crate::strategy::{self, Keeps, NameRule, Strategy, field_text};
 use crate::write;
 
 /// The rules of Namespaces.
@@ -21,8 +20,8 @@ pub const FINALIZER: &str = "kubernetes";
 pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 impl Strategy for Namespace {
-    fn has_status(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Status
     }
 
     fn name_rule(&self) -> NameRule {
@@ -46,8 +45,8 @@ impl Strategy for Namespace {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        validate_finalizers(object)
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_finalizers(object, errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -55,8 +54,7 @@ impl Strategy for Namespace {
         write::copy(new, "status", old);
     }
 
-    fn validate_status_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
         let phase = new["status"].text("phase");
         let path = Path::root("status.Phase");
         if new.deletion_timestamp().is_none() {
@@ -66,7 +64,6 @@ impl Strategy for Namespace {
         } else if phase != "Terminating" {
             errors.invalid(&path, phase, "may only be 'Terminating' if `deletionTimestamp` is not empty");
         }
-        errors.into_vec()
     }
 
     fn subresource(&self, name: &str) -> Option<&'static dyn Strategy> {
@@ -95,8 +92,7 @@ fn label(object: &mut Value) {
     }
 }
 
-fn validate_finalizers(object: &Value) -> Vec<FieldError> {
-    let mut errors = Errors::new();
+fn validate_finalizers(object: &Value, errors: &mut Errors) {
     for finalizer in object["spec"].items("finalizers") {
         let text = finalizer.as_str().unwrap_or_default();
         let found = names::qualified_name_errors(text);
@@ -109,7 +105,6 @@ fn validate_finalizers(object: &Value) -> Vec<FieldError> {
         }
         errors.invalid_each(&Path::root("spec.finalizers"), finalizer, found);
     }
-    errors.into_vec()
 }
 
 /// The rules of `namespaces/finalize`: only the finalizers of the spec change.
@@ -121,15 +116,15 @@ impl Strategy for Finalize {
         strategy::keep_metadata(new, old, &["labels", "annotations", "finalizers", "ownerReferences"]);
     }
 
-    fn validate_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
-        validate_finalizers(new)
+    fn validate_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
+        validate_finalizers(new, errors);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::listed;
+    use crate::testing::found;
 
     #[test]
     fn a_namespace_is_held_until_it_is_empty() {
@@ -153,7 +148,7 @@ mod tests {
     fn the_phase_follows_the_deletion() {
         let object = json!({"status": {"phase": "Terminating"}});
         assert_eq!(
-            listed(Namespace.validate_status_update(&object, &object)),
+            found(|errors| Namespace.validate_status_update(&object, &object, errors)),
             "status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty"
         );
     }

@@ -1,6 +1,5 @@
 //! NetworkPolicies.
 
-use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::field::{Errors, Path};
@@ -8,7 +7,7 @@ use crate::pod::probes::{validate_port, validate_port_number};
 use crate::read::Read;
 use crate::selectors;
 use crate::service::validate_cidr;
-use crate::strategy::Strategy;
+use crate::strategy::{Keeps, Strategy};
 use crate::write;
 
 /// The rules of NetworkPolicies.
@@ -17,8 +16,8 @@ pub struct NetworkPolicy;
 const SPEC: Path<'static> = Path::root("spec");
 
 impl Strategy for NetworkPolicy {
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Generation
     }
 
     fn default(&self, object: &mut Value) {
@@ -40,13 +39,12 @@ impl Strategy for NetworkPolicy {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        selectors::validate(&spec["podSelector"], &SPEC.child("podSelector"), &mut errors);
+        selectors::validate(&spec["podSelector"], &SPEC.child("podSelector"), errors);
         for (list, peers) in [("ingress", "from"), ("egress", "to")] {
             for (index, rule) in spec.items(list).iter().enumerate() {
-                validate_rule(rule, peers, &SPEC.child(list).index(index), &mut errors);
+                validate_rule(rule, peers, &SPEC.child(list).index(index), errors);
             }
         }
         let types = spec.items("policyTypes");
@@ -56,7 +54,7 @@ impl Strategy for NetworkPolicy {
                 spec["policyTypes"].clone(),
                 "may not specify more than two policyTypes",
             );
-            return errors.into_vec();
+            return;
         }
         for (index, kind) in types.iter().enumerate() {
             if kind != "Ingress" && kind != "Egress" {
@@ -67,7 +65,6 @@ impl Strategy for NetworkPolicy {
                 );
             }
         }
-        errors.into_vec()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::pod::resources::{validate_amount, validate_resource_name};
 use crate::pod::scheduling::validate_effect;
 use crate::read::{Read, is_empty, same};
 use crate::service::validate_cidr;
-use crate::strategy::Strategy;
+use crate::strategy::{Keeps, Strategy};
 use crate::write;
 
 /// The rules of Nodes. A kubelet registers its node together with a first status.
@@ -20,8 +20,8 @@ pub struct Node;
 const SPEC: Path<'static> = Path::root("spec");
 
 impl Strategy for Node {
-    fn has_status(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Status
     }
 
     fn default(&self, object: &mut Value) {
@@ -45,23 +45,17 @@ impl Strategy for Node {
         write::missing(object, "status", json!({}));
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_node(object, &mut errors);
-        errors.into_vec()
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_node(object, errors);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_node(new, &mut errors);
-        validate_change(new, old, &mut errors);
-        errors.into_vec()
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_node(new, errors);
+        validate_change(new, old, errors);
     }
 
-    fn validate_status_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_change(new, old, &mut errors);
-        errors.into_vec()
+    fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_change(new, old, errors);
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {

@@ -1,6 +1,5 @@
 //! PersistentVolumes.
 
-use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::field::{Errors, Path};
@@ -11,7 +10,7 @@ use crate::pod::volume_defaults;
 use crate::pod::volumes::validate_shared_source;
 use crate::read::{Read, same};
 use crate::selectors;
-use crate::strategy::{NameRule, Strategy};
+use crate::strategy::{Keeps, NameRule, Strategy};
 use crate::write;
 
 /// The rules of PersistentVolumes.
@@ -46,8 +45,8 @@ const SOURCES: [&str; 22] = [
 ];
 
 impl Strategy for PersistentVolume {
-    fn has_status(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Status
     }
 
     fn default(&self, object: &mut Value) {
@@ -62,15 +61,12 @@ impl Strategy for PersistentVolume {
         write::set(object, "status", json!({"phase": "Pending"}));
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_spec(&object["spec"], &mut errors);
-        errors.into_vec()
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_spec(&object["spec"], errors);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_spec(&new["spec"], &mut errors);
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_spec(&new["spec"], errors);
         let (spec, before) = (&new["spec"], &old["spec"]);
         if SOURCES.iter().any(|source| !same(&spec[*source], &before[*source])) {
             errors.forbidden(
@@ -79,14 +75,9 @@ impl Strategy for PersistentVolume {
             );
         }
         errors.immutable(&SPEC.child("volumeMode"), &spec["volumeMode"], &before["volumeMode"]);
-        if before.has("nodeAffinity") && !same(&spec["nodeAffinity"], &before["nodeAffinity"]) {
-            errors.invalid(
-                &SPEC.child("nodeAffinity"),
-                spec["nodeAffinity"].clone(),
-                crate::field::IMMUTABLE,
-            );
+        if before.has("nodeAffinity") {
+            errors.immutable(&SPEC.child("nodeAffinity"), &spec["nodeAffinity"], &before["nodeAffinity"]);
         }
-        errors.into_vec()
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {

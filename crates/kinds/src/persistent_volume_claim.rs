@@ -1,6 +1,5 @@
 //! PersistentVolumeClaims.
 
-use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::field::{Errors, Path};
@@ -8,7 +7,7 @@ use crate::names;
 use crate::pod::resources::{quantity, validate_amount};
 use crate::read::{Read, same};
 use crate::selectors;
-use crate::strategy::{NameRule, Strategy};
+use crate::strategy::{Keeps, NameRule, Strategy};
 use crate::write;
 
 /// The rules of PersistentVolumeClaims.
@@ -20,8 +19,8 @@ pub(crate) const ACCESS_MODES: [&str; 4] =
     ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 
 impl Strategy for PersistentVolumeClaim {
-    fn has_status(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Status
     }
 
     fn default(&self, object: &mut Value) {
@@ -34,10 +33,8 @@ impl Strategy for PersistentVolumeClaim {
         twin_sources(write::ensure(object, "spec"));
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_spec(&object["spec"], &SPEC, &mut errors);
-        errors.into_vec()
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_spec(&object["spec"], &SPEC, errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -45,19 +42,15 @@ impl Strategy for PersistentVolumeClaim {
         twin_sources(write::ensure(new, "spec"));
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_spec(&new["spec"], &SPEC, &mut errors);
-        validate_change(new, old, &mut errors);
-        errors.into_vec()
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_spec(&new["spec"], &SPEC, errors);
+        validate_change(new, old, errors);
     }
 
-    fn validate_status_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
         for (name, value) in new["status"].entries("capacity") {
-            validate_amount(name, value, &Path::root("status.capacity").key(name), &mut errors);
+            validate_amount(name, value, &Path::root("status.capacity").key(name), errors);
         }
-        errors.into_vec()
     }
 }
 

@@ -25,12 +25,11 @@ mod tests;
 
 use std::borrow::Cow;
 
-use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::field::{Errors, Path};
 use crate::read::{Read, same};
-use crate::strategy::{self, Grace, Strategy};
+use crate::strategy::{self, Grace, Keeps, Strategy};
 use crate::write;
 
 /// The rules of pods.
@@ -39,12 +38,8 @@ pub struct Pod;
 const SPEC: Path<'static> = Path::root("spec");
 
 impl Strategy for Pod {
-    fn has_status(&self) -> bool {
-        true
-    }
-
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::StatusAndGeneration
     }
 
     fn default(&self, object: &mut Value) {
@@ -66,10 +61,9 @@ impl Strategy for Pod {
         write::set(object, "status", status);
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        spec::validate(spec, &SPEC, &mut errors);
+        spec::validate(spec, &SPEC, errors);
         if !spec.items("ephemeralContainers").is_empty() {
             errors.forbidden(&SPEC.child("ephemeralContainers"), "cannot be set on create");
         }
@@ -79,7 +73,6 @@ impl Strategy for Pod {
                 "cannot be set until all schedulingGates have been cleared",
             );
         }
-        errors.into_vec()
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -87,19 +80,17 @@ impl Strategy for Pod {
         strategy::count_generation(new, old, !same(&new["spec"], &old["spec"]));
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        spec::validate(&new["spec"], &SPEC, &mut errors);
-        update::validate(new, old, &mut errors);
-        errors.into_vec()
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        spec::validate(&new["spec"], &SPEC, errors);
+        update::validate(new, old, errors);
     }
 
     fn prepare_status_update(&self, new: &mut Value, old: &Value) {
         status::prepare(new, old);
     }
 
-    fn validate_status_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        status::validate(new, old)
+    fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        status::validate(new, old, errors);
     }
 
     fn subresource(&self, name: &str) -> Option<&'static dyn Strategy> {

@@ -1,28 +1,25 @@
 //! PodTemplates.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
-use crate::strategy::Strategy;
+use crate::strategy::{Keeps, Strategy};
 use crate::template;
 
 /// The rules of PodTemplates.
 pub struct PodTemplate;
 
 impl Strategy for PodTemplate {
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Generation
     }
 
     fn default(&self, object: &mut Value) {
         template::default(object);
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        template::validate(&object["template"], &Path::root("template"), &mut errors);
-        errors.into_vec()
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        template::validate(&object["template"], &Path::root("template"), errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {

@@ -1,12 +1,11 @@
 //! PriorityClasses.
 
 use apimachinery::ObjectExt;
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
 use crate::read::Read;
-use crate::strategy::Strategy;
+use crate::strategy::{Keeps, Strategy};
 use crate::write;
 
 /// The rules of PriorityClasses.
@@ -29,16 +28,15 @@ pub const SYSTEM_CLASSES: [(&str, i64, &str); 2] = [
 ];
 
 impl Strategy for PriorityClass {
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Generation
     }
 
     fn default(&self, object: &mut Value) {
         write::missing(object, "preemptionPolicy", "PreemptLowerPriority");
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let name = object.name();
         let value = object.int("value").unwrap_or(0);
         if name.starts_with("system-") {
@@ -69,17 +67,14 @@ impl Strategy for PriorityClass {
         if !matches!(policy, "PreemptLowerPriority" | "Never") {
             errors.unsupported(&Path::root("preemptionPolicy"), policy, &["Never", "PreemptLowerPriority"]);
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         if new.int("value").unwrap_or(0) != old.int("value").unwrap_or(0) {
             errors.forbidden(&Path::root("value"), "may not be changed in an update.");
         }
         let path = Path::root("preemptionPolicy");
         errors.immutable(&path, &new["preemptionPolicy"], &old["preemptionPolicy"]);
-        errors.into_vec()
     }
 }
 

@@ -2,14 +2,11 @@
 
 use std::borrow::Cow;
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::Errors;
-use crate::pod::warnings;
-use crate::read::same;
-use crate::strategy::{Strategy, field_text};
-use crate::workload::{SPEC, name_warnings, validate_counts, validate_status_counts};
+use crate::strategy::{Keeps, Strategy, field_text};
+use crate::workload::{SPEC, validate_counts, validate_status_counts};
 use crate::{selectors, template, write};
 
 /// The rules of ReplicaSets.
@@ -19,12 +16,8 @@ pub struct ReplicaSet;
 pub(crate) const PARTS: [&str; 3] = ["fullyLabeledReplicas", "readyReplicas", "availableReplicas"];
 
 impl Strategy for ReplicaSet {
-    fn has_status(&self) -> bool {
-        true
-    }
-
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::StatusAndGeneration
     }
 
     fn default(&self, object: &mut Value) {
@@ -33,27 +26,21 @@ impl Strategy for ReplicaSet {
         template::default(spec);
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        validate_counts(spec, &["replicas", "minReadySeconds"], &SPEC, &mut errors);
-        selectors::validate_workload(spec, &SPEC, &mut errors);
-        selectors::validate_template_match(spec, &SPEC, &mut errors);
-        template::validate_always(spec, &SPEC, &mut errors);
-        errors.into_vec()
+        validate_counts(spec, &["replicas", "minReadySeconds"], &SPEC, errors);
+        selectors::validate_workload(spec, &SPEC, "deployment", errors);
+        selectors::validate_template_match(spec, &SPEC, errors);
+        template::validate_always(&spec["template"], &SPEC, "ReplicaSet", errors);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        errors.extend(self.validate(new));
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
         errors.immutable(&SPEC.child("selector"), &new["spec"]["selector"], &old["spec"]["selector"]);
-        errors.into_vec()
     }
 
-    fn validate_status_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_status_counts(&new["status"], &PARTS, &mut errors);
-        errors.into_vec()
+    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
+        validate_status_counts(&new["status"], &PARTS, errors);
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {
@@ -65,16 +52,11 @@ impl Strategy for ReplicaSet {
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
-        let mut found = name_warnings(object);
-        found.extend(warnings::template(&object["spec"]));
-        found
+        template::create_warnings(object)
     }
 
     fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
-        if same(&new["spec"]["template"], &old["spec"]["template"]) {
-            return Vec::new();
-        }
-        warnings::template(&new["spec"])
+        template::update_warnings(new, old)
     }
 }
 

@@ -2,28 +2,22 @@
 
 use std::borrow::Cow;
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::Errors;
 use crate::metadata::validate_labels;
-use crate::pod::warnings;
-use crate::read::{Read, is_empty, same};
+use crate::read::{Read, is_empty};
 use crate::replica_set::{PARTS, replicas_field};
-use crate::strategy::Strategy;
-use crate::workload::{SPEC, name_warnings, validate_counts, validate_status_counts};
+use crate::strategy::{Keeps, Strategy};
+use crate::workload::{SPEC, validate_counts, validate_status_counts};
 use crate::{template, write};
 
 /// The rules of ReplicationControllers.
 pub struct ReplicationController;
 
 impl Strategy for ReplicationController {
-    fn has_status(&self) -> bool {
-        true
-    }
-
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::StatusAndGeneration
     }
 
     fn default(&self, object: &mut Value) {
@@ -42,19 +36,18 @@ impl Strategy for ReplicationController {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        validate_counts(spec, &["minReadySeconds"], &SPEC, &mut errors);
+        validate_counts(spec, &["minReadySeconds"], &SPEC, errors);
         let selector_path = SPEC.child("selector");
         if is_empty(&spec["selector"]) {
             errors.required(&selector_path, "");
         }
-        validate_labels(&spec["selector"], &selector_path, &mut errors);
-        validate_counts(spec, &["replicas"], &SPEC, &mut errors);
+        validate_labels(&spec["selector"], &selector_path, errors);
+        validate_counts(spec, &["replicas"], &SPEC, errors);
         if spec["template"].is_null() {
             errors.required(&SPEC.child("template"), "");
-            return errors.into_vec();
+            return;
         }
         let labels = &spec["template"]["metadata"]["labels"];
         let matches = spec.entries("selector").all(|(key, value)| labels.get(key) == Some(value));
@@ -65,14 +58,11 @@ impl Strategy for ReplicationController {
                 "`selector` does not match template `labels`",
             );
         }
-        template::validate_always(spec, &SPEC, &mut errors);
-        errors.into_vec()
+        template::validate_always(&spec["template"], &SPEC, "ReplicaSet", errors);
     }
 
-    fn validate_status_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_status_counts(&new["status"], &PARTS, &mut errors);
-        errors.into_vec()
+    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
+        validate_status_counts(&new["status"], &PARTS, errors);
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {
@@ -84,16 +74,11 @@ impl Strategy for ReplicationController {
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
-        let mut found = name_warnings(object);
-        found.extend(warnings::template(&object["spec"]));
-        found
+        template::create_warnings(object)
     }
 
     fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
-        if same(&new["spec"]["template"], &old["spec"]["template"]) {
-            return Vec::new();
-        }
-        warnings::template(&new["spec"])
+        template::update_warnings(new, old)
     }
 }
 

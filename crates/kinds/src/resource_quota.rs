@@ -1,13 +1,12 @@
 //! ResourceQuotas.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
 use crate::pod::defaults::round_up;
 use crate::pod::resources::{validate_amount, validate_resource_name};
-use crate::read::{Read, same};
-use crate::strategy::Strategy;
+use crate::read::Read;
+use crate::strategy::{Keeps, Strategy};
 use crate::write;
 
 /// The rules of ResourceQuotas.
@@ -24,18 +23,17 @@ const SCOPES: [&str; 7] = [
 ];
 
 impl Strategy for ResourceQuota {
-    fn has_status(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Status
     }
 
     fn default(&self, object: &mut Value) {
         round_up(write::ensure(object, "spec"), "hard");
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        validate_amounts(spec, "hard", &Path::root("spec"), &mut errors);
+        validate_amounts(spec, "hard", &Path::root("spec"), errors);
         let scopes_path = Path::root("spec.scopes");
         let scopes = spec.items("scopes");
         for scope in scopes {
@@ -50,30 +48,19 @@ impl Strategy for ResourceQuota {
             }
         }
         for (index, term) in spec["scopeSelector"].items("matchExpressions").iter().enumerate() {
-            validate_term(term, &Path::root("spec.scopeSelector.matchExpressions").index(index), &mut errors);
+            validate_term(term, &Path::root("spec.scopeSelector.matchExpressions").index(index), errors);
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        errors.extend(self.validate(new));
-        if !same(&new["spec"]["scopes"], &old["spec"]["scopes"]) {
-            errors.invalid(
-                &Path::root("spec.scopes"),
-                new["spec"]["scopes"].clone(),
-                crate::field::IMMUTABLE,
-            );
-        }
-        errors.into_vec()
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
+        errors.immutable(&Path::root("spec.scopes"), &new["spec"]["scopes"], &old["spec"]["scopes"]);
     }
 
-    fn validate_status_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
         for list in ["hard", "used"] {
-            validate_amounts(&new["status"], list, &Path::root("status"), &mut errors);
+            validate_amounts(&new["status"], list, &Path::root("status"), errors);
         }
-        errors.into_vec()
     }
 }
 

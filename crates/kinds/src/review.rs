@@ -1,7 +1,6 @@
 //! Questions that are answered and not stored: token and access reviews.
 
 use apimachinery::ObjectExt;
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -23,10 +22,9 @@ const SPEC: Path<'static> = Path::root("spec");
 const TOKEN_SECONDS: std::ops::RangeInclusive<i64> = 600..=(1 << 32);
 
 impl Strategy for SubjectAccessReview {
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        validate_attributes(spec, &mut errors);
+        validate_attributes(spec, errors);
         if spec.text("user").is_empty() && spec.items("groups").is_empty() {
             errors.required(&SPEC.child("user"), "at least one of user or group must be specified");
         }
@@ -39,15 +37,12 @@ impl Strategy for SubjectAccessReview {
                 format!("must match metadata.namespace: {}", object.namespace()),
             );
         }
-        errors.into_vec()
     }
 }
 
 impl Strategy for SelfSubjectAccessReview {
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_attributes(&object["spec"], &mut errors);
-        errors.into_vec()
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_attributes(&object["spec"], errors);
     }
 }
 
@@ -68,12 +63,10 @@ fn validate_attributes(spec: &Value, errors: &mut Errors) {
 }
 
 impl Strategy for TokenReview {
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         if object["spec"].text("token").is_empty() {
             errors.required(&SPEC.child("token"), "");
         }
-        errors.into_vec()
     }
 }
 
@@ -82,8 +75,7 @@ impl Strategy for TokenRequest {
         crate::write::missing(crate::write::ensure(object, "spec"), "expirationSeconds", 3600);
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let seconds = object["spec"].int("expirationSeconds").unwrap_or(0);
         let path = SPEC.child("expirationSeconds");
         if seconds < *TOKEN_SECONDS.start() {
@@ -91,7 +83,6 @@ impl Strategy for TokenRequest {
         } else if seconds > *TOKEN_SECONDS.end() {
             errors.invalid(&path, seconds, "may not specify a duration larger than 2^32 seconds");
         }
-        errors.into_vec()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Roles and ClusterRoles.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -8,35 +7,19 @@ use crate::read::Read;
 use crate::selectors;
 use crate::strategy::{NameRule, Strategy};
 
-/// The rules of Roles.
-pub struct Role;
-/// The rules of ClusterRoles.
-pub struct ClusterRole;
+/// The rules of Roles and ClusterRoles.
+pub struct Role {
+    /// Whether it holds in one namespace.
+    pub namespaced: bool,
+}
 
 impl Strategy for Role {
     fn name_rule(&self) -> NameRule {
         NameRule::PathSegment
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_rules(object, true, &mut errors);
-        errors.into_vec()
-    }
-
-    fn allow_create_on_update(&self) -> bool {
-        true
-    }
-}
-
-impl Strategy for ClusterRole {
-    fn name_rule(&self) -> NameRule {
-        NameRule::PathSegment
-    }
-
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_rules(object, false, &mut errors);
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_rules(object, self.namespaced, errors);
         if object.has("aggregationRule") {
             let path = Path::root("aggregationRule.clusterRoleSelectors");
             let wanted = object["aggregationRule"].items("clusterRoleSelectors");
@@ -47,10 +30,9 @@ impl Strategy for ClusterRole {
                 );
             }
             for (index, selector) in wanted.iter().enumerate() {
-                selectors::validate(selector, &path.index(index), &mut errors);
+                selectors::validate(selector, &path.index(index), errors);
             }
         }
-        errors.into_vec()
     }
 
     fn allow_create_on_update(&self) -> bool {
@@ -102,9 +84,9 @@ mod tests {
     fn rules_are_complete() {
         let rules = json!({"rules": [{"verbs": ["get"], "nonResourceURLs": ["/x"]}, {"apiGroups": [""]}]});
         assert_eq!(
-            created(&Role, rules.clone()),
+            created(&Role { namespaced: true }, rules.clone()),
             "rules[0].nonResourceURLs: Invalid value: [\"/x\"]: namespaced rules cannot apply to non-resource URLs\nrules[1].verbs: Required value: verbs must contain at least one value\nrules[1].resources: Required value: resource rules must supply at least one resource"
         );
-        assert!(!created(&ClusterRole, rules).contains("namespaced"));
+        assert!(!created(&Role { namespaced: false }, rules).contains("namespaced"));
     }
 }

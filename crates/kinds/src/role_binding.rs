@@ -1,6 +1,5 @@
 //! RoleBindings and ClusterRoleBindings.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -9,73 +8,60 @@ use crate::read::{Read, same};
 use crate::strategy::{NameRule, Strategy};
 use crate::write;
 
-/// The rules of RoleBindings.
-pub struct RoleBinding;
-/// The rules of ClusterRoleBindings.
-pub struct ClusterRoleBinding;
+/// The rules of RoleBindings and ClusterRoleBindings.
+pub struct RoleBinding {
+    /// Whether it holds in one namespace.
+    pub namespaced: bool,
+}
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
-macro_rules! binding {
-    ($kind:ty, $namespaced:expr) => {
-        impl Strategy for $kind {
-            fn name_rule(&self) -> NameRule {
-                NameRule::PathSegment
-            }
+impl Strategy for RoleBinding {
+    fn name_rule(&self) -> NameRule {
+        NameRule::PathSegment
+    }
 
-            fn default(&self, object: &mut Value) {
-                default(object);
-            }
-
-            fn validate(&self, object: &Value) -> Vec<FieldError> {
-                validate(object, $namespaced)
-            }
-
-            fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-                validate_update(new, old, $namespaced)
-            }
-
-            fn allow_create_on_update(&self) -> bool {
-                true
+    fn default(&self, object: &mut Value) {
+        write::zero(write::ensure(object, "roleRef"), "apiGroup", GROUP);
+        for subject in write::items(object, "subjects") {
+            if matches!(subject.text("kind"), "User" | "Group") {
+                write::zero(subject, "apiGroup", GROUP);
             }
         }
-    };
-}
+    }
 
-binding!(RoleBinding, true);
-binding!(ClusterRoleBinding, false);
-
-fn default(object: &mut Value) {
-    write::zero(write::ensure(object, "roleRef"), "apiGroup", GROUP);
-    for subject in write::items(object, "subjects") {
-        if matches!(subject.text("kind"), "User" | "Group") {
-            write::zero(subject, "apiGroup", GROUP);
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        let role = &object["roleRef"];
+        let path = Path::root("roleRef");
+        if role.text("apiGroup") != GROUP {
+            errors.unsupported(&path.child("apiGroup"), role.text("apiGroup"), &[GROUP]);
+        }
+        let kinds: &[&str] = if self.namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
+        if !kinds.contains(&role.text("kind")) {
+            errors.unsupported(&path.child("kind"), role.text("kind"), kinds);
+        }
+        let name = role.text("name");
+        if name.is_empty() {
+            errors.required(&path.child("name"), "");
+        } else {
+            let found = names::errors(NameRule::PathSegment, name);
+            errors.invalid_each(&path.child("name"), &role["name"], found);
+        }
+        for (index, subject) in object.items("subjects").iter().enumerate() {
+            validate_subject(subject, self.namespaced, &Path::root("subjects").index(index), errors);
         }
     }
-}
 
-fn validate(object: &Value, namespaced: bool) -> Vec<FieldError> {
-    let mut errors = Errors::new();
-    let role = &object["roleRef"];
-    let path = Path::root("roleRef");
-    if role.text("apiGroup") != GROUP {
-        errors.unsupported(&path.child("apiGroup"), role.text("apiGroup"), &[GROUP]);
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
+        if !same(&new["roleRef"], &old["roleRef"]) {
+            errors.invalid(&Path::root("roleRef"), new["roleRef"].clone(), "cannot change roleRef");
+        }
     }
-    let kinds: &[&str] = if namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
-    if !kinds.contains(&role.text("kind")) {
-        errors.unsupported(&path.child("kind"), role.text("kind"), kinds);
+
+    fn allow_create_on_update(&self) -> bool {
+        true
     }
-    let name = role.text("name");
-    if name.is_empty() {
-        errors.required(&path.child("name"), "");
-    } else {
-        let found = names::errors(NameRule::PathSegment, name);
-        errors.invalid_each(&path.child("name"), &role["name"], found);
-    }
-    for (index, subject) in object.items("subjects").iter().enumerate() {
-        validate_subject(subject, namespaced, &Path::root("subjects").index(index), &mut errors);
-    }
-    errors.into_vec()
 }
 
 fn validate_subject(subject: &Value, namespaced: bool, path: &Path, errors: &mut Errors) {
@@ -105,15 +91,6 @@ fn validate_subject(subject: &Value, namespaced: bool, path: &Path, errors: &mut
     }
 }
 
-fn validate_update(new: &Value, old: &Value, namespaced: bool) -> Vec<FieldError> {
-    let mut errors = Errors::new();
-    errors.extend(validate(new, namespaced));
-    if !same(&new["roleRef"], &old["roleRef"]) {
-        errors.invalid(&Path::root("roleRef"), new["roleRef"].clone(), "cannot change roleRef");
-    }
-    errors.into_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,17 +101,19 @@ mod tests {
     fn groups_are_filled_in_and_the_role_stays() {
         let binding =
             json!({"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User", "name": "jane"}]});
-        assert_eq!(created(&RoleBinding, binding.clone()), "");
+        assert_eq!(created(&RoleBinding { namespaced: true }, binding.clone()), "");
         assert_eq!(
-            created(&ClusterRoleBinding, binding.clone()),
+            created(&RoleBinding { namespaced: false }, binding.clone()),
             "roleRef.kind: Unsupported value: \"Role\": supported values: \"ClusterRole\""
         );
         let mut other = binding.clone();
         other["roleRef"]["name"] = json!("s");
-        assert!(updated(&RoleBinding, other, binding).ends_with(": cannot change roleRef"));
+        assert!(
+            updated(&RoleBinding { namespaced: true }, other, binding).ends_with(": cannot change roleRef")
+        );
         assert_eq!(
             created(
-                &ClusterRoleBinding,
+                &RoleBinding { namespaced: false },
                 json!({"roleRef": {"kind": "ClusterRole", "name": "r"}, "subjects": [{"kind": "ServiceAccount", "name": "s"}]})
             ),
             "subjects[0].namespace: Required value"

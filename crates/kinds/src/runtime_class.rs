@@ -1,6 +1,5 @@
 //! RuntimeClasses.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -15,23 +14,19 @@ use crate::strategy::Strategy;
 pub struct RuntimeClass;
 
 impl Strategy for RuntimeClass {
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_label(object.text("handler"), &Path::root("handler"), &mut errors);
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_label(object.text("handler"), &Path::root("handler"), errors);
         let overhead_path = Path::root("overhead.podFixed");
         for (name, value) in object["overhead"].entries("podFixed") {
-            validate_amount(name, value, &overhead_path.key(name), &mut errors);
+            validate_amount(name, value, &overhead_path.key(name), errors);
         }
         let scheduling = &object["scheduling"];
         let path = Path::root("scheduling");
-        validate_labels(&scheduling["nodeSelector"], &path.child("nodeSelector"), &mut errors);
-        validate_tolerations(scheduling.items("tolerations"), &path.child("tolerations"), &mut errors);
-        errors.into_vec()
+        validate_labels(&scheduling["nodeSelector"], &path.child("nodeSelector"), errors);
+        validate_tolerations(scheduling.items("tolerations"), &path.child("tolerations"), errors);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         errors.immutable(&Path::root("handler"), &new["handler"], &old["handler"]);
-        errors.into_vec()
     }
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use apimachinery::ObjectExt;
-use apimachinery::status::FieldError;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
@@ -38,8 +37,7 @@ impl Strategy for Secret {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let mut size = 0;
         for (key, value) in object.entries("data") {
             errors.invalid_each(&DATA.key(key), &Value::from(key.as_str()), config_key_errors(key));
@@ -48,16 +46,13 @@ impl Strategy for Secret {
         if size > SIZE_LIMIT {
             errors.too_long(&DATA, SIZE_LIMIT);
         }
-        validate_type(object, &mut errors);
-        errors.into_vec()
+        validate_type(object, errors);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         errors.immutable(&Path::root("type"), &new["type"], &old["type"]);
-        validate_sealed(new, old, &["data"], &mut errors);
-        errors.extend(self.validate(new));
-        errors.into_vec()
+        validate_sealed(new, old, &["data"], errors);
+        self.validate(new, errors);
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {

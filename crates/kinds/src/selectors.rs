@@ -12,19 +12,31 @@ pub(crate) fn validate(selector: &Value, path: &Path, errors: &mut Errors) {
     validate_labels(&selector["matchLabels"], &path.child("matchLabels"), errors);
     let expressions_path = path.child("matchExpressions");
     for (index, requirement) in selector.items("matchExpressions").iter().enumerate() {
-        let path = expressions_path.index(index);
-        let values = requirement.items("values");
-        match requirement.text("operator") {
-            "In" | "NotIn" => require_values(values, &path, errors),
-            "Exists" | "DoesNotExist" => forbid_values(values, &path, errors),
-            other => errors.invalid(&path.child("operator"), other, "not a valid selector operator"),
+        validate_requirement(requirement, &expressions_path.index(index), false, errors);
+    }
+}
+
+/// Validates a requirement on labels; those on nodes may also compare numbers.
+fn validate_requirement(requirement: &Value, path: &Path, on_nodes: bool, errors: &mut Errors) {
+    let values = requirement.items("values");
+    match requirement.text("operator") {
+        "In" | "NotIn" => require_values(values, path, errors),
+        "Exists" | "DoesNotExist" => forbid_values(values, path, errors),
+        "Gt" | "Lt" if on_nodes => {
+            if values.len() != 1 {
+                errors.required(
+                    &path.child("values"),
+                    "must be specified single value when `operator` is 'Lt' or 'Gt'",
+                );
+            }
         }
-        let key = requirement.text("key");
-        errors.invalid_each(&path.child("key"), &Value::from(key), names::qualified_name_errors(key));
-        for (index, value) in values.iter().enumerate() {
-            let found = names::label_value_errors(value.as_str().unwrap_or_default());
-            errors.invalid_each(&path.child("values").index(index), value, found);
-        }
+        other => errors.invalid(&path.child("operator"), other, "not a valid selector operator"),
+    }
+    let key = requirement.text("key");
+    errors.invalid_each(&path.child("key"), &Value::from(key), names::qualified_name_errors(key));
+    for (index, value) in values.iter().enumerate() {
+        let found = names::label_value_errors(value.as_str().unwrap_or_default());
+        errors.invalid_each(&path.child("values").index(index), value, found);
     }
 }
 
@@ -33,8 +45,8 @@ pub(crate) fn is_empty(selector: &Value) -> bool {
     selector.entries("matchLabels").next().is_none() && selector.items("matchExpressions").is_empty()
 }
 
-/// Validates a selector of a workload: it must be there, not be empty and match the template's labels.
-pub(crate) fn validate_workload(spec: &Value, path: &Path, errors: &mut Errors) {
+/// Validates the selector of a workload, which must be there and not be empty; `of` is the kind as the message names it.
+pub(crate) fn validate_workload(spec: &Value, path: &Path, of: &str, errors: &mut Errors) {
     let selector = &spec["selector"];
     let selector_path = path.child("selector");
     if selector.is_null() {
@@ -42,7 +54,7 @@ pub(crate) fn validate_workload(spec: &Value, path: &Path, errors: &mut Errors) 
     } else {
         validate(selector, &selector_path, errors);
         if is_empty(selector) {
-            errors.invalid(&selector_path, selector.clone(), "empty selector is invalid for deployment");
+            errors.invalid(&selector_path, selector.clone(), format!("empty selector is invalid for {of}"));
         }
     }
 }
@@ -81,24 +93,7 @@ pub(crate) fn validate_node_selector(selector: &Value, path: &Path, errors: &mut
 pub(crate) fn validate_node_selector_term(term: &Value, path: &Path, errors: &mut Errors) {
     let expressions_path = path.child("matchExpressions");
     for (index, requirement) in term.items("matchExpressions").iter().enumerate() {
-        let path = expressions_path.index(index);
-        let values = requirement.items("values");
-        match requirement.text("operator") {
-            "In" | "NotIn" => require_values(values, &path, errors),
-            "Exists" | "DoesNotExist" => forbid_values(values, &path, errors),
-            "Gt" | "Lt" if values.len() != 1 => errors.required(
-                &path.child("values"),
-                "must be specified single value when `operator` is 'Lt' or 'Gt'",
-            ),
-            "Gt" | "Lt" => {}
-            other => errors.invalid(&path.child("operator"), other, "not a valid selector operator"),
-        }
-        let key = requirement.text("key");
-        errors.invalid_each(&path.child("key"), &Value::from(key), names::qualified_name_errors(key));
-        for (index, value) in values.iter().enumerate() {
-            let found = names::label_value_errors(value.as_str().unwrap_or_default());
-            errors.invalid_each(&path.child("values").index(index), value, found);
-        }
+        validate_requirement(requirement, &expressions_path.index(index), true, errors);
     }
     let fields_path = path.child("matchFields");
     for (index, requirement) in term.items("matchFields").iter().enumerate() {

@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 
 use crate::field::Errors;
 use crate::read::Read;
-use crate::strategy::{NameRule, Strategy, field_text};
+use crate::strategy::{Keeps, NameRule, Strategy, field_text};
 use crate::write;
 
 /// The rules of Services. Addresses and node ports are given out by the server.
 pub struct Service;
 
 impl Strategy for Service {
-    fn has_status(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Status
     }
 
     fn name_rule(&self) -> NameRule {
@@ -72,10 +72,8 @@ impl Strategy for Service {
         update::normalise_cluster_ips(write::ensure(object, "spec"), None);
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate::spec(&object["spec"], &mut errors);
-        errors.into_vec()
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate::spec(&object["spec"], errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -86,17 +84,13 @@ impl Strategy for Service {
         update::drop_for_type(spec, &old["spec"]);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate::change(&new["spec"], &old["spec"], &mut errors);
-        validate::spec(&new["spec"], &mut errors);
-        errors.into_vec()
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate::change(&new["spec"], &old["spec"], errors);
+        validate::spec(&new["spec"], errors);
     }
 
-    fn validate_status_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate::status(new, &mut errors);
-        errors.into_vec()
+    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
+        validate::status(new, errors);
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {

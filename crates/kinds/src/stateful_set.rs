@@ -1,12 +1,11 @@
 //! StatefulSets.
 
-use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::field::Errors;
 use crate::pod::warnings;
 use crate::read::{Read, same};
-use crate::strategy::Strategy;
+use crate::strategy::{Keeps, Strategy};
 use crate::workload::{
     SPEC, validate_at_most_all, validate_counts, validate_int_or_percent, validate_status_counts,
 };
@@ -27,12 +26,8 @@ const MUTABLE: [&str; 7] = [
 ];
 
 impl Strategy for StatefulSet {
-    fn has_status(&self) -> bool {
-        true
-    }
-
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::StatusAndGeneration
     }
 
     fn default(&self, object: &mut Value) {
@@ -59,15 +54,12 @@ impl Strategy for StatefulSet {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_spec(&object["spec"], &mut errors);
-        errors.into_vec()
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_spec(&object["spec"], errors);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        validate_spec(&new["spec"], &mut errors);
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_spec(&new["spec"], errors);
         let mut allowed = new["spec"].clone();
         for key in MUTABLE {
             write::copy(&mut allowed, key, &old["spec"]);
@@ -78,14 +70,11 @@ impl Strategy for StatefulSet {
                 "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
             );
         }
-        errors.into_vec()
     }
 
-    fn validate_status_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
         let parts = ["readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"];
-        validate_status_counts(&new["status"], &parts, &mut errors);
-        errors.into_vec()
+        validate_status_counts(&new["status"], &parts, errors);
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
@@ -142,31 +131,10 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
     }
     validate_counts(spec, &["replicas", "minReadySeconds"], &SPEC, errors);
     validate_counts(&spec["ordinals"], &["start"], &SPEC.child("ordinals"), errors);
-    let selector = &spec["selector"];
-    let selector_path = SPEC.child("selector");
-    if selector.is_null() {
-        errors.required(&selector_path, "");
-    } else {
-        selectors::validate(selector, &selector_path, errors);
-        if selectors::is_empty(selector) {
-            errors.invalid(&selector_path, selector.clone(), "empty selector is invalid for statefulset");
-        }
-    }
+    selectors::validate_workload(spec, &SPEC, "statefulset", errors);
     selectors::validate_template_match(spec, &SPEC, errors);
-    let template_path = SPEC.child("template");
-    let pod_path = template_path.child("spec");
     // A mount of a claim template needs no volume of its own in the pod template.
-    template::validate(&with_claims(spec), &template_path, errors);
-    let pod = &spec["template"]["spec"];
-    if pod.text("restartPolicy") != "Always" {
-        errors.unsupported(&pod_path.child("restartPolicy"), pod.text("restartPolicy"), &["Always"]);
-    }
-    if pod.has("activeDeadlineSeconds") {
-        errors.forbidden(
-            &pod_path.child("activeDeadlineSeconds"),
-            "activeDeadlineSeconds in StatefulSet is not Supported",
-        );
-    }
+    template::validate_always(&with_claims(spec), &SPEC, "StatefulSet", errors);
 }
 
 fn with_claims(spec: &Value) -> Value {

@@ -1,6 +1,5 @@
 //! StorageClasses.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -18,8 +17,7 @@ impl Strategy for StorageClass {
         write::missing(object, "volumeBindingMode", "Immediate");
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let provisioner = object.text("provisioner");
         let path = Path::root("provisioner");
         if provisioner.is_empty() {
@@ -39,12 +37,10 @@ impl Strategy for StorageClass {
                 errors.unsupported(&Path::root(key), object.text(key), &supported);
             }
         }
-        errors.into_vec()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        errors.extend(self.validate(new));
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
         for key in ["parameters", "provisioner", "reclaimPolicy"] {
             if !same(&new[key], &old[key]) {
                 errors.forbidden(&Path::root(key), format!("updates to {key} are forbidden."));
@@ -52,7 +48,6 @@ impl Strategy for StorageClass {
         }
         let path = Path::root("volumeBindingMode");
         errors.immutable(&path, &new["volumeBindingMode"], &old["volumeBindingMode"]);
-        errors.into_vec()
     }
 
     fn allow_unconditional_update(&self) -> bool {

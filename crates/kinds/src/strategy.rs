@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
+use crate::field::Errors;
 use crate::read::{Read, same};
 use crate::write;
 
@@ -30,20 +30,58 @@ pub enum Grace {
     Seconds(i64),
 }
 
+/// What of an object the server keeps, whatever its writers send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// All of it is its writers'.
+    Nothing,
+    /// `metadata.generation`, which counts the changes of the spec.
+    Generation,
+    /// A status that only its `status` subresource may write.
+    Status,
+    /// Both.
+    StatusAndGeneration,
+}
+
+impl Keeps {
+    fn status(self) -> bool {
+        matches!(self, Self::Status | Self::StatusAndGeneration)
+    }
+
+    fn generation(self) -> bool {
+        matches!(self, Self::Generation | Self::StatusAndGeneration)
+    }
+
+    /// The usual preparation of a new object: no status, generation 1.
+    pub fn prepare_for_create(self, object: &mut Value) {
+        if self.status() {
+            write::set(object, "status", Value::Object(Default::default()));
+        }
+        if self.generation() {
+            write::set(write::ensure(object, "metadata"), "generation", 1);
+        }
+    }
+
+    /// The usual preparation of an update: status as it was, generation counted when the spec changed.
+    pub fn prepare_for_update(self, new: &mut Value, old: &Value) {
+        if self.status() {
+            write::copy(new, "status", old);
+        }
+        if self.generation() {
+            count_generation(new, old, !same(&new["spec"], &old["spec"]));
+        }
+    }
+}
+
 /// The rules of one kind. Every method is a pure function of its arguments.
 ///
 /// The order for a create is: `default` → mutating admission → `prepare_for_create` → `validate` →
 /// validating admission → store. An update runs `default`, admission, `prepare_for_update`, `validate_update`.
 /// Metadata is not a strategy's business: see [`crate::metadata`].
 pub trait Strategy: Sync {
-    /// Whether the kind keeps a status that only its `status` subresource may write.
-    fn has_status(&self) -> bool {
-        false
-    }
-
-    /// Whether `metadata.generation` counts the changes of the spec.
-    fn has_generation(&self) -> bool {
-        false
+    /// What of an object the server keeps, whatever its writers send.
+    fn keeps(&self) -> Keeps {
+        Keeps::Nothing
     }
 
     /// What may be in `metadata.name`.
@@ -56,22 +94,20 @@ pub trait Strategy: Sync {
 
     /// Clears what a client may not set at creation and sets what the server owns.
     fn prepare_for_create(&self, object: &mut Value) {
-        prepare_for_create(self.has_status(), self.has_generation(), object);
+        self.keeps().prepare_for_create(object);
     }
 
-    /// The errors of a new object beyond schema and metadata.
-    fn validate(&self, _object: &Value) -> Vec<FieldError> {
-        Vec::new()
-    }
+    /// Adds the errors of a new object beyond schema and metadata.
+    fn validate(&self, _object: &Value, _errors: &mut Errors) {}
 
     /// Puts back what an update may not touch and counts the generation.
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
-        prepare_for_update(self.has_status(), self.has_generation(), new, old);
+        self.keeps().prepare_for_update(new, old);
     }
 
-    /// The errors of an update beyond schema and metadata.
-    fn validate_update(&self, new: &Value, _old: &Value) -> Vec<FieldError> {
-        self.validate(new)
+    /// Adds the errors of an update beyond schema and metadata.
+    fn validate_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
     }
 
     /// Puts back everything that an update of the status may not touch.
@@ -79,10 +115,8 @@ pub trait Strategy: Sync {
         prepare_status_update(new, old);
     }
 
-    /// The errors of an update of the status.
-    fn validate_status_update(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {
-        Vec::new()
-    }
+    /// Adds the errors of an update of the status.
+    fn validate_status_update(&self, _new: &Value, _old: &Value, _errors: &mut Errors) {}
 
     /// The strategy whose `prepare_for_update` and `validate_update` hold for an update through a subresource
     /// other than `status` and `scale` (`ephemeralcontainers`, `resize`, `approval`, `finalize`).
@@ -123,27 +157,6 @@ pub trait Strategy: Sync {
     /// What to tell the client of a changed object that is accepted all the same.
     fn update_warnings(&self, _new: &Value, _old: &Value) -> Vec<String> {
         Vec::new()
-    }
-}
-
-/// The usual preparation of a new object: no status, generation 1.
-pub fn prepare_for_create(has_status: bool, has_generation: bool, object: &mut Value) {
-    if has_status {
-        write::set(object, "status", Value::Object(Default::default()));
-    }
-    if has_generation {
-        write::set(write::ensure(object, "metadata"), "generation", 1);
-    }
-}
-
-/// The usual preparation of an update: status as it was, generation counted when anything but metadata and
-/// status changed.
-pub fn prepare_for_update(has_status: bool, has_generation: bool, new: &mut Value, old: &Value) {
-    if has_status {
-        write::copy(new, "status", old);
-    }
-    if has_generation {
-        count_generation(new, old, !same(&new["spec"], &old["spec"]));
     }
 }
 

@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use crate::field::{Errors, Path};
 use crate::metadata::{validate_annotations, validate_labels};
-use crate::pod::{defaults, spec};
-use crate::read::Read;
+use crate::pod::{defaults, spec, warnings};
+use crate::read::{Read, same};
+use crate::workload::name_warnings;
 use crate::write;
 
 /// Fills in the template below `spec.template` of a workload.
@@ -35,9 +36,9 @@ pub(crate) fn validate(template: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
-/// Validates the template of a controller whose pods always restart, at `path` (the workload's spec).
-pub(crate) fn validate_always(workload_spec: &Value, path: &Path, errors: &mut Errors) {
-    let template = &workload_spec["template"];
+/// Validates the template of a controller whose pods always restart, below `path` (the workload's spec); `of` is the
+/// kind as the message names it.
+pub(crate) fn validate_always(template: &Value, path: &Path, of: &str, errors: &mut Errors) {
     let template_path = path.child("template");
     validate(template, &template_path, errors);
     let spec_path = template_path.child("spec");
@@ -47,6 +48,21 @@ pub(crate) fn validate_always(workload_spec: &Value, path: &Path, errors: &mut E
     }
     if template["spec"].has("activeDeadlineSeconds") {
         let path = spec_path.child("activeDeadlineSeconds");
-        errors.forbidden(&path, "activeDeadlineSeconds in ReplicaSet is not Supported");
+        errors.forbidden(&path, format!("activeDeadlineSeconds in {of} is not Supported"));
     }
+}
+
+/// Warnings about the name of a new workload and its template.
+pub(crate) fn create_warnings(object: &Value) -> Vec<String> {
+    let mut found = name_warnings(object);
+    found.extend(warnings::template(&object["spec"]));
+    found
+}
+
+/// Warnings about the template of a changed workload, where it is the template that changed.
+pub(crate) fn update_warnings(new: &Value, old: &Value) -> Vec<String> {
+    if same(&new["spec"]["template"], &old["spec"]["template"]) {
+        return Vec::new();
+    }
+    warnings::template(&new["spec"])
 }

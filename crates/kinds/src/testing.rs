@@ -3,18 +3,26 @@
 use apimachinery::status::FieldError;
 use serde_json::Value;
 
+use crate::field::Errors;
 use crate::strategy::Strategy;
 
-/// The errors one to a line, as a client reads them.
+/// Errors one to a line, as a client reads them.
 pub(crate) fn listed(errors: Vec<FieldError>) -> String {
     errors.iter().map(FieldError::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// The errors that a check finds.
+pub(crate) fn found(check: impl FnOnce(&mut Errors)) -> String {
+    let mut errors = Errors::new();
+    check(&mut errors);
+    listed(errors.into_vec())
 }
 
 /// The errors of a new object after defaulting.
 pub(crate) fn created(strategy: &dyn Strategy, mut object: Value) -> String {
     strategy.default(&mut object);
     strategy.prepare_for_create(&mut object);
-    listed(strategy.validate(&object))
+    found(|errors| strategy.validate(&object, errors))
 }
 
 /// The errors of an update after defaulting both sides.
@@ -22,7 +30,7 @@ pub(crate) fn updated(strategy: &dyn Strategy, mut new: Value, mut old: Value) -
     strategy.default(&mut old);
     strategy.default(&mut new);
     strategy.prepare_for_update(&mut new, &old);
-    listed(strategy.validate_update(&new, &old))
+    found(|errors| strategy.validate_update(&new, &old, errors))
 }
 
 /// The object after defaulting.

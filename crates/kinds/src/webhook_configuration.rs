@@ -1,12 +1,11 @@
 //! MutatingWebhookConfigurations and ValidatingWebhookConfigurations.
 
-use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::field::{Errors, Path};
 use crate::read::{Read, same};
 use crate::selectors;
-use crate::strategy::{Strategy, count_generation};
+use crate::strategy::{Keeps, Strategy, count_generation};
 use crate::write;
 
 /// The rules of both kinds of webhook configurations.
@@ -16,8 +15,8 @@ pub struct WebhookConfiguration {
 }
 
 impl Strategy for WebhookConfiguration {
-    fn has_generation(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Generation
     }
 
     fn default(&self, object: &mut Value) {
@@ -45,18 +44,16 @@ impl Strategy for WebhookConfiguration {
         count_generation(new, old, !same(&new["webhooks"], &old["webhooks"]));
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
+    fn validate(&self, object: &Value, errors: &mut Errors) {
         let hooks = object.items("webhooks");
         for (index, hook) in hooks.iter().enumerate() {
             let path = Path::root("webhooks");
             let path = path.index(index);
-            validate_hook(hook, &path, &mut errors);
+            validate_hook(hook, &path, errors);
             if hooks[..index].iter().any(|other| other.text("name") == hook.text("name")) {
                 errors.duplicate(&path.child("name"), hook.text("name"));
             }
         }
-        errors.into_vec()
     }
 }
 

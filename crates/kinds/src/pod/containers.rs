@@ -33,11 +33,7 @@ pub(crate) fn validate(containers: &[Value], around: &Surroundings, path: &Path,
     for (index, container) in containers.iter().enumerate() {
         let path = path.index(index);
         validate_one(container, around, &path, errors);
-        let name = container.text("name");
-        if names.contains(&name) {
-            errors.duplicate(&path.child("name"), name);
-        }
-        names.push(name);
+        check_unique(container, &mut names, &path, errors);
         probes::validate(container, around.grace, &path, errors);
         validate_restart_rules(container, &path, errors);
     }
@@ -56,11 +52,7 @@ pub(crate) fn validate_init(
     for (index, container) in containers.iter().enumerate() {
         let path = path.index(index);
         validate_one(container, around, &path, errors);
-        let name = container.text("name");
-        if names.contains(&name) {
-            errors.duplicate(&path.child("name"), name);
-        }
-        names.push(name);
+        check_unique(container, &mut names, &path, errors);
         check_host_ports(std::slice::from_ref(container), &path, errors);
         if container.text("restartPolicy") == "Always" {
             probes::validate(container, around.grace, &path, errors);
@@ -112,11 +104,7 @@ pub(crate) fn validate_ephemeral(
     for (index, container) in containers.iter().enumerate() {
         let path = path.index(index);
         validate_one(container, around, &path, errors);
-        let name = container.text("name");
-        if names.contains(&name) {
-            errors.duplicate(&path.child("name"), name);
-        }
-        names.push(name);
+        check_unique(container, &mut names, &path, errors);
         let target = container.text("targetContainerName");
         if !target.is_empty() && !other_names.contains(&target) {
             errors.not_found(&path.child("targetContainerName"), target);
@@ -200,6 +188,15 @@ fn validate_ports(container: &Value, path: &Path, errors: &mut Errors) {
             other => errors.unsupported(&path.child("protocol"), other, &["SCTP", "TCP", "UDP"]),
         }
     }
+}
+
+/// Adds the error of a container whose name an earlier one has.
+fn check_unique<'a>(container: &'a Value, names: &mut Vec<&'a str>, path: &Path, errors: &mut Errors) {
+    let name = container.text("name");
+    if names.contains(&name) {
+        errors.duplicate(&path.child("name"), name);
+    }
+    names.push(name);
 }
 
 fn check_host_ports(containers: &[Value], path: &Path, errors: &mut Errors) {

@@ -1,6 +1,5 @@
 //! The subresource `ephemeralcontainers`: debugging containers are added, nothing else changes.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -29,9 +28,8 @@ impl Strategy for EphemeralContainers {
         strategy::count_generation(new, old, !same(&new["spec"], &old["spec"]));
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        super::spec::validate(&new["spec"], &Path::root("spec"), &mut errors);
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        super::spec::validate(&new["spec"], &Path::root("spec"), errors);
         if super::is_mirror(old) {
             errors.forbidden(&Path::root(""), "static pods do not support ephemeral containers");
         }
@@ -53,6 +51,5 @@ impl Strategy for EphemeralContainers {
                 Some(_) => {}
             }
         }
-        errors.into_vec()
     }
 }

@@ -1,6 +1,5 @@
 //! The subresource `resize`: CPU and memory of a running pod's containers change, nothing else.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -37,9 +36,8 @@ impl Strategy for Resize {
         strategy::count_generation(new, old, !same(&new["spec"], &old["spec"]));
     }
 
-    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        super::spec::validate(&new["spec"], &SPEC, &mut errors);
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        super::spec::validate(&new["spec"], &SPEC, errors);
         if super::is_mirror(old) {
             errors.forbidden(&Path::root(""), "static pods cannot be resized");
         }
@@ -55,16 +53,15 @@ impl Strategy for Resize {
             for (index, (after, before)) in
                 new["spec"].items(list).iter().zip(old["spec"].items(list)).enumerate()
             {
-                validate_container(list, after, before, &path.index(index).child("resources"), &mut errors);
+                validate_container(list, after, before, &path.index(index).child("resources"), errors);
             }
         }
         validate_lists(
             &new["spec"]["resources"],
             &old["spec"]["resources"],
             &SPEC.child("resources"),
-            &mut errors,
+            errors,
         );
-        errors.into_vec()
     }
 }
 

@@ -228,26 +228,25 @@ pub(crate) fn validate_resource_name(name: &str, path: &Path, errors: &mut Error
     well_formed
 }
 
+/// Kinds of which a quota counts the objects.
+const OBJECTS: [&str; 9] = [
+    "configmaps",
+    "persistentvolumeclaims",
+    "pods",
+    "replicationcontrollers",
+    "resourcequotas",
+    "secrets",
+    "services",
+    "services.loadbalancers",
+    "services.nodeports",
+];
+
 /// Whether the unqualified name is known anywhere: in containers, nodes or quotas.
 pub fn is_standard(name: &str) -> bool {
     is_standard_for_containers(name)
         || name.starts_with("requests.")
-        || matches!(
-            name,
-            "storage"
-                | "pods"
-                | "services"
-                | "replicationcontrollers"
-                | "resourcequotas"
-                | "secrets"
-                | "configmaps"
-                | "persistentvolumeclaims"
-                | "services.nodeports"
-                | "services.loadbalancers"
-                | "limits.cpu"
-                | "limits.memory"
-                | "limits.ephemeral-storage"
-        )
+        || OBJECTS.contains(&name)
+        || matches!(name, "storage" | "limits.cpu" | "limits.memory" | "limits.ephemeral-storage")
 }
 
 /// Validates that an amount is not negative, and whole where the resource is counted in units.
@@ -265,19 +264,7 @@ pub(crate) fn validate_amount(name: &str, value: &Value, path: &Path, errors: &m
 }
 
 fn is_counted(name: &str) -> bool {
-    is_extended(name)
-        || matches!(
-            name,
-            "pods"
-                | "services"
-                | "replicationcontrollers"
-                | "resourcequotas"
-                | "secrets"
-                | "configmaps"
-                | "persistentvolumeclaims"
-                | "services.nodeports"
-                | "services.loadbalancers"
-        )
+    is_extended(name) || OBJECTS.contains(&name)
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What the kubelet and others may write into a pod's status.
 
-use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::field::{Errors, Path};
@@ -25,8 +24,7 @@ pub(crate) fn prepare(new: &mut Value, old: &Value) {
 }
 
 /// Validates a status that was prepared.
-pub(crate) fn validate(new: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = Errors::new();
+pub(crate) fn validate(new: &Value, old: &Value, errors: &mut Errors) {
     let (status, before) = (&new["status"], &old["status"]);
     let conditions_path = STATUS.child("conditions");
     for (index, condition) in status.items("conditions").iter().enumerate() {
@@ -43,13 +41,12 @@ pub(crate) fn validate(new: &Value, old: &Value) -> Vec<FieldError> {
         errors.invalid_each(&STATUS.child("nominatedNodeName"), &Value::from(nominated), found);
     }
     for list in ["containerStatuses", "initContainerStatuses"] {
-        validate_transitions(list, new, old, &mut errors);
+        validate_transitions(list, new, old, errors);
     }
     for (index, entry) in status.items("podIPs").iter().enumerate() {
         let address = entry.text("ip");
-        super::spec::validate_address(address, &STATUS.child("podIPs").index(index), &mut errors);
+        super::spec::validate_address(address, &STATUS.child("podIPs").index(index), errors);
     }
-    errors.into_vec()
 }
 
 /// A container that ended for good must stay ended.

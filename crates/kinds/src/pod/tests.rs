@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{created, defaulted, listed, updated};
+use crate::testing::{created, defaulted, found, updated};
 
 fn web() -> Value {
     json!({"metadata": {"name": "web", "namespace": "x"}, "spec": {"containers": [{"name": "web", "image": "nginx"}]}})
@@ -219,7 +219,7 @@ fn the_status_leaves_the_spec_alone() {
     assert_eq!(new["spec"], old["spec"]);
     assert_eq!(new["status"]["qosClass"], "BestEffort");
     assert_eq!(
-        listed(Pod.validate_status_update(&new, &old)),
+        found(|errors| Pod.validate_status_update(&new, &old, errors)),
         "status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state"
     );
 }
@@ -234,9 +234,9 @@ fn debugging_containers_are_only_added() {
     Pod.default(&mut new);
     strategy.prepare_for_update(&mut new, &old);
     assert!(new["spec"].get("nodeName").is_none());
-    assert_eq!(listed(strategy.validate_update(&new, &old)), "");
+    assert_eq!(found(|errors| strategy.validate_update(&new, &old, errors)), "");
     assert_eq!(
-        listed(strategy.validate_update(&old, &new)),
+        found(|errors| strategy.validate_update(&old, &new, errors)),
         "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"d\" may not be removed\n"
     );
 }
@@ -253,10 +253,10 @@ fn a_resize_keeps_the_class_of_service() {
     new["spec"]["containers"][0]["image"] = json!("other");
     strategy.prepare_for_update(&mut new, &old);
     assert_eq!(new["spec"]["containers"][0]["image"], "nginx");
-    assert_eq!(listed(strategy.validate_update(&new, &old)), "");
+    assert_eq!(found(|errors| strategy.validate_update(&new, &old, errors)), "");
     new["spec"]["containers"][0]["resources"] = json!({});
     assert_eq!(
-        listed(strategy.validate_update(&new, &old)),
+        found(|errors| strategy.validate_update(&new, &old, errors)),
         "spec: Invalid value: \"BestEffort\": Pod QOS Class may not change as a result of resizing\nspec.containers[0].resources.limits: Forbidden: resource limits cannot be removed\nspec.containers[0].resources.requests: Forbidden: resource requests cannot be removed"
     );
 }

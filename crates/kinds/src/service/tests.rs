@@ -87,7 +87,7 @@ fn a_change_of_type_drops_what_the_new_one_lacks() {
     new["spec"]["externalName"] = json!("example.com");
     Service.prepare_for_update(&mut new, &old);
     assert!(new["spec"].get("clusterIP").is_none() && new["spec"].get("clusterIPs").is_none());
-    assert_eq!(crate::testing::listed(Service.validate_update(&new, &old)), "");
+    assert_eq!(crate::testing::found(|errors| Service.validate_update(&new, &old, errors)), "");
 }
 
 #[test]
