@@ -3,8 +3,8 @@
 use apimachinery::status::Status;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use kinds::read::{Read, same};
 use serde_json::Value;
+use strategy::read::{Read, same};
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
 use crate::{Access, Context, Operation, Plugin};

@@ -2,9 +2,9 @@
 
 use apimachinery::ObjectExt;
 use apimachinery::status::Status;
-use kinds::read::Read;
-use kinds::write;
 use serde_json::Value;
+use strategy::read::Read;
+use strategy::write;
 
 use crate::default_class::choose;
 use crate::{Context, Operation, Plugin};

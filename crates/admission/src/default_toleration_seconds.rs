@@ -1,9 +1,9 @@
 //! DefaultTolerationSeconds: pods stay five minutes on a node that is lost, unless they say otherwise.
 
 use apimachinery::status::Status;
-use kinds::read::Read;
-use kinds::write;
 use serde_json::{Value, json};
+use strategy::read::Read;
+use strategy::write;
 
 use crate::{Context, Operation, Plugin};
 

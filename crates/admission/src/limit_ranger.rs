@@ -2,10 +2,10 @@
 
 use apimachinery::Quantity;
 use apimachinery::status::Status;
-use kinds::pod::resources::{self, ResourceList, quantity};
-use kinds::read::Read;
-use kinds::write;
+use pod_strategy::resources::{self, ResourceList, quantity};
 use serde_json::Value;
+use strategy::read::Read;
+use strategy::write;
 
 use crate::{Context, Operation, Plugin};
 

@@ -1,8 +1,8 @@
 //! NamespaceLifecycle: objects live in namespaces that exist, none is made in one that ends, some never end.
 
 use apimachinery::status::{Cause, Status};
-use kinds::read::Read;
 use serde_json::Value;
+use strategy::read::Read;
 
 use crate::{Context, Operation, Plugin};
 

@@ -5,8 +5,8 @@ mod pods;
 
 use apimachinery::ObjectExt;
 use apimachinery::status::Status;
-use kinds::read::{Read, same};
 use serde_json::Value;
+use strategy::read::{Read, same};
 
 use crate::{Access, Context, Operation, Plugin};
 

@@ -1,9 +1,9 @@
 //! PersistentVolumeClaimResize: a claim grows only when it is bound and its class lets volumes grow.
 
 use apimachinery::status::Status;
-use kinds::pod::resources::quantity;
-use kinds::read::Read;
+use pod_strategy::resources::quantity;
 use serde_json::Value;
+use strategy::read::Read;
 
 use crate::{Context, Operation, Plugin};
 

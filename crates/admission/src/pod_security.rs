@@ -6,8 +6,8 @@ mod restricted;
 
 use apimachinery::ObjectExt;
 use apimachinery::status::{FieldError, Status};
-use kinds::read::{Read, same};
 use serde_json::Value;
+use strategy::read::{Read, same};
 
 use crate::{Context, Operation, Plugin};
 use checks::Finding;

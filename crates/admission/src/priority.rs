@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use apimachinery::ObjectExt;
 use apimachinery::status::Status;
-use kinds::read::Read;
-use kinds::write;
 use serde_json::Value;
+use strategy::read::Read;
+use strategy::write;
 
 use crate::{Context, Operation, Plugin};
 

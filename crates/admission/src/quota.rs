@@ -11,10 +11,10 @@ use std::borrow::Borrow;
 
 use apimachinery::status::Status;
 use apimachinery::{ObjectExt, Quantity};
-use kinds::pod::resources::{self, ResourceList};
-use kinds::read::is_empty;
-use kinds::write;
+use pod_strategy::resources::{self, ResourceList};
 use serde_json::{Value, json};
+use strategy::read::is_empty;
+use strategy::write;
 
 use crate::{Attributes, Operation};
 

@@ -1,9 +1,9 @@
 //! RuntimeClass: the overhead and the nodes that a pod's runtime brings with it.
 
 use apimachinery::status::Status;
-use kinds::read::{Read, same};
-use kinds::write;
 use serde_json::{Value, json};
+use strategy::read::{Read, same};
+use strategy::write;
 
 use crate::{Context, Operation, Plugin};
 

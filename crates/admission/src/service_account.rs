@@ -2,9 +2,9 @@
 
 use apimachinery::names;
 use apimachinery::status::Status;
-use kinds::read::Read;
-use kinds::write;
 use serde_json::{Value, json};
+use strategy::read::Read;
+use strategy::write;
 
 use crate::{Context, Operation, Plugin};
 

@@ -1,9 +1,9 @@
 //! StorageObjectInUseProtection: claims and volumes are held by a finalizer while they are in use.
 
 use apimachinery::status::Status;
-use kinds::read::Read;
-use kinds::write;
 use serde_json::{Value, json};
+use strategy::read::Read;
+use strategy::write;
 
 use crate::{Context, Operation, Plugin};
 

@@ -1,9 +1,9 @@
 //! TaintNodesByCondition: a new node takes no pods until somebody has seen that it is ready.
 
 use apimachinery::status::Status;
-use kinds::read::Read;
-use kinds::write;
 use serde_json::{Value, json};
+use strategy::read::Read;
+use strategy::write;
 
 use crate::{Context, Operation, Plugin};
 

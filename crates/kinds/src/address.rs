@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::read::Read;
 use crate::service::validate_cidr;
-use crate::strategy::{Keeps, NameRule, Strategy};
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+use strategy::{Keeps, NameRule, Strategy};
 
 /// The rules of IPAddresses.
 pub struct IpAddress;

@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::field::{Errors, Path};
-use crate::read::Read;
-use crate::strategy::{Keeps, Strategy};
-use crate::write;
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+use strategy::write;
+use strategy::{Keeps, Strategy};
 
 /// The rules of policies.
 pub struct Policy {

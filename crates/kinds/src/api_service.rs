@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::read::Read;
-use crate::strategy::{Keeps, NameRule, Strategy};
-use crate::write;
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+use strategy::write;
+use strategy::{Keeps, NameRule, Strategy};
 
 /// The rules of APIServices.
 pub struct ApiService;

@@ -6,10 +6,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::field::{Errors, Path};
-use crate::read::{Read, same};
-use crate::strategy::{self, Keeps, NameRule, Strategy, field_text};
-use crate::write;
+use strategy::field::{Errors, Path};
+use strategy::read::{Read, same};
+use strategy::write;
+use strategy::{self, Keeps, NameRule, Strategy, field_text};
 
 /// The rules of CertificateSigningRequests. Who asks (`spec.username`, `uid`, `groups`, `extra`) is set by the
 /// server before these rules run, see [`set_requester`].
@@ -235,7 +235,7 @@ fn validate_signer(name: &str, path: &Path, errors: &mut Errors) {
     }
     match name.split_once('/') {
         Some((domain, rest)) if !rest.contains('/') && !rest.is_empty() => {
-            let found = crate::names::errors(NameRule::Subdomain, domain);
+            let found = strategy::names::errors(NameRule::Subdomain, domain);
             errors.invalid_each(path, &Value::from(name), found);
             if !domain.contains('.') {
                 errors.invalid(path, name, "should be a domain with at least two segments separated by dots");
@@ -252,7 +252,7 @@ fn validate_signer(name: &str, path: &Path, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, found};
+    use strategy::testing::{created, found};
 
     fn request() -> Value {
         let pem = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";

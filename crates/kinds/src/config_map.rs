@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::pod::env::config_key_errors;
-use crate::read::Read;
 use crate::secret::{SIZE_LIMIT, decoded_len, validate_sealed};
-use crate::strategy::Strategy;
+use pod_strategy::env::config_key_errors;
+use strategy::Strategy;
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
 
 /// The rules of ConfigMaps.
 pub struct ConfigMap;
@@ -43,8 +43,8 @@ impl Strategy for ConfigMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, updated};
     use serde_json::json;
+    use strategy::testing::{created, updated};
 
     #[test]
     fn keys_are_file_names() {

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::read::Read;
-use crate::strategy::{Keeps, Strategy};
-use crate::workload::{SPEC, name_warnings, validate_counts};
-use crate::{cron, job, write};
+use crate::workload::{SPEC, validate_counts};
+use crate::{cron, job};
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+use strategy::write;
+use strategy::{Keeps, Strategy};
 
 /// The rules of CronJobs.
 pub struct CronJob;
@@ -41,7 +42,7 @@ impl Strategy for CronJob {
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
-        let mut found = name_warnings(object);
+        let mut found = pod_strategy::template::name_warnings(object);
         if object["spec"].text("schedule").contains("TZ") {
             found.push("cannot use TZ or CRON_TZ in spec.schedule, use spec.timeZone instead".to_owned());
         }
@@ -99,8 +100,8 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::created;
     use serde_json::json;
+    use strategy::testing::created;
 
     fn nightly(schedule: &str) -> Value {
         json!({"metadata": {"name": "n"}, "spec": {"schedule": schedule, "jobTemplate": {"spec": {"template": {

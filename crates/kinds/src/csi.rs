@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::names;
-use crate::pod::resources::quantity;
-use crate::read::{Read, same};
-use crate::selectors;
-use crate::strategy::{Keeps, NameRule, Strategy};
-use crate::write;
+use pod_strategy::resources::quantity;
+use strategy::field::{Errors, Path};
+use strategy::names;
+use strategy::read::{Read, same};
+use strategy::selectors;
+use strategy::write;
+use strategy::{Keeps, NameRule, Strategy};
 
 /// The rules of CSIDrivers.
 pub struct CsiDriver;
@@ -236,8 +236,8 @@ impl Strategy for VolumeAttributesClass {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, updated};
     use serde_json::json;
+    use strategy::testing::{created, updated};
 
     #[test]
     fn attachments_name_one_volume() {

@@ -2,14 +2,15 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::pod::warnings;
-use crate::read::{Read, same};
-use crate::strategy::{Keeps, Strategy};
 use crate::workload::{
     SPEC, STATUS, is_zero, validate_at_most_all, validate_counts, validate_int_or_percent,
 };
-use crate::{selectors, template, write};
+use pod_strategy::template;
+use pod_strategy::warnings;
+use strategy::field::{Errors, Path};
+use strategy::read::{Read, same};
+use strategy::{Keeps, Strategy};
+use strategy::{selectors, write};
 
 /// The rules of DaemonSets.
 pub struct DaemonSet;

@@ -2,14 +2,15 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::read::{Read, same};
-use crate::strategy::{self, Keeps, Strategy};
 use crate::workload::{
     SPEC, empty, is_zero, validate_at_most_all, validate_counts, validate_int_or_percent,
     validate_status_counts,
 };
-use crate::{selectors, template, write};
+use pod_strategy::template;
+use strategy::field::{Errors, Path};
+use strategy::read::{Read, same};
+use strategy::{self, Keeps, Strategy};
+use strategy::{selectors, write};
 
 /// The rules of Deployments.
 pub struct Deployment;
@@ -134,8 +135,8 @@ fn validate_rollout(rollout: &Value, path: &Path, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, defaulted, updated};
     use serde_json::json;
+    use strategy::testing::{created, defaulted, updated};
 
     fn web() -> Value {
         json!({"metadata": {"name": "web", "namespace": "x"}, "spec": {

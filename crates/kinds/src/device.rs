@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::names;
-use crate::pod::probes::validate_label;
-use crate::read::Read;
-use crate::strategy::{Keeps, NameRule, Strategy, field_text};
-use crate::write;
+use pod_strategy::probes::validate_label;
+use strategy::field::{Errors, Path};
+use strategy::names;
+use strategy::read::Read;
+use strategy::write;
+use strategy::{Keeps, NameRule, Strategy, field_text};
 
 /// The rules of DeviceClasses.
 pub struct DeviceClass;
@@ -233,8 +233,8 @@ impl Strategy for ResourceSlice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, updated};
     use serde_json::json;
+    use strategy::testing::{created, updated};
 
     #[test]
     fn claims_say_which_devices() {

@@ -4,12 +4,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::names;
-use crate::pod::probes::{validate_label, validate_port_number};
-use crate::read::{Read, same};
-use crate::strategy::{Keeps, NameRule, Strategy, count_generation};
-use crate::write;
+use pod_strategy::probes::{validate_label, validate_port_number};
+use strategy::field::{Errors, Path};
+use strategy::names;
+use strategy::read::{Read, same};
+use strategy::write;
+use strategy::{Keeps, NameRule, Strategy, count_generation};
 
 /// The rules of EndpointSlices.
 pub struct EndpointSlice;

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::pod::probes::{validate_label, validate_port_number};
-use crate::read::Read;
 use crate::service::non_special_address;
-use crate::strategy::Strategy;
-use crate::write;
+use pod_strategy::probes::{validate_label, validate_port_number};
+use strategy::Strategy;
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+use strategy::write;
 
 /// The rules of Endpoints.
 pub struct Endpoints;

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use apimachinery::ObjectExt;
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::names;
-use crate::read::Read;
-use crate::strategy::{NameRule, Strategy, field_text};
+use strategy::field::{Errors, Path};
+use strategy::names;
+use strategy::read::Read;
+use strategy::{NameRule, Strategy, field_text};
 
 /// The rules of events sent to core/v1.
 pub struct CoreEvent;
@@ -169,8 +169,8 @@ fn validate_series(object: &Value, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::created;
     use serde_json::json;
+    use strategy::testing::created;
 
     #[test]
     fn an_event_lives_beside_its_object() {

@@ -3,10 +3,10 @@
 use apimachinery::status::FieldError;
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::read::Read;
-use crate::strategy::{Keeps, NameRule, Strategy};
-use crate::write;
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+use strategy::write;
+use strategy::{Keeps, NameRule, Strategy};
 
 /// The rules of FlowSchemas.
 pub struct FlowSchema;
@@ -38,7 +38,7 @@ impl Strategy for FlowSchema {
         if level.is_empty() {
             errors.push(FieldError::required(level_path, "must reference a priority level"));
         } else {
-            for message in crate::names::errors(NameRule::Subdomain, level) {
+            for message in strategy::names::errors(NameRule::Subdomain, level) {
                 errors.push(FieldError::invalid(level_path.clone(), level, message));
             }
         }

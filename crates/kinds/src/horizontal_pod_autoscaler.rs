@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::field::{Errors, Path};
-use crate::names;
-use crate::pod::resources::quantity;
-use crate::read::Read;
-use crate::strategy::{Keeps, NameRule, Strategy};
-use crate::write;
+use pod_strategy::resources::quantity;
+use strategy::field::{Errors, Path};
+use strategy::names;
+use strategy::read::Read;
+use strategy::write;
+use strategy::{Keeps, NameRule, Strategy};
 
 /// The rules of HorizontalPodAutoscalers.
 pub struct HorizontalPodAutoscaler;
@@ -199,7 +199,7 @@ fn validate_rules(rules: &Value, path: &Path, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, defaulted};
+    use strategy::testing::{created, defaulted};
 
     #[test]
     fn bounds_and_targets_are_there() {

@@ -3,13 +3,13 @@
 use apimachinery::ObjectExt;
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::names;
-use crate::pod::probes::validate_port_number;
-use crate::read::Read;
-use crate::strategy::{Keeps, NameRule, Strategy};
-use crate::write;
 use apimachinery::names::port_name_errors;
+use pod_strategy::probes::validate_port_number;
+use strategy::field::{Errors, Path};
+use strategy::names;
+use strategy::read::Read;
+use strategy::write;
+use strategy::{Keeps, NameRule, Strategy};
 
 /// The rules of Ingresses.
 pub struct Ingress;
@@ -253,8 +253,8 @@ fn validate_parameters(parameters: &Value, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::created;
     use serde_json::json;
+    use strategy::testing::created;
 
     #[test]
     fn ingresses_lead_somewhere() {

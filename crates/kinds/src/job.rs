@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use apimachinery::ObjectExt;
 use serde_json::{Value, json};
 
-use crate::field::{Errors, Path};
-use crate::read::{Read, is_empty, same};
-use crate::strategy::{Keeps, Strategy};
 use crate::workload::{SPEC, STATUS, validate_counts};
-use crate::{selectors, template, write};
+use pod_strategy::template;
+use strategy::field::{Errors, Path};
+use strategy::read::{Read, is_empty, same};
+use strategy::{Keeps, Strategy};
+use strategy::{selectors, write};
 
 /// The rules of Jobs.
 pub struct Job;
@@ -415,14 +416,14 @@ fn validate_template_update(new: &Value, old: &Value, errors: &mut Errors) {
         }
     }
     if !same(&template, before) {
-        errors.invalid(&SPEC.child("template"), template, crate::field::IMMUTABLE);
+        errors.invalid(&SPEC.child("template"), template, strategy::field::IMMUTABLE);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, found, updated};
+    use strategy::testing::{created, found, updated};
 
     fn pi() -> Value {
         json!({"metadata": {"name": "pi", "uid": "u1"}, "spec": {"template": {"spec": {

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::read::Read;
-use crate::strategy::Strategy;
 use crate::workload::{SPEC, validate_counts};
+use strategy::Strategy;
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
 
 /// The rules of Leases.
 pub struct Lease;

@@ -1,7 +1,7 @@
 //! Strategies of the built-in kinds: defaulting, validation and what create, update and status may change.
 //!
 //! [`strategy`] finds the rules of a kind; [`create`] and [`update`] run them in the engine's order together
-//! with the rules of [`metadata`]. Everything is a pure function over `serde_json::Value`.
+//! with the rules of [`strategy::metadata`]. Everything is a pure function over `serde_json::Value`.
 
 mod address;
 mod admission_policy;
@@ -19,26 +19,18 @@ mod device;
 mod endpoint_slice;
 mod endpoints;
 mod event;
-pub mod field;
 mod flow_control;
-pub mod generic;
 mod horizontal_pod_autoscaler;
 mod ingress;
 mod job;
 mod lease;
 mod limit_range;
-pub mod metadata;
-pub mod names;
 pub mod namespace;
 mod network_policy;
 mod node;
 mod persistent_volume;
-mod persistent_volume_claim;
-pub mod pod;
 mod pod_disruption_budget;
-mod pod_template;
 pub mod priority_class;
-pub mod read;
 mod replica_set;
 mod replication_controller;
 mod resource_quota;
@@ -48,27 +40,22 @@ mod role_binding;
 mod runtime_class;
 pub mod scale;
 pub mod secret;
-mod selectors;
 pub mod service;
 mod stateful_set;
 mod storage_class;
-pub mod strategy;
-mod template;
 mod webhook_configuration;
 mod workload;
-pub mod write;
 
-#[cfg(test)]
-mod testing;
 #[cfg(test)]
 mod tests;
 
 use apimachinery::status::FieldError;
 use serde_json::Value;
 
-pub use strategy::{Grace, Keeps, NameRule, Strategy};
+pub use strategy::{Grace, Strategy, generic};
 
-use field::Errors;
+use pod_strategy::{Pod, persistent_volume_claim::PersistentVolumeClaim, pod_template::PodTemplate};
+use strategy::{field::Errors, metadata};
 
 /// The strategy of a kind, the generic one where the kind needs none of its own.
 ///
@@ -82,9 +69,9 @@ pub fn strategy(group: &str, kind: &str) -> &'static dyn Strategy {
         ("", "Namespace") => &namespace::Namespace,
         ("", "Node") => &node::Node,
         ("", "PersistentVolume") => &persistent_volume::PersistentVolume,
-        ("", "PersistentVolumeClaim") => &persistent_volume_claim::PersistentVolumeClaim,
-        ("", "Pod") => &pod::Pod,
-        ("", "PodTemplate") => &pod_template::PodTemplate,
+        ("", "PersistentVolumeClaim") => &PersistentVolumeClaim,
+        ("", "Pod") => &Pod,
+        ("", "PodTemplate") => &PodTemplate,
         ("", "ReplicationController") => &replication_controller::ReplicationController,
         ("", "Secret") => &secret::Secret,
         ("", "Service") => &service::Service,

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::pod::defaults::round_up;
-use crate::pod::resources::{self, is_standard_for_containers, quantity, validate_resource_name};
-use crate::read::Read;
-use crate::strategy::Strategy;
-use crate::write;
+use pod_strategy::defaults::round_up;
+use pod_strategy::resources::{self, is_standard_for_containers, quantity, validate_resource_name};
+use strategy::Strategy;
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+use strategy::write;
 
 /// The rules of LimitRanges.
 pub struct LimitRange;
@@ -54,7 +54,7 @@ fn validate_limit(limit: &Value, path: &Path, errors: &mut Errors) {
     if kind.is_empty() {
         errors.required(&path.child("type"), "");
     } else {
-        let found = crate::names::qualified_name_errors(kind);
+        let found = strategy::names::qualified_name_errors(kind);
         errors.invalid_each(&path.child("type"), &Value::from(kind), found);
     }
     for list in LISTS {
@@ -124,8 +124,8 @@ fn validate_limit(limit: &Value, path: &Path, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, defaulted};
     use serde_json::json;
+    use strategy::testing::{created, defaulted};
 
     #[test]
     fn container_defaults_follow_the_bounds() {

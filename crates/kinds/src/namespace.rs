@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use apimachinery::ObjectExt;
 use serde_json::{Value, json};
 
-use crate::field::{Errors, Path};
-use crate::names;
-use crate::read::Read;
-use crate::strategy::{self, Keeps, NameRule, Strategy, field_text};
-use crate::write;
+use strategy::field::{Errors, Path};
+use strategy::names;
+use strategy::read::Read;
+use strategy::write;
+use strategy::{self, Keeps, NameRule, Strategy, field_text};
 
 /// The rules of Namespaces.
 pub struct Namespace;
@@ -124,7 +124,7 @@ impl Strategy for Finalize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::found;
+    use strategy::testing::found;
 
     #[test]
     fn a_namespace_is_held_until_it_is_empty() {

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::field::{Errors, Path};
-use crate::pod::probes::{validate_port, validate_port_number};
-use crate::read::Read;
-use crate::selectors;
 use crate::service::validate_cidr;
-use crate::strategy::{Keeps, Strategy};
-use crate::write;
+use pod_strategy::probes::{validate_port, validate_port_number};
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+use strategy::selectors;
+use strategy::write;
+use strategy::{Keeps, Strategy};
 
 /// The rules of NetworkPolicies.
 pub struct NetworkPolicy;
@@ -140,7 +140,7 @@ fn validate_peer(peer: &Value, path: &Path, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, defaulted};
+    use strategy::testing::{created, defaulted};
 
     #[test]
     fn types_follow_the_rules() {

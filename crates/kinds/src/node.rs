@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
-use crate::field::{Errors, Path};
-use crate::names;
-use crate::pod::resources::{validate_amount, validate_resource_name};
-use crate::pod::scheduling::validate_effect;
-use crate::read::{Read, is_empty, same};
 use crate::service::validate_cidr;
-use crate::strategy::{Keeps, Strategy};
-use crate::write;
+use pod_strategy::resources::{validate_amount, validate_resource_name};
+use pod_strategy::scheduling::validate_effect;
+use strategy::field::{Errors, Path};
+use strategy::names;
+use strategy::read::{Read, is_empty, same};
+use strategy::write;
+use strategy::{Keeps, Strategy};
 
 /// The rules of Nodes. A kubelet registers its node together with a first status.
 pub struct Node;
@@ -168,7 +168,7 @@ fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, defaulted, updated};
+    use strategy::testing::{created, defaulted, updated};
 
     #[test]
     fn a_node_registers_with_its_status() {

@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::field::{Errors, Path};
-use crate::names;
-use crate::persistent_volume_claim::validate_access_modes;
-use crate::pod::resources::{quantity, validate_amount};
-use crate::pod::volume_defaults;
-use crate::pod::volumes::validate_shared_source;
-use crate::read::{Read, same};
-use crate::selectors;
-use crate::strategy::{Keeps, NameRule, Strategy};
-use crate::write;
+use pod_strategy::persistent_volume_claim::validate_access_modes;
+use pod_strategy::resources::{quantity, validate_amount};
+use pod_strategy::volume_defaults;
+use pod_strategy::volumes::validate_shared_source;
+use strategy::field::{Errors, Path};
+use strategy::names;
+use strategy::read::{Read, same};
+use strategy::selectors;
+use strategy::write;
+use strategy::{Keeps, NameRule, Strategy};
 
 /// The rules of PersistentVolumes.
 pub struct PersistentVolume;
@@ -159,7 +159,7 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, updated};
+    use strategy::testing::{created, updated};
 
     fn volume() -> Value {
         json!({"spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/x"}}})

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::read::Read;
-use crate::selectors;
-use crate::strategy::{Keeps, Strategy};
 use crate::workload::{SPEC, STATUS, validate_at_most_all, validate_counts, validate_int_or_percent};
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+use strategy::selectors;
+use strategy::{Keeps, Strategy};
 
 /// The rules of PodDisruptionBudgets.
 pub struct PodDisruptionBudget;

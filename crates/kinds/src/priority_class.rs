@@ -3,10 +3,10 @@
 use apimachinery::ObjectExt;
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::read::Read;
-use crate::strategy::{Keeps, Strategy};
-use crate::write;
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+use strategy::write;
+use strategy::{Keeps, Strategy};
 
 /// The rules of PriorityClasses.
 pub struct PriorityClass;
@@ -81,8 +81,8 @@ impl Strategy for PriorityClass {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, updated};
     use serde_json::json;
+    use strategy::testing::{created, updated};
 
     #[test]
     fn the_highest_priorities_are_the_systems() {

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::field::Errors;
-use crate::strategy::{Keeps, Strategy, field_text};
 use crate::workload::{SPEC, validate_counts, validate_status_counts};
-use crate::{selectors, template, write};
+use pod_strategy::template;
+use strategy::field::Errors;
+use strategy::{Keeps, Strategy, field_text};
+use strategy::{selectors, write};
 
 /// The rules of ReplicaSets.
 pub struct ReplicaSet;

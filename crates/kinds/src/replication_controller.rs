@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::field::Errors;
-use crate::metadata::validate_labels;
-use crate::read::{Read, is_empty};
 use crate::replica_set::{PARTS, replicas_field};
-use crate::strategy::{Keeps, Strategy};
 use crate::workload::{SPEC, validate_counts, validate_status_counts};
-use crate::{template, write};
+use pod_strategy::template;
+use strategy::field::Errors;
+use strategy::metadata::validate_labels;
+use strategy::read::{Read, is_empty};
+use strategy::write;
+use strategy::{Keeps, Strategy};
 
 /// The rules of ReplicationControllers.
 pub struct ReplicationController;
@@ -85,8 +86,8 @@ impl Strategy for ReplicationController {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, defaulted};
     use serde_json::json;
+    use strategy::testing::{created, defaulted};
 
     #[test]
     fn selector_and_labels_come_from_the_template() {

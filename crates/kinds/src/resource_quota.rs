@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::pod::defaults::round_up;
-use crate::pod::resources::{validate_amount, validate_resource_name};
-use crate::read::Read;
-use crate::strategy::{Keeps, Strategy};
-use crate::write;
+use pod_strategy::defaults::round_up;
+use pod_strategy::resources::{validate_amount, validate_resource_name};
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+use strategy::write;
+use strategy::{Keeps, Strategy};
 
 /// The rules of ResourceQuotas.
 pub struct ResourceQuota;
@@ -107,8 +107,8 @@ fn validate_term(term: &Value, path: &Path, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, updated};
     use serde_json::json;
+    use strategy::testing::{created, updated};
 
     #[test]
     fn quotas_name_known_things() {

@@ -3,9 +3,9 @@
 use apimachinery::ObjectExt;
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::read::Read;
-use crate::strategy::Strategy;
+use strategy::Strategy;
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
 
 /// The rules of SubjectAccessReviews and LocalSubjectAccessReviews.
 pub struct SubjectAccessReview;
@@ -72,7 +72,7 @@ impl Strategy for TokenReview {
 
 impl Strategy for TokenRequest {
     fn default(&self, object: &mut Value) {
-        crate::write::missing(crate::write::ensure(object, "spec"), "expirationSeconds", 3600);
+        strategy::write::missing(strategy::write::ensure(object, "spec"), "expirationSeconds", 3600);
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
@@ -89,8 +89,8 @@ impl Strategy for TokenRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::created;
     use serde_json::json;
+    use strategy::testing::created;
 
     #[test]
     fn questions_are_complete() {

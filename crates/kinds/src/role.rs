@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::read::Read;
-use crate::selectors;
-use crate::strategy::{NameRule, Strategy};
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+use strategy::selectors;
+use strategy::{NameRule, Strategy};
 
 /// The rules of Roles and ClusterRoles.
 pub struct Role {
@@ -77,8 +77,8 @@ fn validate_rules(object: &Value, namespaced: bool, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::created;
     use serde_json::json;
+    use strategy::testing::created;
 
     #[test]
     fn rules_are_complete() {

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::names;
-use crate::read::{Read, same};
-use crate::strategy::{NameRule, Strategy};
-use crate::write;
+use strategy::field::{Errors, Path};
+use strategy::names;
+use strategy::read::{Read, same};
+use strategy::write;
+use strategy::{NameRule, Strategy};
 
 /// The rules of RoleBindings and ClusterRoleBindings.
 pub struct RoleBinding {
@@ -94,8 +94,8 @@ fn validate_subject(subject: &Value, namespaced: bool, path: &Path, errors: &mut
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, updated};
     use serde_json::json;
+    use strategy::testing::{created, updated};
 
     #[test]
     fn groups_are_filled_in_and_the_role_stays() {

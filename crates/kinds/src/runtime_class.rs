@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::metadata::validate_labels;
-use crate::pod::probes::validate_label;
-use crate::pod::resources::validate_amount;
-use crate::pod::scheduling::validate_tolerations;
-use crate::read::Read;
-use crate::strategy::Strategy;
+use pod_strategy::probes::validate_label;
+use pod_strategy::resources::validate_amount;
+use pod_strategy::scheduling::validate_tolerations;
+use strategy::Strategy;
+use strategy::field::{Errors, Path};
+use strategy::metadata::validate_labels;
+use strategy::read::Read;
 
 /// The rules of RuntimeClasses.
 pub struct RuntimeClass;

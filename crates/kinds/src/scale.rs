@@ -5,9 +5,9 @@ use apimachinery::labels::Selector;
 use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
-use crate::field::{Errors, Path};
-use crate::read::Read;
-use crate::write;
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+use strategy::write;
 
 /// The Scale of a Deployment, ReplicaSet, StatefulSet or ReplicationController.
 pub fn of(object: &Value) -> Value {

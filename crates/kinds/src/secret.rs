@@ -7,11 +7,11 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::pod::env::config_key_errors;
-use crate::read::{Read, same};
-use crate::strategy::{Strategy, field_text};
-use crate::write;
+use pod_strategy::env::config_key_errors;
+use strategy::field::{Errors, Path};
+use strategy::read::{Read, same};
+use strategy::write;
+use strategy::{Strategy, field_text};
 
 /// The rules of Secrets.
 pub struct Secret;
@@ -128,8 +128,8 @@ fn validate_json(data: &Value, key: &str, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, defaulted, updated};
     use serde_json::json;
+    use strategy::testing::{created, defaulted, updated};
 
     #[test]
     fn plain_text_becomes_data() {

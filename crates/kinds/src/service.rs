@@ -13,10 +13,10 @@ use std::borrow::Cow;
 use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
-use crate::field::Errors;
-use crate::read::Read;
-use crate::strategy::{Keeps, NameRule, Strategy, field_text};
-use crate::write;
+use strategy::field::Errors;
+use strategy::read::Read;
+use strategy::write;
+use strategy::{Keeps, NameRule, Strategy, field_text};
 
 /// The rules of Services. Addresses and node ports are given out by the server.
 pub struct Service;
@@ -139,7 +139,7 @@ pub fn settle_families(object: &mut Value, family: &str) -> Vec<FieldError> {
     if !needs_cluster_ip(spec) {
         return Vec::new();
     }
-    let path = crate::field::Path::root("spec");
+    let path = strategy::field::Path::root("spec");
     if spec.text("ipFamilyPolicy") == "RequireDualStack" {
         errors.invalid(
             &path.child("ipFamilyPolicy"),

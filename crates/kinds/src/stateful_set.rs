@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::field::Errors;
-use crate::pod::warnings;
-use crate::read::{Read, same};
-use crate::strategy::{Keeps, Strategy};
 use crate::workload::{
     SPEC, validate_at_most_all, validate_counts, validate_int_or_percent, validate_status_counts,
 };
-use crate::{persistent_volume_claim, selectors, template, write};
+use pod_strategy::warnings;
+use pod_strategy::{persistent_volume_claim, template};
+use strategy::field::Errors;
+use strategy::read::{Read, same};
+use strategy::{Keeps, Strategy};
+use strategy::{selectors, write};
 
 /// The rules of StatefulSets.
 pub struct StatefulSet;
@@ -158,7 +159,7 @@ fn with_claims(spec: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, defaulted, updated};
+    use strategy::testing::{created, defaulted, updated};
 
     fn web() -> Value {
         json!({"metadata": {"name": "web"}, "spec": {

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, Path};
-use crate::names;
-use crate::read::{Read, same};
-use crate::strategy::Strategy;
-use crate::write;
+use strategy::Strategy;
+use strategy::field::{Errors, Path};
+use strategy::names;
+use strategy::read::{Read, same};
+use strategy::write;
 
 /// The rules of StorageClasses.
 pub struct StorageClass;

@@ -139,10 +139,10 @@ fn an_unchanged_update_is_accepted_and_counts_nothing() {
         let strategy = strategy(group, kind);
         let mut old = json!({"metadata": {"name": "web", "namespace": "x", "uid": "1"}, "spec": spec});
         strategy.default(&mut old);
-        assert_eq!(testing::listed(create(strategy, true, &mut old)), "", "{kind}");
+        assert_eq!(strategy::testing::listed(create(strategy, true, &mut old)), "", "{kind}");
         let mut new = old.clone();
         strategy.default(&mut new);
-        assert_eq!(testing::listed(update(strategy, &mut new, &old)), "", "{kind}");
+        assert_eq!(strategy::testing::listed(update(strategy, &mut new, &old)), "", "{kind}");
         assert_eq!(new, old, "{kind}");
     }
 }

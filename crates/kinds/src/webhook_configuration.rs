@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::field::{Errors, Path};
-use crate::read::{Read, same};
-use crate::selectors;
-use crate::strategy::{Keeps, Strategy, count_generation};
-use crate::write;
+use strategy::field::{Errors, Path};
+use strategy::read::{Read, same};
+use strategy::selectors;
+use strategy::write;
+use strategy::{Keeps, Strategy, count_generation};
 
 /// The rules of both kinds of webhook configurations.
 pub struct WebhookConfiguration {
@@ -63,7 +63,7 @@ fn validate_hook(hook: &Value, path: &Path, errors: &mut Errors) {
     if name.is_empty() {
         errors.required(&name_path, "");
     } else {
-        let found = crate::names::errors(crate::strategy::NameRule::Subdomain, name);
+        let found = strategy::names::errors(strategy::NameRule::Subdomain, name);
         let valid = found.is_empty();
         errors.invalid_each(&name_path, &Value::from(name), found);
         if valid && name.split('.').count() < 3 {
@@ -170,7 +170,7 @@ fn validate_rule(rule: &Value, path: &Path, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created, defaulted};
+    use strategy::testing::{created, defaulted};
 
     #[test]
     fn webhooks_are_complete() {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::field::{Errors, Path};
-use crate::pod::probes::validate_not_negative;
-use crate::read::Read;
+use pod_strategy::probes::validate_not_negative;
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
 
 pub(crate) const SPEC: Path<'static> = Path::root("spec");
 pub(crate) const STATUS: Path<'static> = Path::root("status");
@@ -68,18 +68,6 @@ pub(crate) fn validate_status_counts(status: &Value, parts: &[&str], errors: &mu
             "cannot be greater than readyReplicas",
         );
     }
-}
-
-/// Warns of names that become parts of pod names and host names but are no labels.
-pub(crate) fn name_warnings(object: &Value) -> Vec<String> {
-    let found = apimachinery::names::dns1123_label_errors(object["metadata"].text("name"));
-    if found.is_empty() {
-        return Vec::new();
-    }
-    vec![format!(
-        "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [{}]",
-        found.join(" ")
-    )]
 }
 
 /// An empty JSON object.

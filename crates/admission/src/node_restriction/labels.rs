@@ -1,7 +1,7 @@
 //! Which labels of its own node a kubelet may not touch.
 
-use kinds::read::Read;
 use serde_json::Value;
+use strategy::read::Read;
 
 /// Labels outside the kubelet's own namespaces that it reports all the same.
 const OWN: [&str; 13] = [

@@ -1,8 +1,8 @@
 //! What a kubelet may do with pods: mirror its own static ones, report status, evict what runs on it.
 
 use apimachinery::ObjectExt;
-use kinds::read::{Read, same};
 use serde_json::Value;
+use strategy::read::{Read, same};
 
 use crate::{Context, Operation};
 

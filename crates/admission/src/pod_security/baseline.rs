@@ -1,8 +1,8 @@
 //! The baseline standard: known ways out of a container are closed.
 
-use kinds::read::Read;
 use podrules::sysctls;
 use serde_json::Value;
+use strategy::read::Read;
 
 use super::checks::{
     Finding, added_capabilities, containers, listed, names, offenders, plural, quoted, unique,

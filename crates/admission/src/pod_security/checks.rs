@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use kinds::read::Read;
 use serde_json::Value;
+use strategy::read::Read;
 
 /// One standard that a pod breaks.
 pub(super) struct Finding {

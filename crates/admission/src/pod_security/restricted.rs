@@ -1,7 +1,7 @@
 //! The restricted standard: what hardened pods look like.
 
-use kinds::read::Read;
 use serde_json::Value;
+use strategy::read::Read;
 
 use super::checks::{Finding, added_capabilities, listed, names, offenders, plural, quoted, unique};
 

@@ -1,8 +1,8 @@
 //! Which objects a quota's scopes choose.
 
-use kinds::pod::resources::qos_class;
-use kinds::read::Read;
+use pod_strategy::resources::qos_class;
 use serde_json::Value;
+use strategy::read::Read;
 
 /// Whether every scope of the quota holds for the object.
 pub(super) fn matches(quota: &Value, group: &str, resource: &str, object: &Value) -> bool {

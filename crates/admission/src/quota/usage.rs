@@ -2,9 +2,9 @@
 
 use apimachinery::Quantity;
 use apimachinery::quantity::Format;
-use kinds::pod::resources::{self, ResourceList, quantity};
-use kinds::read::Read;
+use pod_strategy::resources::{self, ResourceList, quantity};
 use serde_json::Value;
+use strategy::read::Read;
 
 const STORAGE_CLASS: &str = ".storageclass.storage.k8s.io/";
 /// Resources of the core group that quotas count by their bare name.

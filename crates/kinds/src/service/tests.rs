@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{created, defaulted, updated};
+use strategy::testing::{created, defaulted, updated};
 
 fn service(spec: Value) -> Value {
     json!({"metadata": {"name": "web", "namespace": "x"}, "spec": spec})
@@ -87,7 +87,7 @@ fn a_change_of_type_drops_what_the_new_one_lacks() {
     new["spec"]["externalName"] = json!("example.com");
     Service.prepare_for_update(&mut new, &old);
     assert!(new["spec"].get("clusterIP").is_none() && new["spec"].get("clusterIPs").is_none());
-    assert_eq!(crate::testing::found(|errors| Service.validate_update(&new, &old, errors)), "");
+    assert_eq!(strategy::testing::found(|errors| Service.validate_update(&new, &old, errors)), "");
 }
 
 #[test]

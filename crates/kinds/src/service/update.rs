@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{needs_cluster_ip, needs_health_check_port, needs_node_ports};
-use crate::read::{Read, same};
-use crate::write;
+use strategy::read::{Read, same};
+use strategy::write;
 
 /// Makes `clusterIPs` follow `clusterIP` where a client only knows the latter.
 pub(super) fn normalise_cluster_ips(spec: &mut Value, old: Option<&Value>) {

@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::is_headless;
-use crate::field::{Errors, Path};
-use crate::metadata::validate_labels;
-use crate::names;
-use crate::pod::probes::{validate_label, validate_port, validate_port_number};
-use crate::pod::spec::validate_address;
-use crate::read::{Read, same};
-use crate::strategy::NameRule;
+use pod_strategy::probes::{validate_label, validate_port, validate_port_number};
+use pod_strategy::spec::validate_address;
+use strategy::NameRule;
+use strategy::field::{Errors, Path};
+use strategy::metadata::validate_labels;
+use strategy::names;
+use strategy::read::{Read, same};
 
 const SPEC: Path<'static> = Path::root("spec");
 /// Upstream keeps load balancers off the kubelet's port.

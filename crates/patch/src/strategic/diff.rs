@@ -6,7 +6,7 @@ use schema::Type;
 use serde_json::{Map, Value};
 
 use super::apply::{Into, merge_maps};
-use super::list::{are_maps, find, no_merge_key, same, sorted};
+use super::list::{are_maps, no_merge_key, same, sorted};
 use super::{DELETE_FROM_LIST, ELEMENT_ORDER, Node, PATCH, RETAIN_KEYS};
 use crate::PatchError;
 
@@ -175,10 +175,10 @@ fn elements(
 ) -> Result<Difference, PatchError> {
     let mut changes = Vec::new();
     let mut order = Vec::with_capacity(new.len());
-    for element in new.iter().filter_map(Value::as_object) {
+    for (at, element) in new.iter().enumerate().filter_map(with_map) {
         let value = element.get(key).ok_or_else(|| no_merge_key(element, key))?;
         order.push(only(key, value));
-        match find(old, key, value).and_then(|at| old[at].as_object()) {
+        match counterpart(new, at, old, key, value).and_then(Value::as_object) {
             Some(was) => {
                 let mut change = maps(was, element, inside, of, retain_keys)?;
                 if !change.is_empty() {
@@ -192,9 +192,9 @@ fn elements(
     }
     let mut changes = sorted(changes, new, Some(key));
     let mut kept = Vec::with_capacity(old.len());
-    for element in old.iter().filter_map(Value::as_object) {
+    for (at, element) in old.iter().enumerate().filter_map(with_map) {
         let value = element.get(key).ok_or_else(|| no_merge_key(element, key))?;
-        if find(new, key, value).is_some() {
+        if counterpart(old, at, new, key, value).is_some() {
             kept.push(only(key, value));
         } else if of != Of::Additions {
             let mut deletion = Map::new();
@@ -211,4 +211,22 @@ fn elements(
 
 fn only(key: &str, value: &Value) -> Value {
     Value::Object(Map::from_iter([(key.to_owned(), value.clone())]))
+}
+
+fn with_map((at, element): (usize, &Value)) -> Option<(usize, &Map<String, Value>)> {
+    Some((at, element.as_object()?))
+}
+
+/// Finds what an element of one list is compared with in the other. Several elements may have the same merge key
+/// (53/UDP and 53/TCP, where only the port counts): the first meets the first, the second the second.
+fn counterpart<'a>(
+    list: &[Value],
+    at: usize,
+    other: &'a [Value],
+    key: &str,
+    value: &Value,
+) -> Option<&'a Value> {
+    let same_key = |element: &&Value| element.get(key).is_some_and(|found| same(found, value));
+    let earlier = list.iter().take(at).filter(same_key).count();
+    other.iter().filter(same_key).nth(earlier)
 }

@@ -193,6 +193,20 @@ fn makes_an_empty_patch_where_nothing_changed() {
 }
 
 #[test]
+fn elements_of_one_key_are_compared_in_their_order() {
+    let ty = kinds::CORE_V1_SERVICE.ty();
+    let ports = |tcp: &str| {
+        json!({"spec": {"ports": [
+            {"name": "dns", "port": 53, "protocol": "UDP"}, {"name": tcp, "port": 53, "protocol": "TCP"},
+        ]}})
+    };
+    let unchanged = create_three_way(ty, &ports("dns-tcp"), &ports("dns-tcp"), &ports("dns-tcp"));
+    assert_eq!(unchanged.unwrap(), json!({}));
+    let renamed = create_two_way(ty, &ports("dns-tcp"), &ports("tcp")).unwrap();
+    assert_eq!(renamed["spec"]["ports"], json!([{"name": "tcp", "port": 53}]));
+}
+
+#[test]
 fn changes_a_strategy_by_its_retained_keys() {
     let ty = kinds::APPS_V1_DEPLOYMENT.ty();
     let original = json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}});

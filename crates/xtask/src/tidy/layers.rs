@@ -3,7 +3,21 @@
 /// The layer of each crate. A crate imports crates of its own layer or below; binaries of layer 3 import no other
 /// binary. Layer 4 is development: it may import everything and nothing may import it.
 const LAYERS: [(u8, &[&str]); 5] = [
-    (0, &["apimachinery", "schema", "kinds", "patch", "printing", "podrules", "wire", "formats"]),
+    (
+        0,
+        &[
+            "apimachinery",
+            "schema",
+            "strategy",
+            "pod-strategy",
+            "kinds",
+            "patch",
+            "printing",
+            "podrules",
+            "wire",
+            "formats",
+        ],
+    ),
     (1, &["pki", "component", "informer", "kustomize"]),
     (2, &["storage", "authn", "authz", "admission"]),
     (

@@ -1,0 +1,175 @@
+//! Validation of security contexts of pods and containers.
+
+use serde_json::Value;
+
+use strategy::field::{Errors, Path};
+use strategy::read::Read;
+
+const ID_RANGE: &str = "must be between 0 and 2147483647, inclusive";
+
+/// Validates the security context of a pod and what hangs together with it in the spec.
+pub(crate) fn validate_pod(spec: &Value, path: &Path, errors: &mut Errors) {
+    let context = &spec["securityContext"];
+    let context_path = path.child("securityContext");
+    if spec.flag("shareProcessNamespace") == Some(true) && spec.flag("hostPID") == Some(true) {
+        errors.invalid(
+            &path.child("shareProcessNamespace"),
+            true,
+            "ShareProcessNamespace and HostPID cannot both be enabled",
+        );
+    }
+    validate_id(context, "fsGroup", &context_path, errors);
+    validate_id(context, "runAsUser", &context_path, errors);
+    validate_id(context, "runAsGroup", &context_path, errors);
+    for (index, group) in context.items("supplementalGroups").iter().enumerate() {
+        if !is_id(group) {
+            errors.invalid(&context_path.child("supplementalGroups").index(index), group.clone(), ID_RANGE);
+        }
+    }
+    validate_sysctls(context, spec, &context_path.child("sysctls"), errors);
+    for (key, supported) in [
+        ("fsGroupChangePolicy", ["Always", "OnRootMismatch"]),
+        ("supplementalGroupsPolicy", ["Merge", "Strict"]),
+        ("seLinuxChangePolicy", ["MountOption", "Recursive"]),
+    ] {
+        if context.has(key) && !supported.contains(&context.text(key)) {
+            errors.unsupported(&context_path.child(key), context.text(key), &supported);
+        }
+    }
+    validate_profiles(context, &context_path, errors);
+}
+
+fn validate_sysctls(context: &Value, spec: &Value, path: &Path, errors: &mut Errors) {
+    let mut seen: Vec<&str> = Vec::new();
+    for (index, sysctl) in context.items("sysctls").iter().enumerate() {
+        let path = path.index(index);
+        let name_path = path.child("name");
+        let name = sysctl.text("name");
+        if name.is_empty() {
+            errors.required(&name_path, "");
+        } else if !is_sysctl(name) {
+            errors.invalid(
+                &name_path,
+                name,
+                "must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$",
+            );
+        } else if seen.contains(&name) {
+            errors.duplicate(&name_path, name);
+        } else {
+            seen.push(name);
+        }
+        let kernel = name.replace('/', ".");
+        if spec.flag("hostNetwork") == Some(true) && kernel.starts_with("net.") {
+            errors.invalid(&name_path, name, "may not be specified when 'hostNetwork' is true");
+        }
+        let ipc = kernel.starts_with("kernel.shm")
+            || kernel.starts_with("kernel.msg")
+            || kernel == "kernel.sem"
+            || kernel.starts_with("fs.mqueue.");
+        if spec.flag("hostIPC") == Some(true) && ipc {
+            errors.invalid(&name_path, name, "may not be specified when 'hostIPC' is true");
+        }
+    }
+}
+
+fn is_sysctl(name: &str) -> bool {
+    let part = |part: &str| {
+        let edge =
+            |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        edge(part.bytes().next())
+            && edge(part.bytes().last())
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
+    };
+    name.len() <= 253 && name.split(['.', '/']).all(part)
+}
+
+/// Validates the security context of a container.
+pub(crate) fn validate_container(context: &Value, path: &Path, errors: &mut Errors) {
+    if !context.is_object() {
+        return;
+    }
+    validate_id(context, "runAsUser", path, errors);
+    validate_id(context, "runAsGroup", path, errors);
+    if context.has("procMount") && !matches!(context.text("procMount"), "Default" | "Unmasked") {
+        errors.unsupported(&path.child("procMount"), context.text("procMount"), &["Default", "Unmasked"]);
+    }
+    validate_profiles(context, path, errors);
+    if context.flag("allowPrivilegeEscalation") == Some(false) {
+        if context.flag("privileged") == Some(true) {
+            errors.invalid(
+                path,
+                context.clone(),
+                "cannot set `allowPrivilegeEscalation` to false and `privileged` to true",
+            );
+        }
+        if context["capabilities"].items("add").iter().any(|name| name == "CAP_SYS_ADMIN") {
+            errors.invalid(
+                path,
+                context.clone(),
+                "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN",
+            );
+        }
+    }
+}
+
+fn validate_profiles(context: &Value, path: &Path, errors: &mut Errors) {
+    for key in ["seccompProfile", "appArmorProfile"] {
+        let profile = &context[key];
+        if !profile.is_object() {
+            continue;
+        }
+        let path = path.child(key);
+        let local = profile.text("localhostProfile");
+        match profile.text("type") {
+            "Localhost" => {
+                if local.is_empty() {
+                    errors.required(
+                        &path.child("localhostProfile"),
+                        if key == "seccompProfile" {
+                            "must be set when seccomp type is Localhost"
+                        } else {
+                            "must be set when AppArmor type is Localhost"
+                        },
+                    );
+                } else if key == "seccompProfile" {
+                    let path = path.child("localhostProfile");
+                    crate::volumes::validate_local_path(local, false, &path, errors);
+                }
+            }
+            "RuntimeDefault" | "Unconfined" => {
+                if profile.has("localhostProfile") {
+                    errors.invalid(
+                        &path.child("localhostProfile"),
+                        local,
+                        if key == "seccompProfile" {
+                            "can only be set when seccomp type is Localhost"
+                        } else {
+                            "can only be set when AppArmor type is Localhost"
+                        },
+                    );
+                }
+            }
+            "" => errors.required(&path.child("type"), "type is required when seccompProfile is set"),
+            other => {
+                errors.unsupported(
+                    &path.child("type"),
+                    other,
+                    &["Localhost", "RuntimeDefault", "Unconfined"],
+                );
+            }
+        }
+    }
+}
+
+fn validate_id(context: &Value, key: &str, path: &Path, errors: &mut Errors) {
+    let id = &context[key];
+    if !id.is_null() && !is_id(id) {
+        errors.invalid(&path.child(key), id.clone(), ID_RANGE);
+    }
+}
+
+fn is_id(value: &Value) -> bool {
+    value.as_i64().is_some_and(|id| (0..=i64::from(i32::MAX)).contains(&id))
+}

@@ -1,0 +1,284 @@
+//! Validation of a pod spec as a whole, for pods and for templates.
+
+use serde_json::Value;
+
+use crate::containers::{self, Surroundings};
+use crate::probes::validate_label;
+use crate::resources::{self, quantity};
+use crate::{scheduling, security, volumes};
+use strategy::NameRule;
+use strategy::field::{Errors, Path};
+use strategy::metadata::validate_labels;
+use strategy::names;
+use strategy::read::Read;
+
+/// Validates a defaulted pod spec, in upstream's order.
+pub fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
+    let volumes = volumes::validate(spec.items("volumes"), &path.child("volumes"), errors);
+    let claims = validate_claims(spec, &path.child("resourceClaims"), errors);
+    let (ordinary, init) = (spec.items("containers"), spec.items("initContainers"));
+    let around = Surroundings {
+        volumes: &volumes,
+        claims: &claims,
+        grace: spec.int("terminationGracePeriodSeconds").unwrap_or(30),
+        restart_policy: spec.text("restartPolicy"),
+    };
+    containers::validate(ordinary, &around, &path.child("containers"), errors);
+    containers::validate_init(init, ordinary, &around, &path.child("initContainers"), errors);
+    containers::validate_ephemeral(
+        spec.items("ephemeralContainers"),
+        &[ordinary, init],
+        &around,
+        &path.child("ephemeralContainers"),
+        errors,
+    );
+    if spec.has("resources") {
+        validate_pod_resources(spec, &claims, &path.child("resources"), errors);
+    }
+    validate_host_network(spec, path, errors);
+    let restart_path = path.child("restartPolicy");
+    match spec.text("restartPolicy") {
+        "Always" | "OnFailure" | "Never" => {}
+        "" => errors.required(&restart_path, ""),
+        other => errors.unsupported(&restart_path, other, &["Always", "OnFailure", "Never"]),
+    }
+    let dns_path = path.child("dnsPolicy");
+    match spec.text("dnsPolicy") {
+        "ClusterFirst" | "ClusterFirstWithHostNet" | "Default" | "None" => {}
+        "" => errors.required(&dns_path, ""),
+        other => errors.unsupported(
+            &dns_path,
+            other,
+            &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
+        ),
+    }
+    validate_labels(&spec["nodeSelector"], &path.child("nodeSelector"), errors);
+    security::validate_pod(spec, path, errors);
+    for (index, secret) in spec.items("imagePullSecrets").iter().enumerate() {
+        if secret.text("name").is_empty() {
+            errors.required(&path.child("imagePullSecrets").index(index).child("name"), "");
+        }
+    }
+    scheduling::validate_affinity(&spec["affinity"], &path.child("affinity"), errors);
+    validate_dns_config(spec, &path.child("dnsConfig"), errors);
+    scheduling::validate_gates(spec, path, errors);
+    let spread_path = path.child("topologySpreadConstraints");
+    scheduling::validate_spread(spec.items("topologySpreadConstraints"), &spread_path, errors);
+    if spec.flag("hostUsers") == Some(false) {
+        for (key, name) in [("hostNetwork", "HostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
+            if spec.flag(key) == Some(true) {
+                errors
+                    .forbidden(&path.child(key), format!("when `hostUsers` is false, {name} cannot be set"));
+            }
+        }
+    }
+    for key in ["serviceAccountName", "nodeName"] {
+        validate_subdomain(spec, key, path, errors);
+    }
+    if let Some(seconds) = spec.int("activeDeadlineSeconds")
+        && !(1..=i64::from(i32::MAX)).contains(&seconds)
+    {
+        errors.invalid(
+            &path.child("activeDeadlineSeconds"),
+            seconds,
+            "must be between 1 and 2147483647, inclusive",
+        );
+    }
+    for key in ["hostname", "subdomain"] {
+        let name = spec.text(key);
+        if !name.is_empty() {
+            validate_label(name, &path.child(key), errors);
+        }
+    }
+    scheduling::validate_tolerations(spec.items("tolerations"), &path.child("tolerations"), errors);
+    for (index, alias) in spec.items("hostAliases").iter().enumerate() {
+        let aliases_path = path.child("hostAliases");
+        let path = aliases_path.index(index);
+        validate_address(alias.text("ip"), &path.child("ip"), errors);
+        for (index, name) in alias.items("hostnames").iter().enumerate() {
+            let found = names::errors(NameRule::Subdomain, name.as_str().unwrap_or_default());
+            errors.invalid_each(&path.child("hostnames").index(index), name, found);
+        }
+    }
+    for key in ["priorityClassName", "runtimeClassName"] {
+        validate_subdomain(spec, key, path, errors);
+    }
+    if spec.has("preemptionPolicy")
+        && !matches!(spec.text("preemptionPolicy"), "Never" | "PreemptLowerPriority")
+    {
+        errors.unsupported(
+            &path.child("preemptionPolicy"),
+            spec.text("preemptionPolicy"),
+            &["Never", "PreemptLowerPriority"],
+        );
+    }
+    for (name, value) in spec.entries("overhead") {
+        resources::validate_amount(name, value, &path.child("overhead").key(name), errors);
+    }
+    if spec.has("os") && !matches!(spec["os"].text("name"), "linux" | "windows") {
+        let os_path = path.child("os");
+        match spec["os"].text("name") {
+            "" => errors.required(&os_path.child("name"), "cannot be empty"),
+            other => errors.unsupported(&os_path, other, &["linux", "windows"]),
+        }
+    }
+}
+
+fn validate_subdomain(spec: &Value, key: &str, path: &Path, errors: &mut Errors) {
+    let name = spec.text(key);
+    if !name.is_empty() {
+        errors.invalid_each(&path.child(key), &spec[key], names::errors(NameRule::Subdomain, name));
+    }
+}
+
+/// Validates an address in text form.
+pub fn validate_address(address: &str, path: &Path, errors: &mut Errors) {
+    if address.parse::<std::net::IpAddr>().is_err() {
+        errors.invalid(path, address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+    }
+}
+
+fn validate_claims<'a>(spec: &'a Value, path: &Path, errors: &mut Errors) -> Vec<&'a str> {
+    let mut known: Vec<&str> = Vec::new();
+    for (index, claim) in spec.items("resourceClaims").iter().enumerate() {
+        let path = path.index(index);
+        let name = claim.text("name");
+        if name.is_empty() {
+            errors.required(&path.child("name"), "");
+        } else if known.contains(&name) {
+            errors.duplicate(&path.child("name"), name);
+        } else {
+            validate_label(name, &path.child("name"), errors);
+            known.push(name);
+        }
+        match (claim.has("resourceClaimName"), claim.has("resourceClaimTemplateName")) {
+            (true, true) => errors.invalid(
+                &path,
+                claim.clone(),
+                "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
+            ),
+            (false, false) => errors.invalid(
+                &path,
+                claim.clone(),
+                "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`",
+            ),
+            _ => {}
+        }
+    }
+    known
+}
+
+fn validate_pod_resources(spec: &Value, claims: &[&str], path: &Path, errors: &mut Errors) {
+    let own = &spec["resources"];
+    resources::validate(own, claims, path, errors);
+    for list in ["limits", "requests"] {
+        for (name, _) in own.entries(list) {
+            if !matches!(name.as_str(), "cpu" | "memory") && !name.starts_with("hugepages-") {
+                errors.unsupported(
+                    &path.child(list).key(name),
+                    name.as_str(),
+                    &["cpu", "hugepages-*", "memory"],
+                );
+            }
+        }
+    }
+    let mut total = resources::ResourceList::new();
+    for container in spec.items("containers") {
+        resources::add(&mut total, &resources::list(&container["resources"], "requests"));
+    }
+    for (name, sum) in &total {
+        if let Some(request) = own["requests"].get(name).and_then(quantity)
+            && request < *sum
+        {
+            errors.invalid(
+                &path.child("requests").key(name),
+                request.to_string(),
+                format!("must be greater than or equal to aggregate container requests of {sum}"),
+            );
+        }
+    }
+}
+
+fn validate_host_network(spec: &Value, path: &Path, errors: &mut Errors) {
+    if spec.flag("hostNetwork") != Some(true) {
+        return;
+    }
+    for list in ["containers", "initContainers"] {
+        for (index, container) in spec.items(list).iter().enumerate() {
+            for (port_index, port) in container.items("ports").iter().enumerate() {
+                let (host, own) = (port.int("hostPort").unwrap_or(0), port.int("containerPort").unwrap_or(0));
+                if host != 0 && host != own {
+                    errors.invalid(
+                        &path
+                            .child(list)
+                            .index(index)
+                            .child("ports")
+                            .index(port_index)
+                            .child("containerPort"),
+                        own,
+                        "must match `hostPort` when `hostNetwork` is true",
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn validate_dns_config(spec: &Value, path: &Path, errors: &mut Errors) {
+    let config = &spec["dnsConfig"];
+    let servers = config.items("nameservers");
+    if spec.text("dnsPolicy") == "None" {
+        if config.is_null() {
+            errors.required(path, "must provide `dnsConfig` when `dnsPolicy` is None");
+            return;
+        }
+        if servers.is_empty() {
+            errors.required(
+                &path.child("nameservers"),
+                "must provide at least one DNS nameserver when `dnsPolicy` is None",
+            );
+            return;
+        }
+    }
+    if servers.len() > 3 {
+        errors.invalid(
+            &path.child("nameservers"),
+            config["nameservers"].clone(),
+            "must not have more than 3 nameservers",
+        );
+    }
+    for (index, server) in servers.iter().enumerate() {
+        let address = server.as_str().unwrap_or_default();
+        validate_address(address, &path.child("nameservers").index(index), errors);
+    }
+    let searches = config.items("searches");
+    if searches.len() > 32 {
+        errors.invalid(
+            &path.child("searches"),
+            config["searches"].clone(),
+            "must not have more than 32 search paths",
+        );
+    }
+    let length: usize = searches.iter().filter_map(Value::as_str).map(|search| search.len() + 1).sum();
+    if length > 2049 {
+        errors.invalid(
+            &path.child("searches"),
+            config["searches"].clone(),
+            "must not have more than 2048 characters (including spaces) in the search list",
+        );
+    }
+    for (index, search) in searches.iter().enumerate() {
+        let name = search.as_str().unwrap_or_default();
+        // A final dot makes a name absolute; a lone dot is the root; underscores are allowed in search paths.
+        let name = name.strip_suffix('.').unwrap_or(name);
+        if !name.is_empty() {
+            let found = names::errors(NameRule::Subdomain, &name.replace('_', "a"));
+            errors.invalid_each(&path.child("searches").index(index), search, found);
+        }
+    }
+    for (index, option) in config.items("options").iter().enumerate() {
+        if option.text("name").is_empty() {
+            errors.required(&path.child("options").index(index), "must not be empty");
+        }
+    }
+}

@@ -1,0 +1,526 @@
+//! Validation of volumes and of their mounts.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::env::validate_downward_file;
+use crate::probes::validate_label;
+use crate::resources::quantity;
+use strategy::NameRule;
+use strategy::field::{Errors, Path};
+use strategy::names;
+use strategy::read::Read;
+
+/// The volumes of a pod that are well formed, by name.
+pub(crate) type Volumes<'a> = BTreeMap<&'a str, &'a Value>;
+
+/// Validates the volumes of a pod spec and gives those that mounts may name.
+pub fn validate<'a>(volumes: &'a [Value], path: &Path, errors: &mut Errors) -> Volumes<'a> {
+    let mut known = Volumes::new();
+    for (index, volume) in volumes.iter().enumerate() {
+        let path = path.index(index);
+        let name = volume.text("name");
+        let mut found = Errors::new();
+        validate_source(volume, &path, &mut found);
+        if name.is_empty() {
+            found.required(&path.child("name"), "");
+        } else {
+            validate_label(name, &path.child("name"), &mut found);
+        }
+        if known.contains_key(name) {
+            found.duplicate(&path.child("name"), name);
+        }
+        if found.is_empty() {
+            known.insert(name, volume);
+        } else {
+            errors.extend(found.into_vec());
+        }
+    }
+    known
+}
+
+/// The sources that a pod's volume may have, in the order in which upstream looks for them.
+const SOURCES: [&str; 31] = [
+    "emptyDir",
+    "hostPath",
+    "gitRepo",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "secret",
+    "nfs",
+    "iscsi",
+    "glusterfs",
+    "flocker",
+    "persistentVolumeClaim",
+    "rbd",
+    "cinder",
+    "cephfs",
+    "quobyte",
+    "downwardAPI",
+    "fc",
+    "configMap",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "storageos",
+    "projected",
+    "scaleIO",
+    "csi",
+    "ephemeral",
+    "image",
+    "flexVolume",
+    "local",
+];
+
+fn validate_source(volume: &Value, path: &Path, errors: &mut Errors) {
+    let mut count = 0;
+    for kind in SOURCES {
+        let source = &volume[kind];
+        if source.is_null() {
+            continue;
+        }
+        count += 1;
+        let path = path.child(kind);
+        if count > 1 {
+            errors.forbidden(&path, "may not specify more than 1 volume type");
+            continue;
+        }
+        match kind {
+            "emptyDir" => {
+                if quantity(&source["sizeLimit"]).is_some_and(|limit| limit.sign() < 0) {
+                    errors.forbidden(
+                        &path.child("sizeLimit"),
+                        "SizeLimit field must be a valid resource quantity",
+                    );
+                }
+            }
+            "secret" | "configMap" => {
+                let key = if kind == "secret" { "secretName" } else { "name" };
+                if source.text(key).is_empty() {
+                    errors.required(&path.child(key), "");
+                }
+                validate_mode(source, "defaultMode", &path, errors);
+                validate_items(source, &path, errors);
+            }
+            "downwardAPI" => {
+                validate_mode(source, "defaultMode", &path, errors);
+                for (index, file) in source.items("items").iter().enumerate() {
+                    validate_downward_file(file, &path.child("items").index(index), errors);
+                }
+            }
+            "persistentVolumeClaim" => {
+                if source.text("claimName").is_empty() {
+                    errors.required(&path.child("claimName"), "");
+                }
+            }
+            "projected" => validate_projected(source, &path, errors),
+            "ephemeral" => {
+                if source.has("volumeClaimTemplate") {
+                    let template_path = path.child("volumeClaimTemplate");
+                    let spec = &source["volumeClaimTemplate"]["spec"];
+                    crate::persistent_volume_claim::validate_spec(spec, &template_path.child("spec"), errors);
+                } else {
+                    errors.required(&path.child("volumeClaimTemplate"), "");
+                }
+            }
+            "image" => validate_pull_policy(source.text("pullPolicy"), &path.child("pullPolicy"), errors),
+            "gitRepo" => {
+                if source.text("repository").is_empty() {
+                    errors.required(&path.child("repository"), "");
+                }
+                validate_local_path(source.text("directory"), false, &path.child("directory"), errors);
+            }
+            _ => validate_shared_source(kind, source, &path, errors),
+        }
+    }
+    if count == 0 {
+        errors.required(path, "must specify a volume type");
+    }
+}
+
+/// Validates a source that pods and PersistentVolumes share, given by its field name.
+pub fn validate_shared_source(kind: &str, source: &Value, path: &Path, errors: &mut Errors) {
+    let required: &[&str] = match kind {
+        "hostPath" => &["path"],
+        "nfs" => &["server", "path"],
+        "iscsi" => &["targetPortal", "iqn"],
+        "csi" => &["driver"],
+        "local" => &["path"],
+        "rbd" => &["image"],
+        "cephfs" => &[],
+        "glusterfs" => &["endpoints", "path"],
+        "gcePersistentDisk" => &["pdName"],
+        "awsElasticBlockStore" | "cinder" => &["volumeID"],
+        "azureFile" => &["secretName", "shareName"],
+        "azureDisk" => &["diskName", "diskURI"],
+        "vsphereVolume" => &["volumePath"],
+        "photonPersistentDisk" => &["pdID"],
+        "portworxVolume" => &["volumeID"],
+        "quobyte" => &["registry", "volume"],
+        "scaleIO" => &["gateway", "system", "volumeName"],
+        "flexVolume" => &["driver"],
+        _ => &[],
+    };
+    for key in required {
+        if source.text(key).is_empty() {
+            errors.required(&path.child(key), "");
+        }
+    }
+    match kind {
+        "hostPath" => {
+            let host_path = source.text("path");
+            if host_path.split('/').any(|part| part == "..") {
+                errors.invalid(&path.child("path"), host_path, "must not contain '..'");
+            }
+            const TYPES: [&str; 8] = [
+                "",
+                "BlockDevice",
+                "CharDevice",
+                "Directory",
+                "DirectoryOrCreate",
+                "File",
+                "FileOrCreate",
+                "Socket",
+            ];
+            let host_type = source.text("type");
+            if !TYPES.contains(&host_type) {
+                errors.unsupported(&path.child("type"), host_type, &TYPES);
+            }
+        }
+        "nfs" if !source.text("path").is_empty() && !source.text("path").starts_with('/') => {
+            errors.invalid(&path.child("path"), source.text("path"), "must be an absolute path");
+        }
+        "rbd" | "cephfs" if source.items("monitors").is_empty() => {
+            errors.required(&path.child("monitors"), "");
+        }
+        "csi" if !source.text("driver").is_empty() => validate_driver(source, path, errors),
+        _ => {}
+    }
+}
+
+fn validate_driver(source: &Value, path: &Path, errors: &mut Errors) {
+    let driver = source.text("driver");
+    if driver.len() > 63 {
+        errors.too_long(&path.child("driver"), 63);
+    }
+    let found = names::errors(NameRule::Subdomain, &driver.to_lowercase());
+    errors.invalid_each(&path.child("driver"), &Value::from(driver), found);
+    if source.has("nodePublishSecretRef") && source["nodePublishSecretRef"].text("name").is_empty() {
+        errors.required(&path.child("nodePublishSecretRef").child("name"), "");
+    }
+}
+
+fn validate_projected(projected: &Value, path: &Path, errors: &mut Errors) {
+    validate_mode(projected, "defaultMode", path, errors);
+    let mut paths: Vec<String> = Vec::new();
+    let mut claim = |name: &str, at: &Path, errors: &mut Errors| {
+        if !name.is_empty() {
+            if paths.iter().any(|path| path == name) {
+                errors.invalid(at, name, "conflicting duplicate paths");
+            } else {
+                paths.push(name.to_owned());
+            }
+        }
+    };
+    for (index, source) in projected.items("sources").iter().enumerate() {
+        let sources_path = path.child("sources");
+        let path = sources_path.index(index);
+        let mut count = 0;
+        for kind in [
+            "secret",
+            "configMap",
+            "downwardAPI",
+            "serviceAccountToken",
+            "clusterTrustBundle",
+            "podCertificate",
+        ] {
+            let files = &source[kind];
+            if files.is_null() {
+                continue;
+            }
+            count += 1;
+            let path = path.child(kind);
+            if count > 1 {
+                errors.forbidden(&path, "may not specify more than 1 volume type");
+                continue;
+            }
+            match kind {
+                "secret" | "configMap" => {
+                    if files.text("name").is_empty() {
+                        errors.required(&path.child("name"), "");
+                    }
+                    validate_items(files, &path, errors);
+                    for (index, item) in files.items("items").iter().enumerate() {
+                        claim(item.text("path"), &path.child("items").index(index).child("path"), errors);
+                    }
+                }
+                "downwardAPI" => {
+                    for (index, file) in files.items("items").iter().enumerate() {
+                        let items_path = path.child("items");
+                        let path = items_path.index(index);
+                        validate_downward_file(file, &path, errors);
+                        claim(file.text("path"), &path.child("path"), errors);
+                    }
+                }
+                "serviceAccountToken" => {
+                    let seconds = files.int("expirationSeconds").unwrap_or(0);
+                    let seconds_path = path.child("expirationSeconds");
+                    if seconds < 600 {
+                        errors.invalid(
+                            &seconds_path,
+                            seconds,
+                            "may not specify a duration less than 10 minutes",
+                        );
+                    } else if seconds > 1 << 32 {
+                        errors.invalid(
+                            &seconds_path,
+                            seconds,
+                            "may not specify a duration larger than 2^32 seconds",
+                        );
+                    }
+                    require_path(files, &path, errors);
+                    claim(files.text("path"), &path.child("path"), errors);
+                }
+                "clusterTrustBundle" => {
+                    match (files.has("name"), files.has("signerName")) {
+                        (true, true) => errors.invalid(
+                            &path,
+                            files.clone(),
+                            "only one of name and signerName may be used",
+                        ),
+                        (false, false) => errors.required(&path, "either name or signerName must be set"),
+                        _ => {}
+                    }
+                    require_path(files, &path, errors);
+                    claim(files.text("path"), &path.child("path"), errors);
+                }
+                _ => {
+                    if files.text("signerName").is_empty() {
+                        errors.required(&path.child("signerName"), "");
+                    }
+                }
+            }
+        }
+        if count == 0 {
+            errors.required(&path, "must specify a volume type");
+        }
+    }
+}
+
+fn require_path(files: &Value, path: &Path, errors: &mut Errors) {
+    let file_path = files.text("path");
+    if file_path.is_empty() {
+        errors.required(&path.child("path"), "");
+    } else {
+        validate_local_path(file_path, true, &path.child("path"), errors);
+    }
+}
+
+fn validate_items(files: &Value, path: &Path, errors: &mut Errors) {
+    for (index, item) in files.items("items").iter().enumerate() {
+        let items_path = path.child("items");
+        let path = items_path.index(index);
+        if item.text("key").is_empty() {
+            errors.required(&path.child("key"), "");
+        }
+        if item.text("path").is_empty() {
+            errors.required(&path.child("path"), "");
+        }
+        validate_local_path(item.text("path"), true, &path.child("path"), errors);
+        validate_mode(item, "mode", &path, errors);
+    }
+}
+
+/// Validates file permission bits, where given.
+pub(crate) fn validate_mode(files: &Value, key: &str, path: &Path, errors: &mut Errors) {
+    if let Some(mode) = files.int(key).filter(|mode| !(0..=0o777).contains(mode)) {
+        errors.invalid(&path.child(key), mode, "must be a number between 0 and 0777 (octal), both inclusive");
+    }
+}
+
+/// Validates that a path stays below where it starts; with `unreserved` it may not begin with two dots at all.
+pub(crate) fn validate_local_path(local: &str, unreserved: bool, path: &Path, errors: &mut Errors) {
+    if local.starts_with('/') {
+        errors.invalid(path, local, "must be a relative path");
+    }
+    let backsteps = local.split('/').any(|part| part == "..");
+    if backsteps {
+        errors.invalid(path, local, "must not contain '..'");
+    } else if unreserved && local.starts_with("..") {
+        errors.invalid(path, local, "must not start with '..'");
+    }
+}
+
+/// Validates when an image is pulled.
+pub(crate) fn validate_pull_policy(policy: &str, path: &Path, errors: &mut Errors) {
+    match policy {
+        "Always" | "IfNotPresent" | "Never" => {}
+        "" => errors.required(path, ""),
+        other => errors.unsupported(path, other, &["Always", "IfNotPresent", "Never"]),
+    }
+}
+
+/// Validates what a container mounts and which devices it gets.
+pub(crate) fn validate_mounts(container: &Value, volumes: &Volumes, path: &Path, errors: &mut Errors) {
+    let devices = container.items("volumeDevices");
+    let mounts = container.items("volumeMounts");
+    let mut taken: Vec<&str> = Vec::new();
+    for (index, mount) in mounts.iter().enumerate() {
+        let mounts_path = path.child("volumeMounts");
+        let path = mounts_path.index(index);
+        let (name, target) = (mount.text("name"), mount.text("mountPath"));
+        if name.is_empty() {
+            errors.required(&path.child("name"), "");
+        }
+        if !volumes.contains_key(name) {
+            errors.not_found(&path.child("name"), name);
+        }
+        if target.is_empty() {
+            errors.required(&path.child("mountPath"), "");
+        }
+        if taken.contains(&target) {
+            errors.invalid(&path.child("mountPath"), target, "must be unique");
+        }
+        taken.push(target);
+        if devices.iter().any(|device| device.text("name") == name) {
+            errors.invalid(&path.child("name"), name, "must not already exist in volumeDevices");
+        }
+        if devices.iter().any(|device| device.text("devicePath") == target) {
+            errors.invalid(
+                &path.child("mountPath"),
+                target,
+                "must not already exist as a path in volumeDevices",
+            );
+        }
+        let (sub_path, expression) = (mount.text("subPath"), mount.text("subPathExpr"));
+        validate_local_path(sub_path, false, &path.child("subPath"), errors);
+        if !expression.is_empty() {
+            if !sub_path.is_empty() {
+                errors.invalid(
+                    &path.child("subPathExpr"),
+                    expression,
+                    "subPathExpr and subPath are mutually exclusive",
+                );
+            }
+            validate_local_path(expression, false, &path.child("subPathExpr"), errors);
+        }
+        validate_propagation(mount, container, &path, errors);
+    }
+    for (index, device) in devices.iter().enumerate() {
+        let devices_path = path.child("volumeDevices");
+        let path = devices_path.index(index);
+        let (name, target) = (device.text("name"), device.text("devicePath"));
+        if name.is_empty() {
+            errors.required(&path.child("name"), "");
+        }
+        match volumes.get(name) {
+            Some(volume) if volume.has("persistentVolumeClaim") || volume.has("ephemeral") => {}
+            Some(_) => errors.invalid(
+                &path.child("name"),
+                name,
+                "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode",
+            ),
+            None => errors.not_found(&path.child("name"), name),
+        }
+        if target.is_empty() {
+            errors.required(&path.child("devicePath"), "");
+        } else if target.split('/').any(|part| part == "..") {
+            errors.invalid(&path.child("devicePath"), target, "can not contain backsteps ('..')");
+        }
+    }
+}
+
+fn validate_propagation(mount: &Value, container: &Value, path: &Path, errors: &mut Errors) {
+    const MODES: [&str; 3] = ["Bidirectional", "HostToContainer", "None"];
+    if mount.has("mountPropagation") {
+        let mode = mount.text("mountPropagation");
+        let path = path.child("mountPropagation");
+        if !MODES.contains(&mode) {
+            errors.unsupported(&path, mode, &MODES);
+        } else if mode == "Bidirectional" && container["securityContext"].flag("privileged") != Some(true) {
+            errors.forbidden(
+                &path,
+                "Bidirectional mount propagation is available only to privileged containers",
+            );
+        }
+    }
+    if mount.has("recursiveReadOnly") {
+        let mode = mount.text("recursiveReadOnly");
+        let path = path.child("recursiveReadOnly");
+        match mode {
+            "Disabled" => {}
+            "Enabled" | "IfPossible" => {
+                if mount.flag("readOnly") != Some(true) {
+                    errors.forbidden(&path, "may only be specified when readOnly is true");
+                }
+                if !matches!(mount.text("mountPropagation"), "" | "None") {
+                    errors.forbidden(
+                        &path,
+                        "may only be specified when mountPropagation is None or not specified",
+                    );
+                }
+            }
+            other => errors.unsupported(&path, other, &["Disabled", "Enabled", "IfPossible"]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use strategy::testing::listed;
+
+    fn check(volume: Value, expected: &str) {
+        let volumes = [volume];
+        let mut errors = Errors::new();
+        validate(&volumes, &Path::root("volumes"), &mut errors);
+        assert_eq!(listed(errors.into_vec()), expected);
+    }
+
+    #[test]
+    fn volumes_have_one_well_formed_source() {
+        check(json!({"name": "a", "emptyDir": {}}), "");
+        check(json!({"name": "a"}), "volumes[0]: Required value: must specify a volume type");
+        check(
+            json!({"name": "a", "emptyDir": {}, "hostPath": {"path": "/x"}}),
+            "volumes[0].hostPath: Forbidden: may not specify more than 1 volume type",
+        );
+        check(json!({"name": "a", "hostPath": {}}), "volumes[0].hostPath.path: Required value");
+        check(
+            json!({"name": "a", "hostPath": {"path": "/x/../y"}}),
+            "volumes[0].hostPath.path: Invalid value: \"/x/../y\": must not contain '..'",
+        );
+        check(
+            json!({"name": "a", "hostPath": {"path": "/x", "type": "Dir"}}),
+            r#"volumes[0].hostPath.type: Unsupported value: "Dir": supported values: "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket""#,
+        );
+        check(
+            json!({"name": "a", "configMap": {"name": "c", "defaultMode": 1000}}),
+            "volumes[0].configMap.defaultMode: Invalid value: 1000: must be a number between 0 and 0777 (octal), both inclusive",
+        );
+        check(
+            json!({"name": "a", "projected": {"sources": [{"serviceAccountToken": {"expirationSeconds": 5, "path": "/t"}}]}}),
+            "volumes[0].projected.sources[0].serviceAccountToken.expirationSeconds: Invalid value: 5: may not specify a duration less than 10 minutes\nvolumes[0].projected.sources[0].serviceAccountToken.path: Invalid value: \"/t\": must be a relative path",
+        );
+    }
+
+    #[test]
+    fn mounts_name_a_volume_and_a_path_of_their_own() {
+        let volumes = [json!({"name": "a", "emptyDir": {}})];
+        let container = json!({"volumeMounts": [
+            {"name": "a", "mountPath": "/x"},
+            {"name": "b", "mountPath": "/x", "subPath": "../y"},
+        ]});
+        let mut errors = Errors::new();
+        let known = validate(&volumes, &Path::root("volumes"), &mut errors);
+        validate_mounts(&container, &known, &Path::root("c"), &mut errors);
+        assert_eq!(
+            listed(errors.into_vec()),
+            "c.volumeMounts[1].name: Not found: \"b\"\nc.volumeMounts[1].mountPath: Invalid value: \"/x\": must be unique\nc.volumeMounts[1].subPath: Invalid value: \"../y\": must not contain '..'"
+        );
+    }
+}
