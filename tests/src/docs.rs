@@ -72,15 +72,14 @@ const NOT_TYPED: [&str; 5] = ["text", "rust", "toml", "json", "yaml"];
 pub fn documents(root: &Path) -> anyhow::Result<Vec<Document>> {
     let mut paths = vec![root.join("README.md")];
     markdown_below(&root.join("docs"), &mut paths)?;
-    paths
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            let shown = path.strip_prefix(root).unwrap_or(&path).to_owned();
-            let (steps, references) = read(&text).with_context(|| shown.display().to_string())?;
-            Ok(Document { path: shown, steps, references })
-        })
-        .collect()
+    paths.into_iter().map(|path| document(root, path.strip_prefix(root).unwrap_or(&path))).collect()
+}
+
+/// Reads one document, which is named from the workspace's directory.
+pub fn document(root: &Path, path: &Path) -> anyhow::Result<Document> {
+    let text = fs::read_to_string(root.join(path)).with_context(|| path.display().to_string())?;
+    let (steps, references) = read(&text).with_context(|| path.display().to_string())?;
+    Ok(Document { path: path.to_owned(), steps, references })
 }
 
 fn markdown_below(directory: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {

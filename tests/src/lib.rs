@@ -2,11 +2,12 @@
 
 pub mod docs;
 pub mod leftovers;
+pub mod page;
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -77,7 +78,11 @@ impl Cluster {
 
     /// Writes a file into the test's directory, which is the shells' working directory.
     pub fn file(&self, name: &str, text: &str) -> anyhow::Result<()> {
-        fs::write(self.work.join(name), text).with_context(|| format!("writing {name}"))
+        let path = self.work.join(name);
+        let directory = path.parent().context("a file is in a directory")?;
+        fs::create_dir_all(directory)
+            .and_then(|()| fs::write(&path, text))
+            .with_context(|| format!("writing {name}"))
     }
 
     /// Removes the lab and checks that nothing of it is left on this machine.
@@ -185,24 +190,52 @@ pub struct Shell<'a> {
 }
 
 impl Shell<'_> {
+    /// Names the kubectl that is typed.
+    pub fn which(&self) -> &'static str {
+        if self.kubectl.is_some() { "upstream's kubectl" } else { "the bundled kubectl" }
+    }
+
+    /// What this shell's kubectl prints where the bundled one, of 1.36, prints the line.
+    pub fn as_it_prints(&self, line: &str) -> String {
+        // Since 1.34 a deletion names its namespace.
+        match line.split_once(" deleted from ") {
+            Some((what, rest)) if self.kubectl.is_some() && rest.ends_with(" namespace") => {
+                format!("{what} deleted")
+            }
+            _ => line.to_owned(),
+        }
+    }
+
     /// Types a line.
     pub fn types(&self, line: &str) -> Seen {
+        let output = self.bash(line).output().expect("bash is on every machine");
+        Seen::new(line, &output)
+    }
+
+    /// Starts a program that runs beside what is typed next; its caller stops it.
+    pub fn starts(&self, line: &str) -> Child {
+        self.bash(&format!("exec {line}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("bash is on every machine")
+    }
+
+    fn bash(&self, line: &str) -> Command {
         let topology = self.cluster.lab().topology();
         let path = std::env::var("PATH").unwrap_or_default();
         let first = match &self.kubectl {
             Some(kubectl) => kubectl.parent().unwrap_or(Path::new("/")).to_owned(),
             None => topology.binaries.clone(),
         };
-        let output = Command::new("bash")
-            .args(["-c", line])
+        let mut bash = Command::new("bash");
+        bash.args(["-c", line])
             .current_dir(&self.cluster.work)
             .env("KUBECONFIG", topology.kubeconfig())
             .env("HOME", &self.cluster.work)
             .env("PATH", format!("{}:{path}", first.display()))
-            .stdin(Stdio::null())
-            .output()
-            .expect("bash is on every machine");
-        Seen::new(line, &output)
+            .stdin(Stdio::null());
+        bash
     }
 
     /// Types a line at a terminal, with these lines as what is typed into the program.

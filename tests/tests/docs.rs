@@ -3,43 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Instant,
-};
+use std::{collections::BTreeMap, process::Command};
 
 use cluster_tests::{
-    Cluster, PATIENCE, Seen, Shell,
-    docs::{Document, Named, Step, Typed, agrees, documents},
+    Cluster,
+    docs::{Document, Named, Step, Typed, documents},
+    page::{Check, check_of, walk, workspace},
 };
-
-/// What is typed into the lab's shell as it stands.
-const TYPED: [&str; 2] = ["kubectl", "curl"];
-/// The lab's own commands, which know which lab is meant.
-const LAB: &str = "cargo xtask lab ";
-
-/// How a document's command line is held to the truth.
-enum Check {
-    /// It is typed into a lab.
-    Run,
-    /// Building, testing or starting another lab: its program must know the words.
-    Known,
-}
-
-fn check_of(typed: &Typed) -> Option<Check> {
-    let first = typed.command.split_whitespace().next()?;
-    match first {
-        _ if typed.command.starts_with(LAB) || TYPED.contains(&first) => Some(Check::Run),
-        "cargo" | "export" => Some(Check::Known),
-        _ => None,
-    }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 fn all_typed(document: &Document) -> impl Iterator<Item = &Typed> {
     document.steps.iter().filter_map(|step| match step {
@@ -50,86 +20,30 @@ fn all_typed(document: &Document) -> impl Iterator<Item = &Typed> {
 
 #[test]
 fn transcripts_print_what_documents_show() {
-    let documents = documents(&root()).unwrap();
+    let documents = documents(&workspace()).unwrap();
     let cluster = Cluster::start("docs", 1).unwrap();
     let shell = cluster.shell();
     let mut breaches = Vec::new();
-    for document in &documents {
+    for document in documents.iter().filter(|document| !is_chapter(document)) {
         println!("── {}", document.path.display());
-        for step in &document.steps {
-            match step {
-                Step::Save { name, text } => cluster.file(name, text).unwrap(),
-                Step::Type(typed) if matches!(check_of(typed), Some(Check::Run)) => {
-                    if let Err(seen) = follow(&cluster, &shell, typed) {
-                        breaches.push(format!(
-                            "{}:{}: $ {}\n{}",
-                            document.path.display(),
-                            typed.line,
-                            typed.command,
-                            seen.out
-                        ));
-                    }
-                }
-                Step::Type(_) => {}
-            }
-        }
-        // The next document's reader begins with a cluster in which nothing was made.
-        shell.until("kubectl get all -o name", |seen| seen.out == "service/kubernetes\n");
+        breaches.extend(walk(&cluster, &shell, document));
     }
     assert!(breaches.is_empty(), "these print something else:\n{}", breaches.join("\n"));
     cluster.end().unwrap();
 }
 
-/// Types a line; one that only looks is typed until it shows what the document shows, as a reader would.
-fn follow(cluster: &Cluster, shell: &Shell<'_>, typed: &Typed) -> Result<(), Seen> {
-    let command = match typed.command.strip_prefix(LAB) {
-        Some(rest) => {
-            let topology = cluster.lab().topology();
-            let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-            format!("lab {verb} --name {} {rest}", topology.name)
-        }
-        None => typed.command.clone(),
-    };
-    let refused = typed.shown.iter().any(|line| line.to_ascii_lowercase().starts_with("error"));
-    let begun = Instant::now();
-    loop {
-        let seen = if command.contains(" -it ") {
-            shell.types_at_terminal(&command, "")
-        } else {
-            // Errors stand where a terminal would show them.
-            shell.types(&format!("{{ {command}\n}} 2>&1"))
-        };
-        let agreed = typed.shown.is_empty() || agrees(&typed.shown, &seen.out);
-        if agreed && (seen.code != 0) == refused {
-            println!("   $ {} ({:.1?})", typed.command, begun.elapsed());
-            return Ok(());
-        }
-        if !only_looks(&typed.command) || begun.elapsed() > PATIENCE {
-            return Err(seen);
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-}
-
-fn only_looks(command: &str) -> bool {
-    const LOOKS: [&str; 8] = [
-        "kubectl get ",
-        "kubectl describe ",
-        "kubectl logs ",
-        "kubectl exec ",
-        "kubectl top ",
-        "cargo xtask lab status",
-        "cargo xtask lab exec ",
-        "curl ",
-    ];
-    LOOKS.iter().any(|look| command.starts_with(look))
+/// A chapter's page is walked by the chapter's own test, in a lab of its own.
+fn is_chapter(document: &Document) -> bool {
+    let tests = workspace().join("tests/tests");
+    let name = document.path.file_stem().unwrap_or_default();
+    document.path.starts_with("docs/tutorials") && tests.join(name).with_extension("rs").exists()
 }
 
 #[test]
 fn everything_that_documents_name_is_there() {
     let programs = Programs::default();
     let mut breaches = Vec::new();
-    for document in documents(&root()).unwrap() {
+    for document in documents(&workspace()).unwrap() {
         let at = |line: usize, why: String| format!("{}:{line}: {why}", document.path.display());
         for typed in all_typed(&document) {
             let known = match check_of(typed) {
@@ -153,7 +67,7 @@ fn everything_that_documents_name_is_there() {
 
 fn link(document: &Document, target: &str) -> Result<(), String> {
     let file = target.split('#').next().unwrap();
-    let directory = root().join(&document.path).parent().unwrap().to_owned();
+    let directory = workspace().join(&document.path).parent().unwrap().to_owned();
     if target.starts_with("https://") || directory.join(file).exists() {
         return Ok(());
     }
@@ -166,7 +80,7 @@ fn path(span: &str) -> Result<(), String> {
         .iter()
         .any(|start| span.starts_with(start))
         && !span.contains(['<', '*', ' ']);
-    if !is_path || root().join(span.split('#').next().unwrap()).exists() {
+    if !is_path || workspace().join(span.split('#').next().unwrap()).exists() {
         return Ok(());
     }
     Err(format!("{span} is not there"))
@@ -218,7 +132,7 @@ impl Programs {
         for (at, word) in rest.iter().enumerate() {
             if matches!(*word, "-p" | "--package") {
                 let package = rest.get(at + 1).copied().unwrap_or("");
-                let there = root().join("crates").join(package).is_dir() || package == "cluster-tests";
+                let there = workspace().join("crates").join(package).is_dir() || package == "cluster-tests";
                 there.then_some(()).ok_or_else(|| format!("there is no package {package}"))?;
             }
             let flag = word.split('=').next().unwrap();
@@ -242,8 +156,12 @@ impl Programs {
         let ask = || {
             let own = cluster_tests::binaries().unwrap().join(program[0]);
             let first = if own.is_file() { own } else { program[0].into() };
-            let output =
-                Command::new(first).args(&program[1..]).arg("--help").current_dir(root()).output().ok()?;
+            let output = Command::new(first)
+                .args(&program[1..])
+                .arg("--help")
+                .current_dir(workspace())
+                .output()
+                .ok()?;
             let known = output.status.success();
             known.then(|| String::from_utf8_lossy(&output.stdout).into_owned())
         };
