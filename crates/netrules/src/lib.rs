@@ -1,10 +1,11 @@
 //! The packet-rule language: rule sets as data, and the iptables programs that load them.
 //!
 //! A component computes a [`Ruleset`] (pure), renders it with [`Restore`] and hands the text to a
-//! [`Kernel`]. The nftables back end will be a second renderer and a second `Kernel` over the same data.
+//! [`Kernel`]. What needs sets and one transaction over all of them is an [`nft::Table`].
 
 mod iptables;
 mod kernel;
+pub mod nft;
 pub mod program;
 pub mod recording;
 mod restore;
