@@ -7,8 +7,7 @@ use component::events::Recorder;
 use component::serve::{self, Endpoints};
 use component::{Runtime, leader};
 use controller_runtime::Controller;
-use controller_runtime::api::Api;
-use controller_runtime::api::identity::Identity;
+use controller_runtime::api::identity::Identities;
 use controller_runtime::context::{Context, Stores};
 use kube::Client;
 
@@ -25,16 +24,14 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     if let Some(address) = config.serving.address() {
         serve::serve(&runtime, address, endpoints(&config, &client).await?).await?;
     }
-    // Without the manager's own credentials, which would outweigh a service account's token.
-    let mut anonymous = kube_config;
-    anonymous.auth_info = kube::config::AuthInfo::default();
-    let writer = Writer { anonymous: client::from_config(anonymous)?, client: client.clone() };
+    let with_accounts = config.options.use_service_account_credentials;
+    let identities = Identities::new(client.clone(), kube_config, with_accounts)?;
     let lease_flags = config.leader.clone();
     let (tasks, lease_client) = (runtime.clone(), client.clone());
     runtime.spawn("controllers", async move {
         let shutdown = tasks.shutdown();
         let running = leader::run(&tasks, lease_client, AGENT, &lease_flags, || async {
-            start(config, tasks.clone(), client, &writer, chosen);
+            start(config, tasks.clone(), client, &identities, chosen);
             shutdown.cancelled().await;
             Ok(())
         });
@@ -43,31 +40,19 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes the APIs of controllers: with service accounts of their own, or all with the manager's credentials.
-struct Writer {
-    client: Client,
-    anonymous: Client,
-}
-
 fn start(
     config: Config,
     runtime: Runtime,
     client: Client,
-    writer: &Writer,
+    identities: &Identities,
     chosen: Vec<&'static Controller>,
 ) {
     let stores = Stores::new(client.clone(), runtime.clone());
     let options = Arc::new(config.options);
     for controller in chosen {
-        let api = if options.use_service_account_credentials && !controller.account.is_empty() {
-            let identity = Identity::new(writer.client.clone(), controller.account);
-            Api::with_identity(writer.anonymous.clone(), identity)
-        } else {
-            Api::new(client.clone())
-        };
         let context = Context {
             stores: stores.clone(),
-            api,
+            api: identities.api(controller.account),
             events: Recorder::start(&runtime, client.clone(), controller.event_source, None),
             options: Arc::clone(&options),
         };

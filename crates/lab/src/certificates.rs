@@ -153,7 +153,7 @@ fn control_plane_files(topology: &Topology, authorities: &Authorities, now: Time
     let (private, public) = pki::signing_key()?;
     write_private(&pki.join("sa.key"), &private)?;
     write_public(&pki.join("sa.pub"), &public)?;
-    for component in ["kube-scheduler", "kube-controller-manager"] {
+    for component in ["kube-scheduler", "kube-controller-manager", "cloud-controller-manager"] {
         let path = directory.join(format!("{}.conf", component.trim_start_matches("kube-")));
         write_kubeconfig(topology, authorities, &path, &format!("system:{component}"), &[], now)?;
     }

@@ -24,9 +24,10 @@ use crate::{
 const READY_WITHIN: Duration = Duration::from_secs(180);
 
 /// What runs in the cluster from the start. A lab is up once names resolve; metrics take two rounds longer.
-const ADD_ONS: [(&str, &str); 2] = [
+const ADD_ONS: [(&str, &str); 3] = [
     ("cluster-dns.yaml", include_str!("../../../deploy/manifests/cluster-dns.yaml")),
     ("metrics-server.yaml", include_str!("../../../deploy/manifests/metrics-server.yaml")),
+    ("load-balancer.yaml", include_str!("../../../deploy/manifests/load-balancer.yaml")),
 ];
 
 /// What a lab is to be like.
@@ -313,6 +314,8 @@ impl Lab {
             "node",
             control_plane,
             "node-role.kubernetes.io/control-plane=",
+            // As kubeadm does: addresses of load balancers are the workers'.
+            "node.kubernetes.io/exclude-from-external-load-balancers=",
             "--overwrite",
         ])?;
         Ok(Some(()))

@@ -32,6 +32,7 @@ pub fn plan(topology: &Topology, node: &Node) -> anyhow::Result<Plan> {
     if node.control_plane {
         units.push(component(topology, "kube-apiserver", apiserver(topology, node)));
         units.push(component(topology, "kube-controller-manager", controller_manager()));
+        units.push(component(topology, "cloud-controller-manager", cloud_controller_manager()));
         units.push(component(topology, "kube-scheduler", scheduler()));
     }
     units.push(component(topology, "kubelet", kubelet(topology, node)));
@@ -142,6 +143,18 @@ fn controller_manager() -> Vec<String> {
         format!("--root-ca-file={PKI}/ca.crt"),
         format!("--service-account-private-key-file={PKI}/sa.key"),
         format!("--service-cluster-ip-range={SERVICE_CIDR}"),
+        "--use-service-account-credentials=true".into(),
+    ]
+}
+
+fn cloud_controller_manager() -> Vec<String> {
+    let config = "/etc/kubernetes/cloud-controller-manager.conf";
+    vec![
+        format!("--authentication-kubeconfig={config}"),
+        format!("--authorization-kubeconfig={config}"),
+        "--bind-address=127.0.0.1".into(),
+        format!("--kubeconfig={config}"),
+        "--leader-elect=true".into(),
         "--use-service-account-credentials=true".into(),
     ]
 }

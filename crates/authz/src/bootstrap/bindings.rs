@@ -19,6 +19,7 @@ use Who::{Account, Group, User};
 const CLUSTER: &[(&str, &[Who])] = &[
     ("cluster-admin", &[Group("system:masters")]),
     ("system:basic-user", &[Group("system:authenticated")]),
+    ("system:cloud-controller-manager", &[User("system:cloud-controller-manager")]),
     ("system:discovery", &[Group("system:authenticated")]),
     ("system:kube-controller-manager", &[User("system:kube-controller-manager")]),
     ("system:kube-dns", &[Account("kube-dns")]),
@@ -49,6 +50,12 @@ const NAMESPACED: &[(&str, &str, &str, &[Who])] = &[
     ),
     (
         "kube-system",
+        "system::leader-locking-cloud-controller-manager",
+        "system::leader-locking-cloud-controller-manager",
+        &[User("system:cloud-controller-manager")],
+    ),
+    (
+        "kube-system",
         "system::leader-locking-kube-controller-manager",
         "system::leader-locking-kube-controller-manager",
         &[
@@ -62,6 +69,12 @@ const NAMESPACED: &[(&str, &str, &str, &[Who])] = &[
         "system::leader-locking-kube-scheduler",
         "system::leader-locking-kube-scheduler",
         &[User("system:kube-scheduler"), Account("kube-scheduler")],
+    ),
+    (
+        "kube-system",
+        "system:cloud-controller-manager",
+        "system:cloud-controller-manager",
+        &[User("system:cloud-controller-manager")],
     ),
     (
         "kube-system",

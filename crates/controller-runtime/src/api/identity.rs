@@ -8,10 +8,42 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::Error;
+use super::{Api, Error};
 
 /// The seconds a token is asked for; the server may give it less or more.
 const LIFETIME: u64 = 3600;
+
+/// Makes the APIs of a process's controllers: under service accounts of their own, or all with the process's credentials.
+pub struct Identities {
+    client: Client,
+    /// Without the process's own credentials, which would outweigh a service account's token.
+    anonymous: Option<Client>,
+}
+
+impl Identities {
+    /// Makes them from the process's client and what that was made from.
+    pub fn new(
+        client: Client,
+        config: kube::Config,
+        use_service_accounts: bool,
+    ) -> anyhow::Result<Identities> {
+        let mut anonymous = config;
+        anonymous.auth_info = kube::config::AuthInfo::default();
+        let anonymous =
+            use_service_accounts.then(|| component::client::from_config(anonymous)).transpose()?;
+        Ok(Identities { client, anonymous })
+    }
+
+    /// Returns the API for a controller; one without an account acts with the process's credentials.
+    pub fn api(&self, account: &'static str) -> Api {
+        match &self.anonymous {
+            Some(anonymous) if !account.is_empty() => {
+                Api::with_identity(anonymous.clone(), Identity::new(self.client.clone(), account))
+            }
+            _ => Api::new(self.client.clone()),
+        }
+    }
+}
 
 /// Who a controller is: upstream's `--use-service-account-credentials`.
 pub struct Identity {

@@ -12,6 +12,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "pod-strategy",
             "kinds",
             "patch",
+            "managed-fields",
             "printing",
             "podrules",
             "wire",
@@ -33,11 +34,13 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "workload-controllers",
             "volume-controllers",
             "kube-controller-manager",
+            "cloud-controller-manager",
             "kubelet",
             "kube-proxy",
             "podnet",
             "cluster-dns",
             "metrics-server",
+            "local-path-provisioner",
             "cli-runtime",
             "describe",
             "generators",
@@ -51,15 +54,17 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// Programs of the cluster: they meet only through the API server.
-const COMPONENTS: [&str; 9] = [
+const COMPONENTS: [&str; 10] = [
     "kube-apiserver",
     "kube-scheduler",
     "kube-controller-manager",
+    "cloud-controller-manager",
     "kubelet",
     "kube-proxy",
     "podnet",
     "cluster-dns",
     "metrics-server",
+    "local-path-provisioner",
     "kubectl",
 ];
 
