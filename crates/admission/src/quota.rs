@@ -124,6 +124,13 @@ pub fn count<'a>(quota: &Value, objects: impl Iterator<Item = (&'a str, &'a str,
     used.iter().map(|(name, amount)| (name.clone(), json!(amount.to_string()))).collect()
 }
 
+/// Tells whether one `used` has less of anything than another.
+pub fn is_lower(used: &Value, than: &Value) -> bool {
+    let amounts = |value: &Value| resources::list(&json!({"used": value}), "used");
+    let used = amounts(used);
+    amounts(than).iter().any(|(name, amount)| used.get(name).unwrap_or(&Quantity::ZERO) < amount)
+}
+
 fn amounts(names: &[&String], list: &ResourceList) -> String {
     let amount = |name: &String| list.get(name).copied().unwrap_or(Quantity::ZERO);
     names.iter().map(|name| format!("{name}={}", amount(name))).collect::<Vec<_>>().join(",")
@@ -228,6 +235,15 @@ mod tests {
             json!({"pods": "2", "requests.memory": "200Mi", "count/deployments.apps": "1", "secrets": "0"})
         );
         assert!(concerns(&quota, "apps", "deployments") && !concerns(&quota, "", "configmaps"));
+    }
+
+    #[test]
+    fn less_of_anything_is_lower() {
+        let lower = |used: Value, than: Value| is_lower(&used, &than);
+        assert!(lower(json!({"pods": "1", "requests.cpu": "2"}), json!({"pods": "2", "requests.cpu": "1"})));
+        assert!(lower(json!({}), json!({"pods": "1"})));
+        assert!(!lower(json!({"requests.cpu": "1000m"}), json!({"requests.cpu": "1"})));
+        assert!(!lower(json!({"pods": "0"}), Value::Null));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use controller_runtime::Running;
 use controller_runtime::api::Error;
 use controller_runtime::api::path::path_of;
 use controller_runtime::context::Context;
-use informer::{Key, Object as _, Outcome, Store, Watch, WorkQueue, follow, run_workers};
+use informer::{Change, Key, Object as _, Outcome, Store, Watch, WorkQueue, follow, run_workers};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -26,6 +26,9 @@ use objects::{Counted, ResourceQuota};
 /// How long changes of a namespace's objects gather before its quotas are counted: a rollout is counted a few times,
 /// and not once for each pod.
 const GATHER: Duration = Duration::from_millis(200);
+/// For how long a quota that was just charged is not lowered. The server charges a quota before it writes the object:
+/// until that is seen here, the count is short of it, and what was charged would be given away a second time.
+const UNSEEN: Duration = Duration::from_secs(1);
 /// After which time the server may serve what it did not serve before.
 const ASK_AGAIN: Duration = Duration::from_secs(300);
 /// How long a new watch may take to show everything.
@@ -51,6 +54,7 @@ pub fn start(context: Context) -> Option<Running> {
     let workers = context.options.concurrency.resource_quotas;
     let shell = Arc::new(Shell {
         quotas: context.stores.of(),
+        changed: Mutex::default(),
         counted: Mutex::default(),
         unserved: Mutex::default(),
         queue: WorkQueue::new("resourcequota_primary"),
@@ -58,7 +62,15 @@ pub fn start(context: Context) -> Option<Running> {
     });
     shell.context.stores.close_at_shutdown(&shell.queue);
     let on_quota = Arc::clone(&shell);
-    shell.quotas.on_change(move |change| on_quota.queue.add(change.object().key()));
+    shell.quotas.on_change(move |change| {
+        let key = change.object().key();
+        let mut changed = on_quota.changed.lock();
+        match change {
+            Change::Applied { .. } => changed.insert(key.clone(), Instant::now()),
+            Change::Deleted(_) => changed.remove(&key),
+        };
+        on_quota.queue.add(key);
+    });
     Some(Box::pin(async move {
         shell.quotas.ready().await;
         run_workers("resourcequota", &shell.queue, workers, |key| reconcile(&shell, key)).await;
@@ -68,6 +80,8 @@ pub fn start(context: Context) -> Option<Running> {
 struct Shell {
     context: Context,
     quotas: Store<ResourceQuota>,
+    /// When each quota last changed.
+    changed: Mutex<HashMap<Key, Instant>>,
     /// What some quota counts, each watched from the first quota on that does: as many as the API has resources.
     counted: Mutex<HashMap<Kind, Store<Counted>>>,
     /// What the server did not serve, and when it was asked: not for each change anew.
@@ -93,6 +107,10 @@ async fn reconcile(shell: &Arc<Shell>, key: Key) -> Result<Outcome, Error> {
     let status = json!({"hard": quota.whole["spec"]["hard"], "used": quota::count(&quota.whole, parts)});
     if quota.whole["status"] == status {
         return Ok(Outcome::Done);
+    }
+    let since_change = shell.changed.lock().get(&key).map(Instant::elapsed).unwrap_or_default();
+    if since_change < UNSEEN && quota::is_lower(&status["used"], &quota.whole["status"]["used"]) {
+        return Ok(Outcome::After(UNSEEN - since_change));
     }
     // The store holds quotas whole: the role of this controller has no right to read a single one.
     let mut changed = quota.whole.clone();
