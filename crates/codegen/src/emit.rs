@@ -81,7 +81,8 @@ pub fn files(model: &Model) -> Result<Files> {
             writeln!(field_rows, "    // {short}")?;
         }
         for field in &ty.fields {
-            let flags = u8::from(field.required) + 2 * u8::from(field.omit_zero);
+            let flags =
+                u8::from(field.required) + 2 * u8::from(field.omit_zero) + 4 * u8::from(field.embedded);
             let default =
                 field.default.and_then(|text| defaults.binary_search(&text).ok()).map_or(0, |at| at + 1);
             writeln!(

@@ -40,6 +40,8 @@ pub struct FieldModel {
     pub required: bool,
     /// Is its zero value the same as its absence.
     pub omit_zero: bool,
+    /// Is it a struct by value in Go.
+    pub embedded: bool,
     /// What the value looks like.
     pub shape: ShapeModel,
     /// Merge facts.
@@ -80,12 +82,15 @@ pub fn build(definitions: &Definitions) -> Result<Model> {
         by_field(defaults::DEFAULTS.iter().map(|(types, field, text)| (*types, *field, *text)));
     let mut unions = by_field(enums::UNIONS.iter().map(|(types, by, members)| (*types, "", (*by, *members))));
     let mut pointers = zero::pointers();
+    let mut embedded = zero::embedded();
 
     let mut types = Vec::new();
     for (name, schema) in &definitions.schemas {
         let required: Vec<&str> =
             schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let mut fields = Vec::new();
+        let properties = &schema["properties"];
+        let is_kind = properties["kind"].is_object() && properties["metadata"].is_object();
         for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
             let shape = shape(schema).with_context(|| format!("{name}.{field}"))?;
             let key = (name.clone(), field.clone());
@@ -94,11 +99,14 @@ pub fn build(definitions: &Definitions) -> Result<Model> {
                 matches!(&shape, ShapeModel::Ref(_, ty) if ty.starts_with(META) && ty.ends_with("Meta"));
             let required = required.contains(&field.as_str()) && !is_metadata;
             let pointer = pointers.remove(&key);
+            let own = is_kind && matches!(field.as_str(), "metadata" | "spec" | "status");
+            let embedded = embedded.remove(&key) || (own && matches!(&shape, ShapeModel::Ref("Object", _)));
             fields.push(FieldModel {
                 name: field.clone(),
                 description: text(schema),
                 required,
                 omit_zero: !required && !pointer && zero::has_zero(&shape),
+                embedded,
                 shape,
                 merge: merges.remove(&key).unwrap_or_default(),
                 named: named.remove(&key),
@@ -122,7 +130,7 @@ pub fn build(definitions: &Definitions) -> Result<Model> {
 
     let leftover: Vec<String> =
         (merges.keys().chain(named.keys()).chain(defaults.keys()).chain(unions.keys()))
-            .chain(&pointers)
+            .chain(pointers.iter().chain(&embedded))
             .map(|(name, field)| format!("{}.{field}", names::short(name)))
             .collect();
     if !leftover.is_empty() {
@@ -219,6 +227,7 @@ fn list_of(name: &str, types: &[TypeModel]) -> Result<TypeModel> {
         description,
         required,
         omit_zero: false,
+        embedded: false,
         shape,
         merge: merge::NOTHING,
         named: None,

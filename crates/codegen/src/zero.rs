@@ -183,9 +183,47 @@ const POINTERS: &[(&str, &str)] = &[
     ("storage.v1.VolumeNodeResources", "count"),
 ];
 
-/// Lists every such field by definition and field name.
+/// Types and those fields of theirs that are structs by value in Go, so that they are always written, if empty.
+/// The metadata, spec and status of every kind are such too.
+const EMBEDDED: &[(&str, &str)] = &[
+    ("admissionregistration.v1.MutatingWebhook+ValidatingWebhook", "clientConfig"),
+    ("apps.v1.DaemonSetSpec+StatefulSetSpec", "template updateStrategy"),
+    ("apps.v1.DeploymentSpec", "strategy template"),
+    ("apps.v1.ReplicaSetSpec", "template"),
+    ("autoscaling.v2.HorizontalPodAutoscalerSpec", "scaleTargetRef"),
+    ("batch.v1.CronJobSpec", "jobTemplate"),
+    ("batch.v1.JobSpec", "template"),
+    ("batch.v1.JobTemplateSpec", "metadata spec"),
+    ("core.v1.Container+EphemeralContainer", "resources"),
+    ("core.v1.ContainerStatus", "lastState state"),
+    ("core.v1.Event", "involvedObject source"),
+    ("core.v1.NodeDaemonEndpoints", "kubeletEndpoint"),
+    ("core.v1.NodeStatus", "daemonEndpoints nodeInfo"),
+    ("core.v1.PersistentVolumeClaimSpec", "resources"),
+    ("core.v1.PersistentVolumeClaimTemplate", "metadata spec"),
+    ("core.v1.PodTemplate", "template"),
+    ("core.v1.PodTemplateSpec", "metadata spec"),
+    ("core.v1.ServiceStatus", "loadBalancer"),
+    ("events.v1.Event", "deprecatedSource regarding"),
+    ("networking.v1.HTTPIngressPath", "backend"),
+    ("networking.v1.IngressStatus", "loadBalancer"),
+    ("networking.v1.NetworkPolicySpec", "podSelector"),
+    ("resource.v1.ResourceClaimTemplateSpec", "metadata spec"),
+    ("storage.v1.VolumeAttachmentSpec", "source"),
+];
+
+/// Lists every field that is kept at zero by definition and field name.
 pub fn pointers() -> BTreeSet<(String, String)> {
-    POINTERS
+    listed(POINTERS)
+}
+
+/// Lists every field outside a kind's own three that is a struct by value.
+pub fn embedded() -> BTreeSet<(String, String)> {
+    listed(EMBEDDED)
+}
+
+fn listed(table: &[(&str, &str)]) -> BTreeSet<(String, String)> {
+    table
         .iter()
         .flat_map(|(types, fields)| {
             expand(types)

@@ -34,7 +34,7 @@ pub struct FieldRow {
     pub name_at: u32,
     /// Byte length of the name.
     pub name_len: u8,
-    /// [`REQUIRED`] and [`OMIT_ZERO`].
+    /// [`REQUIRED`], [`OMIT_ZERO`] and [`EMBEDDED`].
     pub flags: u8,
     /// Index in [`Tables::shapes`].
     pub shape: u16,
@@ -50,6 +50,8 @@ pub struct FieldRow {
 pub const REQUIRED: u8 = 1;
 /// The Go field is a plain value with `omitempty`: its zero value is the same as its absence.
 pub const OMIT_ZERO: u8 = 2;
+/// The Go field is a struct by value: it is always there, if empty.
+pub const EMBEDDED: u8 = 4;
 
 /// What a value looks like. Numbers index [`Tables::types`] (objects) and [`Tables::shapes`] (elements).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::generated;
 use crate::tables::{
-    FieldRow, ListType, MapType, MergeRow, OMIT_ZERO, PatchStrategy, REQUIRED, Shape, Tables, TypeRow,
+    EMBEDDED, FieldRow, ListType, MapType, MergeRow, OMIT_ZERO, PatchStrategy, REQUIRED, Shape, Tables,
+    TypeRow,
 };
 
 /// The root of a schema that a resource holds: built in, or shared by a custom resource.
@@ -191,6 +192,11 @@ impl<'a> Field<'a> {
         self.row().flags & OMIT_ZERO != 0
     }
 
+    /// Says whether the value is a struct that Go holds by value: its absence means the same as an empty one.
+    pub fn embedded(self) -> bool {
+        self.row().flags & EMBEDDED != 0
+    }
+
     /// Gives the merge facts.
     pub fn merge(self) -> Merge<'a> {
         Merge { tables: self.tables, row: &self.tables.merges[self.row().merge as usize] }
@@ -283,6 +289,11 @@ pub enum Kind<'a> {
 }
 
 impl<'a> Element<'a> {
+    /// Says whether the schema is one of the built-in ones, not a custom resource's.
+    pub fn is_built_in(self) -> bool {
+        std::ptr::eq(self.tables, &generated::TABLES)
+    }
+
     /// Says what the value looks like.
     pub fn kind(self) -> Kind<'a> {
         let ty = |id| Type { tables: self.tables, id };

@@ -25,13 +25,13 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // admissionregistration.v1.MutatingAdmissionPolicy
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 22, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 22, 0, 0, 0), // spec
     // admissionregistration.v1.MutatingAdmissionPolicyBinding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 21, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 21, 0, 0, 0), // spec
     // admissionregistration.v1.MutatingAdmissionPolicyBindingList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 682, 0, 0, 0), // items
@@ -56,7 +56,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(996, 9, 2, 693, 5, 0, 0), // variables
     // admissionregistration.v1.MutatingWebhook
     f(1058, 23, 1, 677, 5, 0, 0), // admissionReviewVersions
-    f(1082, 12, 1, 41, 0, 0, 0), // clientConfig
+    f(1082, 12, 5, 41, 0, 0, 0), // clientConfig
     f(910, 13, 0, 11, 0, 95, 0), // failurePolicy
     f(924, 15, 2, 680, 15, 0, 0), // matchConditions
     f(383, 11, 0, 11, 0, 96, 0), // matchPolicy
@@ -70,7 +70,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // admissionregistration.v1.MutatingWebhookConfiguration
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(1193, 8, 2, 683, 15, 0, 0), // webhooks
     // admissionregistration.v1.MutatingWebhookConfigurationList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -112,14 +112,14 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // admissionregistration.v1.ValidatingAdmissionPolicy
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 35, 0, 0, 0), // spec
-    f(1860, 6, 0, 36, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 35, 0, 0, 0), // spec
+    f(1860, 6, 4, 36, 0, 0, 0), // status
     // admissionregistration.v1.ValidatingAdmissionPolicyBinding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 34, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 34, 0, 0, 0), // spec
     // admissionregistration.v1.ValidatingAdmissionPolicyBindingList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 689, 0, 0, 0), // items
@@ -149,7 +149,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(2359, 12, 0, 31, 0, 0, 0), // typeChecking
     // admissionregistration.v1.ValidatingWebhook
     f(1058, 23, 1, 677, 5, 0, 0), // admissionReviewVersions
-    f(1082, 12, 1, 41, 0, 0, 0), // clientConfig
+    f(1082, 12, 5, 41, 0, 0, 0), // clientConfig
     f(910, 13, 0, 11, 0, 95, 0), // failurePolicy
     f(924, 15, 2, 680, 15, 0, 0), // matchConditions
     f(383, 11, 0, 11, 0, 96, 0), // matchPolicy
@@ -162,7 +162,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // admissionregistration.v1.ValidatingWebhookConfiguration
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(1193, 8, 2, 690, 15, 0, 0), // webhooks
     // admissionregistration.v1.ValidatingWebhookConfigurationList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -197,13 +197,13 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // admissionregistration.v1alpha1.MutatingAdmissionPolicy
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 49, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 49, 0, 0, 0), // spec
     // admissionregistration.v1alpha1.MutatingAdmissionPolicyBinding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 48, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 48, 0, 0, 0), // spec
     // admissionregistration.v1alpha1.MutatingAdmissionPolicyBindingList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 696, 0, 0, 0), // items
@@ -264,13 +264,13 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // admissionregistration.v1beta1.MutatingAdmissionPolicy
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 62, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 62, 0, 0, 0), // spec
     // admissionregistration.v1beta1.MutatingAdmissionPolicyBinding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 61, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 61, 0, 0, 0), // spec
     // admissionregistration.v1beta1.MutatingAdmissionPolicyBindingList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 702, 0, 0, 0), // items
@@ -323,9 +323,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apiserverinternal.v1alpha1.StorageVersion
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 71, 0, 0, 0), // spec
-    f(1860, 6, 0, 72, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 71, 0, 0, 0), // spec
+    f(1860, 6, 4, 72, 0, 0, 0), // status
     // apiserverinternal.v1alpha1.StorageVersionCondition
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
     f(2611, 7, 1, 11, 0, 0, 0), // message
@@ -346,7 +346,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(5121, 4, 0, 10, 0, 0, 0), // data
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(5126, 8, 1, 5, 0, 0, 0), // revision
     // apps.v1.ControllerRevisionList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -356,9 +356,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apps.v1.DaemonSet
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 76, 0, 0, 0), // spec
-    f(1860, 6, 0, 77, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 76, 0, 0, 0), // spec
+    f(1860, 6, 4, 77, 0, 0, 0), // status
     // apps.v1.DaemonSetCondition
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
     f(2611, 7, 2, 11, 0, 0, 0), // message
@@ -374,8 +374,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(5310, 15, 2, 4, 0, 0, 0), // minReadySeconds
     f(5326, 20, 0, 4, 0, 0, 0), // revisionHistoryLimit
     f(1603, 8, 1, 653, 0, 0, 0), // selector
-    f(5347, 8, 1, 318, 0, 0, 0), // template
-    f(5356, 14, 0, 78, 0, 0, 0), // updateStrategy
+    f(5347, 8, 5, 318, 0, 0, 0), // template
+    f(5356, 14, 4, 78, 0, 0, 0), // updateStrategy
     // apps.v1.DaemonSetStatus
     f(5406, 14, 0, 4, 0, 0, 0), // collisionCount
     f(2329, 10, 2, 711, 22, 0, 0), // conditions
@@ -393,9 +393,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apps.v1.Deployment
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 81, 0, 0, 0), // spec
-    f(1860, 6, 0, 82, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 81, 0, 0, 0), // spec
+    f(1860, 6, 4, 82, 0, 0, 0), // status
     // apps.v1.DeploymentCondition
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
     f(5681, 14, 0, 12, 0, 0, 0), // lastUpdateTime
@@ -415,8 +415,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(5795, 8, 0, 4, 0, 0, 0), // replicas
     f(5326, 20, 0, 4, 0, 0, 0), // revisionHistoryLimit
     f(1603, 8, 1, 653, 0, 0, 0), // selector
-    f(5804, 8, 0, 83, 2, 0, 0), // strategy
-    f(5347, 8, 1, 318, 0, 0, 0), // template
+    f(5804, 8, 4, 83, 2, 0, 0), // strategy
+    f(5347, 8, 5, 318, 0, 0, 0), // template
     // apps.v1.DeploymentStatus
     f(5849, 17, 2, 4, 0, 0, 0), // availableReplicas
     f(5406, 14, 0, 4, 0, 0, 0), // collisionCount
@@ -433,9 +433,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apps.v1.ReplicaSet
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 86, 0, 0, 0), // spec
-    f(1860, 6, 0, 87, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 86, 0, 0, 0), // spec
+    f(1860, 6, 4, 87, 0, 0, 0), // status
     // apps.v1.ReplicaSetCondition
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
     f(2611, 7, 2, 11, 0, 0, 0), // message
@@ -451,7 +451,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(5310, 15, 2, 4, 0, 0, 0), // minReadySeconds
     f(5795, 8, 0, 4, 0, 0, 0), // replicas
     f(1603, 8, 1, 653, 0, 0, 0), // selector
-    f(5347, 8, 0, 318, 0, 0, 0), // template
+    f(5347, 8, 4, 318, 0, 0, 0), // template
     // apps.v1.ReplicaSetStatus
     f(5849, 17, 2, 4, 0, 0, 0), // availableReplicas
     f(2329, 10, 2, 715, 22, 0, 0), // conditions
@@ -472,9 +472,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apps.v1.StatefulSet
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 95, 0, 0, 0), // spec
-    f(1860, 6, 0, 96, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 95, 0, 0, 0), // spec
+    f(1860, 6, 4, 96, 0, 0, 0), // status
     // apps.v1.StatefulSetCondition
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
     f(2611, 7, 2, 11, 0, 0, 0), // message
@@ -500,8 +500,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(5326, 20, 0, 4, 0, 0, 0), // revisionHistoryLimit
     f(1603, 8, 1, 653, 0, 0, 0), // selector
     f(6682, 11, 2, 11, 0, 0, 0), // serviceName
-    f(5347, 8, 1, 318, 0, 0, 0), // template
-    f(5356, 14, 0, 97, 0, 0, 0), // updateStrategy
+    f(5347, 8, 5, 318, 0, 0, 0), // template
+    f(5356, 14, 4, 97, 0, 0, 0), // updateStrategy
     f(6694, 20, 2, 779, 5, 0, 0), // volumeClaimTemplates
     // apps.v1.StatefulSetStatus
     f(5849, 17, 0, 4, 0, 0, 0), // availableReplicas
@@ -525,16 +525,16 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // authentication.v1.SelfSubjectReview
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(1860, 6, 0, 99, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(1860, 6, 4, 99, 0, 0, 0), // status
     // authentication.v1.SelfSubjectReviewStatus
     f(6998, 8, 0, 104, 0, 0, 0), // userInfo
     // authentication.v1.TokenRequest
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 100, 0, 0, 0), // spec
-    f(1860, 6, 0, 101, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 100, 0, 0, 0), // spec
+    f(1860, 6, 4, 101, 0, 0, 0), // status
     // authentication.v1.TokenRequestSpec
     f(7095, 9, 2, 677, 5, 0, 0), // audiences
     f(7105, 14, 0, 98, 0, 0, 0), // boundObjectRef
@@ -545,9 +545,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // authentication.v1.TokenReview
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 102, 0, 0, 0), // spec
-    f(1860, 6, 0, 103, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 102, 0, 0, 0), // spec
+    f(1860, 6, 4, 103, 0, 0, 0), // status
     // authentication.v1.TokenReviewSpec
     f(7095, 9, 2, 677, 5, 0, 0), // audiences
     f(7206, 5, 1, 11, 0, 0, 0), // token
@@ -570,9 +570,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // authorization.v1.LocalSubjectAccessReview
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 113, 0, 0, 0), // spec
-    f(1860, 6, 0, 114, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 113, 0, 0, 0), // spec
+    f(1860, 6, 4, 114, 0, 0, 0), // status
     // authorization.v1.NonResourceAttributes
     f(1720, 4, 2, 11, 0, 0, 0), // path
     f(7662, 4, 2, 11, 0, 0, 0), // verb
@@ -597,26 +597,26 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // authorization.v1.SelfSubjectAccessReview
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 111, 0, 0, 0), // spec
-    f(1860, 6, 0, 114, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 111, 0, 0, 0), // spec
+    f(1860, 6, 4, 114, 0, 0, 0), // status
     // authorization.v1.SelfSubjectAccessReviewSpec
     f(7992, 21, 0, 107, 0, 0, 0), // nonResourceAttributes
     f(8014, 18, 0, 109, 0, 0, 0), // resourceAttributes
     // authorization.v1.SelfSubjectRulesReview
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 112, 0, 0, 0), // spec
-    f(1860, 6, 0, 115, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 112, 0, 0, 0), // spec
+    f(1860, 6, 4, 115, 0, 0, 0), // status
     // authorization.v1.SelfSubjectRulesReviewSpec
     f(1569, 9, 2, 11, 0, 0, 0), // namespace
     // authorization.v1.SubjectAccessReview
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 113, 0, 0, 0), // spec
-    f(1860, 6, 0, 114, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 113, 0, 0, 0), // spec
+    f(1860, 6, 4, 114, 0, 0, 0), // status
     // authorization.v1.SubjectAccessReviewSpec
     f(7408, 5, 2, 970, 0, 0, 0), // extra
     f(7414, 6, 2, 677, 5, 0, 0), // groups
@@ -641,9 +641,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // autoscaling.v1.HorizontalPodAutoscaler
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 118, 0, 0, 0), // spec
-    f(1860, 6, 0, 119, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 118, 0, 0, 0), // spec
+    f(1860, 6, 4, 119, 0, 0, 0), // status
     // autoscaling.v1.HorizontalPodAutoscalerList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 720, 0, 0, 0), // items
@@ -663,9 +663,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // autoscaling.v1.Scale
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 120, 0, 0, 0), // spec
-    f(1860, 6, 0, 121, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 120, 0, 0, 0), // spec
+    f(1860, 6, 4, 121, 0, 0, 0), // status
     // autoscaling.v1.ScaleSpec
     f(5795, 8, 0, 4, 0, 0, 0), // replicas
     // autoscaling.v1.ScaleStatus
@@ -701,9 +701,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // autoscaling.v2.HorizontalPodAutoscaler
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 132, 0, 0, 0), // spec
-    f(1860, 6, 0, 133, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 132, 0, 0, 0), // spec
+    f(1860, 6, 4, 133, 0, 0, 0), // status
     // autoscaling.v2.HorizontalPodAutoscalerBehavior
     f(9475, 9, 0, 128, 0, 0, 0), // scaleDown
     f(9485, 7, 0, 128, 0, 0, 0), // scaleUp
@@ -723,7 +723,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(8617, 11, 1, 4, 0, 0, 0), // maxReplicas
     f(9669, 7, 2, 724, 5, 0, 0), // metrics
     f(8629, 11, 0, 4, 0, 0, 0), // minReplicas
-    f(8641, 14, 1, 124, 0, 0, 0), // scaleTargetRef
+    f(8641, 14, 5, 124, 0, 0, 0), // scaleTargetRef
     // autoscaling.v2.HorizontalPodAutoscalerStatus
     f(2329, 10, 2, 723, 22, 0, 0), // conditions
     f(9733, 14, 2, 725, 5, 0, 0), // currentMetrics
@@ -780,9 +780,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // batch.v1.CronJob
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 146, 0, 0, 0), // spec
-    f(1860, 6, 0, 147, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 146, 0, 0, 0), // spec
+    f(1860, 6, 4, 147, 0, 0, 0), // status
     // batch.v1.CronJobList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 726, 0, 0, 0), // items
@@ -791,7 +791,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // batch.v1.CronJobSpec
     f(10399, 17, 2, 11, 0, 81, 0), // concurrencyPolicy
     f(10417, 22, 0, 4, 0, 0, 0), // failedJobsHistoryLimit
-    f(10440, 11, 1, 152, 0, 0, 0), // jobTemplate
+    f(10440, 11, 5, 152, 0, 0, 0), // jobTemplate
     f(10452, 8, 1, 11, 0, 0, 0), // schedule
     f(10461, 23, 0, 5, 0, 0, 0), // startingDeadlineSeconds
     f(10485, 26, 0, 4, 0, 0, 0), // successfulJobsHistoryLimit
@@ -804,9 +804,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // batch.v1.Job
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 150, 0, 0, 0), // spec
-    f(1860, 6, 0, 151, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 150, 0, 0, 0), // spec
+    f(1860, 6, 4, 151, 0, 0, 0), // status
     // batch.v1.JobCondition
     f(10663, 13, 0, 12, 0, 0, 0), // lastProbeTime
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
@@ -834,7 +834,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(1603, 8, 0, 653, 0, 0, 0), // selector
     f(10908, 13, 0, 157, 0, 0, 0), // successPolicy
     f(10512, 7, 0, 0, 0, 0, 0), // suspend
-    f(5347, 8, 1, 318, 0, 0, 0), // template
+    f(5347, 8, 5, 318, 0, 0, 0), // template
     f(10922, 23, 0, 4, 0, 0, 0), // ttlSecondsAfterFinished
     // batch.v1.JobStatus
     f(10563, 6, 2, 4, 0, 0, 0), // active
@@ -849,8 +849,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(11055, 11, 0, 4, 0, 0, 0), // terminating
     f(11067, 23, 0, 159, 0, 0, 0), // uncountedTerminatedPods
     // batch.v1.JobTemplateSpec
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 150, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 150, 0, 0, 0), // spec
     // batch.v1.PodFailurePolicy
     f(1095, 5, 1, 730, 5, 0, 0), // rules
     // batch.v1.PodFailurePolicyOnExitCodesRequirement
@@ -875,9 +875,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // certificates.v1.CertificateSigningRequest
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 162, 0, 0, 0), // spec
-    f(1860, 6, 0, 163, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 162, 0, 0, 0), // spec
+    f(1860, 6, 4, 163, 0, 0, 0), // status
     // certificates.v1.CertificateSigningRequestCondition
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
     f(5681, 14, 0, 12, 0, 0, 0), // lastUpdateTime
@@ -905,8 +905,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // certificates.v1alpha1.ClusterTrustBundle
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 165, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 165, 0, 0, 0), // spec
     // certificates.v1alpha1.ClusterTrustBundleList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 734, 0, 0, 0), // items
@@ -918,8 +918,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // certificates.v1beta1.ClusterTrustBundle
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 167, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 167, 0, 0, 0), // spec
     // certificates.v1beta1.ClusterTrustBundleList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 735, 0, 0, 0), // items
@@ -931,9 +931,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // certificates.v1beta1.PodCertificateRequest
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 169, 0, 0, 0), // spec
-    f(1860, 6, 0, 170, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 169, 0, 0, 0), // spec
+    f(1860, 6, 4, 170, 0, 0, 0), // status
     // certificates.v1beta1.PodCertificateRequestList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 736, 0, 0, 0), // items
@@ -961,8 +961,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // coordination.v1.Lease
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 172, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 172, 0, 0, 0), // spec
     // coordination.v1.LeaseList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 737, 0, 0, 0), // items
@@ -979,8 +979,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // coordination.v1alpha2.LeaseCandidate
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 174, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 174, 0, 0, 0), // spec
     // coordination.v1alpha2.LeaseCandidateList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 738, 0, 0, 0), // items
@@ -996,8 +996,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // coordination.v1beta1.LeaseCandidate
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 176, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 176, 0, 0, 0), // spec
     // coordination.v1beta1.LeaseCandidateList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 739, 0, 0, 0), // items
@@ -1044,7 +1044,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.Binding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(8977, 6, 1, 287, 0, 0, 0), // target
     // core.v1.CSIPersistentVolumeSource
     f(13709, 25, 0, 349, 0, 0, 0), // controllerExpandSecretRef
@@ -1107,7 +1107,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(2329, 10, 2, 741, 22, 0, 0), // conditions
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     // core.v1.ComponentStatusList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 742, 0, 0, 0), // items
@@ -1119,7 +1119,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(5121, 4, 2, 954, 0, 0, 0), // data
     f(14380, 9, 0, 0, 0, 0, 0), // immutable
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     // core.v1.ConfigMapEnvSource
     f(306, 4, 1, 11, 0, 0, 1), // name
     f(14219, 8, 0, 0, 0, 0, 0), // optional
@@ -1160,7 +1160,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(14771, 5, 2, 747, 9, 0, 0), // ports
     f(14777, 14, 0, 322, 0, 0, 0), // readinessProbe
     f(14792, 12, 2, 748, 5, 0, 0), // resizePolicy
-    f(1462, 9, 0, 337, 0, 0, 0), // resources
+    f(1462, 9, 4, 337, 0, 0, 0), // resources
     f(14805, 13, 0, 11, 0, 4, 0), // restartPolicy
     f(14819, 18, 2, 749, 5, 0, 0), // restartPolicyRules
     f(14838, 15, 0, 351, 0, 0, 0), // securityContext
@@ -1218,13 +1218,13 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(15470, 11, 2, 11, 0, 0, 0), // containerID
     f(14725, 5, 1, 11, 0, 0, 0), // image
     f(15629, 7, 1, 11, 0, 0, 0), // imageID
-    f(15637, 9, 0, 208, 0, 0, 0), // lastState
+    f(15637, 9, 4, 208, 0, 0, 0), // lastState
     f(306, 4, 1, 11, 0, 0, 0), // name
     f(11029, 5, 1, 0, 0, 0, 0), // ready
     f(1462, 9, 0, 337, 0, 0, 0), // resources
     f(15647, 12, 1, 4, 0, 0, 0), // restartCount
     f(15660, 7, 0, 0, 0, 0, 0), // started
-    f(15668, 5, 0, 208, 0, 0, 0), // state
+    f(15668, 5, 4, 208, 0, 0, 0), // state
     f(15674, 10, 0, 11, 0, 37, 0), // stopSignal
     f(7365, 4, 0, 213, 0, 0, 0), // user
     f(14949, 12, 2, 813, 13, 0, 0), // volumeMounts
@@ -1262,7 +1262,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.Endpoints
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(16159, 7, 2, 754, 5, 0, 0), // subsets
     // core.v1.EndpointsList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -1296,7 +1296,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(14771, 5, 2, 747, 9, 0, 0), // ports
     f(14777, 14, 0, 322, 0, 0, 0), // readinessProbe
     f(14792, 12, 2, 748, 5, 0, 0), // resizePolicy
-    f(1462, 9, 0, 337, 0, 0, 0), // resources
+    f(1462, 9, 4, 337, 0, 0, 0), // resources
     f(14805, 13, 0, 11, 0, 4, 0), // restartPolicy
     f(14819, 18, 2, 749, 5, 0, 0), // restartPolicyRules
     f(14838, 15, 0, 351, 0, 0, 0), // securityContext
@@ -1318,17 +1318,17 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(16505, 5, 2, 4, 0, 0, 0), // count
     f(16511, 9, 0, 8, 0, 0, 0), // eventTime
     f(16521, 14, 0, 12, 0, 0, 0), // firstTimestamp
-    f(16536, 14, 1, 287, 0, 0, 0), // involvedObject
+    f(16536, 14, 5, 287, 0, 0, 0), // involvedObject
     f(513, 4, 2, 11, 0, 0, 0), // kind
     f(16551, 13, 0, 12, 0, 0, 0), // lastTimestamp
     f(2611, 7, 2, 11, 0, 0, 0), // message
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(2637, 6, 2, 11, 0, 0, 0), // reason
     f(16565, 7, 0, 287, 0, 0, 0), // related
     f(16573, 18, 2, 11, 0, 0, 0), // reportingComponent
     f(16592, 17, 2, 11, 0, 0, 0), // reportingInstance
     f(16610, 6, 0, 229, 0, 0, 0), // series
-    f(16617, 6, 0, 230, 0, 0, 0), // source
+    f(16617, 6, 4, 230, 0, 0, 0), // source
     f(4867, 4, 2, 11, 0, 0, 0), // type
     // core.v1.EventList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -1452,8 +1452,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.LimitRange
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 256, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 256, 0, 0, 0), // spec
     // core.v1.LimitRangeItem
     f(17966, 7, 2, 953, 0, 0, 0), // default
     f(17974, 14, 2, 953, 0, 0, 0), // defaultRequest
@@ -1494,9 +1494,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.Namespace
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 266, 0, 0, 0), // spec
-    f(1860, 6, 0, 267, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 266, 0, 0, 0), // spec
+    f(1860, 6, 4, 267, 0, 0, 0), // status
     // core.v1.NamespaceCondition
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
     f(2611, 7, 2, 11, 0, 0, 0), // message
@@ -1516,9 +1516,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.Node
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 282, 0, 0, 0), // spec
-    f(1860, 6, 0, 283, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 282, 0, 0, 0), // spec
+    f(1860, 6, 4, 283, 0, 0, 0), // status
     // core.v1.NodeAddress
     f(18675, 7, 1, 11, 0, 0, 0), // address
     f(4867, 4, 1, 11, 0, 50, 0), // type
@@ -1544,7 +1544,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(7359, 5, 2, 11, 0, 0, 0), // error
     f(19035, 13, 0, 273, 0, 0, 0), // lastKnownGood
     // core.v1.NodeDaemonEndpoints
-    f(19088, 15, 0, 214, 0, 0, 0), // kubeletEndpoint
+    f(19088, 15, 4, 214, 0, 0, 0), // kubeletEndpoint
     // core.v1.NodeFeatures
     f(19136, 24, 0, 0, 0, 0, 0), // supplementalGroupsPolicy
     // core.v1.NodeList
@@ -1581,11 +1581,11 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(19622, 8, 2, 953, 0, 0, 0), // capacity
     f(2329, 10, 2, 773, 22, 0, 0), // conditions
     f(19631, 6, 0, 274, 0, 0, 0), // config
-    f(19638, 15, 0, 275, 0, 0, 0), // daemonEndpoints
+    f(19638, 15, 4, 275, 0, 0, 0), // daemonEndpoints
     f(19654, 16, 2, 677, 5, 0, 0), // declaredFeatures
     f(19227, 8, 0, 276, 0, 0, 0), // features
     f(19671, 6, 2, 746, 5, 0, 0), // images
-    f(19678, 8, 0, 285, 0, 0, 0), // nodeInfo
+    f(19678, 8, 4, 285, 0, 0, 0), // nodeInfo
     f(18614, 5, 2, 11, 0, 48, 0), // phase
     f(19687, 15, 2, 774, 5, 0, 0), // runtimeHandlers
     f(19703, 15, 2, 740, 5, 0, 0), // volumesAttached
@@ -1618,15 +1618,15 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.PersistentVolume
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 295, 0, 0, 0), // spec
-    f(1860, 6, 0, 296, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 295, 0, 0, 0), // spec
+    f(1860, 6, 4, 296, 0, 0, 0), // status
     // core.v1.PersistentVolumeClaim
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 291, 0, 0, 0), // spec
-    f(1860, 6, 0, 292, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 291, 0, 0, 0), // spec
+    f(1860, 6, 4, 292, 0, 0, 0), // status
     // core.v1.PersistentVolumeClaimCondition
     f(10663, 13, 0, 12, 0, 0, 0), // lastProbeTime
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
@@ -1643,7 +1643,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(20241, 11, 2, 677, 5, 51, 0), // accessModes
     f(20253, 10, 0, 369, 0, 0, 0), // dataSource
     f(20264, 13, 0, 370, 0, 0, 0), // dataSourceRef
-    f(1462, 9, 0, 377, 0, 0, 0), // resources
+    f(1462, 9, 4, 377, 0, 0, 0), // resources
     f(1603, 8, 0, 653, 0, 0, 0), // selector
     f(20278, 16, 0, 11, 0, 0, 0), // storageClassName
     f(20295, 25, 0, 11, 0, 0, 0), // volumeAttributesClassName
@@ -1659,8 +1659,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(20438, 18, 0, 262, 0, 0, 0), // modifyVolumeStatus
     f(18614, 5, 2, 11, 0, 55, 0), // phase
     // core.v1.PersistentVolumeClaimTemplate
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 291, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 291, 0, 0, 0), // spec
     // core.v1.PersistentVolumeClaimVolumeSource
     f(20559, 9, 1, 11, 0, 0, 0), // claimName
     f(13254, 8, 2, 0, 0, 0, 0), // readOnly
@@ -1712,9 +1712,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.Pod
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 315, 0, 0, 0), // spec
-    f(1860, 6, 0, 316, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 315, 0, 0, 0), // spec
+    f(1860, 6, 4, 316, 0, 0, 0), // status
     // core.v1.PodAffinity
     f(18715, 47, 2, 815, 5, 0, 0), // preferredDuringSchedulingIgnoredDuringExecution
     f(18763, 46, 2, 782, 5, 0, 0), // requiredDuringSchedulingIgnoredDuringExecution
@@ -1858,16 +1858,16 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.PodTemplate
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(5347, 8, 0, 318, 0, 0, 0), // template
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(5347, 8, 4, 318, 0, 0, 0), // template
     // core.v1.PodTemplateList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 790, 0, 0, 0), // items
     f(513, 4, 0, 11, 0, 0, 0), // kind
     f(518, 8, 0, 655, 0, 0, 0), // metadata
     // core.v1.PodTemplateSpec
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 315, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 315, 0, 0, 0), // spec
     // core.v1.PortStatus
     f(7359, 5, 0, 11, 0, 0, 0), // error
     f(1725, 4, 1, 4, 0, 0, 0), // port
@@ -1921,9 +1921,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.ReplicationController
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 329, 0, 0, 0), // spec
-    f(1860, 6, 0, 330, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 329, 0, 0, 0), // spec
+    f(1860, 6, 4, 330, 0, 0, 0), // status
     // core.v1.ReplicationControllerCondition
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
     f(2611, 7, 2, 11, 0, 0, 0), // message
@@ -1961,9 +1961,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.ResourceQuota
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 335, 0, 0, 0), // spec
-    f(1860, 6, 0, 336, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 335, 0, 0, 0), // spec
+    f(1860, 6, 4, 336, 0, 0, 0), // status
     // core.v1.ResourceQuotaList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 797, 0, 0, 0), // items
@@ -2024,7 +2024,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(5121, 4, 2, 952, 0, 0, 0), // data
     f(14380, 9, 0, 0, 0, 0, 0), // immutable
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(24302, 10, 2, 954, 0, 0, 0), // stringData
     f(4867, 4, 2, 11, 0, 63, 0), // type
     // core.v1.SecretEnvSource
@@ -2067,15 +2067,15 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // core.v1.Service
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 356, 0, 0, 0), // spec
-    f(1860, 6, 0, 357, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 356, 0, 0, 0), // spec
+    f(1860, 6, 4, 357, 0, 0, 0), // status
     // core.v1.ServiceAccount
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(22069, 28, 0, 0, 0, 0, 0), // automountServiceAccountToken
     f(22224, 16, 2, 767, 5, 0, 0), // imagePullSecrets
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(24702, 7, 2, 777, 15, 0, 0), // secrets
     // core.v1.ServiceAccountList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -2121,7 +2121,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(4867, 4, 2, 11, 0, 10, 0), // type
     // core.v1.ServiceStatus
     f(2329, 10, 2, 941, 22, 0, 0), // conditions
-    f(25259, 12, 0, 259, 0, 0, 0), // loadBalancer
+    f(25259, 12, 4, 259, 0, 0, 0), // loadBalancer
     // core.v1.SessionAffinityConfig
     f(25313, 8, 0, 191, 0, 0, 0), // clientIP
     // core.v1.SleepAction
@@ -2280,7 +2280,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(17228, 9, 2, 816, 5, 0, 0), // endpoints
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(14771, 5, 0, 817, 5, 0, 0), // ports
     // discovery.v1.EndpointSliceList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -2297,13 +2297,13 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(27103, 15, 2, 4, 0, 0, 0), // deprecatedCount
     f(27119, 24, 0, 12, 0, 0, 0), // deprecatedFirstTimestamp
     f(27144, 23, 0, 12, 0, 0, 0), // deprecatedLastTimestamp
-    f(27168, 16, 0, 230, 0, 0, 0), // deprecatedSource
+    f(27168, 16, 4, 230, 0, 0, 0), // deprecatedSource
     f(16511, 9, 0, 8, 0, 0, 0), // eventTime
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(27185, 4, 2, 11, 0, 0, 0), // note
     f(2637, 6, 2, 11, 0, 0, 0), // reason
-    f(27190, 9, 0, 287, 0, 0, 0), // regarding
+    f(27190, 9, 4, 287, 0, 0, 0), // regarding
     f(16565, 7, 0, 287, 0, 0, 0), // related
     f(27200, 19, 2, 11, 0, 0, 0), // reportingController
     f(16592, 17, 2, 11, 0, 0, 0), // reportingInstance
@@ -2325,9 +2325,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // flowcontrol.v1.FlowSchema
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 395, 0, 0, 0), // spec
-    f(1860, 6, 0, 396, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 395, 0, 0, 0), // spec
+    f(1860, 6, 4, 396, 0, 0, 0), // status
     // flowcontrol.v1.FlowSchemaCondition
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
     f(2611, 7, 2, 11, 0, 0, 0), // message
@@ -2366,9 +2366,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // flowcontrol.v1.PriorityLevelConfiguration
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 405, 0, 0, 0), // spec
-    f(1860, 6, 0, 406, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 405, 0, 0, 0), // spec
+    f(1860, 6, 4, 406, 0, 0, 0), // status
     // flowcontrol.v1.PriorityLevelConfigurationCondition
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
     f(2611, 7, 2, 11, 0, 0, 0), // message
@@ -2409,7 +2409,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // flowcontrol.v1.UserSubject
     f(306, 4, 1, 11, 0, 0, 0), // name
     // networking.v1.HTTPIngressPath
-    f(28662, 7, 1, 418, 0, 0, 0), // backend
+    f(28662, 7, 5, 418, 0, 0, 0), // backend
     f(1720, 4, 2, 11, 0, 0, 0), // path
     f(28670, 8, 1, 11, 0, 86, 0), // pathType
     // networking.v1.HTTPIngressRuleValue
@@ -2417,8 +2417,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // networking.v1.IPAddress
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 415, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 415, 0, 0, 0), // spec
     // networking.v1.IPAddressList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 831, 0, 0, 0), // items
@@ -2432,17 +2432,17 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // networking.v1.Ingress
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 427, 0, 0, 0), // spec
-    f(1860, 6, 0, 428, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 427, 0, 0, 0), // spec
+    f(1860, 6, 4, 428, 0, 0, 0), // status
     // networking.v1.IngressBackend
     f(7814, 8, 0, 369, 0, 0, 0), // resource
     f(2754, 7, 0, 426, 0, 0, 0), // service
     // networking.v1.IngressClass
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 421, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 421, 0, 0, 0), // spec
     // networking.v1.IngressClassList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 833, 0, 0, 0), // items
@@ -2484,15 +2484,15 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(1095, 5, 2, 836, 5, 0, 0), // rules
     f(29514, 3, 2, 837, 5, 0, 0), // tls
     // networking.v1.IngressStatus
-    f(25259, 12, 0, 423, 0, 0, 0), // loadBalancer
+    f(25259, 12, 4, 423, 0, 0, 0), // loadBalancer
     // networking.v1.IngressTLS
     f(29593, 5, 2, 677, 5, 0, 0), // hosts
     f(13559, 10, 2, 11, 0, 0, 0), // secretName
     // networking.v1.NetworkPolicy
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 435, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 435, 0, 0, 0), // spec
     // networking.v1.NetworkPolicyEgressRule
     f(14771, 5, 2, 842, 5, 0, 0), // ports
     f(29687, 2, 2, 841, 5, 0, 0), // to
@@ -2515,7 +2515,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // networking.v1.NetworkPolicySpec
     f(29945, 6, 2, 839, 5, 0, 0), // egress
     f(18238, 7, 2, 840, 5, 0, 0), // ingress
-    f(29839, 11, 0, 653, 0, 0, 0), // podSelector
+    f(29839, 11, 4, 653, 0, 0, 0), // podSelector
     f(29952, 11, 2, 677, 5, 87, 0), // policyTypes
     // networking.v1.ParentReference
     f(7794, 5, 2, 11, 0, 0, 0), // group
@@ -2528,9 +2528,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // networking.v1.ServiceCIDR
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 439, 0, 0, 0), // spec
-    f(1860, 6, 0, 440, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 439, 0, 0, 0), // spec
+    f(1860, 6, 4, 440, 0, 0, 0), // status
     // networking.v1.ServiceCIDRList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 843, 0, 0, 0), // items
@@ -2543,8 +2543,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // networking.v1beta1.IPAddress
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 442, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 442, 0, 0, 0), // spec
     // networking.v1beta1.IPAddressList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 844, 0, 0, 0), // items
@@ -2560,9 +2560,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // networking.v1beta1.ServiceCIDR
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 445, 0, 0, 0), // spec
-    f(1860, 6, 0, 446, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 445, 0, 0, 0), // spec
+    f(1860, 6, 4, 446, 0, 0, 0), // status
     // networking.v1beta1.ServiceCIDRList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 845, 0, 0, 0), // items
@@ -2578,7 +2578,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(30649, 7, 1, 11, 0, 0, 0), // handler
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(22272, 8, 0, 447, 0, 0, 0), // overhead
     f(30657, 10, 0, 449, 0, 0, 0), // scheduling
     // node.v1.RuntimeClassList
@@ -2593,13 +2593,13 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(30764, 13, 0, 649, 0, 0, 0), // deleteOptions
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     // policy.v1.PodDisruptionBudget
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 451, 0, 0, 0), // spec
-    f(1860, 6, 0, 452, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 451, 0, 0, 0), // spec
+    f(1860, 6, 4, 452, 0, 0, 0), // status
     // policy.v1.PodDisruptionBudgetList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 847, 0, 0, 0), // items
@@ -2624,12 +2624,12 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(31159, 15, 0, 453, 0, 0, 0), // aggregationRule
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(1095, 5, 0, 850, 5, 0, 0), // rules
     // rbac.v1.ClusterRoleBinding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(31213, 7, 1, 459, 0, 0, 0), // roleRef
     f(27989, 8, 2, 853, 5, 0, 0), // subjects
     // rbac.v1.ClusterRoleBindingList
@@ -2651,12 +2651,12 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // rbac.v1.Role
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(1095, 5, 0, 850, 5, 0, 0), // rules
     // rbac.v1.RoleBinding
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(31213, 7, 1, 459, 0, 0, 0), // roleRef
     f(27989, 8, 2, 853, 5, 0, 0), // subjects
     // rbac.v1.RoleBindingList
@@ -2750,8 +2750,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1.DeviceClass
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 478, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 478, 0, 0, 0), // spec
     // resource.v1.DeviceClassConfiguration
     f(32154, 6, 0, 490, 0, 0, 0), // opaque
     // resource.v1.DeviceClassList
@@ -2827,9 +2827,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1.ResourceClaim
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 493, 0, 0, 0), // spec
-    f(1860, 6, 0, 494, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 493, 0, 0, 0), // spec
+    f(1860, 6, 4, 494, 0, 0, 0), // status
     // resource.v1.ResourceClaimConsumerReference
     f(25896, 8, 2, 11, 0, 0, 0), // apiGroup
     f(306, 4, 1, 11, 0, 0, 0), // name
@@ -2849,16 +2849,16 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1.ResourceClaimTemplate
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 496, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 496, 0, 0, 0), // spec
     // resource.v1.ResourceClaimTemplateList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 871, 0, 0, 0), // items
     f(513, 4, 0, 11, 0, 0, 0), // kind
     f(518, 8, 0, 655, 0, 0, 0), // metadata
     // resource.v1.ResourceClaimTemplateSpec
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 493, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 493, 0, 0, 0), // spec
     // resource.v1.ResourcePool
     f(33770, 10, 1, 5, 0, 0, 0), // generation
     f(306, 4, 1, 11, 0, 0, 0), // name
@@ -2866,8 +2866,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1.ResourceSlice
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 499, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 499, 0, 0, 0), // spec
     // resource.v1.ResourceSliceList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 872, 0, 0, 0), // items
@@ -2890,9 +2890,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1alpha3.DeviceTaintRule
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 502, 0, 0, 0), // spec
-    f(1860, 6, 0, 503, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 502, 0, 0, 0), // spec
+    f(1860, 6, 4, 503, 0, 0, 0), // status
     // resource.v1alpha3.DeviceTaintRuleList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 873, 0, 0, 0), // items
@@ -2921,9 +2921,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1alpha3.ResourcePoolStatusRequest
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 507, 0, 0, 0), // spec
-    f(1860, 6, 0, 508, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 507, 0, 0, 0), // spec
+    f(1860, 6, 4, 508, 0, 0, 0), // status
     // resource.v1alpha3.ResourcePoolStatusRequestList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 875, 0, 0, 0), // items
@@ -3011,8 +3011,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta1.DeviceClass
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 527, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 527, 0, 0, 0), // spec
     // resource.v1beta1.DeviceClassConfiguration
     f(32154, 6, 0, 538, 0, 0, 0), // opaque
     // resource.v1beta1.DeviceClassList
@@ -3086,9 +3086,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta1.ResourceClaim
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 541, 0, 0, 0), // spec
-    f(1860, 6, 0, 542, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 541, 0, 0, 0), // spec
+    f(1860, 6, 4, 542, 0, 0, 0), // status
     // resource.v1beta1.ResourceClaimConsumerReference
     f(25896, 8, 2, 11, 0, 0, 0), // apiGroup
     f(306, 4, 1, 11, 0, 0, 0), // name
@@ -3108,8 +3108,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta1.ResourceClaimTemplate
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 544, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 544, 0, 0, 0), // spec
     // resource.v1beta1.ResourceClaimTemplateList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 893, 0, 0, 0), // items
@@ -3125,8 +3125,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta1.ResourceSlice
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 547, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 547, 0, 0, 0), // spec
     // resource.v1beta1.ResourceSliceList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 894, 0, 0, 0), // items
@@ -3213,8 +3213,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta2.DeviceClass
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 565, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 565, 0, 0, 0), // spec
     // resource.v1beta2.DeviceClassConfiguration
     f(32154, 6, 0, 581, 0, 0, 0), // opaque
     // resource.v1beta2.DeviceClassList
@@ -3266,9 +3266,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta2.DeviceTaintRule
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 574, 0, 0, 0), // spec
-    f(1860, 6, 0, 575, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 574, 0, 0, 0), // spec
+    f(1860, 6, 4, 575, 0, 0, 0), // status
     // resource.v1beta2.DeviceTaintRuleList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 909, 0, 0, 0), // items
@@ -3310,9 +3310,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta2.ResourceClaim
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 584, 0, 0, 0), // spec
-    f(1860, 6, 0, 585, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 584, 0, 0, 0), // spec
+    f(1860, 6, 4, 585, 0, 0, 0), // status
     // resource.v1beta2.ResourceClaimConsumerReference
     f(25896, 8, 2, 11, 0, 0, 0), // apiGroup
     f(306, 4, 1, 11, 0, 0, 0), // name
@@ -3332,8 +3332,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta2.ResourceClaimTemplate
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 587, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 587, 0, 0, 0), // spec
     // resource.v1beta2.ResourceClaimTemplateList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 913, 0, 0, 0), // items
@@ -3349,8 +3349,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // resource.v1beta2.ResourceSlice
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 590, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 590, 0, 0, 0), // spec
     // resource.v1beta2.ResourceSliceList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 914, 0, 0, 0), // items
@@ -3370,7 +3370,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(38977, 11, 2, 11, 0, 0, 0), // description
     f(38989, 13, 2, 0, 0, 0, 0), // globalDefault
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(22281, 16, 0, 11, 0, 24, 0), // preemptionPolicy
     f(9260, 5, 0, 4, 0, 0, 0), // value
     // scheduling.v1.PriorityClassList
@@ -3383,9 +3383,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // scheduling.v1alpha2.PodGroup
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 599, 0, 0, 0), // spec
-    f(1860, 6, 0, 600, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 599, 0, 0, 0), // spec
+    f(1860, 6, 4, 600, 0, 0, 0), // status
     // scheduling.v1alpha2.PodGroupList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 916, 0, 0, 0), // items
@@ -3433,8 +3433,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // scheduling.v1alpha2.Workload
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 607, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 607, 0, 0, 0), // spec
     // scheduling.v1alpha2.WorkloadList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 921, 0, 0, 0), // items
@@ -3449,8 +3449,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // storage.v1.CSIDriver
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 609, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 609, 0, 0, 0), // spec
     // storage.v1.CSIDriverList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 922, 0, 0, 0), // items
@@ -3471,8 +3471,8 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // storage.v1.CSINode
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 612, 0, 0, 0), // spec
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 612, 0, 0, 0), // spec
     // storage.v1.CSINodeDriver
     f(19610, 11, 0, 622, 0, 0, 0), // allocatable
     f(306, 4, 1, 11, 0, 0, 0), // name
@@ -3490,7 +3490,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(19622, 8, 0, 9, 0, 0, 0), // capacity
     f(513, 4, 2, 11, 0, 0, 0), // kind
     f(40658, 17, 0, 9, 0, 0, 0), // maximumVolumeSize
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(40676, 12, 0, 653, 0, 0, 0), // nodeTopology
     f(20278, 16, 1, 11, 0, 0, 0), // storageClassName
     // storage.v1.CSIStorageCapacityList
@@ -3503,7 +3503,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(40790, 17, 2, 808, 5, 0, 0), // allowedTopologies
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(20788, 12, 2, 677, 5, 0, 0), // mountOptions
     f(29162, 10, 2, 954, 0, 0, 0), // parameters
     f(40808, 11, 1, 11, 0, 0, 0), // provisioner
@@ -3520,9 +3520,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // storage.v1.VolumeAttachment
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 618, 0, 0, 0), // spec
-    f(1860, 6, 0, 619, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 618, 0, 0, 0), // spec
+    f(1860, 6, 4, 619, 0, 0, 0), // status
     // storage.v1.VolumeAttachmentList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 928, 0, 0, 0), // items
@@ -3534,7 +3534,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // storage.v1.VolumeAttachmentSpec
     f(41134, 8, 1, 11, 0, 0, 0), // attacher
     f(12390, 8, 1, 11, 0, 0, 0), // nodeName
-    f(16617, 6, 1, 617, 0, 0, 0), // source
+    f(16617, 6, 5, 617, 0, 0, 0), // source
     // storage.v1.VolumeAttachmentStatus
     f(41188, 11, 0, 621, 0, 0, 0), // attachError
     f(41200, 8, 1, 0, 0, 0, 0), // attached
@@ -3544,7 +3544,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(41284, 10, 1, 11, 0, 0, 0), // driverName
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(29162, 10, 2, 954, 0, 0, 0), // parameters
     // storage.v1.VolumeAttributesClassList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -3561,7 +3561,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(41284, 10, 1, 11, 0, 0, 0), // driverName
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
     f(29162, 10, 2, 954, 0, 0, 0), // parameters
     // storage.v1beta1.VolumeAttributesClassList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
@@ -3571,9 +3571,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // storagemigration.v1beta1.StorageVersionMigration
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 625, 0, 0, 0), // spec
-    f(1860, 6, 0, 626, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 625, 0, 0, 0), // spec
+    f(1860, 6, 4, 626, 0, 0, 0), // status
     // storagemigration.v1beta1.StorageVersionMigrationList
     f(502, 10, 0, 11, 0, 0, 0), // apiVersion
     f(670, 5, 1, 931, 0, 0, 0), // items
@@ -3597,9 +3597,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apiextensions.v1.CustomResourceDefinition
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 1, 632, 0, 0, 0), // spec
-    f(1860, 6, 0, 633, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 5, 632, 0, 0, 0), // spec
+    f(1860, 6, 4, 633, 0, 0, 0), // status
     // apiextensions.v1.CustomResourceDefinitionCondition
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
     f(2611, 7, 2, 11, 0, 0, 0), // message
@@ -3835,7 +3835,7 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     f(46330, 7, 0, 663, 0, 0, 0), // details
     f(513, 4, 2, 11, 0, 0, 0), // kind
     f(2611, 7, 2, 11, 0, 0, 0), // message
-    f(518, 8, 0, 655, 0, 0, 0), // metadata
+    f(518, 8, 4, 655, 0, 0, 0), // metadata
     f(2637, 6, 2, 11, 0, 69, 0), // reason
     f(1860, 6, 2, 11, 0, 0, 0), // status
     // meta.v1.StatusCause
@@ -3869,9 +3869,9 @@ pub(crate) static FIELDS: [FieldRow; 3137] = [
     // apiregistration.v1.APIService
     f(502, 10, 2, 11, 0, 0, 0), // apiVersion
     f(513, 4, 2, 11, 0, 0, 0), // kind
-    f(518, 8, 0, 657, 0, 0, 0), // metadata
-    f(527, 4, 0, 666, 0, 0, 0), // spec
-    f(1860, 6, 0, 667, 0, 0, 0), // status
+    f(518, 8, 4, 657, 0, 0, 0), // metadata
+    f(527, 4, 4, 666, 0, 0, 0), // spec
+    f(1860, 6, 4, 667, 0, 0, 0), // status
     // apiregistration.v1.APIServiceCondition
     f(4848, 18, 0, 12, 0, 0, 0), // lastTransitionTime
     f(2611, 7, 2, 11, 0, 0, 0), // message

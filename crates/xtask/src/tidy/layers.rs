@@ -54,7 +54,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// Programs of the cluster: they meet only through the API server.
-const COMPONENTS: [&str; 10] = [
+const COMPONENTS: [&str; 11] = [
     "kube-apiserver",
     "kube-scheduler",
     "kube-controller-manager",
