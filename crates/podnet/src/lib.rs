@@ -3,6 +3,7 @@
 //! Each node has a part of the pod network (`spec.podCIDR`). podnet makes the bridge that the node's pods hang on,
 //! tells the container runtime about it, makes routes to the parts of the other nodes, and lets pods reach the world.
 
+mod announce;
 pub mod cni;
 pub mod config;
 pub mod netlink;

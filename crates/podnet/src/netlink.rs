@@ -17,6 +17,10 @@ use tokio::sync::Notify;
 
 use crate::plan::{BRIDGE, Plan, Routes};
 
+mod addresses;
+
+pub use addresses::LinkAddress;
+
 /// Marks the routes that podnet made (`proto 119` in `ip route`); others are never touched.
 const PROTOCOL: u8 = 119;
 /// The kernel's answers to what is not there.

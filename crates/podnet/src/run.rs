@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::netlink::{self, Netlink};
 use crate::nodes::Node;
 use crate::plan::{Plan, route_changes};
-use crate::{cni, rules, sysctl};
+use crate::{announce, cni, rules, sysctl};
 
 /// How often everything is compared even when nothing is heard: packet rules have no events.
 const RESYNC: Duration = Duration::from_secs(60);
@@ -50,6 +50,8 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
     });
     let bell = changed.clone();
     spawn(&runtime, "watch links and routes", async move { Ok(netlink::watch(&bell).await?) });
+
+    announce::start(&runtime, &client, &config.node_name, nodes.clone())?;
 
     let latch = runtime.latch("pod network");
     spawn(&runtime, "pod network", async move {
@@ -169,6 +171,7 @@ pub async fn cleanup(cni_conf_dir: &Path) -> anyhow::Result<()> {
         for (destination, gateway) in netlink.routes().await? {
             netlink.remove_route(destination, gateway).await?;
         }
+        announce::remove(&netlink).await?;
         netlink.remove_bridge().await?;
         rules::remove(&Iptables::new(Family::V4)).await?;
         anyhow::Ok(())

@@ -72,6 +72,8 @@ impl Shell {
         let desired = desired(&service, &pods);
         match self.write(&service, present.as_deref(), desired).await {
             Err(error) if error.is_namespace_terminating() => Ok(Outcome::Done),
+            // Our own of a moment ago, not yet seen: nothing that anyone should know of.
+            Err(error) if error.is_already_exists() => Err(error),
             Err(error) => {
                 let (action, verb) =
                     if present.is_some() { ("Update", "updating") } else { ("Create", "creating") };
