@@ -214,6 +214,7 @@ impl Shell<'_> {
 
     /// Starts a program that runs beside what is typed next; its caller stops it.
     pub fn starts(&self, line: &str) -> Child {
+        // The shell gives way to the program, so that stopping the one stops the other.
         self.bash(&format!("exec {line}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -29,18 +29,24 @@ pub enum Check {
 
 /// Says how a line is checked; `None` where it names no program that a document may name.
 pub fn check_of(typed: &Typed) -> Option<Check> {
-    // `EDITOR=… kubectl edit` is kubectl's line.
-    let first = typed.command.split_whitespace().find(|word| !is_assignment(word))?;
+    let command = unassigned(&typed.command);
+    let first = command.split_whitespace().next()?;
     match first {
-        _ if typed.command.starts_with(LAB) || TYPED.contains(&first) => Some(Check::Run),
+        _ if command.starts_with(LAB) || TYPED.contains(&first) => Some(Check::Run),
         "cargo" | "export" => Some(Check::Known),
         _ => None,
     }
 }
 
-fn is_assignment(word: &str) -> bool {
-    word.split_once('=')
-        .is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase()))
+/// A line without the assignment before its command: `EDITOR='…' kubectl edit` is kubectl's line.
+fn unassigned(line: &str) -> &str {
+    let name = line.len() - line.trim_start_matches(|c: char| c.is_ascii_uppercase()).len();
+    let Some(value) = line[name..].strip_prefix('=').filter(|_| name > 0) else { return line };
+    let end = match value.strip_prefix('\'') {
+        Some(quoted) => quoted.find('\'').map(|at| at + 2),
+        None => value.find(' '),
+    };
+    end.map_or(line, |end| value[end..].trim_start())
 }
 
 /// Walks a page of `docs/` as a reader would, with the bundled kubectl and with upstream's where there is one.

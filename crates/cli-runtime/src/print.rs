@@ -128,6 +128,8 @@ impl Printer {
                 Some(items) if object.kind().ends_with("List") => {
                     items.iter().map(|item| format!("{}\n", name(item))).collect()
                 }
+                // A watch's event is named after its object.
+                _ if object["object"].is_object() => format!("{}\n", name(&object["object"])),
                 _ => format!("{}\n", name(object)),
             },
             Format::JsonPath(template) => template.render(object)?,

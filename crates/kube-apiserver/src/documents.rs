@@ -63,7 +63,7 @@ impl Documents {
             "/" => Some(plain(&json!({ "paths": self.paths() }), headers, query)),
             "/api" => Some(plain(&discovery::api_versions(&self.address), headers, query)),
             "/apis" => Some(plain(&self.group_list(), headers, query)),
-            "/openapi/v2" if wants(headers, openapi::V2_PROTOBUF) => {
+            "/openapi/v2" if wants(headers, &openapi::V2_PROTOBUF_ASKED) => {
                 let mut response = self.large("/openapi/v2#protobuf", headers, openapi::v2_protobuf);
                 if response.headers().contains_key(CONTENT_TYPE) {
                     response
@@ -329,11 +329,11 @@ fn wants_aggregated(headers: &HeaderMap) -> Option<Aggregated> {
 }
 
 /// Whether a media type is among the client's wishes.
-fn wants(headers: &HeaderMap, media_type: &str) -> bool {
+fn wants(headers: &HeaderMap, media_types: &[&str]) -> bool {
     headers
         .get(http::header::ACCEPT)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|accept| accept.split(',').any(|wish| wish.trim() == media_type))
+        .is_some_and(|accept| accept.split(',').any(|wish| media_types.contains(&wish.trim())))
 }
 
 fn reads_gzip(headers: &HeaderMap) -> bool {

@@ -30,6 +30,9 @@ enum Form {
 
 /// The content type of [`v2_protobuf`].
 pub const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// What clients ask for it by: `@` is what they say, though a media type may have none.
+pub const V2_PROTOBUF_ASKED: [&str; 2] =
+    ["application/com.github.proto-openapi.spec.v2@v1.0+protobuf", V2_PROTOBUF];
 
 const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 

@@ -21,6 +21,10 @@ async fn documents_tell_of_the_api() {
         client.ask(http::Method::GET, "/apis", &[("accept", accept), ("if-none-match", &tag)], "").await;
     assert_eq!((again.code, again.body.len()), (304, 0));
     assert_eq!(client.get("/openapi/v2").await.ok()["swagger"], "2.0");
+    let asked = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let binary = client.get_as("/openapi/v2", asked).await;
+    assert_eq!(binary.headers["content-type"], "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+    assert!(binary.body.starts_with(b"\n\x032.0"), "field 1 is the version of the form");
     let index = client.get("/openapi/v3").await.ok();
     let url = index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().unwrap();
     assert_eq!(client.get(url).await.ok()["openapi"], "3.0.0");

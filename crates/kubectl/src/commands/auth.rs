@@ -126,48 +126,88 @@ async fn list(session: &Session, invocation: &Invocation) -> Result<()> {
     if status["incomplete"] == true {
         errln!("warning: the list may be incomplete: {}", status["evaluationError"].as_str().unwrap_or(""));
     }
-    let texts = |rule: &Value, field: &str| -> Vec<String> {
-        rule[field]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|text| text.as_str().map(str::to_string))
-            .collect()
-    };
-    let bracket = |list: Vec<String>| format!("[{}]", list.join(" "));
-    let mut rows = Vec::new();
-    for rule in status["resourceRules"].as_array().into_iter().flatten() {
+    let mut rules: Vec<Rule> = Vec::new();
+    for rule in list_of(status, "resourceRules") {
         for group in texts(rule, "apiGroups") {
             for resource in texts(rule, "resources") {
-                let (base, sub) = resource
-                    .split_once('/')
-                    .map_or((resource.as_str(), String::new()), |(base, sub)| (base, format!("/{sub}")));
-                let named = if group.is_empty() { resource.clone() } else { format!("{base}.{group}{sub}") };
-                rows.push(format!(
-                    "{named}\t[]\t{}\t{}\n",
-                    bracket(texts(rule, "resourceNames")),
-                    bracket(texts(rule, "verbs"))
-                ));
+                Rule::take(&mut rules, group, resource, texts(rule, "resourceNames"), &texts(rule, "verbs"));
             }
         }
     }
-    rows.sort();
-    let mut urls: Vec<String> = Vec::new();
-    for rule in status["nonResourceRules"].as_array().into_iter().flatten() {
-        for url in texts(rule, "nonResourceURLs") {
-            urls.push(format!("\t[{url}]\t[]\t{}\n", bracket(texts(rule, "verbs"))));
-        }
+    for rule in list_of(status, "nonResourceRules") {
+        let verbs = texts(rule, "verbs");
+        rules.extend(texts(rule, "nonResourceURLs").into_iter().map(|url| Rule {
+            verbs: verbs.clone(),
+            url,
+            ..Rule::default()
+        }));
     }
-    urls.sort();
-    rows.extend(urls);
-    rows.dedup();
+    rules.sort_by_cached_key(Rule::in_go);
+    let rows: String = rules.iter().map(Rule::row).collect();
     let header = if invocation.is("no-headers") {
         ""
     } else {
         "Resources\tNon-Resource URLs\tResource Names\tVerbs\n"
     };
-    out!("{}", tabwriter::align(&format!("{header}{}", rows.concat()), tabwriter::TABLE));
+    out!("{}", tabwriter::align(&format!("{header}{rows}"), tabwriter::TABLE));
     Ok(())
+}
+
+/// What may be done with one resource or one path.
+#[derive(Debug, Default)]
+struct Rule<'a> {
+    verbs: Vec<&'a str>,
+    group: &'a str,
+    resource: &'a str,
+    names: Vec<&'a str>,
+    url: &'a str,
+}
+
+impl<'a> Rule<'a> {
+    /// Takes up verbs for a resource, beside those that earlier rules gave for the same.
+    fn take(
+        rules: &mut Vec<Self>,
+        group: &'a str,
+        resource: &'a str,
+        names: Vec<&'a str>,
+        verbs: &[&'a str],
+    ) {
+        let same = |rule: &&mut Self| rule.group == group && rule.resource == resource && rule.names == names;
+        match rules.iter_mut().find(same) {
+            Some(rule) => {
+                for verb in verbs {
+                    if !rule.verbs.contains(verb) {
+                        rule.verbs.push(verb);
+                    }
+                }
+            }
+            None => rules.push(Self { verbs: verbs.to_vec(), group, resource, names, url: "" }),
+        }
+    }
+
+    /// What upstream sorts by: the rule as Go prints it.
+    fn in_go(&self) -> String {
+        let Self { group, resource, url, .. } = self;
+        let [verbs, names] = [&self.verbs, &self.names].map(|list| list.join(" "));
+        format!(
+            "Verbs:[{verbs}],APIGroups:[{group}],Resources:[{resource}],ResourceNames:[{names}],NonResourceURLs:[{url}]"
+        )
+    }
+
+    fn row(&self) -> String {
+        let (base, sub) = self.resource.split_at(self.resource.find('/').unwrap_or(self.resource.len()));
+        let dot = if self.group.is_empty() { "" } else { "." };
+        let [names, verbs] = [&self.names, &self.verbs].map(|list| list.join(" "));
+        format!("{base}{dot}{}{sub}\t[{}]\t[{names}]\t[{verbs}]\n", self.group, self.url)
+    }
+}
+
+fn list_of<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    object[field].as_array().into_iter().flatten()
+}
+
+fn texts<'a>(rule: &'a Value, field: &str) -> Vec<&'a str> {
+    list_of(rule, field).filter_map(Value::as_str).collect()
 }
 
 async fn whoami(invocation: Invocation) -> Result<()> {

@@ -66,17 +66,17 @@ async fn edit(session: &Session, invocation: &Invocation, item: &Item) -> Result
             outln!("Edit cancelled, no changes made.");
             return Ok(());
         };
-        let problem = match yaml::one(&edited) {
-            Err(reason) => reason.to_string(),
+        let (head, causes) = match yaml::one(&edited) {
+            Err(reason) => (format!("The edited file had a syntax error: {reason}"), Vec::new()),
             Ok(Value::Null) => {
                 outln!("Edit cancelled, saved file was empty.");
                 return Ok(());
             }
             Ok(object) => match save(session, invocation, item, &shown, &object).await {
                 Ok(()) => return Ok(()),
-                Err(error @ Error::Server { .. }) if matches!(error.code(), 400 | 422) => {
-                    errln!("{}", error.text());
-                    error.text()
+                Err(Error::Server { status, context }) => {
+                    let error = Error::Server { status, context };
+                    refusal(&error, item, &edited, extension)?
                 }
                 Err(error) => {
                     preserve(&edited, extension)?;
@@ -87,8 +87,40 @@ async fn edit(session: &Session, invocation: &Invocation, item: &Item) -> Result
         refused = true;
         let body: String =
             edited.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
-        let reasons: String = problem.lines().map(|line| format!("# {line}\n")).collect();
-        before = format!("{HEADER}{reasons}#\n{body}");
+        let colon = if causes.is_empty() { "" } else { ":" };
+        let head = head.replace('\n', "\n# ");
+        let causes: String =
+            causes.iter().map(|cause| format!("# * {}\n", cause.replace('\n', "\n# "))).collect();
+        before = format!("{HEADER}# {head}{colon}\n{causes}#\n{body}");
+    }
+}
+
+/// Tells of a server's refusal. What the user can mend in the editor is returned: its heading and its causes. What
+/// another edit would not mend ends the command, with the text kept.
+fn refusal(error: &Error, item: &Item, edited: &str, extension: &str) -> Result<(String, Vec<String>)> {
+    let named = format!("{} \"{}\"", item.resource.qualified(), item.name);
+    match (error.code(), error) {
+        (422, Error::Server { status, .. }) => {
+            errln!("error: {named} is invalid");
+            let causes = status["details"]["causes"].as_array();
+            let text = |cause: &Value, field: &str| cause[field].as_str().unwrap_or_default().to_owned();
+            let causes = causes.into_iter().flatten();
+            let causes = causes.map(|cause| format!("{}: {}", text(cause, "field"), text(cause, "message")));
+            Ok((format!("{named} was not valid"), causes.collect()))
+        }
+        (404, _) => {
+            errln!("error: {named} could not be found on the server");
+            errln!(
+                "The edits you made on deleted resources have been saved to \"{}\"",
+                keep(edited, extension)?
+            );
+            Err(Error::Exit(1, String::new()))
+        }
+        _ => {
+            errln!("error: {named} could not be patched: {}", error.reported());
+            errln!("You can run `kubectl replace -f {}` to try this update again.", keep(edited, extension)?);
+            Err(Error::Exit(1, String::new()))
+        }
     }
 }
 
@@ -123,12 +155,17 @@ async fn save(
 
 /// Keeps a text that could not be saved, and says where.
 fn preserve(text: &str, extension: &str) -> Result<()> {
+    errln!("A copy of your changes has been stored to \"{}\"", keep(text, extension)?);
+    Ok(())
+}
+
+/// Keeps a text in a file of its own, whose path it returns.
+fn keep(text: &str, extension: &str) -> Result<String> {
     let file =
         tempfile::Builder::new().prefix("kubectl-edit-").suffix(&format!(".{extension}")).tempfile()?;
     std::fs::write(file.path(), text)?;
     let (_, path) = file.keep().map_err(|error| Error::from(error.error))?;
-    errln!("A copy of your changes has been stored to \"{}\"", path.display());
-    Ok(())
+    Ok(path.display().to_string())
 }
 
 /// What an edit may not change: it would be another object.

@@ -84,7 +84,7 @@ async fn run(invocation: Invocation) -> Result<()> {
         text.push_str(&format!("GROUP:      {}\n", resource.group));
     }
     text.push_str(&format!("KIND:       {}\nVERSION:    {}\n\n", resource.kind, resource.version));
-    let mut field = Field { schema, description: "", required: false };
+    let mut field = Field { schema, description: "" };
     for name in &fields {
         let Some(found) = child(&document, field.schema, name) else {
             out!("{text}");
@@ -94,11 +94,7 @@ async fn run(invocation: Invocation) -> Result<()> {
     }
     let target = item(&document, field.schema);
     if let Some(name) = fields.last() {
-        text.push_str(&format!(
-            "FIELD: {name} <{}>{}\n",
-            type_name(&document, field.schema),
-            required(field.required)
-        ));
+        text.push_str(&format!("FIELD: {name} <{}>\n", type_name(&document, field.schema)));
         match target["enum"].as_array() {
             Some(values) => {
                 text.push_str("ENUM:\n");
@@ -135,11 +131,6 @@ async fn run(invocation: Invocation) -> Result<()> {
 struct Field<'a> {
     schema: &'a Value,
     description: &'a str,
-    required: bool,
-}
-
-fn required(required: bool) -> &'static str {
-    if required { " -required-" } else { "" }
 }
 
 fn schema_of<'a>(
@@ -186,15 +177,14 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
 fn child<'a>(document: &'a Value, schema: &'a Value, name: &str) -> Option<Field<'a>> {
     let parent = item(document, schema);
     let schema = parent["properties"].get(name)?;
-    Some(Field {
-        schema,
-        description: schema["description"].as_str().unwrap_or(""),
-        required: is_required(parent, name),
-    })
+    Some(Field { schema, description: schema["description"].as_str().unwrap_or("") })
 }
 
-fn is_required(parent: &Value, name: &str) -> bool {
-    parent["required"].as_array().is_some_and(|list| list.iter().any(|known| known == name))
+/// The word behind a field that its parent needs.
+fn required(parent: &Value, name: &str) -> &'static str {
+    let required = parent["required"].as_array();
+    let required = required.is_some_and(|list| list.iter().any(|known| known == name));
+    if required { " -required-" } else { "" }
 }
 
 fn type_name(document: &Value, schema: &Value) -> String {
@@ -232,7 +222,7 @@ fn list<'a>(
         text.push_str(&format!(
             "{indent}{name}\t<{}>{}\n",
             type_name(document, field),
-            required(is_required(schema, name))
+            required(schema, name)
         ));
         let inner = item(document, field);
         if let Some(values) = resolve(document, field)["enum"].as_array() {

@@ -420,7 +420,8 @@ impl Show<'_> {
         }
         let mut options = self.options.clone();
         options.no_headers |= !self.headers;
-        options.event = self.events.then(|| kind.to_string());
+        // As wide as the widest, so that columns stay where they are.
+        options.event = self.events.then(|| format!("{kind:<8}"));
         self.headers = false;
         out!("{}", self.rows.align(&table::rows(&table, &options)));
         Ok(())
