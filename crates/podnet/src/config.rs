@@ -9,7 +9,7 @@ use ipnet::Ipv4Net;
 
 /// The command line.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "podnet", about = "Pod addresses, routes between nodes")]
+#[command(name = "podnet", about = "Pod addresses, routes between nodes, network policies")]
 pub struct Flags {
     /// Path to the kubeconfig; without it, the pod's service account is used
     #[arg(long, value_name = "FILE")]

@@ -1,7 +1,8 @@
-//! Pod addresses, routes between nodes.
+//! Pod addresses, routes between nodes, network policies.
 //!
 //! Each node has a part of the pod network (`spec.podCIDR`). podnet makes the bridge that the node's pods hang on,
 //! tells the container runtime about it, makes routes to the parts of the other nodes, and lets pods reach the world.
+//! What NetworkPolicies allow the node's pods, and no more, it lets pass.
 
 mod announce;
 pub mod cni;
@@ -9,6 +10,7 @@ pub mod config;
 pub mod netlink;
 pub mod nodes;
 pub mod plan;
+pub mod policy;
 pub mod rules;
 mod run;
 mod sysctl;

@@ -1,4 +1,4 @@
-//! Pod addresses, routes between nodes.
+//! Pod addresses, routes between nodes, network policies.
 
 use std::process::ExitCode;
 

@@ -10,6 +10,9 @@ use crate::nodes::Node;
 /// The bridge that pods of this node hang on.
 pub const BRIDGE: &str = "cni0";
 
+/// The name of the CNI network, by which the runtime's notes of it are known.
+pub const NETWORK: &str = "podnet";
+
 /// Routes by destination: the gateway each goes by.
 pub type Routes = BTreeMap<Ipv4Net, Ipv4Addr>;
 
@@ -56,7 +59,7 @@ impl Plan {
     pub fn conflist(&self) -> String {
         let list = serde_json::json!({
             "cniVersion": "0.4.0",
-            "name": "podnet",
+            "name": NETWORK,
             "plugins": [
                 {
                     "type": "bridge",

@@ -10,13 +10,15 @@ use informer::{Store, Watch, reflect};
 use k8s_openapi::api::core::v1::Node as ApiNode;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
+use netrules::nft::Nft;
 use netrules::{Family, Iptables};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::config::Config;
 use crate::netlink::{self, Netlink};
 use crate::nodes::Node;
 use crate::plan::{Plan, route_changes};
+use crate::policy::{self, enforce, sandboxes};
 use crate::{announce, cni, rules, sysctl};
 
 /// How often everything is compared even when nothing is heard: packet rules have no events.
@@ -51,22 +53,31 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
     let bell = changed.clone();
     spawn(&runtime, "watch links and routes", async move { Ok(netlink::watch(&bell).await?) });
 
+    let mut enforced = enforce::start(&runtime, &client, &config.node_name, sandboxes::RESULTS.into());
+    let (bell, first) = (changed.clone(), enforced.clone());
+    spawn(&runtime, "await network policies", async move {
+        // The sender lives as long as its task, which ends only with the process.
+        let _ = enforced.wait_for(|enforced| *enforced).await;
+        bell.notify_one();
+        std::future::pending().await
+    });
+
     announce::start(&runtime, &client, &config.node_name, nodes.clone())?;
 
     let latch = runtime.latch("pod network");
     spawn(&runtime, "pod network", async move {
         nodes.ready().await;
-        let network = Network { config, netlink, kernel: Iptables::new(Family::V4), client };
-        let mut waiting_said = false;
+        let network = Network { config, netlink, kernel: Iptables::new(Family::V4), client, enforced: first };
+        let mut said = None;
         loop {
             let pause = match network.bring_about(&nodes).await {
-                Ok(true) => {
+                Ok(None) => {
                     latch.open();
                     RESYNC
                 }
-                Ok(false) => {
-                    if !std::mem::replace(&mut waiting_said, true) {
-                        tracing::info!(node = network.config.node_name, "waiting for this node's pod CIDR");
+                Ok(Some(awaited)) => {
+                    if said.replace(awaited) != Some(awaited) {
+                        tracing::info!(node = network.config.node_name, "waiting for {awaited}");
                     }
                     RESYNC
                 }
@@ -99,14 +110,15 @@ struct Network {
     netlink: Netlink,
     kernel: Iptables,
     client: kube::Client,
+    enforced: watch::Receiver<bool>,
 }
 
 impl Network {
-    /// Brings everything to the plan; false while there is none.
-    async fn bring_about(&self, nodes: &Store<Node>) -> anyhow::Result<bool> {
+    /// Brings everything to the plan; what has to come first is named.
+    async fn bring_about(&self, nodes: &Store<Node>) -> anyhow::Result<Option<&'static str>> {
         let list = nodes.list();
         let Some(plan) = Plan::new(list.iter().map(Arc::as_ref), &self.config.node_name) else {
-            return Ok(false);
+            return Ok(Some("this node's pod CIDR"));
         };
         sysctl::apply();
         self.netlink.ensure_bridge(&plan).await.context("making the bridge")?;
@@ -130,6 +142,10 @@ impl Network {
                 .await
                 .context("writing packet rules")?;
         }
+        // Without it the runtime starts no pod; one that started before policies are in force would not be isolated.
+        if !*self.enforced.borrow() {
+            return Ok(Some("the network policies"));
+        }
         // Last: from here on the runtime starts pods.
         if cni::write(&self.config.cni_conf_dir, &plan.conflist()).context("writing the CNI configuration")? {
             tracing::info!(pod_cidr = %plan.pod_cidr, "wrote the CNI configuration");
@@ -139,7 +155,7 @@ impl Network {
             self.say_available().await.context("setting the node's condition")?;
         }
         if unreachable.is_empty() {
-            Ok(true)
+            Ok(None)
         } else {
             anyhow::bail!("cannot make routes: {}", unreachable.join(", "))
         }
@@ -174,6 +190,7 @@ pub async fn cleanup(cni_conf_dir: &Path) -> anyhow::Result<()> {
         announce::remove(&netlink).await?;
         netlink.remove_bridge().await?;
         rules::remove(&Iptables::new(Family::V4)).await?;
+        policy::remove(Nft).await?;
         anyhow::Ok(())
     };
     tokio::select! {

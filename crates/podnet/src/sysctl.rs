@@ -2,7 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const WANTED: [(&str, &str); 2] = [("net/ipv4/ip_forward", "1"), ("net/bridge/bridge-nf-call-iptables", "1")];
+const WANTED: [(&str, &str); 3] = [
+    ("net/ipv4/ip_forward", "1"),
+    ("net/bridge/bridge-nf-call-iptables", "1"),
+    ("net/bridge/bridge-nf-call-ip6tables", "1"),
+];
 
 /// Lets the node forward packets, and bridged packets pass the packet rules. What cannot be set is said once.
 pub fn apply() {

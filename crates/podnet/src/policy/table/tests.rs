@@ -77,24 +77,32 @@ fn without_hashes(line: &str) -> String {
 
 #[test]
 fn deny_all_isolates_every_pod_of_the_namespace_that_has_a_network() {
-    check("{podSelector: {}}", expect![[r#"
+    check(
+        "{podSelector: {}}",
+        expect![[r#"
         add element ingress { 172.16.1.2 : goto ingress-pods-H, 172.16.1.3 : goto ingress-pods-H }
         add rule ingress-pods-H jump ingress-H-default/p
         add rule ingress-pods-H drop
-    "#]]);
-    check("{podSelector: {}, policyTypes: [Ingress, Egress]}", expect![[r#"
+    "#]],
+    );
+    check(
+        "{podSelector: {}, policyTypes: [Ingress, Egress]}",
+        expect![[r#"
         add element egress { 172.16.1.2 : goto egress-pods-H, 172.16.1.3 : goto egress-pods-H }
         add element ingress { 172.16.1.2 : goto ingress-pods-H, 172.16.1.3 : goto ingress-pods-H }
         add rule egress-pods-H jump egress-H-default/p
         add rule egress-pods-H drop
         add rule ingress-pods-H jump ingress-H-default/p
         add rule ingress-pods-H drop
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn without_types_egress_rules_isolate_too_and_nobody_else_is_isolated() {
-    check("{podSelector: {matchLabels: {app: db}}, egress: [{}]}", expect![[r#"
+    check(
+        "{podSelector: {matchLabels: {app: db}}, egress: [{}]}",
+        expect![[r#"
         add element egress { 172.16.1.2 : goto egress-pods-H }
         add element ingress { 172.16.1.2 : goto ingress-pods-H }
         add rule egress-H-default/p accept
@@ -102,10 +110,14 @@ fn without_types_egress_rules_isolate_too_and_nobody_else_is_isolated() {
         add rule egress-pods-H drop
         add rule ingress-pods-H jump ingress-H-default/p
         add rule ingress-pods-H drop
-    "#]]);
-    check("{podSelector: {matchLabels: {app: none}}}", expect![[r#"
+    "#]],
+    );
+    check(
+        "{podSelector: {matchLabels: {app: none}}}",
+        expect![[r#"
         no pod of this node is isolated
-    "#]]);
+    "#]],
+    );
     assert_eq!(table_of(&[], &Addresses::new()), None);
 }
 
