@@ -19,11 +19,13 @@ const NEEDED: [(&str, &str); 13] = [
     ("runc", "/usr/sbin/runc"),
     ("containernetworking-plugins", "/usr/lib/cni/bridge"),
     ("iptables", "/usr/sbin/iptables-restore"),
+    ("nftables", "/usr/sbin/nft"),
     ("conntrack", "/usr/sbin/conntrack"),
     ("iproute2", "/usr/sbin/ip"),
     ("busybox-static", "/usr/bin/busybox"),
     ("nginx-light", "/usr/sbin/nginx"),
     ("curl", "/usr/bin/curl"),
+    ("openssl", "/usr/bin/openssl"),
 ];
 
 /// While it is there, Debian's packages start no service when they are installed: the lab starts its own.
