@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use strategy::field::{Errors, Path};
 use strategy::read::{Read, same};
 use strategy::write;
-use strategy::{self, Keeps, NameRule, Strategy, field_text};
+use strategy::{self, Keeps, NameRule, Resets, Strategy, field_text};
 
 /// The rules of CertificateSigningRequests. Who asks (`spec.username`, `uid`, `groups`, `extra`) is set by the
 /// server before these rules run, see [`set_requester`].
@@ -131,6 +131,14 @@ impl Strategy for CertificateSigningRequest {
             && pem_block(certificate, "CERTIFICATE").is_none()
         {
             errors.invalid(&path, "<certificate data>", "must contain one or more PEM blocks");
+        }
+    }
+
+    fn resets(&self, part: &str) -> Resets {
+        match part {
+            "approval" => Resets::AllBut(&["metadata", "status.conditions"]),
+            "status" => Resets::AllBut(&["metadata", "status"]),
+            _ => Resets::Only(&["status"]),
         }
     }
 

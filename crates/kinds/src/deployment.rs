@@ -9,7 +9,7 @@ use crate::workload::{
 use pod_strategy::template;
 use strategy::field::{Errors, Path};
 use strategy::read::{Read, same};
-use strategy::{self, Keeps, Strategy};
+use strategy::{self, Keeps, Resets, Strategy};
 use strategy::{selectors, write};
 
 /// The rules of Deployments.
@@ -54,6 +54,13 @@ impl Strategy for Deployment {
     fn prepare_status_update(&self, new: &mut Value, old: &Value) {
         strategy::prepare_status_update(new, old);
         strategy::keep_metadata(new, old, &["labels"]);
+    }
+
+    fn resets(&self, part: &str) -> Resets {
+        match part {
+            "status" => Resets::Only(&["spec", "metadata.labels"]),
+            _ => Resets::Only(&["status"]),
+        }
     }
 
     fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {

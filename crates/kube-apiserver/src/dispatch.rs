@@ -13,8 +13,8 @@ use crate::access::{rules_review, self_review, subject_access, token_review};
 use crate::aggregation;
 use crate::handlers::call::Call;
 use crate::handlers::{
-    create, delete, delete_collection, get, list, output, patch, pod_binding, pod_eviction, scale, update,
-    watch, write,
+    apply, create, delete, delete_collection, get, list, output, patch, pod_binding, pod_eviction, scale,
+    update, watch, write,
 };
 use crate::http::service::{Asked, Connection, not_found};
 use crate::http::{Query, Request, RequestInfo, Response, input, response};
@@ -103,10 +103,11 @@ async fn handle(call: &Call<'_>, body: hyper::body::Incoming) -> Result<Response
     }
     if verb == "patch" {
         // Said before the body is read: it may be large.
-        patch::kind(call.headers)?;
+        let kind = patch::kind(call.headers)?;
         let body = input::read(body).await?;
-        return match sub {
-            "scale" => Box::pin(scale::patch(call, body)).await,
+        return match (sub, kind) {
+            ("scale", _) => Box::pin(scale::patch(call, body)).await,
+            (_, patch::Kind::Apply) => Box::pin(apply::apply(call, body)).await,
             _ => Box::pin(patch::patch(call, body)).await,
         };
     }

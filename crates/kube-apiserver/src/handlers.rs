@@ -1,5 +1,6 @@
 //! What each verb does to a resource.
 
+pub mod apply;
 pub mod call;
 pub mod continuation;
 pub mod create;
@@ -8,6 +9,7 @@ pub mod delete_collection;
 pub mod get;
 pub mod list;
 pub mod output;
+pub mod ownership;
 pub mod patch;
 pub mod pod_binding;
 pub mod pod_eviction;

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use schema::Type;
 use serde_json::{Map, Value};
 
-use crate::compare::compare;
+use crate::compare::{NOTHING, compare};
 use crate::entries::{self, DecodeError, Entry, Operation};
-use crate::resets::Resets;
 use crate::set::Set;
 use crate::update::{BEFORE_FIRST_APPLY, Versions, Writer, disown};
 use crate::validate::validate;
-use crate::{last_applied, merge, ownership, prune};
+use crate::{last_applied, merge, ownership, prune, resets};
+use strategy::Resets;
 
 /// A configuration to apply. Neither object has `metadata.managedFields` in it.
 pub struct Apply<'a> {
@@ -104,7 +104,7 @@ pub fn apply(apply: &Apply<'_>) -> Result<Applied, ApplyError> {
     }
 
     let mut set = ownership::named(apply.ty, &config);
-    apply.resets.exclude(&mut set);
+    resets::exclude(apply.resets, &mut set);
     let mut own = Entry {
         manager: Cow::Borrowed(writer.manager),
         operation: Operation::Apply,
@@ -177,7 +177,7 @@ fn conflicts(
             entry.set.intersection(changed)
         } else {
             let Some(at) = (apply.versions)(&entry.api_version, live, object) else { continue };
-            let difference = compare(at.schema.ty(), &at.old, &at.new, Resets::NOTHING);
+            let difference = compare(at.schema.ty(), &at.old, &at.new, NOTHING);
             entry.set.intersection(&difference.changed)
         };
         if !set.is_empty() {

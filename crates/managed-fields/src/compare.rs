@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::keys;
 use crate::place::Place;
-use crate::resets::Resets;
+use crate::resets;
 use crate::set::{Set, Step};
+use strategy::Resets;
 
 /// What differs.
 #[derive(Debug, Default, PartialEq)]
@@ -25,6 +26,9 @@ impl Difference<'_> {
         self.changed.is_empty() && self.removed.is_empty()
     }
 }
+
+/// No field is put back.
+pub const NOTHING: Resets = Resets::Only(&[]);
 
 /// Metadata that nobody owns: identity, and what the server keeps.
 pub const UNOWNED: [&str; 9] = [
@@ -43,7 +47,7 @@ pub const UNOWNED: [&str; 9] = [
 pub fn compare<'v>(ty: Type<'_>, old: &'v Value, new: &'v Value, resets: Resets) -> Difference<'v> {
     let mut difference = Difference::default();
     for (key, old, new) in Join::of(old.as_object(), new.as_object()) {
-        if matches!(key, "apiVersion" | "kind") || resets.is_whole(key) || old == new {
+        if matches!(key, "apiVersion" | "kind") || resets::is_whole(resets, key) || old == new {
             continue;
         }
         let (place, field) = Place::Struct(ty).child(key);
@@ -57,8 +61,8 @@ pub fn compare<'v>(ty: Type<'_>, old: &'v Value, new: &'v Value, resets: Resets)
         let absent = absent(field);
         child(&mut difference, place, key, side(old, absent), side(new, absent));
     }
-    resets.exclude(&mut difference.changed);
-    resets.exclude(&mut difference.removed);
+    resets::exclude(resets, &mut difference.changed);
+    resets::exclude(resets, &mut difference.removed);
     difference
 }
 

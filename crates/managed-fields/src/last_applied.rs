@@ -3,9 +3,8 @@
 use serde_json::{Map, Value};
 
 use crate::apply::Apply;
-use crate::compare::compare;
+use crate::compare::{NOTHING, compare};
 use crate::ownership::named;
-use crate::resets::Resets;
 use crate::set::Set;
 
 /// The annotation.
@@ -26,7 +25,7 @@ pub fn allowed(apply: &Apply<'_>, live: &Value) -> Option<Set<'static>> {
         return None;
     }
     let mut set = named(apply.ty, &applied);
-    let difference = compare(apply.ty, &applied, live, Resets::NOTHING);
+    let difference = compare(apply.ty, &applied, live, NOTHING);
     set.subtract(&difference.changed);
     set.subtract(&difference.removed);
     Some(set.into_owned())

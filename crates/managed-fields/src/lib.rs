@@ -28,5 +28,5 @@ mod tests;
 pub use apply::{Applied, Apply, ApplyError, Conflict, apply};
 pub use entries::{DecodeError, check};
 pub use last_applied::LAST_APPLIED;
-pub use resets::Resets;
+pub use strategy::Resets;
 pub use update::{AtVersion, Fields, Update, Versions, Writer, update};

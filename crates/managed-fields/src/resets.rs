@@ -1,34 +1,22 @@
-//! What a request cannot change, whatever it sends: nobody comes to own it, and nobody conflicts over it.
+//! Fields that a request cannot change, left out of what it owns.
+
+use strategy::Resets;
 
 use crate::set::{Set, Step};
 
-/// What a kind puts back in an update through one of its parts. Paths are written with dots; `*` is any item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resets {
-    /// These paths and all below them.
-    Only(&'static [&'static str]),
-    /// Everything but these paths and what is below them.
-    AllBut(&'static [&'static str]),
+/// Whether all of a field of the object is put back, so that nobody need look into it.
+pub fn is_whole(resets: Resets, field: &str) -> bool {
+    match resets {
+        Resets::Only(paths) => paths.contains(&field),
+        Resets::AllBut(paths) => !paths.iter().any(|path| path.split('.').next() == Some(field)),
+    }
 }
 
-impl Resets {
-    /// Nothing is put back.
-    pub const NOTHING: Resets = Resets::Only(&[]);
-
-    /// Whether all of a field of the object is put back, so that nobody need look into it.
-    pub(crate) fn is_whole(self, field: &str) -> bool {
-        match self {
-            Self::Only(paths) => paths.contains(&field),
-            Self::AllBut(paths) => !paths.iter().any(|path| path.split('.').next() == Some(field)),
-        }
-    }
-
-    /// Takes what is put back out of a set.
-    pub(crate) fn exclude(self, set: &mut Set<'_>) {
-        match self {
-            Self::Only(paths) => paths.iter().for_each(|path| remove(set, path)),
-            Self::AllBut(paths) => keep(set, paths),
-        }
+/// Takes what is put back out of a set.
+pub fn exclude(resets: Resets, set: &mut Set<'_>) {
+    match resets {
+        Resets::Only(paths) => paths.iter().for_each(|path| remove(set, path)),
+        Resets::AllBut(paths) => keep(set, paths),
     }
 }
 

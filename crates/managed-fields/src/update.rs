@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use schema::{Schema, Type};
 use serde_json::{Map, Value};
 
-use crate::compare::{Difference, compare};
+use crate::compare::{Difference, NOTHING, compare};
 use crate::entries::{self, Entry, Operation};
-use crate::resets::Resets;
 use crate::set::Set;
+use strategy::Resets;
 
 /// Who writes, and how.
 #[derive(Clone, Copy, Debug)]
@@ -142,7 +142,7 @@ pub fn disown(
             lost = true;
             return false;
         };
-        let difference = compare(at.schema.ty(), &at.old, &at.new, Resets::NOTHING);
+        let difference = compare(at.schema.ty(), &at.old, &at.new, NOTHING);
         lost |= entry.take(&difference.changed);
         lost |= entry.take(&difference.removed);
         true

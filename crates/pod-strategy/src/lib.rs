@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 use strategy::field::{Errors, Path};
 use strategy::read::{Read, same};
 use strategy::write;
-use strategy::{self, Grace, Keeps, Strategy};
+use strategy::{self, Grace, Keeps, Resets, Strategy};
 
 /// The rules of pods.
 pub struct Pod;
@@ -100,6 +100,21 @@ impl Strategy for Pod {
             "ephemeralcontainers" => Some(&ephemeral::EphemeralContainers),
             "resize" => Some(&resize::Resize),
             _ => None,
+        }
+    }
+
+    fn resets(&self, part: &str) -> Resets {
+        match part {
+            "status" => Resets::Only(&["spec", "metadata.deletionTimestamp", "metadata.ownerReferences"]),
+            "ephemeralcontainers" => Resets::AllBut(&["spec.ephemeralContainers"]),
+            "resize" => Resets::AllBut(&[
+                "spec.containers.*.resizePolicy",
+                "spec.containers.*.resources",
+                "spec.initContainers.*.resizePolicy",
+                "spec.initContainers.*.resources",
+                "spec.resources",
+            ]),
+            _ => Resets::Only(&["status"]),
         }
     }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::cache::Resource;
+use crate::parts::Parts;
 use crate::scan::{self, Scan};
 
 /// What a watch event says about its object.
@@ -251,6 +252,11 @@ impl Object {
     /// The object as a tree of the caller's own.
     pub fn value(&self) -> serde_json::Result<Value> {
         serde_json::from_slice(self.as_bytes())
+    }
+
+    /// The object as a tree of the caller's own, and its `metadata.managedFields` apart from it.
+    pub fn parts(&self) -> serde_json::Result<Parts<'_>> {
+        Parts::read(self.as_bytes())
     }
 
     /// How many bytes this version holds on to, roughly.

@@ -7,6 +7,7 @@ pub mod generic;
 pub mod metadata;
 pub mod names;
 pub mod read;
+mod resets;
 pub mod selectors;
 pub mod testing;
 pub mod write;
@@ -14,6 +15,8 @@ pub mod write;
 use std::borrow::Cow;
 
 use serde_json::Value;
+
+pub use crate::resets::Resets;
 
 use crate::field::Errors;
 use crate::read::{Read, same};
@@ -132,6 +135,15 @@ pub trait Strategy: Sync {
     /// other than `status` and `scale` (`ephemeralcontainers`, `resize`, `approval`, `finalize`).
     fn subresource(&self, _name: &str) -> Option<&'static dyn Strategy> {
         None
+    }
+
+    /// What a create or an update through a part of the object cannot change, whatever it sends. The part is the
+    /// subresource, empty for the object itself.
+    fn resets(&self, part: &str) -> Resets {
+        match part {
+            "status" => Resets::AllBut(&["metadata", "status"]),
+            _ => Resets::Only(&["status"]),
+        }
     }
 
     /// Names of the fields that field selectors may ask for, beside `metadata.name` and `metadata.namespace`.

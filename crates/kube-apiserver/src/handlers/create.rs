@@ -6,10 +6,12 @@ use admission::Operation;
 use apimachinery::{ObjectExt, Status, names, time};
 use bytes::Bytes;
 use http::StatusCode;
+use managed_fields::Fields;
 use serde_json::Value;
 use storage::{Consistency, Error};
 
 use super::call::Call;
+use super::ownership::{self, Owners, Wanted};
 use super::{output, write};
 use crate::http::Response;
 use crate::http::headers::random_id;
@@ -28,11 +30,12 @@ pub async fn create(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<
         return Err(Status::new(500, "", "resourceVersion should not be set on objects to be created"));
     }
     output::to_stored(&call.entry, &mut object);
-    insert(call, object, dry_run).await
+    insert(call, object.into(), dry_run).await
 }
 
 /// Creates an object that is read, in its stored version.
-pub async fn insert(call: &Call<'_>, mut object: Value, dry_run: bool) -> Result<Response, Status> {
+pub async fn insert(call: &Call<'_>, wanted: Wanted, dry_run: bool) -> Result<Response, Status> {
+    let Wanted { mut object, owners } = wanted;
     let generate = object.name().is_empty() && !object.generate_name().is_empty();
     let prefix = object.generate_name().to_owned();
     fill_system_fields(&mut object);
@@ -40,7 +43,7 @@ pub async fn insert(call: &Call<'_>, mut object: Value, dry_run: bool) -> Result
         object.set_at(&["metadata", "name"], names::generate_name(&prefix, rand::random()).into());
     }
     know_namespace(call).await?;
-    let mut object = prepare(call, object, dry_run)?;
+    let (mut object, fields) = prepare(call, object, owners, dry_run)?;
     call.server.quotas.charge(call, Operation::Create, &object, None, dry_run).await?;
     let mut claim = call.server.services.claim();
     if let Err(status) = claim.new_service(call, &mut object, dry_run).await {
@@ -53,12 +56,13 @@ pub async fn insert(call: &Call<'_>, mut object: Value, dry_run: bool) -> Result
         if taken {
             return Err(Status::already_exists(call.entry.group(), call.entry.plural(), object.name()));
         }
+        ownership::attach(&mut object, fields.as_deref());
         return write::unstored(call, StatusCode::CREATED, object);
     }
     let lifetime = lifetime(call);
     for attempt in 1.. {
         let key = call.entry.key(object.namespace(), object.name());
-        let stored = write::stored_bytes(&mut object)?;
+        let stored = write::stored_bytes_with(&mut object, fields.as_deref())?;
         match call.server.store.create(call.entry.cache(), &key, stored, lifetime).await {
             Ok(created) => {
                 claim.keep(call.server).await;
@@ -83,11 +87,22 @@ pub async fn insert(call: &Call<'_>, mut object: Value, dry_run: bool) -> Result
     Err(Status::internal("no name was tried"))
 }
 
-/// Defaults, admits and validates a new object.
-fn prepare(call: &Call<'_>, mut object: Value, dry_run: bool) -> Result<Value, Status> {
+/// Defaults, admits and validates a new object; gives it, and its `managedFields`.
+fn prepare(
+    call: &Call<'_>,
+    mut object: Value,
+    owners: Owners,
+    dry_run: bool,
+) -> Result<(Value, Option<String>), Status> {
     let entry = &call.entry;
     let strategy = entry.strategy;
     strategy.default(&mut object);
+    let fields = match owners {
+        Owners::Writer => ownership::of_new(call, &mut object)?,
+        Owners::Settled(Fields::Unchanged) => None,
+        Owners::Settled(Fields::Touched(text)) => Some(text),
+        Owners::Settled(Fields::Changed(text)) => text,
+    };
     let name = object.name().to_owned();
     let attributes = write::attributes(call, Operation::Create, &entry.row.kind, &name, dry_run);
     let view = call.server.view();
@@ -110,7 +125,7 @@ fn prepare(call: &Call<'_>, mut object: Value, dry_run: bool) -> Result<Value, S
     call.warn(strategy.create_warnings(&object));
     call.warn(call.server.admission.validate(&attributes, &object, None, &view)?);
     write::check_escalation(call, &object, None)?;
-    Ok(object)
+    Ok((object, fields))
 }
 
 /// What the server alone sets.

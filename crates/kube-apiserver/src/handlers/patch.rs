@@ -1,13 +1,13 @@
-//! PATCH: an object changed by JSON patch, merge patch or strategic merge patch.
+//! PATCH: an object changed by JSON patch, merge patch or strategic merge patch; applying has a file of its own.
 
-use apimachinery::Status;
+use apimachinery::{FieldError, Status};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::call::Call;
 use super::update::{self, Part};
-use super::{output, write};
+use super::{output, ownership, write};
 use crate::http::Response;
 use crate::http::input::{self, media_type};
 
@@ -20,12 +20,15 @@ pub enum Kind {
     Merge,
     /// `application/strategic-merge-patch+json`
     StrategicMerge,
+    /// `application/apply-patch+yaml`
+    Apply,
 }
 
 const READ: &[&str] = &[
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
 ];
 
 /// The kind of patch by the body's media type.
@@ -34,6 +37,7 @@ pub fn kind(headers: &HeaderMap) -> Result<Kind, Status> {
         "application/json-patch+json" => Ok(Kind::Json),
         "application/merge-patch+json" => Ok(Kind::Merge),
         "application/strategic-merge-patch+json" => Ok(Kind::StrategicMerge),
+        "application/apply-patch+yaml" => Ok(Kind::Apply),
         _ => Err(Status::unsupported_media_type(READ)),
     }
 }
@@ -42,17 +46,24 @@ pub fn kind(headers: &HeaderMap) -> Result<Kind, Status> {
 pub struct Patch {
     kind: Kind,
     body: Value,
+    /// Whether it is about `metadata.managedFields`, which are not in the object otherwise.
+    names_owners: bool,
 }
 
 impl Patch {
     /// Reads a patch.
-    pub fn parse(kind: Kind, body: &[u8]) -> Result<Self, Status> {
+    pub fn parse(call: &Call<'_>, kind: Kind, body: &[u8]) -> Result<Self, Status> {
+        if call.query.has("force") {
+            let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
+            return Err(Status::invalid("meta.k8s.io", "PatchOptions", "", vec![error]));
+        }
+        let names_owners = memchr::memmem::find(body, b"managedFields").is_some();
         let body = input::parse(body, input::Encoding::Json)
             .map_err(|status| Status::bad_request(format!("error decoding patch: {}", status.message)))?;
         if kind != Kind::Json && !body.is_object() {
             return Err(Status::bad_request("error decoding patch: the patch must be an object"));
         }
-        Ok(Self { kind, body })
+        Ok(Self { kind, body, names_owners })
     }
 
     /// Applies the patch to an object under a schema.
@@ -63,7 +74,7 @@ impl Patch {
                 patch::merge_patch(object, &self.body);
                 Ok(())
             }
-            Kind::StrategicMerge => {
+            Kind::StrategicMerge | Kind::Apply => {
                 patch::strategic_merge_patch(ty, object, self.body.clone()).map_err(refuse)
             }
         }
@@ -87,13 +98,16 @@ fn refuse(error: patch::PatchError) -> Status {
 /// Patches the object that the path names.
 pub async fn patch(call: &Call<'_>, body: Bytes) -> Result<Response, Status> {
     let dry_run = call.dry_run()?;
-    let patch = Patch::parse(kind(call.headers)?, &body)?;
+    let patch = Patch::parse(call, kind(call.headers)?, &body)?;
     drop(body);
     let part = Part::of(&call.info.subresource);
-    let stored = update::store(call, part, dry_run, |old| {
+    let stored = update::store(call, part, dry_run, |current| {
         let expected =
             if part == Part::Whole { write::Expected::own(call) } else { write::Expected::sub(call)? };
-        let mut new = old.clone();
+        let mut new = current.object.clone();
+        if patch.names_owners {
+            ownership::attach(&mut new, current.fields);
+        }
         output::to_served(&call.entry, &mut new);
         patch.apply(expected.ty, &mut new)?;
         write::decode_patched(call, &mut new, &expected)?;
@@ -101,7 +115,7 @@ pub async fn patch(call: &Call<'_>, body: Bytes) -> Result<Response, Status> {
         write::adopt_namespace(call, &mut new)?;
         output::to_stored(&call.entry, &mut new);
         call.entry.strategy.default(&mut new);
-        Ok(new)
+        Ok(new.into())
     })
     .await?;
     match stored {

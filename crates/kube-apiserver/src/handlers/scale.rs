@@ -8,7 +8,9 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use storage::{Consistency, Object};
 
+use super::apply::Configuration;
 use super::call::Call;
+use super::ownership::{Current, Wanted};
 use super::patch::{self, Patch};
 use super::update::{self, Part, Stored};
 use super::{output, write};
@@ -36,7 +38,11 @@ pub async fn update(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<
 
 /// PATCH of a scale.
 pub async fn patch(call: &Call<'_>, body: Bytes) -> Result<Response, Status> {
-    let patch = Patch::parse(patch::kind(call.headers)?, &body)?;
+    let kind = patch::kind(call.headers)?;
+    if kind == patch::Kind::Apply {
+        return apply(call, &body).await;
+    }
+    let patch = Patch::parse(call, kind, &body)?;
     store(call, |old| {
         let expected = write::Expected::sub(call)?;
         let mut scale = of(old);
@@ -48,28 +54,61 @@ pub async fn patch(call: &Call<'_>, body: Bytes) -> Result<Response, Status> {
     .await
 }
 
+/// PATCH of a scale that is applied: who applies it owns the replicas of the workload, by way of its scale.
+async fn apply(call: &Call<'_>, body: &[u8]) -> Result<Response, Status> {
+    let configuration = Configuration::parse(call, body, &write::Expected::sub(call)?)?;
+    write::adopt_name(call, &mut configuration.object().clone())?;
+    change(call, |current| {
+        let scale = configuration.object();
+        let mut workload = json!({ "metadata": { "name": call.info.name } });
+        if let Some(replicas) = scale.at(&["spec", "replicas"]) {
+            workload["spec"]["replicas"] = replicas.clone();
+        }
+        let mut wanted = configuration.with(workload).apply(call, call.entry.row.ty(), current)?;
+        guard(scale, &mut wanted.object);
+        Ok(wanted)
+    })
+    .await
+}
+
 async fn store(
     call: &Call<'_>,
     mut scale: impl FnMut(&Value) -> Result<Value, Status>,
 ) -> Result<Response, Status> {
-    let dry_run = call.dry_run()?;
-    let stored = update::store(call, Part::Whole, dry_run, |old| {
-        let scale = scale(old)?;
+    change(call, |current| {
+        let scale = scale(current.object)?;
         let replicas = scale.at(&["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(0);
+        let mut new = current.object.clone();
+        new.set_at(&["spec", "replicas"], replicas.into());
+        guard(&scale, &mut new);
+        Ok(new.into())
+    })
+    .await
+}
+
+/// The scale's version guards the object; without one, whatever is there is scaled.
+fn guard(scale: &Value, workload: &mut Value) {
+    if !scale.resource_version().is_empty() {
+        workload.set_at(&["metadata", "resourceVersion"], scale.resource_version().into());
+    }
+    if !scale.uid().is_empty() {
+        workload.set_at(&["metadata", "uid"], scale.uid().into());
+    }
+}
+
+async fn change(
+    call: &Call<'_>,
+    mut wanted: impl FnMut(Current<'_>) -> Result<Wanted, Status>,
+) -> Result<Response, Status> {
+    let dry_run = call.dry_run()?;
+    let stored = update::store(call, Part::Whole, dry_run, |current| {
+        let wanted = wanted(current)?;
+        let replicas = wanted.object.at(&["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(0);
         if replicas < 0 {
             let error = FieldError::invalid("spec.replicas", replicas, "must be greater than or equal to 0");
             return Err(Status::invalid("autoscaling", "Scale", &call.info.name, vec![error]));
         }
-        let mut new = old.clone();
-        new.set_at(&["spec", "replicas"], replicas.into());
-        // The scale's version guards the object; without one, whatever is there is scaled.
-        if !scale.resource_version().is_empty() {
-            new.set_at(&["metadata", "resourceVersion"], scale.resource_version().into());
-        }
-        if !scale.uid().is_empty() {
-            new.set_at(&["metadata", "uid"], scale.uid().into());
-        }
-        Ok(new)
+        Ok(wanted)
     })
     .await?;
     match stored {

@@ -8,13 +8,15 @@ use bytes::Bytes;
 use http::StatusCode;
 use kinds::Strategy;
 use serde_json::Value;
-use storage::{Change, Object, Outcome};
+use storage::{Change, Object, Outcome, Parts};
 
 use super::call::Call;
 use super::create::lifetime;
+use super::ownership::{self, Current, Owners, Wanted};
 use super::{create, output, write};
 use crate::http::Response;
 use crate::http::input::Encoding;
+use crate::http::service::authorize_verb;
 use crate::refusal::Refusal;
 
 /// Which rules an update is under.
@@ -77,11 +79,12 @@ pub async fn update(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<
                 ));
             }
             object.remove_at(&["metadata", "resourceVersion"]);
-            return create::insert(call, object, dry_run).await;
+            authorize_verb(call.server, call.info, call.user, "create")?;
+            return create::insert(call, object.into(), dry_run).await;
         }
         first = Some(object);
     }
-    change(call, part, dry_run, |_| first.take().map_or_else(read, Ok)).await
+    change(call, part, dry_run, |_| first.take().map_or_else(read, Ok).map(Wanted::from)).await
 }
 
 fn gone(call: &Call<'_>, object: &Value) -> String {
@@ -99,7 +102,7 @@ pub async fn change(
     call: &Call<'_>,
     part: Part,
     dry_run: bool,
-    wanted: impl FnMut(&Value) -> Result<Value, Status>,
+    wanted: impl FnMut(Current<'_>) -> Result<Wanted, Status>,
 ) -> Result<Response, Status> {
     match store(call, part, dry_run, wanted).await? {
         Stored::Object(object, outcome) => {
@@ -123,7 +126,7 @@ pub async fn store(
     call: &Call<'_>,
     part: Part,
     dry_run: bool,
-    mut wanted: impl FnMut(&Value) -> Result<Value, Status>,
+    mut wanted: impl FnMut(Current<'_>) -> Result<Wanted, Status>,
 ) -> Result<Stored, Status> {
     if part != Part::Status && call.server.quotas.concern(call) {
         charge_quotas(call, part, dry_run, &mut wanted).await?;
@@ -133,19 +136,26 @@ pub async fn store(
     let decide = |current: Option<&Arc<Object>>| -> Result<Change, Refusal> {
         let current = current
             .ok_or_else(|| Status::not_found(call.entry.group(), call.entry.plural(), &call.info.name))?;
-        let mut old = current.value().map_err(Status::internal)?;
+        let Parts { value: mut old, managed_fields } = current.parts().map_err(Status::internal)?;
         call.entry.strategy.default(&mut old);
-        let new = wanted(&old)?;
+        let now = Current { object: &old, fields: managed_fields };
+        let Wanted { object: mut new, owners } = wanted(now)?;
+        let fields = match owners {
+            Owners::Writer => ownership::of_change(call, now, &mut new)?,
+            Owners::Settled(fields) => fields,
+        };
         let mut new = judge(call, part, new, &old, dry_run)?;
         claim.change(call, &mut new, &old)?;
+        if !dry_run && is_last_update(call, &new, &old) {
+            return Ok(Change::Delete);
+        }
+        let fields = ownership::settled(&fields, managed_fields, &mut old, &mut new);
         if dry_run {
+            ownership::attach(&mut new, fields);
             unstored = Some(new);
             return Ok(Change::Keep);
         }
-        if is_last_update(call, &new, &old) {
-            return Ok(Change::Delete);
-        }
-        Ok(Change::Write(write::stored_bytes(&mut new)?))
+        Ok(Change::Write(write::stored_bytes_with(&mut new, fields)?))
     };
     let result =
         call.server.store.update::<Refusal, _>(call.entry.cache(), &call.key(), lifetime(call), decide).await;
@@ -174,12 +184,13 @@ async fn charge_quotas(
     call: &Call<'_>,
     part: Part,
     dry_run: bool,
-    wanted: &mut impl FnMut(&Value) -> Result<Value, Status>,
+    wanted: &mut impl FnMut(Current<'_>) -> Result<Wanted, Status>,
 ) -> Result<(), Status> {
     let Some(current) = call.entry.cache().get(&call.key()) else { return Ok(()) };
-    let mut old = current.value().map_err(Status::internal)?;
+    let Parts { value: mut old, managed_fields } = current.parts().map_err(Status::internal)?;
     call.entry.strategy.default(&mut old);
-    let new = wanted(&old)?;
+    let Wanted { object: mut new, .. } = wanted(Current { object: &old, fields: managed_fields })?;
+    ownership::claimed(&mut new);
     // A refusal may rest on what the cache does not know yet: the change itself decides.
     let Ok(new) = judge(call, part, new, &old, dry_run) else { return Ok(()) };
     call.server.quotas.charge(call, Operation::Update, &new, Some(&old), dry_run).await

@@ -4,7 +4,7 @@ use admission::{Attributes, Operation, User};
 use apimachinery::{FieldError, ObjectExt, Status};
 use http::StatusCode;
 use schema::{FieldValidation, Type};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::call::{Call, options_kind};
 use super::output;
@@ -211,6 +211,69 @@ pub fn stored_bytes(object: &mut Value) -> Result<Vec<u8>, Status> {
     serde_json::to_vec(object).map_err(Status::internal)
 }
 
+/// As [`stored_bytes`], with `metadata.managedFields` put in as the text that they are.
+pub fn stored_bytes_with(object: &mut Value, managed_fields: Option<&str>) -> Result<Vec<u8>, Status> {
+    object.remove_at(&["metadata", "managedFields"]);
+    let (Some(fields), Value::Object(top)) = (managed_fields, &mut *object) else {
+        return stored_bytes(object);
+    };
+    if let Some(Value::Object(metadata)) = top.get_mut("metadata") {
+        metadata.remove("resourceVersion");
+        metadata.remove("selfLink");
+    }
+    let mut out = Vec::with_capacity(1024 + fields.len());
+    members(&mut out, top, |out, key, value| match value {
+        Value::Object(metadata) if key == "metadata" => metadata_with(out, metadata, fields),
+        value => serde_json::to_writer(out, value),
+    })
+    .map_err(Status::internal)?;
+    Ok(out)
+}
+
+fn metadata_with(out: &mut Vec<u8>, metadata: &Map<String, Value>, fields: &str) -> serde_json::Result<()> {
+    const KEY: &str = "managedFields";
+    let put = |out: &mut Vec<u8>| {
+        out.extend_from_slice(b"\"managedFields\":");
+        out.extend_from_slice(fields.as_bytes());
+    };
+    // Where a tree of the object would write it.
+    let last = metadata.keys().rev().find(|key| key.as_str() < KEY);
+    if last.is_none() {
+        out.push(b'{');
+        put(out);
+        let rest = out.len();
+        members(out, metadata, |out, _, value| serde_json::to_writer(out, value))?;
+        out[rest] = if metadata.is_empty() { b' ' } else { b',' };
+        return Ok(());
+    }
+    members(out, metadata, |out, key, value| {
+        serde_json::to_writer(&mut *out, value)?;
+        if last.is_some_and(|last| last == key) {
+            out.push(b',');
+            put(out);
+        }
+        Ok(())
+    })
+}
+
+fn members(
+    out: &mut Vec<u8>,
+    map: &Map<String, Value>,
+    mut put: impl FnMut(&mut Vec<u8>, &str, &Value) -> serde_json::Result<()>,
+) -> serde_json::Result<()> {
+    for (at, (key, value)) in map.iter().enumerate() {
+        out.push(if at == 0 { b'{' } else { b',' });
+        serde_json::to_writer(&mut *out, key)?;
+        out.push(b':');
+        put(out, key, value)?;
+    }
+    if map.is_empty() {
+        out.push(b'{');
+    }
+    out.push(b'}');
+    Ok(())
+}
+
 /// The refusal of an object that is not valid.
 pub fn invalid(call: &Call<'_>, name: &str, errors: Vec<FieldError>) -> Status {
     Status::invalid(&call.entry.row.group, &call.entry.row.kind, name, errors)
@@ -234,4 +297,26 @@ pub fn unstored(
 ) -> Result<crate::http::Response, Status> {
     output::to_served(&call.entry, &mut object);
     output::tree(code, &call.entry, &object, &call.form, call.query)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_fields_of_managers_are_stored_where_a_tree_would_write_them() {
+        let fields = r#"[{"manager":"m"}]"#;
+        for metadata in
+            [json!({"name": "a", "labels": {"b": "c"}}), json!({"name": "a"}), json!({"labels": {}})]
+        {
+            let mut object = json!({"kind": "A", "metadata": metadata, "spec": {}});
+            let stored = stored_bytes_with(&mut object, Some(fields)).unwrap();
+            object["metadata"]["managedFields"] = serde_json::from_str(fields).unwrap();
+            assert_eq!(String::from_utf8(stored).unwrap(), object.to_string());
+            let stored = stored_bytes_with(&mut object, None).unwrap();
+            assert!(!String::from_utf8(stored).unwrap().contains("managedFields"));
+        }
+    }
 }

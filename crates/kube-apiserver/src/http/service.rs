@@ -123,6 +123,16 @@ async fn pass(asked: Asked<'_>, request: Request) -> Result<Response, Status> {
     }
 }
 
+/// Asks whether the user may also do something else to what the request names: an update that creates is a create.
+pub fn authorize_verb(
+    server: &Server,
+    info: &RequestInfo,
+    user: &UserInfo,
+    verb: &'static str,
+) -> Result<(), Status> {
+    authorize(server, &RequestInfo { verb, ..info.clone() }, &Query::default(), user)
+}
+
 fn authorize(server: &Server, info: &RequestInfo, query: &Query<'_>, user: &UserInfo) -> Result<(), Status> {
     let selector = match info.verb {
         "list" | "watch" | "deletecollection" => {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod aggregation;
+mod apply;
 mod cluster;
 mod concurrency;
 mod discovery;
