@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 
 /// A package and a file that shows it is installed.
-const NEEDED: [(&str, &str); 13] = [
+const NEEDED: [(&str, &str); 15] = [
     ("protobuf-compiler", "/usr/bin/protoc"),
     ("libprotobuf-dev", "/usr/include/google/protobuf/empty.proto"),
     ("etcd-server", "/usr/bin/etcd"),
