@@ -25,6 +25,48 @@ pub async fn bind(client: &Client, pod: &Pod, node: &str) -> Result<(), Error> {
     client.request_text(request).await.map(drop)
 }
 
+/// Sets a volume aside for a claim, if it is still of the version that was chosen; returns its new version.
+pub async fn claim_volume(
+    client: &Client,
+    volume: &str,
+    version: u64,
+    claim: &str,
+    uid: &str,
+) -> Result<u64, Error> {
+    let (namespace, name) = claim.split_once('/').unwrap_or_default();
+    let volumes: Api<core::PersistentVolume> = Api::all(client.clone());
+    let patch = json!({
+        "metadata": {
+            "resourceVersion": version.to_string(),
+            "annotations": {"pv.kubernetes.io/bound-by-controller": "yes"},
+        },
+        "spec": {"claimRef": {
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": name, "uid": uid,
+        }},
+    });
+    let changed = volumes.patch(volume, &PatchParams::default(), &Patch::Merge(patch)).await?;
+    Ok(changed.metadata.resource_version.and_then(|version| version.parse().ok()).unwrap_or(0))
+}
+
+/// Says on a claim for which node its volume is to be made; returns the claim's new version.
+pub async fn select_node(
+    client: &Client,
+    claim: &str,
+    uid: &str,
+    version: u64,
+    node: &str,
+) -> Result<u64, Error> {
+    let (namespace, name) = claim.split_once('/').unwrap_or_default();
+    let claims: Api<core::PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    let patch = json!({"metadata": {
+        "uid": uid,
+        "resourceVersion": version.to_string(),
+        "annotations": {crate::watch::SELECTED_NODE: node},
+    }});
+    let changed = claims.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+    Ok(changed.metadata.resource_version.and_then(|version| version.parse().ok()).unwrap_or(0))
+}
+
 /// Says in the pod's status why it has no node, and which node it is promised.
 pub async fn report_unschedulable(
     client: &Client,

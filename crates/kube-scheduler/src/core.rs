@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::framework::{Event, Misfit};
 use crate::node::Node;
+use crate::plugins::volume_binding::{self, Progress, Step};
 use crate::pod::Pod;
 use crate::preemption::{self, Budget, Victims};
 use crate::queue::{Backoff, Queue, Waiting};
@@ -21,6 +22,10 @@ pub enum Outcome {
         pod: Arc<Pod>,
         /// The node.
         node: Box<str>,
+        /// What is to become of its claims before.
+        claims: Vec<Step>,
+        /// How long that may take.
+        patience: Duration,
     },
     /// No node will do; it waits.
     Wait {
@@ -84,6 +89,7 @@ impl Core {
             self.queue.remove(&pod.uid);
             self.forget_nomination(&pod.uid);
             self.assumed.remove(&pod.uid);
+            self.forget_volumes(&pod, now);
             let before = self.placed.get(&pod.uid).cloned();
             if let Some(before) = before.filter(|before| *before != node) {
                 self.displace(&pod.uid, &before);
@@ -117,7 +123,9 @@ impl Core {
     pub fn delete_pod(&mut self, uid: &str, now: Instant) {
         let waiting = self.queue.remove(uid);
         let nominated = self.forget_nomination(uid);
-        self.assumed.remove(uid);
+        if let Some(assumed) = self.assumed.remove(uid) {
+            self.forget_volumes(&assumed, now);
+        }
         let Some(node) = self.placed.remove(uid) else {
             // The room promised to it is free again.
             if let Some(pod) = waiting.filter(|_| nominated) {
@@ -179,13 +187,15 @@ impl Core {
     pub fn try_next(&mut self, now: Instant, random: &mut dyn FnMut(usize) -> usize) -> Option<Outcome> {
         let Waiting { pod, .. } = self.queue.take(now)?;
         let profile = self.profiles.iter().find(|profile| profile.scheduler_name == *pod.scheduler_name)?;
+        let profile_patience = profile.bind_timeout;
         match decide(profile, &pod, &self.snapshot, &self.nominations, &mut self.start, random) {
             Ok(node) => {
+                let (claims, patience) = self.assume_volumes(&pod, &node, profile_patience);
                 let assumed = Arc::new(pod.on(&node));
                 self.forget_nomination(&pod.uid);
                 self.assumed.insert(pod.uid.clone(), pod.clone());
                 self.place(assumed, &node);
-                Some(Outcome::Bind { pod, node })
+                Some(Outcome::Bind { pod, node, claims, patience })
             }
             Err(mut misfit) => {
                 let mut victims = None;
@@ -219,15 +229,41 @@ impl Core {
 
     /// Takes in that a binding failed: the room is free again, and the pod is tried again.
     pub fn not_bound(&mut self, uid: &str, now: Instant) {
-        if self.assumed.remove(uid).is_none() {
-            return;
-        }
+        let Some(assumed) = self.assumed.remove(uid) else { return };
+        self.forget_volumes(&assumed, now);
         if let Some(node) = self.placed.remove(uid)
             && let Some(pod) = self.displace(uid, &node)
         {
             self.happened(Event::PodGone(&pod), now);
         }
         self.queue.rest(uid, now);
+    }
+
+    /// Looks how far the claims of an assumed pod have come; none if the pod is gone or was bound by somebody else.
+    pub fn progress(&self, uid: &str, claims: &[Step]) -> Option<Progress> {
+        self.assumed.get(uid)?;
+        let node = self.snapshot.node(self.placed.get(uid)?);
+        let node = node.map(|info| &*info.node);
+        Some(volume_binding::progress(claims, &self.snapshot.around.volumes, node))
+    }
+
+    fn assume_volumes(&mut self, pod: &Pod, node: &str, patience: Option<Duration>) -> (Vec<Step>, Duration) {
+        let (Some(patience), Some(info)) = (patience, self.snapshot.node(node)) else {
+            return (Vec::new(), Duration::ZERO);
+        };
+        let claims = volume_binding::plan(pod, &self.snapshot.around.volumes, &info.node);
+        if !claims.is_empty() {
+            let choices: Vec<_> =
+                claims.iter().map(|step| (step.claim.clone(), step.choice.clone())).collect();
+            Arc::make_mut(&mut self.snapshot.around).volumes.assume(&pod.uid, choices);
+        }
+        (claims, patience)
+    }
+
+    fn forget_volumes(&mut self, pod: &Pod, now: Instant) {
+        if !pod.claims.is_empty() && Arc::make_mut(&mut self.snapshot.around).volumes.forget(&pod.uid) {
+            self.happened(Event::Volumes, now);
+        }
     }
 
     fn place(&mut self, pod: Arc<Pod>, node: &str) {

@@ -100,7 +100,9 @@ pub enum Event<'a> {
     PodPlaced(&'a Pod),
     /// A pod on a node ended or went.
     PodGone(&'a Pod),
-    /// A volume, claim or class changed.
+    /// The claim with this `namespace/name` changed.
+    Claim(&'a str),
+    /// A volume or storage class changed, or a volume that was promised is free again.
     Volumes,
     /// Labels of a namespace changed.
     Namespaces,

@@ -5,6 +5,7 @@
 
 pub mod amounts;
 mod api;
+mod binding;
 pub mod config;
 pub mod core;
 pub mod framework;

@@ -13,9 +13,12 @@ mod scheduling_gates;
 mod taint_toleration;
 #[cfg(test)]
 mod tests;
-mod volume_binding;
+pub mod volume_binding;
+mod volume_restrictions;
+mod volume_zone;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use balanced_allocation::BalancedAllocation;
 pub use image_locality::ImageLocality;
@@ -29,6 +32,8 @@ pub use resources_fit::{ResourcesFit, Strategy};
 pub use scheduling_gates::SchedulingGates;
 pub use taint_toleration::TaintToleration;
 pub use volume_binding::VolumeBinding;
+pub use volume_restrictions::VolumeRestrictions;
+pub use volume_zone::VolumeZone;
 
 use crate::framework::Plugin;
 
@@ -41,6 +46,8 @@ pub struct PluginArgs {
     pub spread: DefaultConstraints,
     /// How much a required term of a placed pod attracts, 1 upstream.
     pub hard_pod_affinity_weight: Option<i64>,
+    /// How long a pod's claims may take to be bound, ten minutes upstream.
+    pub bind_timeout: Option<Duration>,
 }
 
 /// Makes all plugins, each with upstream's default weight for scoring.
@@ -53,7 +60,9 @@ pub fn all(arguments: &PluginArgs) -> Vec<(Arc<dyn Plugin>, i64)> {
         (Arc::new(NodeAffinity), 2),
         (Arc::new(NodePorts), 0),
         (Arc::new(ResourcesFit { strategy: arguments.fit.clone() }), 1),
+        (Arc::new(VolumeRestrictions), 0),
         (Arc::new(VolumeBinding), 0),
+        (Arc::new(VolumeZone), 0),
         (Arc::new(PodTopologySpread { defaults: arguments.spread.clone() }), 2),
         (Arc::new(InterPodAffinity { hard_weight: arguments.hard_pod_affinity_weight.unwrap_or(1) }), 2),
         (Arc::new(BalancedAllocation), 1),
@@ -62,13 +71,11 @@ pub fn all(arguments: &PluginArgs) -> Vec<(Arc<dyn Plugin>, i64)> {
 }
 
 /// Plugins of upstream's default profile that this scheduler does without, or whose work is not in a plugin.
-pub const ELSEWHERE: [&str; 9] = [
+pub const ELSEWHERE: [&str; 7] = [
     "PrioritySort",
     "DefaultPreemption",
     "DefaultBinder",
-    "VolumeRestrictions",
     "NodeVolumeLimits",
-    "VolumeZone",
     "DynamicResources",
     "NodeDeclaredFeatures",
     "GangScheduling",

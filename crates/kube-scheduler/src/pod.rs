@@ -64,10 +64,17 @@ pub struct Wants {
     pub gates: Vec<String>,
     /// Its images.
     pub images: Vec<String>,
-    /// Its claims.
-    pub claims: Vec<String>,
     /// Kind and name of its controller.
     pub controller: Option<(Box<str>, Box<str>)>,
+}
+
+/// A claim that a pod uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodClaim {
+    /// Its name, in the pod's namespace.
+    pub name: Box<str>,
+    /// Whether it is made for this pod and goes with it.
+    pub ephemeral: bool,
 }
 
 /// A pod.
@@ -105,6 +112,8 @@ pub struct Pod {
     pub scored: (i64, i64),
     /// Ports of the host.
     pub host_ports: Box<[HostPort]>,
+    /// Claims whose volumes it uses.
+    pub claims: Box<[PodClaim]>,
     /// Terms about other pods.
     pub affinity: PodAffinity,
     /// What it wants, until it has a node.
@@ -119,6 +128,16 @@ impl Pod {
         format!("{}/{}", self.namespace, self.name)
     }
 
+    /// The `namespace/name` of a claim of its.
+    pub fn claim_key(&self, claim: &PodClaim) -> String {
+        format!("{}/{}", self.namespace, claim.name)
+    }
+
+    /// The `namespace/name` of each of its claims.
+    pub fn claim_keys(&self) -> impl Iterator<Item = String> + '_ {
+        self.claims.iter().map(|claim| self.claim_key(claim))
+    }
+
     /// What it wants; nothing once it has a node.
     pub fn wants(&self) -> &Wants {
         static NOTHING: std::sync::LazyLock<Wants> = std::sync::LazyLock::new(Wants::default);
@@ -131,6 +150,7 @@ impl Pod {
             && self.priority == new.priority
             && self.requests == new.requests
             && self.host_ports == new.host_ports
+            && self.claims == new.claims
             && self.affinity == new.affinity
             && self.wants == new.wants
             && self.deleting == new.deleting
@@ -165,6 +185,7 @@ impl From<api::Pod> for Pod {
             requests,
             scored,
             host_ports: host_ports(&spec),
+            claims: claims(&spec, metadata.name.as_deref().unwrap_or_default()),
             priority: spec.priority.unwrap_or(0),
             preempts: spec.preemption_policy.as_deref() != Some("Never"),
             scheduler_name: spec.scheduler_name.as_deref().unwrap_or("default-scheduler").into(),
@@ -201,12 +222,6 @@ impl Wants {
         let preferred_nodes = node_affinity
             .as_ref()
             .and_then(|affinity| affinity.preferred_during_scheduling_ignored_during_execution.clone());
-        let claims = spec
-            .volumes
-            .iter()
-            .flatten()
-            .filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.clone()))
-            .collect();
         Wants {
             nodes: api::PodSpec {
                 node_selector: spec.node_selector,
@@ -226,7 +241,6 @@ impl Wants {
                 .collect(),
             gates: spec.scheduling_gates.into_iter().flatten().map(|gate| gate.name).collect(),
             images: spec.containers.into_iter().filter_map(|container| container.image).collect(),
-            claims,
             controller,
         }
     }
@@ -296,6 +310,19 @@ fn host_ports(spec: &api::PodSpec) -> Box<[HostPort]> {
                 protocol: port.protocol.as_deref().unwrap_or("TCP").into(),
                 port: port.host_port.filter(|port| *port > 0)?,
             })
+        })
+        .collect()
+}
+
+fn claims(spec: &api::PodSpec, pod: &str) -> Box<[PodClaim]> {
+    let volumes = spec.volumes.iter().flatten();
+    volumes
+        .filter_map(|volume| {
+            if let Some(source) = &volume.persistent_volume_claim {
+                return Some(PodClaim { name: source.claim_name.as_str().into(), ephemeral: false });
+            }
+            volume.ephemeral.as_ref()?;
+            Some(PodClaim { name: format!("{pod}-{}", volume.name).into(), ephemeral: true })
         })
         .collect()
 }

@@ -18,10 +18,11 @@ use tokio::sync::Notify;
 use crate::config::Config;
 use crate::core::{Core, Outcome};
 use crate::framework::Misfit;
+use crate::plugins::volume_binding::Step;
 use crate::pod::Pod;
 use crate::preemption::Victims;
 use crate::watch::{Shared, Watches};
-use crate::{api, metrics};
+use crate::{api, binding, metrics};
 
 /// Requests under way at once; more pods wait in the queue, so that a slow server bounds what is assumed.
 const UNDER_WAY: usize = 256;
@@ -38,6 +39,7 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
     let shared = Shared {
         core: Arc::new(Mutex::new(Core::new(config.profiles.clone(), config.backoff))),
         changed: Arc::new(Notify::new()),
+        volumes: Arc::new(Notify::new()),
     };
     let recorder = Recorder::start(&runtime, client.clone(), "default-scheduler", None);
     let seen = Watches::start(&runtime, &client, &shared);
@@ -60,11 +62,34 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A pod that was given a node.
+struct Assigned {
+    pod: Arc<Pod>,
+    node: Box<str>,
+    began: Instant,
+}
+
 /// What came of a request.
 enum Done {
-    Bound { pod: Arc<Pod>, node: Box<str>, result: Result<(), kube::Error>, began: Instant },
+    /// What the pod's claims need was written, or could not be.
+    Chosen {
+        assigned: Assigned,
+        result: Result<Vec<Step>, String>,
+        patience: Duration,
+    },
+    /// The pod's claims have their volumes, or will not get them; none if nobody wants that any more.
+    Claimed {
+        assigned: Assigned,
+        result: Option<Result<(), String>>,
+    },
+    Bound {
+        assigned: Assigned,
+        result: Result<(), kube::Error>,
+    },
     Reported,
 }
+
+type UnderWay = FuturesUnordered<BoxFuture<'static, Done>>;
 
 /// What the loop does next.
 enum Next {
@@ -81,7 +106,9 @@ struct Loop {
 
 impl Loop {
     async fn run(self) {
-        let mut under_way: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
+        let mut under_way = UnderWay::new();
+        // Pods whose claims others see to, which may take minutes: they must not keep other pods from being tried.
+        let mut waiting = UnderWay::new();
         let mut flush = tokio::time::interval(FLUSH);
         loop {
             let next_wake = match self.next(under_way.len()) {
@@ -92,7 +119,10 @@ impl Loop {
                     // Requests and watches get their turn between any two decisions.
                     tokio::task::yield_now().await;
                     while let Some(Some(done)) = under_way.next().now_or_never() {
-                        self.done(done);
+                        self.done(done, &mut under_way, &mut waiting);
+                    }
+                    while let Some(Some(done)) = waiting.next().now_or_never() {
+                        self.done(done, &mut under_way, &mut waiting);
                     }
                     continue;
                 }
@@ -107,7 +137,12 @@ impl Loop {
             tokio::select! {
                 () = self.shared.changed.notified() => {}
                 () = rested => {}
-                Some(done) = under_way.next(), if !under_way.is_empty() => self.done(done),
+                Some(done) = under_way.next(), if !under_way.is_empty() => {
+                    self.done(done, &mut under_way, &mut waiting);
+                }
+                Some(done) = waiting.next(), if !waiting.is_empty() => {
+                    self.done(done, &mut under_way, &mut waiting);
+                }
                 _ = flush.tick() => self.shared.core.lock().queue().flush(Instant::now()),
             }
         }
@@ -130,18 +165,19 @@ impl Loop {
         Next::Idle(core.queue().next_wake())
     }
 
-    fn carry_out(
-        &self,
-        outcome: Outcome,
-        began: Instant,
-        under_way: &mut FuturesUnordered<BoxFuture<'static, Done>>,
-    ) {
+    fn carry_out(&self, outcome: Outcome, began: Instant, under_way: &mut UnderWay) {
         let client = self.client.clone();
         match outcome {
-            Outcome::Bind { pod, node } => under_way.push(Box::pin(async move {
-                let result = api::bind(&client, &pod, &node).await;
-                Done::Bound { pod, node, result, began }
-            })),
+            Outcome::Bind { pod, node, claims, patience } => {
+                let assigned = Assigned { pod, node, began };
+                if claims.is_empty() {
+                    return self.bind(assigned, under_way);
+                }
+                under_way.push(Box::pin(async move {
+                    let result = binding::write(&client, claims).await;
+                    Done::Chosen { assigned, result, patience }
+                }));
+            }
             Outcome::Wait { pod, misfit, victims } => {
                 let message = misfit.to_string();
                 tracing::debug!(pod = pod.full_name(), message, "no node will do");
@@ -158,15 +194,54 @@ impl Loop {
         }
     }
 
-    fn done(&self, done: Done) {
-        let Done::Bound { pod, node, result, began } = done else { return };
+    fn bind(&self, assigned: Assigned, under_way: &mut UnderWay) {
+        let client = self.client.clone();
+        under_way.push(Box::pin(async move {
+            let result = api::bind(&client, &assigned.pod, &assigned.node).await;
+            Done::Bound { assigned, result }
+        }));
+    }
+
+    fn done(&self, done: Done, under_way: &mut UnderWay, waiting: &mut UnderWay) {
+        match done {
+            Done::Reported => {}
+            Done::Chosen { assigned, result: Ok(claims), patience } => {
+                let shared = self.shared.clone();
+                waiting.push(Box::pin(async move {
+                    let result = binding::wait(&shared, &assigned.pod.uid, &claims, patience).await;
+                    Done::Claimed { assigned, result }
+                }));
+            }
+            Done::Claimed { assigned, result: Some(Ok(())) } => self.bind(assigned, under_way),
+            Done::Chosen { assigned, result: Err(why), .. }
+            | Done::Claimed { assigned, result: Some(Err(why)) } => self.not_claimed(&assigned, &why),
+            Done::Claimed { result: None, .. } => {}
+            Done::Bound { assigned, result } => self.bound(&assigned, result),
+        }
+    }
+
+    fn not_claimed(&self, assigned: &Assigned, why: &str) {
+        let Assigned { pod, node, .. } = assigned;
+        self.shared.core.lock().not_bound(&pod.uid, Instant::now());
+        tracing::warn!(
+            pod = pod.full_name(),
+            node = &**node,
+            why,
+            "the pod's claims were not bound, will try again"
+        );
+        let message = format!("running PreBind plugin \"VolumeBinding\": binding volumes: {why}");
+        self.recorder.record(reference(pod), Kind::Warning, "FailedScheduling", message);
+    }
+
+    fn bound(&self, assigned: &Assigned, result: Result<(), kube::Error>) {
+        let Assigned { pod, node, began } = assigned;
         match result {
             Ok(()) => {
                 self.shared.core.lock().bound(&pod.uid);
                 metrics::bound(began.elapsed());
-                tracing::info!(pod = pod.full_name(), node = &*node, took = ?began.elapsed(), "bound");
+                tracing::info!(pod = pod.full_name(), node = &**node, took = ?began.elapsed(), "bound");
                 let message = format!("Successfully assigned {} to {node}", pod.full_name());
-                self.recorder.record(reference(&pod), Kind::Normal, "Scheduled", message);
+                self.recorder.record(reference(pod), Kind::Normal, "Scheduled", message);
             }
             Err(error) => {
                 let gone = matches!(&error, kube::Error::Api(status) if status.code == 404);
@@ -178,9 +253,9 @@ impl Loop {
                     return;
                 }
                 drop(core);
-                tracing::warn!(pod = pod.full_name(), node = &*node, error = %whole(&error), "binding failed, will try again");
+                tracing::warn!(pod = pod.full_name(), node = &**node, error = %whole(&error), "binding failed, will try again");
                 self.recorder.record(
-                    reference(&pod),
+                    reference(pod),
                     Kind::Warning,
                     "FailedScheduling",
                     format!("binding rejected: {}", whole(&error)),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::framework::{Check, Filter, MAX_SCORE, Misfit, Plugin, Rejection};
 use crate::node::NodeInfo;
@@ -26,6 +27,8 @@ pub struct Profile {
     pub preempts: bool,
     /// Of how many nodes in a hundred enough must be found; 0 means by the cluster's size.
     pub percentage_of_nodes_to_score: usize,
+    /// How long a pod's claims may take to be bound; none if nobody sees to them.
+    pub bind_timeout: Option<Duration>,
 }
 
 /// Pods that a node has been promised to while lower ones leave it, by node.

@@ -86,7 +86,7 @@ impl Cluster {
         let mut results = BTreeMap::new();
         while let Some(outcome) = self.step() {
             match outcome {
-                Outcome::Bind { pod, node } => {
+                Outcome::Bind { pod, node, .. } => {
                     // The watch shows the binding.
                     self.core.apply_pod(Arc::new(pod.on(&node)), self.now);
                     results.insert(pod.name.to_string(), node.to_string());

@@ -1,12 +1,16 @@
 //! Feeding the scheduler's memory from watches, decoded straight into slim types.
 
+mod volumes;
+
+pub use volumes::SELECTED_NODE;
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use apimachinery::labels::Selector;
 use component::Runtime;
 use informer::{Change, Identity, IdentityRef, Metadata, Object, Store, Watch, follow};
-use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, policy::v1 as policy, storage::v1 as storage};
+use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, policy::v1 as policy};
 use kube::Client;
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -19,7 +23,6 @@ use crate::pod::Pod;
 use crate::preemption::Budget;
 use crate::snapshot::{Surroundings, Workload};
 use crate::term;
-use crate::volumes::{Claim, Volume};
 
 /// The memory with a bell that rings when something may be ready to be tried.
 #[derive(Clone)]
@@ -28,6 +31,8 @@ pub struct Shared {
     pub core: Arc<Mutex<Core>>,
     /// Rings when the queue may have changed.
     pub changed: Arc<Notify>,
+    /// Rings when volumes or claims changed, or a pod went that waits for its own.
+    pub volumes: Arc<Notify>,
 }
 
 impl Shared {
@@ -69,16 +74,27 @@ struct Wire<S, T> {
     spec: Option<S>,
     #[serde(default = "none")]
     status: Option<T>,
-    /// Of storage classes, which have no spec.
+    // Of storage classes, which have no spec. Not flattened: that would keep all of every object for a while.
     #[serde(default)]
     volume_binding_mode: Option<String>,
+    #[serde(default)]
+    provisioner: Option<String>,
+    #[serde(default)]
+    allowed_topologies: Option<Vec<core::TopologySelectorTerm>>,
+}
+
+/// What storage classes have in place of a spec.
+struct ClassFields {
+    volume_binding_mode: Option<String>,
+    provisioner: Option<String>,
+    allowed_topologies: Option<Vec<core::TopologySelectorTerm>>,
 }
 
 /// An object without its metadata.
 struct Rest<S, T> {
     spec: Option<S>,
     status: Option<T>,
-    volume_binding_mode: Option<String>,
+    class: ClassFields,
 }
 
 fn none<T>() -> Option<T> {
@@ -87,12 +103,14 @@ fn none<T>() -> Option<T> {
 
 impl<T: Facts> From<Wire<T::Spec, T::Status>> for Kept<T> {
     fn from(wire: Wire<T::Spec, T::Status>) -> Self {
+        let class = ClassFields {
+            volume_binding_mode: wire.volume_binding_mode,
+            provisioner: wire.provisioner,
+            allowed_topologies: wire.allowed_topologies,
+        };
         Kept {
             identity: wire.metadata.identity().into(),
-            facts: Arc::new(T::read(
-                wire.metadata,
-                Rest { spec: wire.spec, status: wire.status, volume_binding_mode: wire.volume_binding_mode },
-            )),
+            facts: Arc::new(T::read(wire.metadata, Rest { spec: wire.spec, status: wire.status, class })),
         }
     }
 }
@@ -152,41 +170,6 @@ impl Facts for Labels {
     type Status = Nothing;
     fn read(_: Metadata, wire: Rest<LabelsSpec, Nothing>) -> Self {
         Labels(wire.spec.and_then(|spec| spec.selector).map(|selector| term::selector(Some(&selector))))
-    }
-}
-
-impl Facts for Claim {
-    type Spec = core::PersistentVolumeClaimSpec;
-    type Status = Nothing;
-    fn read(metadata: Metadata, wire: Rest<core::PersistentVolumeClaimSpec, Nothing>) -> Self {
-        let spec = wire.spec.unwrap_or_default();
-        // A volume that is named but not yet bound for good may still turn out to be another's.
-        let bound = metadata.annotations.contains_key("pv.kubernetes.io/bind-completed");
-        Claim {
-            volume: spec.volume_name.filter(|name| bound && !name.is_empty()).map(Into::into),
-            class: spec.storage_class_name.map(Into::into),
-            deleting: metadata.is_deleting(),
-        }
-    }
-}
-
-impl Facts for Volume {
-    type Spec = core::PersistentVolumeSpec;
-    type Status = Nothing;
-    fn read(_: Metadata, wire: Rest<core::PersistentVolumeSpec, Nothing>) -> Self {
-        Volume { nodes: wire.spec.and_then(|spec| spec.node_affinity).and_then(|affinity| affinity.required) }
-    }
-}
-
-/// Whether claims of the class wait for their pod to have a node.
-#[derive(Debug)]
-struct Waits(bool);
-
-impl Facts for Waits {
-    type Spec = Nothing;
-    type Status = Nothing;
-    fn read(_: Metadata, wire: Rest<Nothing, Nothing>) -> Self {
-        Waits(wire.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"))
     }
 }
 
@@ -252,7 +235,12 @@ impl<'a> Watches<'a> {
         let shared = self.shared.clone();
         store.on_change(move |change| match change {
             Change::Applied { new, .. } => shared.change(|core, now| core.apply_pod((*new).clone(), now)),
-            Change::Deleted(last) => shared.change(|core, now| core.delete_pod(&last.uid, now)),
+            Change::Deleted(last) => {
+                shared.change(|core, now| core.delete_pod(&last.uid, now));
+                if !last.claims.is_empty() {
+                    shared.volumes.notify_waiters();
+                }
+            }
         });
         let watch = Watch::all::<core::Pod>().fields("status.phase!=Succeeded,status.phase!=Failed");
         self.spawn(watch, &store);
@@ -308,30 +296,6 @@ impl<'a> Watches<'a> {
             match selector.and_then(read) {
                 Some(selector) => around.workloads.insert((kind, key), Workload { selector }),
                 None => around.workloads.remove(&(kind, key)),
-            };
-        });
-    }
-
-    fn volumes(&mut self) {
-        let claims = Watch::all::<core::PersistentVolumeClaim>();
-        self.surroundings::<Claim>(claims, Some(Event::Volumes), |around, key, claim| {
-            match claim {
-                Some(claim) => around.volumes.claims.insert(key, claim.clone()),
-                None => around.volumes.claims.remove(&key),
-            };
-        });
-        let volumes = Watch::all::<core::PersistentVolume>();
-        self.surroundings::<Volume>(volumes, Some(Event::Volumes), |around, name, volume| {
-            match volume {
-                Some(volume) => around.volumes.volumes.insert(name, volume.clone()),
-                None => around.volumes.volumes.remove(&name),
-            };
-        });
-        let classes = Watch::all::<storage::StorageClass>();
-        self.surroundings::<Waits>(classes, Some(Event::Volumes), |around, name, waits| {
-            match waits {
-                Some(Waits(true)) => around.volumes.waiting_classes.insert(name),
-                _ => around.volumes.waiting_classes.remove(&name),
             };
         });
     }

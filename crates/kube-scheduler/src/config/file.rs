@@ -1,6 +1,7 @@
 //! The used part of `KubeSchedulerConfiguration`, and the profiles it leads to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use component::leader::LeaderElectionFlags;
@@ -11,6 +12,9 @@ use crate::framework::Plugin;
 use crate::plugins::{self, DefaultConstraints, PluginArgs, Strategy};
 use crate::schedule::Profile;
 use crate::term::SpreadConstraint;
+
+/// How long a pod's claims may take to be bound (upstream's default).
+const BIND_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The file; fields that mean nothing here are read over.
 #[derive(Debug, Default, Deserialize)]
@@ -141,6 +145,12 @@ struct SpreadArgs {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
+struct BindingArgs {
+    bind_timeout_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct AffinityArgs {
     hard_pod_affinity_weight: Option<i64>,
 }
@@ -172,7 +182,8 @@ impl File {
 
 impl FileProfile {
     fn make(&self, percentage: usize) -> anyhow::Result<Profile> {
-        let all = plugins::all(&self.arguments()?);
+        let arguments = self.arguments()?;
+        let all = plugins::all(&arguments);
         self.refuse_unknown(&all)?;
         let Plugins { multi_point, pre_enqueue, pre_filter, filter, post_filter, pre_score, score } =
             &self.plugins;
@@ -193,6 +204,7 @@ impl FileProfile {
             scores: Vec::new(),
             preempts: on("DefaultPreemption", &[post_filter]),
             percentage_of_nodes_to_score: percentage,
+            bind_timeout: None,
         };
         for (plugin, default_weight) in all {
             let name = plugin.name();
@@ -200,6 +212,9 @@ impl FileProfile {
                 profile.gates.push(plugin.clone());
             }
             if on(name, &[pre_filter, filter]) {
+                if name == plugins::volume_binding::NAME {
+                    profile.bind_timeout = Some(arguments.bind_timeout.unwrap_or(BIND_TIMEOUT));
+                }
                 profile.filters.push(plugin.clone());
             }
             let chosen = score.enables(name).or(multi_point.enables(name)).map(|plugin| plugin.weight);
@@ -232,6 +247,10 @@ impl FileProfile {
                             constraints.map(|constraint| SpreadConstraint::from_api(constraint, &none));
                         arguments.spread = DefaultConstraints::List(read.collect());
                     }
+                }
+                "VolumeBinding" => {
+                    let binding: BindingArgs = serde_json::from_value(args).with_context(context)?;
+                    arguments.bind_timeout = binding.bind_timeout_seconds.map(Duration::from_secs);
                 }
                 "InterPodAffinity" => {
                     let affinity: AffinityArgs = serde_json::from_value(args).with_context(context)?;

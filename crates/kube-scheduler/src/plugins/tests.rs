@@ -7,7 +7,6 @@ use crate::framework::Filter;
 use crate::node::Node;
 use crate::pod::Pod;
 use crate::snapshot::Snapshot;
-use crate::volumes::{Claim, Volume};
 
 fn pod(labels: Value, spec: Value) -> Pod {
     let mut spec = spec;
@@ -179,26 +178,4 @@ fn the_emptier_node_scores_higher_and_the_fuller_one_for_packing() {
     assert_eq!(least, [50, 81, 81, 81]);
     let packing = ResourcesFit { strategy: Strategy { most_allocated: true, ..Strategy::default() } };
     assert_eq!(scores(&packing, &asks("1"), &around), [50, 18, 18, 18]);
-}
-
-#[test]
-fn claims_decide_about_nodes() {
-    let mut around = snapshot(&[]);
-    let volumes = &mut Arc::make_mut(&mut around.around).volumes;
-    let nodes = serde_json::from_value(json!({"nodeSelectorTerms": [{"matchExpressions": [{"key": HOST, "operator": "In", "values": ["b"]}]}]})).unwrap();
-    volumes.volumes.insert("pv".into(), Volume { nodes: Some(nodes) });
-    let bound = |volume: &str| Claim { volume: Some(volume.into()), ..Claim::default() };
-    volumes.claims.insert("d/bound".into(), bound("pv"));
-    volumes.claims.insert("d/lost".into(), bound("gone"));
-    volumes.claims.insert("d/unbound".into(), Claim::default());
-    let uses = |claim: &str| {
-        pod(json!({}), json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}]}))
-    };
-    assert_eq!(allowed(&VolumeBinding, &uses("bound"), &around), "b");
-    assert_eq!(allowed(&VolumeBinding, &uses("lost"), &around), "");
-    assert_eq!(
-        allowed(&VolumeBinding, &uses("unbound"), &around),
-        "pod has unbound immediate PersistentVolumeClaims"
-    );
-    assert_eq!(allowed(&VolumeBinding, &uses("none"), &around), "persistentvolumeclaim \"none\" not found");
 }
