@@ -2,8 +2,8 @@
 //!
 //! Keeps true: a claim has the smallest free volume that fits it, or says what it waits for; a volume whose claim has
 //! gone is released, and kept or left to its provisioner as its policy says.
-//! Woken by: changes of claims, volumes and storage classes.
-//! Reads: claims, volumes, storage classes. Writes: `volumeName`, `claimRef`, annotations, the status of both.
+//! Woken by: changes of claims, volumes and storage classes; nodes that go.
+//! Reads: claims, volumes, storage classes, nodes, pods without a node. Writes: `volumeName`, `claimRef`, annotations, the status of both.
 //! Gives up when: never; a volume that cannot be reclaimed is `Failed` until a person sees to it.
 
 mod claim;
@@ -17,14 +17,19 @@ use controller_runtime::Running;
 use controller_runtime::api::path::named_path;
 use controller_runtime::api::{Error, merge};
 use controller_runtime::context::Context;
+use controller_runtime::objects::{Node, Pod};
 use informer::{Change, Key, Object as _, Outcome, Store, WorkQueue, run_workers};
 use serde_json::{Value, json};
 
 use crate::objects::{PersistentVolume, PersistentVolumeClaim, StorageClass};
-use claim::{BY_CONTROLLER, COMPLETE, Told};
+use claim::{BY_CONTROLLER, COMPLETE, SELECTED_NODE, Told};
 
 /// The index of volumes, and of claims without one, by class.
 const BY_CLASS: &str = "class";
+/// The index of claims whose volume is yet to be made, by the node that it is to be made for.
+const BY_NODE: &str = "selected node";
+/// The index of pods without a node, by their claims.
+const WAITING: &str = "waiting for claim";
 /// Tells provisioners which of them a claim waits for; the second name is the older one.
 const PROVISIONER: [&str; 2] =
     ["volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner"];
@@ -35,6 +40,8 @@ pub fn start(context: Context) -> Option<Running> {
         claims: context.stores.of(),
         volumes: context.stores.of(),
         classes: context.stores.of(),
+        nodes: context.stores.of(),
+        pods: context.stores.of(),
         claim_queue: WorkQueue::new("claims"),
         volume_queue: WorkQueue::new("volumes"),
         context,
@@ -44,6 +51,15 @@ pub fn start(context: Context) -> Option<Running> {
         let waits = claim.spec.volume_name.is_empty();
         waits.then(|| claim.class().to_owned()).into_iter().collect()
     });
+    shell.claims.index(BY_NODE, |claim: &PersistentVolumeClaim| {
+        let node = claim.metadata.annotations.get(SELECTED_NODE);
+        node.filter(|_| claim.spec.volume_name.is_empty()).cloned().into_iter().collect()
+    });
+    shell.pods.index(WAITING, |pod: &Pod| {
+        let waits = pod.spec.node_name.is_empty();
+        let claims = pod.claims().filter(|_| waits);
+        claims.map(|name| Key::new(&pod.metadata.namespace, &name).to_string()).collect()
+    });
     shell.context.stores.close_at_shutdown(&shell.claim_queue);
     shell.context.stores.close_at_shutdown(&shell.volume_queue);
     let on_claim = Arc::clone(&shell);
@@ -52,10 +68,19 @@ pub fn start(context: Context) -> Option<Running> {
     shell.volumes.on_change(move |change| on_volume.volume_changed(change));
     let on_class = Arc::clone(&shell);
     shell.classes.on_change(move |change| on_class.wake_waiting(change.object().name()));
+    let on_node = Arc::clone(&shell);
+    shell.nodes.on_change(move |change| {
+        if let Change::Deleted(node) = change {
+            let claims = on_node.claims.by_index(BY_NODE, node.name());
+            claims.iter().for_each(|claim| on_node.claim_queue.add(claim.key()));
+        }
+    });
     Some(Box::pin(async move {
         shell.claims.ready().await;
         shell.volumes.ready().await;
         shell.classes.ready().await;
+        shell.nodes.ready().await;
+        shell.pods.ready().await;
         // One worker each, as upstream: two claims must not choose one volume at the same time.
         let claims = run_workers("persistentvolume-binder", &shell.claim_queue, 1, |key| shell.claim(key));
         let volumes = run_workers("persistentvolume-binder", &shell.volume_queue, 1, |key| shell.volume(key));
@@ -68,6 +93,8 @@ struct Shell {
     claims: Store<PersistentVolumeClaim>,
     volumes: Store<PersistentVolume>,
     classes: Store<StorageClass>,
+    nodes: Store<Node>,
+    pods: Store<Pod>,
     claim_queue: WorkQueue<Key>,
     volume_queue: WorkQueue<Key>,
 }
@@ -109,13 +136,29 @@ impl Shell {
         let candidates =
             if name.is_empty() { self.volumes.by_index(BY_CLASS, claim.class()) } else { Vec::new() };
         let class = self.classes.get(claim.class());
-        let done = match claim::decide(&claim, named.as_ref(), &candidates, class.as_deref()) {
+        let pods: Vec<String> =
+            self.pods.by_index(WAITING, key.as_str()).iter().map(|pod| pod.metadata.name.clone()).collect();
+        let view = claim::View {
+            named: named.as_ref(),
+            volumes: &candidates,
+            class: class.as_deref(),
+            node_is_gone: self.node_is_gone(&claim),
+            pods: &pods,
+        };
+        let done = match claim::decide(&claim, &view) {
             claim::Step::Bind(volume) => self.bind(&claim, &volume).await,
             claim::Step::Wait(told) => {
                 self.tell(&claim, told);
                 self.phase_of_claim(&claim, "Pending").await
             }
             claim::Step::Provision(provisioner) => self.ask_for_volume(&claim, &provisioner).await,
+            claim::Step::Reschedule => {
+                let api = &self.context.api;
+                api.modify(&*claim, "", |live| {
+                    merge(&mut live["metadata"]["annotations"], &json!({SELECTED_NODE: null}))
+                })
+                .await
+            }
             claim::Step::Lose(told) => {
                 if claim.status.phase != "Lost" {
                     self.tell(&claim, Some(told));
@@ -127,6 +170,13 @@ impl Shell {
             Err(error) if error.is_not_found() => Ok(Outcome::Done),
             other => other.map(|()| Outcome::Done),
         }
+    }
+
+    /// Tells whether the node that was chosen for a claim is gone. One that joined a moment ago may be missing here
+    /// too: then the scheduler, which knows it, chooses it again.
+    fn node_is_gone(&self, claim: &PersistentVolumeClaim) -> bool {
+        let node = claim.metadata.annotations.get(SELECTED_NODE);
+        node.is_some_and(|node| self.nodes.get(node).is_none())
     }
 
     fn tell(&self, claim: &PersistentVolumeClaim, told: Option<Told>) {

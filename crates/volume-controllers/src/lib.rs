@@ -1,6 +1,9 @@
-//! The controllers of persistent volumes: claims are bound to volumes, volumes reclaimed, both protected while in use.
+//! The controllers of persistent volumes: claims are made for pods, bound to volumes and expanded; volumes are
+//! reclaimed; both are protected while in use.
 
 mod binder;
+mod ephemeral;
+mod expander;
 mod objects;
 mod protection;
 
@@ -15,6 +18,22 @@ pub const ALL: &[Controller] = &[
         event_source: "persistentvolume-controller",
         by_default: true,
         start: binder::start,
+    },
+    Controller {
+        name: "persistentvolume-expander-controller",
+        alias: "persistentvolume-expander",
+        account: "expand-controller",
+        event_source: "volume_expand",
+        by_default: true,
+        start: expander::start,
+    },
+    Controller {
+        name: "ephemeral-volume-controller",
+        alias: "ephemeral-volume",
+        account: "ephemeral-volume-controller",
+        event_source: "ephemeral_volume",
+        by_default: true,
+        start: ephemeral::start,
     },
     Controller {
         name: "persistentvolumeclaim-protection-controller",

@@ -209,9 +209,19 @@ impl PersistentVolumeClaim {
         class.map_or("", String::as_str)
     }
 
+    /// Returns how much is asked for.
+    pub fn request(&self) -> Option<Quantity> {
+        storage(&self.spec.resources.requests)
+    }
+
+    /// Returns how much it has.
+    pub fn capacity(&self) -> Option<Quantity> {
+        storage(&self.status.capacity)
+    }
+
     /// Says why a volume cannot serve the claim; none if it can. Its size, class, mode and ways of mounting count.
     pub fn misfit(&self, volume: &PersistentVolume) -> Option<&'static str> {
-        let asked = storage(&self.spec.resources.requests).unwrap_or(Quantity::ZERO);
+        let asked = self.request().unwrap_or(Quantity::ZERO);
         let attributes = |name: &Option<String>| name.clone().unwrap_or_default();
         if volume.size().is_none_or(|size| size < asked) {
             Some("requested PV is too small")

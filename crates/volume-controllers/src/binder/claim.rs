@@ -9,7 +9,7 @@ pub const COMPLETE: &str = "pv.kubernetes.io/bind-completed";
 /// Says on a volume or a claim that this controller chose the other, and not a person.
 pub const BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 /// The node that the scheduler has chosen for the claim's first pod.
-const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
+pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
 /// An event about a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,22 +31,35 @@ pub enum Step {
     Provision(String),
     /// It has, or gets, this volume.
     Bind(Arc<PersistentVolume>),
+    /// The node that its volume was to be made for is gone: the scheduler must choose another.
+    Reschedule,
     /// What it was bound to is gone.
     Lose(Told),
 }
 
-/// Decides about a claim. `named` is the volume that the claim names; `volumes` are those of its class.
-pub fn decide(
-    claim: &PersistentVolumeClaim,
-    named: Option<&Arc<PersistentVolume>>,
-    volumes: &[Arc<PersistentVolume>],
-    class: Option<&StorageClass>,
-) -> Step {
+/// What is around a claim.
+#[derive(Default)]
+pub struct View<'a> {
+    /// The volume that it names.
+    pub named: Option<&'a Arc<PersistentVolume>>,
+    /// The volumes of its class.
+    pub volumes: &'a [Arc<PersistentVolume>],
+    /// Its class.
+    pub class: Option<&'a StorageClass>,
+    /// Whether the node that was chosen for it is gone.
+    pub node_is_gone: bool,
+    /// The pods that wait for a node and for it.
+    pub pods: &'a [String],
+}
+
+/// Decides about a claim.
+pub fn decide(claim: &PersistentVolumeClaim, view: &View<'_>) -> Step {
+    let named = view.named;
     if claim.metadata.annotations.contains_key(COMPLETE) {
         return bound(claim, named);
     }
     if claim.spec.volume_name.is_empty() {
-        return unbound(claim, volumes, class);
+        return unbound(claim, view);
     }
     // A person, or the binding that was begun, asks for one volume and no other.
     let Some(volume) = named else { return Step::Wait(None) };
@@ -84,21 +97,21 @@ fn bound(claim: &PersistentVolumeClaim, named: Option<&Arc<PersistentVolume>>) -
     }
 }
 
-fn unbound(
-    claim: &PersistentVolumeClaim,
-    volumes: &[Arc<PersistentVolume>],
-    class: Option<&StorageClass>,
-) -> Step {
-    let waits = class.is_some_and(|class| class.volume_binding_mode == "WaitForFirstConsumer")
-        && !claim.metadata.annotations.contains_key(SELECTED_NODE);
-    if let Some(volume) = best(claim, volumes, waits) {
+fn unbound(claim: &PersistentVolumeClaim, view: &View<'_>) -> Step {
+    // Which of the free volumes it gets is for the scheduler to say: it knows the pod.
+    let delayed = view.class.is_some_and(|class| class.volume_binding_mode == "WaitForFirstConsumer");
+    if let Some(volume) = best(claim, view.volumes, delayed) {
         return Step::Bind(Arc::clone(volume));
     }
-    if waits {
-        let message = "waiting for first consumer to be created before binding".to_owned();
-        return Step::Wait(Some(Told { is_warning: false, reason: "WaitForFirstConsumer", message }));
+    if delayed {
+        if !claim.metadata.annotations.contains_key(SELECTED_NODE) {
+            return Step::Wait(Some(first_consumer(view.pods)));
+        }
+        if view.node_is_gone {
+            return Step::Reschedule;
+        }
     }
-    match (claim.class(), class) {
+    match (claim.class(), view.class) {
         ("", _) => {
             let message =
                 "no persistent volumes available for this claim and no storage class is set".to_owned();
@@ -108,18 +121,31 @@ fn unbound(
             let message = format!("storageclass.storage.k8s.io {name:?} not found");
             Step::Wait(warning("ProvisioningFailed", message))
         }
-        // The provisioner of classes whose volumes only people make.
-        (_, Some(class)) if class.provisioner == "kubernetes.io/no-provisioner" => Step::Wait(None),
+        // Upstream's own provisioners have all moved out, and the one that is left makes no volumes.
+        (_, Some(class)) if class.provisioner.starts_with("kubernetes.io/") => {
+            let message = format!("no volume plugin matched name: {}", class.provisioner);
+            Step::Wait(warning("ProvisioningFailed", message))
+        }
         (_, Some(class)) => Step::Provision(class.provisioner.clone()),
     }
+}
+
+/// Says what a claim waits for that is bound once its pod has a node.
+fn first_consumer(pods: &[String]) -> Told {
+    let (reason, message) = match pods {
+        [] => ("WaitForFirstConsumer", "waiting for first consumer to be created before binding".to_owned()),
+        [pod] => ("WaitForPodScheduled", format!("waiting for pod {pod} to be scheduled")),
+        pods => ("WaitForPodScheduled", format!("waiting for pods {} to be scheduled", pods.join(","))),
+    };
+    Told { is_warning: false, reason, message }
 }
 
 fn warning(reason: &'static str, message: String) -> Option<Told> {
     Some(Told { is_warning: true, reason, message })
 }
 
-/// Finds the volume for a claim: one that was set aside for it, else the smallest that is free and large enough. While
-/// the claim `waits` for its pod's node, only what was set aside counts.
+/// Finds the volume for a claim: one that was set aside for it, else the smallest that is free and large enough. For a
+/// claim that `waits` for its pod's node, only what was set aside counts.
 fn best<'a>(
     claim: &PersistentVolumeClaim,
     volumes: &'a [Arc<PersistentVolume>],

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::claim::View;
 use super::*;
 
 fn claim(change: Value) -> PersistentVolumeClaim {
@@ -38,8 +39,13 @@ fn shown(step: &claim::Step) -> String {
         claim::Step::Wait(told) => format!("wait {}", told.as_ref().map_or("", |told| told.reason)),
         claim::Step::Provision(provisioner) => format!("provision {provisioner}"),
         claim::Step::Bind(volume) => format!("bind {}", volume.metadata.name),
+        claim::Step::Reschedule => "reschedule".to_owned(),
         claim::Step::Lose(told) => format!("lose {}", told.reason),
     }
+}
+
+fn decided(claim: &PersistentVolumeClaim, view: &View<'_>) -> String {
+    shown(&claim::decide(claim, view))
 }
 
 #[test]
@@ -67,7 +73,7 @@ fn a_claim_gets_the_smallest_free_volume_that_fits() {
         volume("a", json!({})),
     ];
     let check = |change: Value, expected: &str| {
-        assert_eq!(shown(&claim::decide(&claim(change), None, &volumes, None)), expected);
+        assert_eq!(decided(&claim(change), &View { volumes: &volumes, ..View::default() }), expected);
     };
     check(json!({}), "bind a");
     check(json!({"spec": {"selector": {"matchLabels": {"disk": "fast"}}}}), "bind b");
@@ -77,7 +83,7 @@ fn a_claim_gets_the_smallest_free_volume_that_fits() {
     let own = json!({"namespace": "default", "name": "data"});
     let mut with_own = volumes.to_vec();
     with_own.push(volume("own", json!({"spec": {"capacity": {"storage": "90Gi"}, "claimRef": own}})));
-    assert_eq!(shown(&claim::decide(&claim(json!({})), None, &with_own, None)), "bind own");
+    assert_eq!(decided(&claim(json!({})), &View { volumes: &with_own, ..View::default() }), "bind own");
 }
 
 #[test]
@@ -92,18 +98,44 @@ fn a_claim_of_a_class_waits_for_its_pod_or_its_provisioner() {
         let none = [];
         let volumes: &[Arc<PersistentVolume>] =
             if claim.metadata.annotations.contains_key("free") { &free } else { &none };
-        assert_eq!(shown(&claim::decide(&claim, None, volumes, class.as_ref())), expected);
+        assert_eq!(decided(&claim, &View { volumes, class: class.as_ref(), ..View::default() }), expected);
     };
     let later = "WaitForFirstConsumer";
     let free = json!({"metadata": {"annotations": {"free": ""}}});
     let chosen = json!({"metadata": {"annotations": {"volume.kubernetes.io/selected-node": "w1"}}});
     check(json!({}), None, "wait ProvisioningFailed");
     check(json!({}), Some(class("Immediate", "local-path")), "provision local-path");
-    check(json!({}), Some(class("Immediate", "kubernetes.io/no-provisioner")), "wait ");
+    check(json!({}), Some(class("Immediate", "kubernetes.io/no-provisioner")), "wait ProvisioningFailed");
     check(json!({}), Some(class(later, "local-path")), "wait WaitForFirstConsumer");
     check(free.clone(), Some(class(later, "local-path")), "wait WaitForFirstConsumer");
+    let free_annotation = free.clone();
     check(free, Some(class("Immediate", "local-path")), "bind free");
-    check(chosen, Some(class(later, "local-path")), "provision local-path");
+    check(chosen.clone(), Some(class(later, "local-path")), "provision local-path");
+    // Any free volume might be out of the chosen node's reach: only the scheduler takes one.
+    let mut both = chosen;
+    patch(&mut both, &free_annotation);
+    check(both, Some(class(later, "local-path")), "provision local-path");
+}
+
+#[test]
+fn a_claim_says_which_pods_hold_it_up_and_is_scheduled_anew_when_its_node_goes() {
+    let class: StorageClass = serde_json::from_value(
+        json!({"provisioner": "local-path", "volumeBindingMode": "WaitForFirstConsumer"}),
+    )
+    .unwrap();
+    let told = |pods: &[&str]| {
+        let pods: Vec<String> = pods.iter().map(|pod| (*pod).to_owned()).collect();
+        let view = View { class: Some(&class), pods: &pods, ..View::default() };
+        match claim::decide(&claim(json!({"spec": {"storageClassName": "local"}})), &view) {
+            claim::Step::Wait(Some(told)) => format!("{}: {}", told.reason, told.message),
+            other => shown(&other),
+        }
+    };
+    assert_eq!(told(&["web-0"]), "WaitForPodScheduled: waiting for pod web-0 to be scheduled");
+    assert_eq!(told(&["a", "b"]), "WaitForPodScheduled: waiting for pods a,b to be scheduled");
+    let chosen = json!({"metadata": {"annotations": {SELECTED_NODE: "w1"}}});
+    let view = View { class: Some(&class), node_is_gone: true, ..View::default() };
+    assert_eq!(decided(&claim(chosen), &view), "reschedule");
 }
 
 #[test]
@@ -111,7 +143,10 @@ fn a_claim_that_names_its_volume_gets_that_or_none() {
     let named = json!({"spec": {"volumeName": "v"}});
     let other = json!({"spec": {"claimRef": {"namespace": "default", "name": "data", "uid": "another"}}});
     let check = |change: &Value, volume: Option<Arc<PersistentVolume>>, expected: &str| {
-        assert_eq!(shown(&claim::decide(&claim(change.clone()), volume.as_ref(), &[], None)), expected);
+        assert_eq!(
+            decided(&claim(change.clone()), &View { named: volume.as_ref(), ..View::default() }),
+            expected
+        );
     };
     check(&named, None, "wait ");
     check(&named, Some(volume("v", json!({}))), "bind v");
