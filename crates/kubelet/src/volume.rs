@@ -173,7 +173,7 @@ async fn one(setup: &Setup<'_>, volume: &Volume) -> anyhow::Result<(Mounted, Opt
     }
     if let Some(source) = &volume.nfs {
         let path = folder(setup, "nfs", name);
-        claim::nfs(&path, &source.server, &source.path, source.read_only.unwrap_or_default()).await?;
+        claim::nfs(path.clone(), source, Vec::new()).await?;
         return Ok((Mounted { read_only: source.read_only.unwrap_or_default(), ..at(path) }, None));
     }
     if let Some(source) = &volume.persistent_volume_claim {

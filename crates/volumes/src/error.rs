@@ -27,6 +27,20 @@ pub enum Error {
     /// A sub path leads out of its volume.
     #[error("subPath {0:?} leads out of the volume")]
     SubPathEscapes(PathBuf),
+    /// A file system could not be mounted.
+    #[error(
+        "mount failed: {why}\nMounting command: {command}\nMounting arguments: {arguments}\nOutput: {output}\n"
+    )]
+    Mount {
+        /// In a word.
+        why: String,
+        /// What was run.
+        command: &'static str,
+        /// With which arguments.
+        arguments: String,
+        /// What it said.
+        output: String,
+    },
     /// The kernel refused.
     #[error("{operation} {path}: {source}")]
     Io {

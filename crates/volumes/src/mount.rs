@@ -17,16 +17,15 @@ pub fn tmpfs(directory: &Path, limit: Option<u64>) -> Result<(), Error> {
         .map_err(Error::io("mount tmpfs on", directory))
 }
 
-/// Mounts a filesystem (an NFS export, a device) at a directory.
-pub fn filesystem(
+/// Mounts a filesystem of a kind that the kernel knows.
+pub(crate) fn filesystem(
     source: &str,
     directory: &Path,
     kind: &str,
     flags: MsFlags,
     options: &str,
-) -> Result<(), Error> {
+) -> Result<(), nix::errno::Errno> {
     nix::mount::mount(Some(source), directory, Some(kind), flags, Some(options))
-        .map_err(Error::io("mount on", directory))
 }
 
 /// Mounts a file or directory at a second place.

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::{NFSVolumeSource, PersistentVolume, PersistentVolumeClaim};
 use kube::Api;
-use nix::mount::MsFlags;
-use volumes::{ChangePolicy, HostPathType};
+use volumes::{ChangePolicy, HostPathType, Nfs};
 
 use super::{Mounted, Setup, blocking, folder, group};
 use crate::pod;
@@ -40,9 +39,10 @@ pub(super) async fn claim(
         local(setup, &path, Path::new(&source.path)).await?;
         return Ok(at(path));
     }
-    if let Some(source) = spec.nfs {
+    if let Some(mut source) = spec.nfs {
         let path = folder(setup, "nfs", volume);
-        nfs(&path, &source.server, &source.path, read_only || source.read_only.unwrap_or_default()).await?;
+        source.read_only = Some(read_only || source.read_only.unwrap_or_default());
+        nfs(path.clone(), &source, spec.mount_options.unwrap_or_default()).await?;
         return Ok(at(path));
     }
     anyhow::bail!("PersistentVolume {name:?} has a source this node has no plugin for")
@@ -51,6 +51,7 @@ pub(super) async fn claim(
 async fn local(setup: &Setup<'_>, path: &Path, source: &Path) -> anyhow::Result<()> {
     let (path, source, group) = (path.to_owned(), source.to_owned(), group(setup.pod));
     blocking(move || {
+        anyhow::ensure!(source.exists(), "path {:?} does not exist", source.display().to_string());
         std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
         if !volumes::mount::is_mount_point(&path)? {
             volumes::mount::bind(&source, &path)?;
@@ -66,25 +67,13 @@ async fn local(setup: &Setup<'_>, path: &Path, source: &Path) -> anyhow::Result<
     .await
 }
 
-/// Mounts an NFS export with the kernel's own client. The server's address must be numeric for the kernel, so a name
-/// is looked up first.
-pub(super) async fn nfs(path: &Path, server: &str, export: &str, read_only: bool) -> anyhow::Result<()> {
-    let address = match server.parse::<std::net::IpAddr>() {
-        Ok(address) => address,
-        Err(_) => {
-            let mut found = tokio::net::lookup_host((server, 2049)).await?;
-            found.next().context("the NFS server's name has no address")?.ip()
-        }
+/// Mounts an NFS export.
+pub(super) async fn nfs(path: PathBuf, source: &NFSVolumeSource, options: Vec<String>) -> anyhow::Result<()> {
+    let nfs = Nfs {
+        server: source.server.clone(),
+        export: source.path.clone(),
+        read_only: source.read_only.unwrap_or_default(),
+        options,
     };
-    let (path, source) = (path.to_owned(), format!("{address}:{export}"));
-    blocking(move || {
-        std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
-        if !volumes::mount::is_mount_point(&path)? {
-            let flags = if read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
-            let options = format!("vers=4.2,addr={address},clientaddr=0.0.0.0");
-            volumes::mount::filesystem(&source, &path, "nfs4", flags, &options)?;
-        }
-        Ok(())
-    })
-    .await
+    blocking(move || Ok(volumes::nfs(&nfs, &path)?)).await
 }
