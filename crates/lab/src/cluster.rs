@@ -24,9 +24,10 @@ use crate::{
 const READY_WITHIN: Duration = Duration::from_secs(180);
 
 /// What runs in the cluster from the start. A lab is up once names resolve; metrics take two rounds longer.
-const ADD_ONS: [(&str, &str); 3] = [
+const ADD_ONS: &[(&str, &str)] = &[
     ("cluster-dns.yaml", include_str!("../../../deploy/manifests/cluster-dns.yaml")),
     ("metrics-server.yaml", include_str!("../../../deploy/manifests/metrics-server.yaml")),
+    ("local-path-storage.yaml", include_str!("../../../deploy/manifests/local-path-storage.yaml")),
     ("load-balancer.yaml", include_str!("../../../deploy/manifests/load-balancer.yaml")),
 ];
 

@@ -25,7 +25,7 @@ pub struct Image {
 }
 
 /// Every image of the lab.
-pub const IMAGES: [Image; 6] = [
+pub const IMAGES: &[Image] = &[
     Image {
         reference: "registry.k8s.io/pause:3.10",
         fill: contents::pause,
@@ -47,9 +47,29 @@ pub const IMAGES: [Image; 6] = [
         },
     },
     Image {
+        reference: "docker.io/curlimages/curl:latest",
+        fill: contents::curl,
+        config: oci::Config { entrypoint: &["/entrypoint.sh"], command: &["curl"], user: "100:101", port: None },
+    },
+    Image {
         reference: "docker.io/sysnet4admin/chk-hn:latest",
         fill: contents::chk_hn,
         config: oci::Config { entrypoint: &["/chk-hn"], command: &[], user: "", port: Some("80/tcp") },
+    },
+    Image {
+        reference: "docker.io/sysnet4admin/chk-log:latest",
+        fill: contents::chk_log,
+        config: oci::Config {
+            entrypoint: &["/chk-hn", "0.0.0.0:80", "/audit/audit.log"],
+            command: &[],
+            user: "",
+            port: Some("80/tcp"),
+        },
+    },
+    Image {
+        reference: "docker.io/magnetite/local-path-provisioner:v1.36.0",
+        fill: contents::local_path_provisioner,
+        config: oci::Config { entrypoint: &["/local-path-provisioner"], command: &[], user: "", port: None },
     },
     Image {
         reference: "docker.io/magnetite/cluster-dns:v1.36.0",
@@ -76,7 +96,7 @@ fn archive(topology: &Topology, image: &Image) -> PathBuf {
 
 /// Writes an OCI archive of each image into the lab's directory.
 pub fn build_all(topology: &Topology) -> anyhow::Result<()> {
-    for image in &IMAGES {
+    for image in IMAGES {
         let path = archive(topology, image);
         if path.exists() {
             continue;
@@ -116,7 +136,7 @@ fn import(lab: &Lab, node: &str) -> anyhow::Result<()> {
         }
         Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()))
     })?;
-    for image in &IMAGES {
+    for image in IMAGES {
         if present.lines().any(|line| line == image.reference) {
             continue;
         }

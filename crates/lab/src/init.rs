@@ -101,8 +101,8 @@ pub fn run(plan_file: &Path) -> anyhow::Result<()> {
     supervisor.reap()
 }
 
-/// Mounts over the host's files: `/etc` and `/var` as overlays that only this node changes, a `/run` and a `/proc`
-/// of its own.
+/// Mounts over the host's files: `/etc`, `/opt` and `/var` as overlays that only this node changes, a `/run` and a
+/// `/proc` of its own.
 fn furnish(plan: &Plan) -> anyhow::Result<()> {
     sethostname(&plan.hostname).context("host name")?;
     let none: Option<&str> = None;
@@ -110,7 +110,7 @@ fn furnish(plan: &Plan) -> anyhow::Result<()> {
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).context("making mounts private")?;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SHARED, none)
         .context("sharing mounts in the node")?;
-    for directory in ["etc", "var"] {
+    for directory in ["etc", "opt", "var"] {
         let (upper, work) = (plan.state.join(directory), plan.state.join(format!("{directory}.work")));
         fs::create_dir_all(&upper)?;
         fs::create_dir_all(&work)?;

@@ -42,6 +42,13 @@ const NGINX_PAGE: &str = "<!DOCTYPE html>
 </html>
 ";
 
+const CURL_ENTRYPOINT: &str = r#"#!/bin/sh
+if command -v "$1" >/dev/null; then
+    exec "$@"
+fi
+exec curl "$@"
+"#;
+
 fn own(topology: &Topology, layer: &mut Layer, binary: &str) -> anyhow::Result<()> {
     layer.copy(&topology.binaries.join(binary), &format!("/{binary}"), 0o755)
 }
@@ -55,6 +62,18 @@ pub fn pause(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
 pub fn chk_hn(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
     own(topology, layer, "chk-hn")?;
     busybox(topology, layer)
+}
+
+/// The same server, which keeps a log of its visits.
+pub fn chk_log(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+    layer.directory("/audit", 0o777)?;
+    chk_hn(topology, layer)
+}
+
+/// The provisioner of the storage class that is the default.
+pub fn local_path_provisioner(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+    layer.directory("/tmp", 0o1777)?;
+    own(topology, layer, "local-path-provisioner")
 }
 
 /// The DNS server.
@@ -86,6 +105,19 @@ pub fn busybox(_: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
     layer.directory("/var/www", 0o755)
 }
 
+/// curl with the libraries it is linked to, and busybox's shell. As in the upstream image, what begins like an option
+/// or an address is for curl, and anything else is a command.
+pub fn curl(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+    busybox(topology, layer)?;
+    let program = Path::new("/usr/bin/curl");
+    layer.copy(program, "/usr/bin/curl", 0o755)?;
+    for library in libraries(program)? {
+        let real = library.canonicalize()?;
+        layer.copy(&real, &library.to_string_lossy(), 0o755)?;
+    }
+    layer.text("/entrypoint.sh", 0o755, CURL_ENTRYPOINT)
+}
+
 /// nginx with the libraries it is linked to, its welcome page, and busybox's shell.
 pub fn nginx(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
     busybox(topology, layer)?;
@@ -108,7 +140,7 @@ pub fn nginx(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
 
 /// The shared objects that the dynamic linker loads for a program, the linker itself included.
 fn libraries(program: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let listed = run("ldd", &[&program.to_string_lossy()]).context("asking for nginx's libraries")?;
+    let listed = run("ldd", &[&program.to_string_lossy()]).with_context(|| format!("asking for the libraries of {}", program.display()))?;
     let mut paths: Vec<PathBuf> = listed
         .lines()
         .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))
