@@ -103,7 +103,7 @@ fn follow(cluster: &Cluster, shell: &Shell<'_>, typed: &Typed, beside: &mut Besi
         Some(rest) => {
             let topology = cluster.lab().topology();
             let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-            format!("lab {verb} --name {} {rest}", topology.name)
+            format!("{} {verb} --name {} {rest}", topology.binaries.join("lab").display(), topology.name)
         }
         None => typed.command.clone(),
     };
@@ -137,7 +137,9 @@ fn follow(cluster: &Cluster, shell: &Shell<'_>, typed: &Typed, beside: &mut Besi
 fn is_error(line: &str) -> bool {
     const FAILURES: [&str; 4] = ["error", "command terminated with exit code", "wget: ", "curl: "];
     let line = line.to_ascii_lowercase();
-    FAILURES.iter().any(|start| line.starts_with(start))
+    // What may not be done, `kubectl auth can-i` says with its exit code too.
+    line == "no"
+        || FAILURES.iter().any(|start| line.starts_with(start))
         || (line.starts_with("the ") && line.contains(" is invalid"))
 }
 

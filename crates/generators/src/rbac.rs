@@ -4,9 +4,27 @@ use serde_json::{Value, json};
 
 use crate::{MANAGER, generated};
 use cli_runtime::cli::{Command, Flag, Invocation, flag};
+use cli_runtime::errln;
 use cli_runtime::error::{Error, Result};
 use cli_runtime::resource::Session;
 
+/// What can be done to resources. A role may allow any other verb too, which then is most likely misspelt.
+const VERBS: [&str; 14] = [
+    "*",
+    "get",
+    "delete",
+    "list",
+    "create",
+    "update",
+    "patch",
+    "watch",
+    "proxy",
+    "deletecollection",
+    "use",
+    "bind",
+    "escalate",
+    "impersonate",
+];
 const RULES: &[Flag] = &[
     Flag::list(
         "resource",
@@ -104,6 +122,9 @@ async fn role(invocation: Invocation, kind: &'static str) -> Result<()> {
     }
     let mut rules = Vec::new();
     if !invocation.list("resource").is_empty() {
+        for verb in verbs.iter().filter(|verb| !VERBS.contains(&verb.as_str())) {
+            errln!("Warning: '{verb}' is not a standard resource verb");
+        }
         let session = Session::open(&invocation).await?;
         let mut groups: Vec<(String, Vec<String>)> = Vec::new();
         for word in unique(invocation.list("resource")) {
