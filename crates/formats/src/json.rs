@@ -4,8 +4,13 @@ use serde_json::Value;
 
 /// The value over several lines, indented by four spaces.
 pub fn text(value: &Value) -> String {
+    indented(value, "    ")
+}
+
+/// The value over several lines, indented by a text for each level.
+pub fn indented(value: &Value, indent: &str) -> String {
     let mut text = String::new();
-    write(value, 0, &mut text);
+    write(value, 0, indent, &mut text);
     text
 }
 
@@ -14,10 +19,10 @@ pub fn compact(value: &Value) -> String {
     escape(&value.to_string())
 }
 
-fn write(value: &Value, depth: usize, text: &mut String) {
+fn write(value: &Value, depth: usize, step: &str, text: &mut String) {
     let indent = |text: &mut String, depth: usize| {
         text.push('\n');
-        text.extend(std::iter::repeat_n("    ", depth));
+        text.extend(std::iter::repeat_n(step, depth));
     };
     match value {
         Value::Object(fields) if !fields.is_empty() => {
@@ -31,7 +36,7 @@ fn write(value: &Value, depth: usize, text: &mut String) {
                 indent(text, depth + 1);
                 text.push_str(&escape(&Value::String(key.clone()).to_string()));
                 text.push_str(": ");
-                write(&fields[key], depth + 1, text);
+                write(&fields[key], depth + 1, step, text);
             }
             indent(text, depth);
             text.push('}');
@@ -43,7 +48,7 @@ fn write(value: &Value, depth: usize, text: &mut String) {
                     text.push(',');
                 }
                 indent(text, depth + 1);
-                write(item, depth + 1, text);
+                write(item, depth + 1, step, text);
             }
             indent(text, depth);
             text.push(']');

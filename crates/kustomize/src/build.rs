@@ -8,13 +8,16 @@ use serde_json::Value;
 
 use crate::error::{Error, Result, read_text};
 use crate::generate::generate;
+use crate::order;
 use crate::patches::patches;
 use crate::references::references;
 use crate::transform::transform;
 
 /// The objects that the kustomization of a directory builds.
 pub fn build(directory: &Path) -> Result<Vec<Value>> {
-    build_at(directory, 0)
+    let mut objects = build_at(directory, 0)?;
+    order::sort(&mut objects);
+    Ok(objects)
 }
 
 fn build_at(directory: &Path, depth: usize) -> Result<Vec<Value>> {
@@ -131,13 +134,13 @@ mod tests {
             "namePrefix: a-\nnamespace: team\nresources: [deploy.yaml]\nimages:\n- {name: nginx, newTag: '2'}\nreplicas:\n- {name: web, count: 3}\nconfigMapGenerator:\n- name: conf\n  literals: [x=1]\n",
         );
         let objects = build(directory.path()).unwrap();
-        let deployment = &objects[0];
+        let (map, deployment) = (&objects[0], &objects[1]);
         assert_eq!(deployment["metadata"]["name"], "a-web");
         assert_eq!(deployment["metadata"]["namespace"], "team");
         assert_eq!(deployment["spec"]["replicas"], 3);
         let container = &deployment["spec"]["template"]["spec"]["containers"][0];
         assert_eq!(container["image"], "nginx:2");
-        assert_eq!(container["envFrom"][0]["configMapRef"]["name"], objects[1]["metadata"]["name"]);
-        assert!(objects[1].name().starts_with("a-conf-"));
+        assert_eq!(container["envFrom"][0]["configMapRef"]["name"], map["metadata"]["name"]);
+        assert!(map.name().starts_with("a-conf-"));
     }
 }

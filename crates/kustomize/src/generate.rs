@@ -57,7 +57,8 @@ pub fn generate(directory: &Path, config: &Value, generator: &Value, kind: &str)
         }
     }
     if !options.iter().any(|options| options["disableNameSuffixHash"] == true) {
-        let mut content = json!({"kind": kind, "name": name, "data": object["data"]});
+        // As kustomize: the content alone, whatever the name.
+        let mut content = json!({"kind": kind, "name": "", "data": object["data"]});
         if content["data"].is_null() {
             content["data"] = "".into();
         }

@@ -3,6 +3,7 @@
 mod build;
 mod error;
 mod generate;
+mod order;
 mod patches;
 mod references;
 mod transform;

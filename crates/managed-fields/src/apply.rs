@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::compare::{NOTHING, compare};
 use crate::entries::{self, DecodeError, Entry, Operation};
-use crate::set::Set;
+use crate::set::{Set, Step};
 use crate::update::{BEFORE_FIRST_APPLY, Versions, Writer, disown};
 use crate::validate::validate;
 use crate::{last_applied, merge, ownership, prune, resets};
@@ -120,6 +120,10 @@ pub fn apply(apply: &Apply<'_>) -> Result<Applied, ApplyError> {
     merge::merge(apply.ty, &mut object, &config);
     if let Some(last) = &last {
         let mut owned = own.set.clone();
+        // Every configuration names the object, by metadata that nobody owns.
+        let mut metadata = Set::default();
+        metadata.push(Step::field("metadata"), true, Set::default());
+        owned.unite(metadata);
         others.iter().for_each(|entry| owned.unite(entry.set.clone()));
         prune::prune(apply.ty, &mut object, &last.set, &owned);
     }

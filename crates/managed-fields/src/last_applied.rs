@@ -44,7 +44,7 @@ pub fn follow(apply: &Apply<'_>, object: &mut Value) {
     if let Some(Value::Object(annotations)) = config.pointer_mut("/metadata/annotations") {
         annotations.remove(LAST_APPLIED);
     }
-    annotations.insert(LAST_APPLIED.to_owned(), format!("{config}\n").into());
+    annotations.insert(LAST_APPLIED.to_owned(), format!("{}\n", formats::json::compact(&config)).into());
     if size(annotations) > ANNOTATIONS_LIMIT {
         annotations.remove(LAST_APPLIED);
     }

@@ -10,6 +10,7 @@
 
 mod apply;
 mod compare;
+pub mod csa;
 mod entries;
 mod keys;
 mod last_applied;

@@ -479,3 +479,24 @@ fn only_what_a_write_can_change_is_compared() {
     let (changed, removed) = paths(Resets::Only(&["spec", "metadata.labels"]));
     assert_eq!((&*changed, &*removed), (".status.phase", ""));
 }
+
+#[test]
+fn what_kubectl_wrote_becomes_what_it_applied() {
+    let mut object = Object::new(maps());
+    let config = |key: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {key: "1"}});
+    let mut first = config("old");
+    first["metadata"]["annotations"] = json!({crate::LAST_APPLIED: "{}"});
+    object.written("kubectl-client-side-apply", first);
+    object.apply("kubectl", config("new"), true).unwrap();
+    let fields = object.fields.clone().unwrap();
+    let updaters = crate::csa::owners_of_annotation(&fields, crate::LAST_APPLIED, false).unwrap();
+    assert_eq!(updaters.iter().collect::<Vec<_>>(), ["kubectl-client-side-apply"]);
+    assert!(crate::csa::owners_of_annotation(&fields, crate::LAST_APPLIED, true).unwrap().is_empty());
+    object.fields = crate::csa::upgraded(&fields, &updaters, "kubectl").unwrap();
+    assert_eq!(crate::csa::upgraded(object.fields.as_ref().unwrap(), &updaters, "kubectl").unwrap(), None);
+    object.applied("kubectl", config("new"));
+    object.shown(expect![[r#"
+        {"apiVersion":"v1","data":{"new":"1"},"kind":"ConfigMap","metadata":{"name":"a"}}
+        kubectl applied  03Z {"f:data":{"f:new":{}}}
+    "#]]);
+}

@@ -27,22 +27,26 @@ pub fn given(invocation: &Invocation) -> bool {
 /// Reads every object of the files given with `-f` and `-k`; lists are taken apart.
 pub async fn read(invocation: &Invocation) -> Result<Vec<Document>> {
     let mut documents = Vec::new();
+    let validates = validates(invocation);
+    if !invocation.list("filename").is_empty() && !invocation.text("kustomize").is_empty() {
+        return Err(Error::message("only one of -f or -k can be specified"));
+    }
     for name in invocation.list("filename") {
         if name == "-" {
             let mut text = String::new();
             std::io::stdin().lock().read_to_string(&mut text)?;
-            parse(&text, "STDIN", &mut documents)?;
+            parse(&text, "STDIN", validates, &mut documents)?;
             continue;
         }
         if url::is_address(name) {
-            parse(&url::read(name).await?, name, &mut documents)?;
+            parse(&url::read(name).await?, name, validates, &mut documents)?;
             continue;
         }
         for path in expand(name, invocation.is("recursive"))? {
             let text = std::fs::read_to_string(&path).map_err(|error| {
                 Error::message(format!("open {}: {}", path.display(), go_io_error(&error)))
             })?;
-            parse(&text, &path.to_string_lossy(), &mut documents)?;
+            parse(&text, &path.to_string_lossy(), validates, &mut documents)?;
         }
     }
     let kustomization = invocation.text("kustomize");
@@ -91,16 +95,31 @@ pub async fn item(session: &Session, document: Document) -> Result<Item> {
     Ok(Item { resource, namespace, name, object, source })
 }
 
-fn parse(text: &str, source: &str, documents: &mut Vec<Document>) -> Result<()> {
+/// Whether what the files hold is checked before anything is sent: by commands that know `--validate`.
+fn validates(invocation: &Invocation) -> bool {
+    !matches!(invocation.text("validate"), "" | "false" | "ignore" | "warn")
+}
+
+fn parse(text: &str, source: &str, validates: bool, documents: &mut Vec<Document>) -> Result<()> {
     let values =
         yaml::documents(text).map_err(|error| Error::message(format!("error parsing {source}: {error}")))?;
     for object in values {
-        flatten(object, source, documents)?;
+        flatten(object, source, validates, documents)?;
     }
     Ok(())
 }
 
-fn flatten(object: Value, source: &str, documents: &mut Vec<Document>) -> Result<()> {
+fn flatten(object: Value, source: &str, validates: bool, documents: &mut Vec<Document>) -> Result<()> {
+    let unset =
+        ["apiVersion", "kind"].into_iter().filter(|field| object[*field].as_str().unwrap_or("").is_empty());
+    let unset: Vec<String> = unset.map(|field| format!("{field} not set")).collect();
+    if validates && !unset.is_empty() {
+        let unset =
+            if let [one] = unset.as_slice() { one.clone() } else { format!("[{}]", unset.join(", ")) };
+        return Err(Error::message(format!(
+            "error validating \"{source}\": error validating data: {unset}; if you choose to ignore these errors, turn validation off with --validate=false"
+        )));
+    }
     for (field, label) in [("kind", "Kind"), ("apiVersion", "apiVersion")] {
         if object[field].as_str().unwrap_or("").is_empty() {
             return Err(Error::message(format!(
@@ -120,7 +139,7 @@ fn flatten(object: Value, source: &str, documents: &mut Vec<Document>) -> Result
             item["kind"] = kind.clone().into();
             item["apiVersion"] = api_version.clone().into();
         }
-        flatten(item, source, documents)?;
+        flatten(item, source, validates, documents)?;
     }
     Ok(())
 }

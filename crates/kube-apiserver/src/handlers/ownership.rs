@@ -186,13 +186,18 @@ pub fn settled<'f>(
 ) -> Option<&'f str> {
     match fields {
         Fields::Unchanged => current,
-        Fields::Touched(text) => {
-            for object in [&mut *old, &mut *new] {
-                object.remove_at(&["metadata", "resourceVersion"]);
-            }
-            if old == new { current } else { Some(text) }
-        }
         Fields::Changed(text) => text.as_deref(),
+        Fields::Touched(text) => {
+            const VERSION: &[&str] = &["metadata", "resourceVersion"];
+            let versions = [old.remove_at(VERSION), new.remove_at(VERSION)];
+            let same = old == new;
+            for (object, version) in [old, new].into_iter().zip(versions) {
+                if let Some(version) = version {
+                    object.set_at(VERSION, version);
+                }
+            }
+            if same { current } else { Some(text) }
+        }
     }
 }
 

@@ -152,6 +152,8 @@ pub async fn store(
         let fields = ownership::settled(&fields, managed_fields, &mut old, &mut new);
         if dry_run {
             ownership::attach(&mut new, fields);
+            // Nothing was written, so the version is the old one.
+            new.set_at(&["metadata", "resourceVersion"], old.resource_version().into());
             unstored = Some(new);
             return Ok(Change::Keep);
         }

@@ -2,7 +2,7 @@
 
 mod last_applied;
 mod prune;
-mod server_side;
+pub(super) mod server_side;
 
 use patch::Merging;
 use serde_json::{Value, json};
@@ -77,6 +77,18 @@ async fn run(invocation: Invocation) -> Result<()> {
     }
     if invocation.is("force-conflicts") && !server_side {
         return Err(Error::message("--force-conflicts only works with --server-side"));
+    }
+    if server_side && invocation.is("force") {
+        return Err(Error::message("--force cannot be used with --server-side"));
+    }
+    if dry_run == DryRun::Server && invocation.is("force") {
+        return Err(Error::message("--dry-run=server cannot be used with --force"));
+    }
+    if invocation.is("all") && !invocation.text("selector").is_empty() {
+        return Err(Error::message("cannot set --all and --selector at the same time"));
+    }
+    if !server_side && !invocation.text("subresource").is_empty() {
+        return Err(Error::message("--subresource can only be specified for --server-side"));
     }
     if invocation.is("prune") && !invocation.is("all") && invocation.text("selector").is_empty() {
         return Err(Error::message(
@@ -216,14 +228,13 @@ async fn apply(
         );
     }
     let Some((kind, patch)) = patch_for(item, &current, invocation.is("overwrite"), true)? else {
-        return Ok((current, "unchanged"));
+        // As upstream, which does not compare before it has to send anything.
+        return Ok((current, if dry_run == DryRun::Client { "configured" } else { "unchanged" }));
     };
     if dry_run == DryRun::Client {
         return Ok((change::locally(&current, kind, &patch)?, "configured"));
     }
-    let subresource = invocation.text("subresource");
-    let path = item.path_of(subresource);
-    match session.client.patch(&with_query(&path, &query), kind, &patch).await {
+    match session.client.patch(&with_query(&item.path(), &query), kind, &patch).await {
         Ok(object) => Ok((object, "configured")),
         Err(error) if invocation.is("force") && (error.is_conflict() || error.reason() == "Invalid") => {
             recreate(session, invocation, item).await

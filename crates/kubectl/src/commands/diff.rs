@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::apply::patch_for;
+use super::apply::server_side::manager;
 use cli_runtime::cli::{Command, Flag, Invocation, flag};
 use cli_runtime::client::{APPLY, with_query};
 use cli_runtime::error::{Error, Result};
@@ -87,7 +88,7 @@ async fn versions(session: &Session, invocation: &Invocation, item: &Item) -> Re
         Err(error) if error.is_not_found() => None,
         Err(error) => return Err(error),
     };
-    let query = [("dryRun", "All"), ("fieldManager", invocation.text("field-manager"))];
+    let query = [("dryRun", "All"), ("fieldManager", manager(invocation))];
     let merged = match &live {
         _ if invocation.is("server-side") => {
             let force = if invocation.is("force-conflicts") { "true" } else { "false" };

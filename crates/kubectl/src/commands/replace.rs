@@ -65,10 +65,14 @@ async fn run(invocation: Invocation) -> Result<()> {
         let done = async {
             if invocation.is("force") && dry_run == DryRun::None {
                 let mut deletion = Deletion::from_flags(&invocation, dry_run)?;
+                deletion.quiet = true;
                 deletion.propagation =
                     if invocation.changed("cascade") { deletion.propagation } else { "Background" };
                 match deletion.delete(&session, &item).await {
-                    Ok(_) => gone(&session, &item, None).await?,
+                    Ok(_) => {
+                        outln!("{} \"{}\" deleted", item.resource.label(), item.name);
+                        gone(&session, &item, None).await?
+                    }
                     Err(error) if error.is_not_found() => {}
                     Err(error) => return Err(error),
                 }

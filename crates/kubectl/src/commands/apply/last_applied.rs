@@ -94,7 +94,7 @@ async fn view(invocation: Invocation) -> Result<()> {
         // What was never applied has nothing to show.
         let Ok(applied) = last_applied(&item.object) else { continue };
         match output {
-            "json" => outln!("{}", formats::json::text(&applied)),
+            "json" => outln!("{}", formats::json::indented(&applied, "  ")),
             _ => out!("{}", formats::yaml::text(&applied)),
         }
     }
@@ -113,9 +113,13 @@ async fn set(invocation: Invocation) -> Result<()> {
                 item.name
             )));
         }
-        let text = configuration(&item.object);
+        let text = bare(&item.object);
+        if known == Some(&text) {
+            outln!("set-last-applied {}: no changes required.", item.name);
+            continue;
+        }
         let mut object = current.clone();
-        if known != Some(&text) && dry_run != DryRun::Client {
+        if dry_run != DryRun::Client {
             let patch = json!({"metadata": {"annotations": {LAST_APPLIED: text}}});
             let query = [("dryRun", dry_run.parameter())];
             object = session.client.patch(&with_query(&item.path(), &query), MERGE, &patch).await?;
@@ -125,10 +129,26 @@ async fn set(invocation: Invocation) -> Result<()> {
     Ok(())
 }
 
+/// The configuration of a file as this command records it: without the empty annotations that apply adds.
+fn bare(object: &Value) -> String {
+    let mut object = object.clone();
+    if let Some(Value::Object(annotations)) = object.pointer_mut("/metadata/annotations") {
+        annotations.remove(LAST_APPLIED);
+        if annotations.is_empty()
+            && let Some(metadata) = object["metadata"].as_object_mut()
+        {
+            metadata.remove("annotations");
+        }
+    }
+    format!("{}\n", formats::json::compact(&object))
+}
+
+const HEADER: &str = "# Please edit the 'last-applied-configuration' annotations below.\n# Lines beginning with a '#' will be ignored, and an empty file will abort the edit.\n#\n";
+
 async fn edit(invocation: Invocation) -> Result<()> {
     let session = Session::open(&invocation).await?;
     for item in session.current(&invocation, &invocation.args).await? {
-        let before = formats::yaml::text(&last_applied(&item.object)?);
+        let before = format!("{HEADER}{}", formats::yaml::text(&last_applied(&item.object)?));
         let Some(edited) = crate::commands::edit::text(&before, "yaml")? else {
             outln!("Edit cancelled, no changes made.");
             continue;
