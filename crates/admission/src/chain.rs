@@ -14,7 +14,7 @@ use crate::limit_ranger::LimitRanger;
 use crate::namespace_lifecycle::NamespaceLifecycle;
 use crate::node_restriction::NodeRestriction;
 use crate::persistent_volume_claim_resize::PersistentVolumeClaimResize;
-use crate::plugin::{Context, Plugin, View};
+use crate::plugin::{Awaited, Context, Plugin, View};
 use crate::pod_security::PodSecurity;
 use crate::pod_topology_labels::PodTopologyLabels;
 use crate::priority::Priority;
@@ -108,6 +108,12 @@ impl Chain {
     /// Whether the server has to charge quotas (see [`crate::quota`]).
     pub fn charges_quota(&self) -> bool {
         self.names().contains(&"ResourceQuota")
+    }
+
+    /// Something that would be refused now and not a moment later.
+    pub fn awaits(&self, attributes: &Attributes, object: &Value, view: &dyn View) -> Option<Awaited> {
+        let mut plugins = self.plugins.iter().filter(|plugin| plugin.handles(attributes.operation));
+        plugins.find_map(|plugin| plugin.awaits(attributes, object, view))
     }
 
     /// Lets each plugin change the object; gives the warnings for the client.

@@ -31,4 +31,4 @@ mod testing;
 pub use apimachinery::User;
 pub use attributes::{Attributes, Operation};
 pub use chain::{Chain, UnknownPlugin};
-pub use plugin::{Access, Context, Plugin, View};
+pub use plugin::{Access, Awaited, Context, Plugin, View};

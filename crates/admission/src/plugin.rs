@@ -45,6 +45,19 @@ pub struct Context<'a> {
     pub warnings: Vec<String>,
 }
 
+/// An object that is not there yet, but that a controller makes of itself and at any moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// API group.
+    pub group: &'static str,
+    /// Resource.
+    pub resource: &'static str,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// One step of the chain.
 pub trait Plugin: Send + Sync {
     /// Upstream's name, as the flags `--enable-admission-plugins` and `--disable-admission-plugins` take it.
@@ -52,6 +65,11 @@ pub trait Plugin: Send + Sync {
 
     /// Whether the plugin looks at requests of this operation.
     fn handles(&self, operation: Operation) -> bool;
+
+    /// What the server may wait for before the chain begins, because for want of it the plugin would refuse.
+    fn awaits(&self, _attributes: &Attributes, _object: &Value, _view: &dyn View) -> Option<Awaited> {
+        None
+    }
 
     /// Changes the object, or refuses it.
     fn admit(&self, _context: &mut Context, _object: &mut Value) -> Result<(), Status> {

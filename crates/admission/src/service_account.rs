@@ -1,12 +1,12 @@
 //! ServiceAccount: every pod has one, and gets its token mounted.
 
-use apimachinery::names;
 use apimachinery::status::Status;
+use apimachinery::{ObjectExt, names};
 use serde_json::{Value, json};
 use strategy::read::Read;
 use strategy::write;
 
-use crate::{Context, Operation, Plugin};
+use crate::{Attributes, Awaited, Context, Operation, Plugin, View};
 
 pub(crate) struct ServiceAccount;
 
@@ -14,6 +14,8 @@ const VOLUME_PREFIX: &str = "kube-api-access-";
 const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// An hour and seven seconds: by the odd value the token's issuer knows that it may extend it.
 const EXPIRATION_SECONDS: i64 = 3607;
+/// The account that the controller manager makes in each namespace.
+const DEFAULT: &str = "default";
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
 impl Plugin for ServiceAccount {
@@ -25,6 +27,23 @@ impl Plugin for ServiceAccount {
         operation == Operation::Create
     }
 
+    fn awaits(&self, attributes: &Attributes, object: &Value, view: &dyn View) -> Option<Awaited> {
+        let name = object["spec"].text("serviceAccountName");
+        let wants_default = name.is_empty() || name == DEFAULT;
+        if !attributes.is("", "pods") || is_mirror(object) || !wants_default {
+            return None;
+        }
+        let namespace = view.get("", "namespaces", "", attributes.namespace)?;
+        let is_coming = namespace.deletion_timestamp().is_none()
+            && view.get("", "serviceaccounts", attributes.namespace, DEFAULT).is_none();
+        is_coming.then(|| Awaited {
+            group: "",
+            resource: "serviceaccounts",
+            namespace: attributes.namespace.to_owned(),
+            name: DEFAULT.to_owned(),
+        })
+    }
+
     fn admit(&self, context: &mut Context, object: &mut Value) -> Result<(), Status> {
         let attributes = context.attributes;
         if !attributes.is("", "pods") || is_mirror(object) {
@@ -32,8 +51,8 @@ impl Plugin for ServiceAccount {
         }
         if object["spec"].text("serviceAccountName").is_empty() {
             let spec = write::ensure(object, "spec");
-            write::set(spec, "serviceAccountName", "default");
-            write::set(spec, "serviceAccount", "default");
+            write::set(spec, "serviceAccountName", DEFAULT);
+            write::set(spec, "serviceAccount", DEFAULT);
         }
         let name = object["spec"].text("serviceAccountName").to_owned();
         let Some(account) = context.view.get("", "serviceaccounts", attributes.namespace, &name) else {
@@ -192,6 +211,26 @@ mod tests {
         let insisting =
             json!({"spec": {"containers": [{"name": "c"}], "automountServiceAccountToken": true}});
         assert!(create(declining, insisting).unwrap()["spec"].get("volumes").is_some());
+    }
+
+    #[test]
+    fn only_the_account_of_a_namespace_that_is_there_is_waited_for() {
+        let namespace =
+            |metadata: Value| Cluster::new().with("", "namespaces", json!({"metadata": metadata}));
+        let waits = |cluster: Cluster, account: &str| {
+            let pod = json!({"spec": {"serviceAccountName": account}});
+            let (awaited, _) = Request::create("", "pods")
+                .inside("x")
+                .run(&cluster, |context| ServiceAccount.awaits(context.attributes, &pod, context.view));
+            awaited.is_some()
+        };
+        let there = || namespace(json!({"name": "x"}));
+        assert!(waits(there(), "") && waits(there(), "default"));
+        assert!(!waits(there(), "robot"));
+        assert!(!waits(there().with("", "serviceaccounts", account()), ""));
+        assert!(!waits(Cluster::new(), ""));
+        let going = json!({"name": "x", "deletionTimestamp": "2026-01-01T00:00:00Z"});
+        assert!(!waits(namespace(going), ""));
     }
 
     #[test]
