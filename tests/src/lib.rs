@@ -234,7 +234,8 @@ impl Shell<'_> {
             .current_dir(&self.cluster.work)
             .env("KUBECONFIG", topology.kubeconfig())
             .env("HOME", &self.cluster.work)
-            .env("PATH", format!("{}:{path}", first.display()))
+            // The lab's own program is among the binaries, whichever kubectl comes first.
+            .env("PATH", format!("{}:{}:{path}", first.display(), topology.binaries.display()))
             .stdin(Stdio::null());
         bash
     }

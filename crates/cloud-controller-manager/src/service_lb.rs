@@ -182,6 +182,8 @@ impl Shell {
         loop {
             let targets = self.targets();
             if targets.is_empty() {
+                // What was true when nodes were last asked is no longer to be relied on.
+                self.health.round(0, targets).await;
                 self.balancers_changed.notified().await;
                 continue;
             }

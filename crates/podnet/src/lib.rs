@@ -1,8 +1,9 @@
-//! Pod addresses, routes between nodes, network policies.
+//! Pod addresses, routes between nodes, network policies, addresses of load balancers.
 //!
 //! Each node has a part of the pod network (`spec.podCIDR`). podnet makes the bridge that the node's pods hang on,
 //! tells the container runtime about it, makes routes to the parts of the other nodes, and lets pods reach the world.
-//! What NetworkPolicies allow the node's pods, and no more, it lets pass.
+//! What NetworkPolicies allow the node's pods, and no more, it lets pass. Where a Service of type LoadBalancer names the
+//! node, it announces the Service's address on the network of the nodes.
 
 mod announce;
 pub mod cni;

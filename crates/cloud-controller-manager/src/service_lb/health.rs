@@ -13,7 +13,7 @@ use crate::cloud::HealthCheck;
 
 /// How often a node that answers for addresses is asked, and how long it may take.
 pub const PERIOD: Duration = Duration::from_secs(1);
-/// Every how many periods the others are asked: nothing hangs on them yet.
+/// Every how many periods the others are asked, if they are up: nothing hangs on them yet.
 const SELDOM: u32 = 5;
 /// Bad answers in a row that make a node count as down, so that one lost packet moves nothing.
 const BAD: u32 = 3;
@@ -78,7 +78,9 @@ impl Health {
     /// Asks whom it is time to ask; tells whether any verdict changed. What is known of other nodes is forgotten.
     pub async fn round(&self, number: u32, targets: Vec<Target>) -> bool {
         self.records.lock().retain(|name, _| targets.iter().any(|target| target.name == *name));
-        let due = targets.into_iter().filter(|target| target.announces || number.is_multiple_of(SELDOM));
+        let due = targets.into_iter().filter(|target| {
+            target.announces || self.is_down(&target.name) || number.is_multiple_of(SELDOM)
+        });
         let answers = due.map(|target| async move {
             let answer = ask(SocketAddr::new(target.address, self.check.port), &self.check.path).await;
             (target.name, answer)
@@ -179,11 +181,16 @@ mod tests {
         }
         assert_eq!((rounds.as_slice(), health.is_down("w1")), (&[false, false, true][..], true));
         let idle = Target { announces: false, ..target("127.0.0.1") };
-        assert!(!health.round(4, vec![idle.clone()]).await && !health.round(5, vec![idle.clone()]).await);
-        assert!(health.round(10, vec![idle]).await && !health.is_down("w1"));
+        assert!(!health.round(4, vec![idle.clone()]).await && health.round(6, vec![idle]).await);
+        assert!(!health.is_down("w1"));
+        let elsewhere = Target { announces: false, ..target("127.0.0.2") };
         for round in 1..=3 {
-            health.round(round, vec![target("127.0.0.2")]).await;
+            assert!(!health.round(round, vec![elsewhere.clone()]).await, "asked only now and then");
         }
+        for round in [5, 10, 15] {
+            health.round(round, vec![elsewhere.clone()]).await;
+        }
+        assert!(health.is_down("w1"));
         health.round(4, Vec::new()).await;
         assert!(!health.is_down("w1"));
     }
