@@ -25,8 +25,10 @@ pub struct Request {
     pub dns_names: Vec<String>,
     /// Addresses.
     pub addresses: Vec<IpAddr>,
-    /// Whether there are names of other forms (email addresses, URIs).
-    pub has_other_names: bool,
+    /// Whether there are email addresses.
+    pub has_emails: bool,
+    /// Whether there are URIs.
+    pub has_uris: bool,
     /// The subject as it is encoded in the request: a certificate has it whole.
     subject: Vec<u8>,
     names: Vec<SanType>,
@@ -72,7 +74,8 @@ impl Request {
             organizations: asked.subject.iter_organization().map(text).collect(),
             dns_names: Vec::new(),
             addresses: Vec::new(),
-            has_other_names: false,
+            has_emails: false,
+            has_uris: false,
             subject: asked.subject.as_raw().to_vec(),
             names: Vec::new(),
             key: SubjectPublicKeyInfo::from_der(asked.subject_pki.raw).map_err(Error::make)?,
@@ -88,7 +91,10 @@ impl Request {
             match name {
                 SanType::DnsName(name) => request.dns_names.push(name.to_string()),
                 SanType::IpAddress(address) => request.addresses.push(*address),
-                _ => request.has_other_names = true,
+                SanType::Rfc822Name(_) => request.has_emails = true,
+                SanType::URI(_) => request.has_uris = true,
+                // `alternative` makes no others.
+                _ => {}
             }
         }
         Ok(request)
@@ -166,7 +172,8 @@ mod tests {
             (&*request.common_name, &*request.organizations),
             ("system:node:w1", &["system:nodes".to_owned()][..])
         );
-        assert_eq!((&*request.dns_names, request.has_other_names), (&["w1".to_owned()][..], false));
+        assert_eq!(request.dns_names, ["w1"]);
+        assert!(!request.has_emails && !request.has_uris);
         let later = "2036-01-01T00:00:00Z".parse().unwrap();
         let uses = [KeyUse::DigitalSignature, KeyUse::ClientAuth];
         let certificate = authority.sign(&request, &uses, now, later).unwrap();
@@ -201,7 +208,7 @@ DwYIKwYBBQUHAwIGAyoDBDAKBggqhkjOPQQDAgNIADBFAiEA8BqXu/c6rhJLcaAL
         let request = Request::from_pem(TWO_GROUPS).unwrap();
         assert_eq!(request.organizations, ["developers", "system:masters"]);
         assert_eq!(request.addresses, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
-        assert!(request.has_other_names);
+        assert!(request.has_emails && !request.has_uris);
         let certificate =
             authority.sign(&request, &[KeyUse::ClientAuth], now, authority.expires().unwrap()).unwrap();
         let der = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();

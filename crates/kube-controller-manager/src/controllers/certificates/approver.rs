@@ -16,7 +16,7 @@ use informer::{Key, Outcome, Store, run_workers};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
-use super::{KUBELET_CLIENT, kubelet_client_faults, read, uses};
+use super::{KUBELET_CLIENT, kubelet_client_faults, read};
 
 /// Starts the controller.
 pub fn start(context: Context) -> Option<Running> {
@@ -63,8 +63,8 @@ fn recognize(object: &CertificateSigningRequest) -> Vec<Recognized> {
     {
         return Vec::new();
     }
-    let (Ok(request), Ok(uses)) = (read(object), uses(object)) else { return Vec::new() };
-    if kubelet_client_faults(&request, &uses).is_some() {
+    let Ok(request) = read(object) else { return Vec::new() };
+    if kubelet_client_faults(&request, &object.spec.usages).is_err() {
         return Vec::new();
     }
     let own = request.common_name == object.spec.username;

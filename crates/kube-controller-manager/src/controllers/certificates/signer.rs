@@ -91,10 +91,9 @@ impl Shell {
     }
 
     fn sign(&self, object: &CertificateSigningRequest, now: Timestamp) -> Result<String, String> {
-        let (request, uses) = (read(object)?, uses(object)?);
-        if let Some(fault) = faults(&object.spec.signer_name, &request, &uses) {
-            return Err(fault.to_owned());
-        }
+        let request = read(object)?;
+        faults(&object.spec.signer_name, &request, &object.spec.usages)?;
+        let uses = uses(object)?;
         let longest =
             i64::try_from(self.context.options.cluster_signing_duration.as_secs()).unwrap_or(i64::MAX);
         let seconds = object
