@@ -33,22 +33,18 @@ pub async fn wait(
     claims: &[Step],
     patience: Duration,
 ) -> Option<Result<(), String>> {
-    let deadline = tokio::time::Instant::now() + patience;
-    loop {
-        // Listening begins before looking, so that no change falls between.
-        let mut changed = std::pin::pin!(shared.volumes.notified());
-        changed.as_mut().enable();
-        let progress = shared.core.lock().progress(pod_uid, claims)?;
-        match progress {
-            Progress::Bound => return Some(Ok(())),
-            Progress::Failed(why) => return Some(Err(why)),
-            Progress::Waits => {}
-        }
-        tokio::select! {
-            () = changed => {}
-            () = tokio::time::sleep_until(deadline) => {
-                return Some(Err("context deadline exceeded".to_owned()));
+    let bell = shared.bells.hang(pod_uid);
+    let bound = async {
+        loop {
+            match shared.core.lock().progress(pod_uid, claims)? {
+                Progress::Bound => return Some(Ok(())),
+                Progress::Failed(why) => return Some(Err(why)),
+                Progress::Waits => {}
             }
+            bell.notified().await;
         }
-    }
+    };
+    let result = tokio::time::timeout(patience, bound).await;
+    shared.bells.take(pod_uid);
+    result.unwrap_or_else(|_| Some(Err("context deadline exceeded".to_owned())))
 }

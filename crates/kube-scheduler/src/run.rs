@@ -39,7 +39,7 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
     let shared = Shared {
         core: Arc::new(Mutex::new(Core::new(config.profiles.clone(), config.backoff))),
         changed: Arc::new(Notify::new()),
-        volumes: Arc::new(Notify::new()),
+        bells: Arc::default(),
     };
     let recorder = Recorder::start(&runtime, client.clone(), "default-scheduler", None);
     let seen = Watches::start(&runtime, &client, &shared);

@@ -253,3 +253,42 @@ fn a_higher_pod_pushes_out_as_few_and_as_low_as_it_can() {
     cluster.now += Duration::from_secs(2);
     assert_eq!(cluster.run().get("urgent").map(String::as_str), Some("n1"));
 }
+
+#[test]
+fn a_pod_waits_for_its_claim_and_what_was_chosen_for_it_is_free_again_when_it_fails() {
+    use crate::framework::Event;
+    use crate::plugins::volume_binding::{Action, Progress};
+    use crate::volumes::{Choice, Claim, Class, Kind};
+    let mut cluster = Cluster::new(lab());
+    let claims =
+        json!({"spec": {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]}});
+    let why = cluster.place(pod("web", claims));
+    assert!(why.starts_with("0/3 nodes are available: persistentvolumeclaim \"data\" not found."), "{why}");
+    cluster.now += Duration::from_secs(2);
+    let class = Class { waits: true, provisioner: "local".into(), ..Class::default() };
+    let kind = Kind { class: "later".into(), ..Kind::default() };
+    let claim = Claim { uid: "u".into(), version: 5, kind, ..Claim::default() };
+    cluster.core.change_surroundings(Some(Event::Volumes), cluster.now, |around| {
+        around.volumes.classes.insert("later".into(), class);
+    });
+    assert_eq!(cluster.core.queue().counts()[0], 1, "any class may help");
+    assert!(matches!(cluster.step(), Some(Outcome::Wait { .. })));
+    cluster.now += Duration::from_secs(3);
+    cluster.core.change_surroundings(Some(Event::Claim("default/other")), cluster.now, |_| {});
+    assert!(cluster.step().is_none(), "another claim does not help");
+    cluster.core.change_surroundings(Some(Event::Claim("default/data")), cluster.now, |around| {
+        around.volumes.claims.insert("default/data".into(), claim);
+    });
+    let Some(Outcome::Bind { pod, node, mut claims, .. }) = cluster.step() else { panic!("it has a node") };
+    assert_eq!((&claims[0].choice, claims[0].action), (&Choice::Node(node), Action::Write(5)));
+    claims[0].action = Action::Written(6);
+    assert_eq!(cluster.core.progress(&pod.uid, &claims), Some(Progress::Waits));
+    assert!(cluster.core.snapshot().around.volumes.assumed.contains_key("default/data"));
+    cluster.core.not_bound(&pod.uid, cluster.now);
+    assert!(cluster.core.snapshot().around.volumes.assumed.is_empty());
+    assert_eq!(cluster.core.progress(&pod.uid, &claims), None, "nobody waits for it any more");
+    cluster.now += Duration::from_secs(20);
+    assert!(matches!(cluster.step(), Some(Outcome::Bind { .. })));
+    cluster.core.delete_pod(&pod.uid, cluster.now);
+    assert!(cluster.core.snapshot().around.volumes.assumed.is_empty());
+}

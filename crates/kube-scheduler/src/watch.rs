@@ -4,6 +4,7 @@ mod volumes;
 
 pub use volumes::SELECTED_NODE;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -31,8 +32,35 @@ pub struct Shared {
     pub core: Arc<Mutex<Core>>,
     /// Rings when the queue may have changed.
     pub changed: Arc<Notify>,
-    /// Rings when volumes or claims changed, or a pod went that waits for its own.
-    pub volumes: Arc<Notify>,
+    /// Ring for the pods that were given a node and wait for their claims.
+    pub bells: Arc<Bells>,
+}
+
+/// A bell for each pod that waits for its claims: many may wait, and each change concerns a few.
+#[derive(Default)]
+pub struct Bells(Mutex<HashMap<Box<str>, Arc<Notify>>>);
+
+impl Bells {
+    /// Hangs up the bell of a pod; what rings before anyone listens is heard all the same.
+    pub fn hang(&self, pod_uid: &str) -> Arc<Notify> {
+        let bell = Arc::new(Notify::new());
+        self.0.lock().insert(pod_uid.into(), bell.clone());
+        bell
+    }
+
+    /// Takes a pod's bell away.
+    pub fn take(&self, pod_uid: &str) {
+        self.0.lock().remove(pod_uid);
+    }
+
+    fn ring<'a>(&self, pod_uids: impl IntoIterator<Item = &'a Box<str>>) {
+        let bells = self.0.lock();
+        pod_uids.into_iter().filter_map(|uid| bells.get(uid)).for_each(|bell| bell.notify_one());
+    }
+
+    fn ring_all(&self) {
+        self.0.lock().values().for_each(|bell| bell.notify_one());
+    }
 }
 
 impl Shared {
@@ -237,9 +265,7 @@ impl<'a> Watches<'a> {
             Change::Applied { new, .. } => shared.change(|core, now| core.apply_pod((*new).clone(), now)),
             Change::Deleted(last) => {
                 shared.change(|core, now| core.delete_pod(&last.uid, now));
-                if !last.claims.is_empty() {
-                    shared.volumes.notify_waiters();
-                }
+                shared.bells.ring([&last.uid]);
             }
         });
         let watch = Watch::all::<core::Pod>().fields("status.phase!=Succeeded,status.phase!=Failed");
@@ -251,7 +277,11 @@ impl<'a> Watches<'a> {
         let shared = self.shared.clone();
         store.on_change(move |change| match change {
             Change::Applied { new, .. } => shared.change(|core, now| core.apply_node((*new).clone(), now)),
-            Change::Deleted(last) => shared.change(|core, _| core.delete_node(&last.name)),
+            Change::Deleted(last) => {
+                shared.change(|core, _| core.delete_node(&last.name));
+                // Pods that were given it wait in vain.
+                shared.bells.ring_all();
+            }
         });
         self.spawn(Watch::all::<core::Node>(), &store);
     }

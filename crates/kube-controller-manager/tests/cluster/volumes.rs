@@ -68,3 +68,29 @@ async fn a_claim_binds_the_smallest_volume_and_leaves_it_released() {
     cluster.delete(&format!("{VOLUMES}/vast"), "Background").await;
     cluster.gone(&format!("{VOLUMES}/vast")).await;
 }
+
+#[tokio::test]
+async fn a_claim_is_made_for_a_pod_and_scheduled_anew_when_its_node_is_gone() {
+    let cluster = Cluster::start(&[]).await;
+    let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "later"},
+        "provisioner": "example.com/made", "volumeBindingMode": "WaitForFirstConsumer"});
+    cluster.create("/apis/storage.k8s.io/v1/storageclasses", class).await;
+    let template = json!({"spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "later",
+        "resources": {"requests": {"storage": "1Gi"}}}});
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {
+        "containers": [{"name": "main", "image": "one"}],
+        "volumes": [{"name": "scratch", "ephemeral": {"volumeClaimTemplate": template}}]}});
+    let pod = cluster.create("/api/v1/namespaces/default/pods", pod).await;
+    let path = format!("{CLAIMS}/web-scratch");
+    let made = cluster.eventually(&path, phase("Pending")).await;
+    assert_eq!(made["metadata"]["ownerReferences"][0]["uid"], pod["metadata"]["uid"]);
+
+    let chosen = json!({"metadata": {"annotations": {"volume.kubernetes.io/selected-node": "nowhere"}}});
+    cluster.patch(&path, chosen).await;
+    let anew = cluster
+        .eventually(&path, |claim| {
+            claim["metadata"]["annotations"].get("volume.kubernetes.io/selected-node").is_none()
+        })
+        .await;
+    assert_eq!(anew["metadata"]["annotations"].get("volume.kubernetes.io/storage-provisioner"), None);
+}

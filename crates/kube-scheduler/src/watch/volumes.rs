@@ -121,28 +121,27 @@ impl Watches<'_> {
     pub(super) fn volumes(&mut self) {
         self.binding::<core::PersistentVolumeClaim, Claim>(
             |key| Event::Claim(key),
-            |volumes, key, claim| {
-                put(&mut volumes.claims, key, claim);
-            },
+            |volumes, key, claim| put(&mut volumes.claims, key, claim),
+            |key, _| Some(key.into()),
         );
         self.binding::<core::PersistentVolume, Volume>(
             |_| Event::Volumes,
-            |volumes, key, volume| {
-                put(&mut volumes.volumes, key, volume);
-            },
+            |volumes, key, volume| put(&mut volumes.volumes, key, volume),
+            |_, volume| volume.claim.as_ref().map(|claim| claim.key.clone()),
         );
         self.binding::<storage::StorageClass, Class>(
             |_| Event::Volumes,
-            |volumes, key, class| {
-                put(&mut volumes.classes, key, class);
-            },
+            |volumes, key, class| put(&mut volumes.classes, key, class),
+            |_, _| None,
         );
     }
 
+    /// `event` is what a change may help, `put` keeps it, and `claim` says whose pods may wait for it.
     fn binding<K: k8s_openapi::Resource, T: Facts>(
         &mut self,
         event: fn(&str) -> Event<'_>,
         put: fn(&mut Volumes, Box<str>, Option<&T>),
+        claim: fn(&str, &T) -> Option<Box<str>>,
     ) {
         let store: Store<Kept<T>> = Store::new();
         let shared = self.shared.clone();
@@ -152,10 +151,12 @@ impl Watches<'_> {
                 Change::Applied { new, .. } => Some(&*new.facts),
                 Change::Deleted(_) => None,
             };
-            let event = Some(event(key.as_str()));
-            shared.surroundings(event, |around| put(&mut around.volumes, key.as_str().into(), facts));
-            // Pods that were given a node wait for their volumes.
-            shared.volumes.notify_waiters();
+            let claim = claim(key.as_str(), &change.object().facts);
+            shared.surroundings(Some(event(key.as_str())), |around| {
+                put(&mut around.volumes, key.as_str().into(), facts);
+                let assumed = claim.and_then(|claim| around.volumes.assumed.get(&claim));
+                shared.bells.ring(assumed.into_iter().flat_map(|assumed| &assumed.pods));
+            });
         });
         self.spawn(Watch::all::<K>(), &store);
     }
