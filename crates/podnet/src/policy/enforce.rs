@@ -125,6 +125,7 @@ impl Watched {
         tokio::join!(self.pods.ready(), self.namespaces.ready());
         let mut look = tokio::time::interval(LOOK);
         look.reset();
+        let mut said = String::new();
         loop {
             let began = Instant::now();
             let wanted = self.decide(node, &sandboxes.read());
@@ -133,11 +134,17 @@ impl Watched {
                     if wrote {
                         tracing::debug!(took = ?began.elapsed(), "enforced network policies");
                     }
+                    said.clear();
                     first.send_replace(true);
                     began.elapsed()
                 }
                 Err(error) => {
-                    tracing::warn!(error = %whole(&error), "cannot enforce network policies");
+                    let error = whole(&error).to_string();
+                    // Tried every second, said once.
+                    if error != said {
+                        tracing::error!(error, "cannot enforce network policies");
+                        said = error;
+                    }
                     tokio::time::sleep(RETRY).await;
                     continue;
                 }
