@@ -138,4 +138,42 @@ mod tests {
         other[13] = 0;
         assert_eq!(sender(&other), None);
     }
+
+    /// Both ends of a cable are in one namespace, so what is sent at one is heard at the other.
+    #[test]
+    fn what_is_announced_on_a_link_is_heard_at_its_other_end() {
+        let thread = std::thread::spawn(|| {
+            if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET) {
+                eprintln!("skipped: cannot make a network namespace: {error}");
+                return;
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                for line in ["link add v0 type veth peer name v1", "link set v0 up", "link set v1 up"] {
+                    let words: Vec<&str> = line.split(' ').collect();
+                    let limit = std::time::Duration::from_secs(10);
+                    netrules::program::succeed("ip", &words, b"", limit).await.unwrap();
+                }
+                let link = nix::net::if_::if_nametoindex("v0").unwrap();
+                let arp = Arp::open().unwrap();
+                let address = Ipv4Addr::new(192, 168, 1, 11);
+                // A cable takes a moment to be up; what is sent before is lost.
+                let begun = std::time::Instant::now();
+                let (hardware, heard) = loop {
+                    arp.probe(link, Ipv4Addr::new(192, 168, 1, 12)).unwrap();
+                    arp.announce(link, address).unwrap();
+                    let wait = std::time::Duration::from_millis(20);
+                    if let Ok(heard) = tokio::time::timeout(wait, arp.hear()).await {
+                        break heard.unwrap();
+                    }
+                    assert!(begun.elapsed().as_secs() < 10, "nothing is heard");
+                };
+                assert_eq!(heard, address, "and the probe before it says nothing");
+                assert!(own_hardware().unwrap().contains(&hardware));
+                let loopback = nix::net::if_::if_nametoindex("lo").unwrap();
+                arp.announce(loopback, address).unwrap();
+            });
+        });
+        thread.join().unwrap();
+    }
 }
