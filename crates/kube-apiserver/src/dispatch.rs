@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::access::{rules_review, self_review, subject_access, token_review};
 use crate::aggregation;
 use crate::handlers::call::Call;
+use crate::handlers::patch::Means;
 use crate::handlers::{
     apply, create, delete, delete_collection, get, list, output, patch, pod_binding, pod_eviction, scale,
     update, watch, write,
@@ -103,12 +104,12 @@ async fn handle(call: &Call<'_>, body: hyper::body::Incoming) -> Result<Response
     }
     if verb == "patch" {
         // Said before the body is read: it may be large.
-        let kind = patch::kind(call.headers)?;
+        let means = patch::means(call.headers)?;
         let body = input::read(body).await?;
-        return match (sub, kind) {
-            ("scale", _) => Box::pin(scale::patch(call, body)).await,
-            (_, patch::Kind::Apply) => Box::pin(apply::apply(call, body)).await,
-            _ => Box::pin(patch::patch(call, body)).await,
+        return match (sub, means) {
+            ("scale", means) => Box::pin(scale::patch(call, means, body)).await,
+            (_, Means::Apply) => Box::pin(apply::apply(call, body)).await,
+            (_, Means::Patch(kind)) => Box::pin(patch::patch(call, kind, body)).await,
         };
     }
     let encoding = input::encoding(call.headers)?;

@@ -53,11 +53,6 @@ impl Configuration {
         &self.object
     }
 
-    /// The configuration with another object in place of what was sent.
-    pub fn with(&self, object: Value) -> Wanting<'_> {
-        Wanting { configuration: self, object }
-    }
-
     /// Merges the configuration into an object, or makes one of it.
     pub fn apply(
         &self,
@@ -65,62 +60,50 @@ impl Configuration {
         ty: Type<'_>,
         current: Option<Current<'_>>,
     ) -> Result<Wanted, Status> {
-        merged(call, self, &self.object, ty, current)
+        self.apply_as(call, &self.object, ty, current)
     }
-}
 
-/// A configuration under whose author and force something else is applied.
-pub struct Wanting<'c> {
-    configuration: &'c Configuration,
-    object: Value,
-}
-
-impl Wanting<'_> {
-    /// Merges the object into the current one.
-    pub fn apply(&self, call: &Call<'_>, ty: Type<'_>, current: Current<'_>) -> Result<Wanted, Status> {
-        merged(call, self.configuration, &self.object, ty, Some(current))
+    /// As [`Configuration::apply`], with another object in place of what was sent.
+    pub fn apply_as(
+        &self,
+        call: &Call<'_>,
+        object: &Value,
+        ty: Type<'_>,
+        current: Option<Current<'_>>,
+    ) -> Result<Wanted, Status> {
+        let live = current.map(|current| ownership::served(call, current.object));
+        let applied = managed_fields::apply(&Apply {
+            ty,
+            live: live.as_deref(),
+            config: object,
+            fields: current.and_then(|current| current.fields),
+            force: self.force,
+            resets: call.entry.strategy.resets(&call.info.subresource),
+            writer: self.author.writer(call),
+            versions: &|version, old, new| ownership::at_version(call, version, old, new),
+        });
+        let Applied { mut object, fields, same } = applied.map_err(|error| refuse(call, object, error))?;
+        schema::decode(ty, &mut object, FieldValidation::Ignore).map_err(|error| {
+            let object = named(call, &object);
+            unknown(format!("failed to convert new object ({object}) to proper version: {error}"))
+        })?;
+        write::adopt_name(call, &mut object)?;
+        write::adopt_namespace(call, &mut object)?;
+        output::to_stored(&call.entry, &mut object);
+        call.entry.strategy.default(&mut object);
+        let fields = match fields {
+            Some(text) if same => Fields::Touched(text),
+            fields => Fields::Changed(fields),
+        };
+        Ok(Wanted { object, owners: Owners::Settled(fields) })
     }
-}
-
-fn merged(
-    call: &Call<'_>,
-    configuration: &Configuration,
-    object: &Value,
-    ty: Type<'_>,
-    current: Option<Current<'_>>,
-) -> Result<Wanted, Status> {
-    let live = current.map(|current| ownership::served(call, current.object));
-    let applied = managed_fields::apply(&Apply {
-        ty,
-        live: live.as_deref(),
-        config: object,
-        fields: current.and_then(|current| current.fields),
-        force: configuration.force,
-        resets: call.entry.strategy.resets(&call.info.subresource),
-        writer: configuration.author.writer(call),
-        versions: &|version, old, new| ownership::at_version(call, version, old, new),
-    });
-    let Applied { mut object, fields, same } = applied.map_err(|error| refuse(call, object, error))?;
-    schema::decode(ty, &mut object, FieldValidation::Ignore).map_err(|error| {
-        unknown(format!("failed to convert new object ({}) to proper version: {error}", named(call, &object)))
-    })?;
-    write::adopt_name(call, &mut object)?;
-    write::adopt_namespace(call, &mut object)?;
-    output::to_stored(&call.entry, &mut object);
-    call.entry.strategy.default(&mut object);
-    let fields = match fields {
-        Some(text) if same => Fields::Touched(text),
-        fields => Fields::Changed(fields),
-    };
-    Ok(Wanted { object, owners: Owners::Settled(fields) })
 }
 
 /// The object in messages, `default/web; apps/v1, Kind=Deployment`.
 fn named(call: &Call<'_>, object: &Value) -> String {
     let row = &call.entry.row;
-    let (group, slash) = (&row.group, "/");
-    let namespace = object.namespace();
-    format!("{namespace}/{}; {group}{slash}{}, Kind={}", object.name(), row.version, row.kind)
+    let (namespace, name) = (object.namespace(), object.name());
+    format!("{namespace}/{name}; {}/{}, Kind={}", row.group, row.version, row.kind)
 }
 
 /// Upstream gives these failures no reason of their own.

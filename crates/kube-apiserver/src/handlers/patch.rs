@@ -20,7 +20,14 @@ pub enum Kind {
     Merge,
     /// `application/strategic-merge-patch+json`
     StrategicMerge,
-    /// `application/apply-patch+yaml`
+}
+
+/// What a PATCH request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    /// The object is changed by a patch.
+    Patch(Kind),
+    /// A configuration is merged into it: `application/apply-patch+yaml`.
     Apply,
 }
 
@@ -31,13 +38,13 @@ const READ: &[&str] = &[
     "application/apply-patch+yaml",
 ];
 
-/// The kind of patch by the body's media type.
-pub fn kind(headers: &HeaderMap) -> Result<Kind, Status> {
+/// What is asked for, by the body's media type.
+pub fn means(headers: &HeaderMap) -> Result<Means, Status> {
     match media_type(headers) {
-        "application/json-patch+json" => Ok(Kind::Json),
-        "application/merge-patch+json" => Ok(Kind::Merge),
-        "application/strategic-merge-patch+json" => Ok(Kind::StrategicMerge),
-        "application/apply-patch+yaml" => Ok(Kind::Apply),
+        "application/json-patch+json" => Ok(Means::Patch(Kind::Json)),
+        "application/merge-patch+json" => Ok(Means::Patch(Kind::Merge)),
+        "application/strategic-merge-patch+json" => Ok(Means::Patch(Kind::StrategicMerge)),
+        "application/apply-patch+yaml" => Ok(Means::Apply),
         _ => Err(Status::unsupported_media_type(READ)),
     }
 }
@@ -74,7 +81,7 @@ impl Patch {
                 patch::merge_patch(object, &self.body);
                 Ok(())
             }
-            Kind::StrategicMerge | Kind::Apply => {
+            Kind::StrategicMerge => {
                 patch::strategic_merge_patch(ty, object, self.body.clone()).map_err(refuse)
             }
         }
@@ -96,9 +103,9 @@ fn refuse(error: patch::PatchError) -> Status {
 }
 
 /// Patches the object that the path names.
-pub async fn patch(call: &Call<'_>, body: Bytes) -> Result<Response, Status> {
+pub async fn patch(call: &Call<'_>, kind: Kind, body: Bytes) -> Result<Response, Status> {
     let dry_run = call.dry_run()?;
-    let patch = Patch::parse(call, kind(call.headers)?, &body)?;
+    let patch = Patch::parse(call, kind, &body)?;
     drop(body);
     let part = Part::of(&call.info.subresource);
     let stored = update::store(call, part, dry_run, |current| {

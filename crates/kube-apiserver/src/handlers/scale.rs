@@ -11,7 +11,7 @@ use storage::{Consistency, Object};
 use super::apply::Configuration;
 use super::call::Call;
 use super::ownership::{Current, Wanted};
-use super::patch::{self, Patch};
+use super::patch::{Means, Patch};
 use super::update::{self, Part, Stored};
 use super::{output, write};
 use crate::http::Response;
@@ -37,11 +37,11 @@ pub async fn update(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<
 }
 
 /// PATCH of a scale.
-pub async fn patch(call: &Call<'_>, body: Bytes) -> Result<Response, Status> {
-    let kind = patch::kind(call.headers)?;
-    if kind == patch::Kind::Apply {
-        return apply(call, &body).await;
-    }
+pub async fn patch(call: &Call<'_>, means: Means, body: Bytes) -> Result<Response, Status> {
+    let kind = match means {
+        Means::Apply => return apply(call, &body).await,
+        Means::Patch(kind) => kind,
+    };
     let patch = Patch::parse(call, kind, &body)?;
     store(call, |old| {
         let expected = write::Expected::sub(call)?;
@@ -64,7 +64,7 @@ async fn apply(call: &Call<'_>, body: &[u8]) -> Result<Response, Status> {
         if let Some(replicas) = scale.at(&["spec", "replicas"]) {
             workload["spec"]["replicas"] = replicas.clone();
         }
-        let mut wanted = configuration.with(workload).apply(call, call.entry.row.ty(), current)?;
+        let mut wanted = configuration.apply_as(call, &workload, call.entry.row.ty(), Some(current))?;
         guard(scale, &mut wanted.object);
         Ok(wanted)
     })
