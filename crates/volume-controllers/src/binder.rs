@@ -24,6 +24,9 @@ use serde_json::{Value, json};
 use crate::objects::{PersistentVolume, PersistentVolumeClaim, StorageClass};
 use claim::{BY_CONTROLLER, COMPLETE, SELECTED_NODE, Told};
 
+/// Claims, and volumes, seen to at once. Two claims may choose one volume: the second's write is refused, as the
+/// volume is no longer of the version that was chosen, and it chooses again.
+const WORKERS: usize = 8;
 /// The index of volumes, and of claims without one, by class.
 const BY_CLASS: &str = "class";
 /// The index of claims whose volume is yet to be made, by the node that it is to be made for.
@@ -81,9 +84,10 @@ pub fn start(context: Context) -> Option<Running> {
         shell.classes.ready().await;
         shell.nodes.ready().await;
         shell.pods.ready().await;
-        // One worker each, as upstream: two claims must not choose one volume at the same time.
-        let claims = run_workers("persistentvolume-binder", &shell.claim_queue, 1, |key| shell.claim(key));
-        let volumes = run_workers("persistentvolume-binder", &shell.volume_queue, 1, |key| shell.volume(key));
+        let claims =
+            run_workers("persistentvolume-binder", &shell.claim_queue, WORKERS, |key| shell.claim(key));
+        let volumes =
+            run_workers("persistentvolume-binder", &shell.volume_queue, WORKERS, |key| shell.volume(key));
         futures::future::join(claims, volumes).await;
     }))
 }
