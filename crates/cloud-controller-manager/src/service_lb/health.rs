@@ -78,9 +78,9 @@ impl Health {
     /// Asks whom it is time to ask; tells whether any verdict changed. What is known of other nodes is forgotten.
     pub async fn round(&self, number: u32, targets: Vec<Target>) -> bool {
         self.records.lock().retain(|name, _| targets.iter().any(|target| target.name == *name));
-        let due = targets.into_iter().filter(|target| {
-            target.announces || self.is_down(&target.name) || number.is_multiple_of(SELDOM)
-        });
+        let due = targets
+            .into_iter()
+            .filter(|target| target.announces || self.is_down(&target.name) || number.is_multiple_of(SELDOM));
         let answers = due.map(|target| async move {
             let answer = ask(SocketAddr::new(target.address, self.check.port), &self.check.path).await;
             (target.name, answer)
