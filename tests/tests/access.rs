@@ -17,6 +17,7 @@ fn the_chapter_on_namespaces_and_access_works_as_printed() {
     let cluster = Cluster::start("access", 1).unwrap();
     page::walk_with_both(&cluster, "docs/tutorials/access.md");
     quotas_hold_when_many_ask_at_once(&cluster.shell());
+    signers_sign_only_what_is_theirs(&cluster.shell());
     cluster.end().unwrap();
 }
 
@@ -49,6 +50,27 @@ fn quotas_hold_when_many_ask_at_once(shell: &Shell<'_>) {
     let there = shell.types("kubectl get configmaps -n crowd -o name");
     assert_eq!(there.ok().lines().count(), 4, "{}", there.out);
     shell.types("kubectl delete namespace crowd; rm refusals").ok();
+}
+
+/// A node's server certificate is asked for by somebody who is no node, and approved by mistake.
+fn signers_sign_only_what_is_theirs(shell: &Shell<'_>) {
+    let request = "openssl req -newkey rsa:2048 -nodes -keyout bob.key -out bob.csr -subj /CN=bob 2>/dev/null
+kubectl create -f - <<END
+{apiVersion: certificates.k8s.io/v1, kind: CertificateSigningRequest, metadata: {name: bob},
+ spec: {request: $(base64 -w0 bob.csr), signerName: kubernetes.io/kubelet-serving,
+ usages: [digital signature, server auth]}}
+END";
+    shell.types(request).shows(&["certificatesigningrequest.certificates.k8s.io/bob created"]);
+    shell.types("kubectl certificate approve bob").ok();
+    shell.until("kubectl get csr bob", |seen| seen.out.contains("Approved,Failed"));
+    let reason = "kubectl get csr bob -o jsonpath='{.status.conditions[?(@.type==\"Failed\")].message}'";
+    shell.types(reason).shows(&["subject organization is not system:nodes"]);
+    shell.types("kubectl get csr bob -o jsonpath='{.status.certificate}' | grep .").refused(&[]);
+    // Who may approve must be allowed to do so for the signer too.
+    shell
+        .types("kubectl certificate approve bob --as=jane --as-group=developers")
+        .refused(&["User \"jane\" cannot get resource \"certificatesigningrequests\""]);
+    shell.types("kubectl delete csr bob").ok();
 }
 
 /// Whether a pod gets an answer of a server within half a second.
