@@ -13,6 +13,7 @@ fn the_chapter_on_apply_works_as_printed() {
         applying_again_writes_nothing(&cluster, &shell);
         what_kubectl_applied_itself_the_server_takes_over(&cluster, &shell);
         what_was_applied_last_can_be_shown_set_and_edited(&cluster, &shell);
+        a_set_remembers_its_members(&cluster, &shell);
     }
     appliers_at_once_lose_nothing(&cluster, &cluster.shell());
     cluster.end().unwrap();
@@ -71,6 +72,20 @@ fn what_was_applied_last_can_be_shown_set_and_edited(cluster: &Cluster, shell: &
         .shows(&["configmap/map edited"]);
     shell.types("kubectl apply view-last-applied configmap map").shows(&["key: edited"]);
     shell.types("kubectl delete -f map.yaml").ok();
+}
+
+/// A set's parent knows the kinds of its members, so that none is forgotten when its file is gone.
+fn a_set_remembers_its_members(cluster: &Cluster, shell: &Shell<'_>) {
+    cluster.file("set/map.yaml", &map("{a: b}", "{key: value}")).unwrap();
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: member}\n";
+    cluster.file("set/secret.yaml", secret).unwrap();
+    let apply = "KUBECTL_APPLYSET=true kubectl apply -n default --prune --applyset=parent -f set";
+    shell.types(apply).shows(&["configmap/map created", "secret/member created"]);
+    shell.types("rm set/secret.yaml").ok();
+    shell.types(apply).shows(&["configmap/map unchanged", "secret/member pruned"]);
+    let kinds = "kubectl get secret parent -o jsonpath='{.metadata.annotations.applyset\\.kubernetes\\.io/contains-group-kinds}'";
+    assert_eq!(shell.types(kinds).out, "ConfigMap");
+    shell.types("kubectl delete configmap/map secret/parent; rm -r set").ok();
 }
 
 /// Every applier owns its own key, however many apply at the same moment.

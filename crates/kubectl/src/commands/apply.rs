@@ -1,5 +1,6 @@
 //! `kubectl apply`: makes the server's objects as the files say, changing only what the files have changed.
 
+mod applyset;
 mod last_applied;
 mod prune;
 pub(super) mod server_side;
@@ -7,6 +8,7 @@ pub(super) mod server_side;
 use patch::Merging;
 use serde_json::{Value, json};
 
+use self::applyset::ApplySet;
 use super::delete::{Deletion, gone};
 use cli_runtime::change;
 use cli_runtime::cli::{Command, DryRun, Flag, Invocation, flag};
@@ -51,6 +53,11 @@ kubectl apply -k overlay/",
 
 const FLAGS: &[Flag] = &[
     Flag::switch("all", "Prune among all objects of the namespace."),
+    Flag::text(
+        "applyset",
+        "",
+        "[alpha] Object that keeps track of what is applied, for --prune: [RESOURCE][.GROUP]/NAME, or the name of a Secret.",
+    ),
     Flag::manager("kubectl-client-side-apply"),
     Flag::switch("force-conflicts", "With --server-side, take over fields that others own."),
     Flag::bool("openapi-patch", "true", "Accepted for compatibility; merging follows the built-in schema."),
@@ -90,7 +97,9 @@ async fn run(invocation: Invocation) -> Result<()> {
     if !server_side && !invocation.text("subresource").is_empty() {
         return Err(Error::message("--subresource can only be specified for --server-side"));
     }
-    if invocation.is("prune") && !invocation.is("all") && invocation.text("selector").is_empty() {
+    applyset::check(&invocation)?;
+    let has_set = !invocation.text("applyset").is_empty();
+    if invocation.is("prune") && !has_set && !invocation.is("all") && invocation.text("selector").is_empty() {
         return Err(Error::message(
             "all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all flag. If you did not mean to prune all resources, specify a label selector",
         ));
@@ -98,6 +107,7 @@ async fn run(invocation: Invocation) -> Result<()> {
     let session = Session::open(&invocation).await?;
     let selector = apimachinery::labels::parse(invocation.text("selector"))
         .map_err(|error| Error::message(error.to_string()))?;
+    let set = ApplySet::open(&session, &invocation).await?;
     let mut errors = Vec::new();
     let mut items = Vec::new();
     let documents = files::read(&invocation).await?;
@@ -113,6 +123,12 @@ async fn run(invocation: Invocation) -> Result<()> {
     }
     if !read_any {
         return Err(Error::message("no objects passed to apply"));
+    }
+    if let Some(set) = &set {
+        // Half a set must not be taken for the whole.
+        Error::all(std::mem::take(&mut errors))?;
+        set.adopt(&mut items)?;
+        set.announce(&session, &items, dry_run).await?;
     }
     let mut printer = Printer::from_flags(&invocation)?;
     let single = items.len() == 1;
@@ -146,7 +162,9 @@ async fn run(invocation: Invocation) -> Result<()> {
     }
     cli_runtime::change::warnings_as_errors(&invocation, &session)?;
     Error::all(errors)?;
-    if invocation.is("prune") {
+    if let Some(set) = set {
+        set.prune(&session, &invocation, &applied, dry_run).await?;
+    } else if invocation.is("prune") {
         prune::prune(&session, &invocation, &applied, dry_run).await?;
     }
     Ok(())
