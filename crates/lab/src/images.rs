@@ -49,7 +49,12 @@ pub const IMAGES: &[Image] = &[
     Image {
         reference: "docker.io/curlimages/curl:latest",
         fill: contents::curl,
-        config: oci::Config { entrypoint: &["/entrypoint.sh"], command: &["curl"], user: "100:101", port: None },
+        config: oci::Config {
+            entrypoint: &["/entrypoint.sh"],
+            command: &["curl"],
+            user: "100:101",
+            port: None,
+        },
     },
     Image {
         reference: "docker.io/sysnet4admin/chk-hn:latest",

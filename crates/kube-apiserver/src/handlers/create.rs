@@ -156,7 +156,9 @@ async fn know_namespace(call: &Call<'_>) -> Result<(), Status> {
 /// for want of the account that every namespace gets.
 async fn await_coming(call: &Call<'_>, object: &Value, dry_run: bool) {
     let attributes = write::attributes(call, Operation::Create, &call.entry.row.kind, object.name(), dry_run);
-    let Some(awaited) = call.server.admission.awaits(&attributes, object, &call.server.view()) else { return };
+    let Some(awaited) = call.server.admission.awaits(&attributes, object, &call.server.view()) else {
+        return;
+    };
     let Some(entry) = call.server.registry.stored(awaited.group, awaited.resource) else { return };
     let filter = Filter { namespace: awaited.namespace, name: Some(awaited.name), ..Filter::default() };
     if let Ok((mut watch, _)) = entry.cache().watch(WatchStart::Objects, filter) {

@@ -140,7 +140,8 @@ pub fn nginx(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
 
 /// The shared objects that the dynamic linker loads for a program, the linker itself included.
 fn libraries(program: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let listed = run("ldd", &[&program.to_string_lossy()]).with_context(|| format!("asking for the libraries of {}", program.display()))?;
+    let listed = run("ldd", &[&program.to_string_lossy()])
+        .with_context(|| format!("asking for the libraries of {}", program.display()))?;
     let mut paths: Vec<PathBuf> = listed
         .lines()
         .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))
