@@ -278,6 +278,20 @@ impl Shell<'_> {
         self.run_in("fabric", command)
     }
 
+    /// Runs a command outside all nodes until it succeeds; fails with the last thing seen.
+    #[track_caller]
+    pub fn outside_until_ok(&self, command: &[&str]) -> Seen {
+        let begun = Instant::now();
+        loop {
+            let seen = self.outside(command);
+            if seen.code == 0 {
+                return seen;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{}: {}{}", seen.line, seen.out, seen.err);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Runs a command inside a node.
     pub fn run_in(&self, place: &str, command: &[&str]) -> Seen {
         let output = self
