@@ -166,6 +166,10 @@ fn a_cron_job_begins_at_its_minute(shell: &Shell<'_>) {
     );
     shell.until("kubectl get pods", |seen| seen.out.contains("Running"));
     shell.types("kubectl describe cronjob minutely").shows(&["SuccessfulCreate", "Created job minutely-"]);
+    // The next one takes the place of the one that still runs.
+    shell.until_within(minute, "kubectl describe cronjob minutely", |seen| {
+        seen.out.contains("SuccessfulDelete") && seen.out.contains("Deleted job minutely-")
+    });
     shell.types("kubectl delete cronjob minutely").ok();
     shell.until("kubectl get jobs,pods -o name", |seen| seen.out.is_empty());
 }

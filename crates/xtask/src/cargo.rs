@@ -62,7 +62,7 @@ pub fn formatted() -> anyhow::Result<()> {
 
 /// Refuses warnings of the compiler and of clippy.
 pub fn lint() -> anyhow::Result<()> {
-    run(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
+    run(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
 
 /// Refuses dependencies of other licences or sources and second versions, where cargo-deny is installed.
