@@ -128,7 +128,7 @@ pub fn binaries() -> anyhow::Result<PathBuf> {
 
 /// Directory of the tests' labs: the one that the `lab` program takes too.
 pub fn directory() -> anyhow::Result<PathBuf> {
-    Ok(binaries()?.join("labs"))
+    Ok(lab::home(&binaries()?))
 }
 
 /// What a command printed and how it ended.

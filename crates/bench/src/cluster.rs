@@ -37,7 +37,7 @@ pub async fn measure() -> anyhow::Result<Vec<Row>> {
     let binaries = std::env::current_exe()?.parent().context("a program has a directory")?.to_owned();
     let options = Options {
         name: NAME.into(),
-        directory: binaries.join("labs"),
+        directory: lab::home(&binaries),
         binaries,
         api_port: 0,
         etcd_members: 1,

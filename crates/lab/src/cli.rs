@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::{Lab, Options, forward, init, progress::Progress, registry};
+use crate::{Lab, Options, forward, home, init, progress::Progress, registry};
 
 #[derive(Parser)]
 #[command(name = "lab", about = "A multi-node Kubernetes cluster on one machine", version)]
@@ -28,7 +28,7 @@ impl Which {
     fn directory(&self) -> anyhow::Result<PathBuf> {
         match &self.directory {
             Some(directory) => Ok(std::path::absolute(directory)?),
-            None => Ok(binaries()?.join("labs")),
+            None => Ok(home(&binaries()?)),
         }
     }
     fn attach(&self) -> anyhow::Result<Lab> {

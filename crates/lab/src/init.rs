@@ -110,7 +110,7 @@ fn furnish(plan: &Plan) -> anyhow::Result<()> {
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).context("making mounts private")?;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SHARED, none)
         .context("sharing mounts in the node")?;
-    for directory in ["etc", "opt", "var"] {
+    for directory in crate::OVERLAID.map(|path| &path[1..]) {
         let (upper, work) = (plan.state.join(directory), plan.state.join(format!("{directory}.work")));
         fs::create_dir_all(&upper)?;
         fs::create_dir_all(&work)?;

@@ -19,5 +19,39 @@ pub mod registry;
 pub mod topology;
 pub mod units;
 
+use std::path::{Path, PathBuf};
+
 pub use cluster::{Lab, Options};
 pub use topology::{Node, Topology};
+
+/// What every node has a copy of its own of, as an overlay.
+const OVERLAID: [&str; 3] = ["/etc", "/opt", "/var"];
+/// Where labs are kept if the binaries lie where they cannot be.
+const ELSEWHERE: &str = "/srv/magnetite-labs";
+
+/// Directory that holds the labs of a build: beside its binaries. An overlay cannot keep what it changes within what
+/// it covers, so labs of binaries below `/etc`, `/opt` and `/var` are kept in `/srv`.
+pub fn home(binaries: &Path) -> PathBuf {
+    if OVERLAID.iter().any(|directory| binaries.starts_with(directory)) {
+        ELSEWHERE.into()
+    } else {
+        binaries.join("labs")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labs_lie_beside_their_binaries_where_they_can() {
+        for (binaries, labs) in [
+            ("/root/magnetite/target/debug", "/root/magnetite/target/debug/labs"),
+            ("/opt/magnetite/bin", ELSEWHERE),
+            ("/var/src/magnetite/target/debug", ELSEWHERE),
+            ("/optional/bin", "/optional/bin/labs"),
+        ] {
+            assert_eq!(home(Path::new(binaries)), Path::new(labs), "{binaries}");
+        }
+    }
+}

@@ -194,9 +194,8 @@ fn progress(object: &Value, revision: i64) -> Result<(String, bool)> {
             if ready < wanted {
                 return Ok((format!("Waiting for {} pods to be ready...\n", wanted - ready), false));
             }
-            if let Some(partition) =
-                spec["updateStrategy"]["rollingUpdate"]["partition"].as_i64().filter(|p| *p > 0)
-            {
+            // Servers write a partition of 0 where none is asked for.
+            if let Some(partition) = spec["updateStrategy"]["rollingUpdate"]["partition"].as_i64() {
                 return Ok(if updated < wanted - partition {
                     (
                         format!(
