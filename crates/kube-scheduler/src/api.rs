@@ -7,6 +7,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Client, Error};
 use serde_json::json;
 
+use crate::core::Nomination;
 use crate::pod::Pod;
 
 /// Binds a pod to a node.
@@ -67,12 +68,12 @@ pub async fn select_node(
     Ok(changed.metadata.resource_version.and_then(|version| version.parse().ok()).unwrap_or(0))
 }
 
-/// Says in the pod's status why it has no node, and which node it is promised.
+/// Says in the pod's status why it has no node, and what becomes of the node it is promised.
 pub async fn report_unschedulable(
     client: &Client,
     pod: &Pod,
     message: &str,
-    nominated_node: Option<&str>,
+    nomination: &Nomination,
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut status = json!({"conditions": [{
@@ -83,10 +84,20 @@ pub async fn report_unschedulable(
         "lastProbeTime": null,
         "lastTransitionTime": rfc3339(now),
     }]});
-    if let Some(node) = nominated_node {
-        status["nominatedNodeName"] = node.into();
+    match nomination {
+        Nomination::Stays => {}
+        Nomination::Given(node) => status["nominatedNodeName"] = (&**node).into(),
+        Nomination::Void => status["nominatedNodeName"] = serde_json::Value::Null,
     }
     patch_status(client, pod, status).await
+}
+
+/// Takes back the promise of a node.
+pub async fn void_nomination(client: &Client, pod: &Pod) -> Result<(), Error> {
+    match patch_status(client, pod, json!({"nominatedNodeName": null})).await {
+        Err(Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other,
+    }
 }
 
 /// Removes a pod in favour of another; its status says so first.

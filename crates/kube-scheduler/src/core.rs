@@ -8,7 +8,7 @@ use crate::framework::{Event, Misfit};
 use crate::node::Node;
 use crate::plugins::volume_binding::{self, Progress, Step};
 use crate::pod::Pod;
-use crate::preemption::{self, Budget, Victims};
+use crate::preemption::{self, Budget, NoRoom, Victims};
 use crate::queue::{Backoff, Queue, Waiting};
 use crate::schedule::{Nominations, Profile, decide};
 use crate::snapshot::{Snapshot, Surroundings};
@@ -35,7 +35,22 @@ pub enum Outcome {
         misfit: Box<Misfit>,
         /// The lower pods to be removed for it, if that would help.
         victims: Option<Victims>,
+        /// What becomes of the node it was promised.
+        nomination: Nomination,
+        /// Lower pods that were promised the same node, and are no more.
+        outranked: Vec<Arc<Pod>>,
     },
+}
+
+/// What becomes of the node that a waiting pod is promised (`nominatedNodeName`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Nomination {
+    /// Nothing changes.
+    Stays,
+    /// It is promised this one.
+    Given(Box<str>),
+    /// It is promised none any more.
+    Void,
 }
 
 /// The memory. All methods are quick and without I/O; a lock around it is held for one decision at most.
@@ -113,8 +128,13 @@ impl Core {
             return;
         }
         let gated = profile.gates.iter().any(|plugin| plugin.gate(&pod).is_some());
-        if let Some(node) = &pod.nominated_node {
-            self.nominate(pod.clone(), &node.clone());
+        match &pod.nominated_node {
+            Some(node) => self.nominate(pod.clone(), &node.clone()),
+            // Someone took the promise back. A version from before it was given says nothing.
+            None if self.queue.pod(&pod.uid).is_some_and(|known| known.nominated_node.is_some()) => {
+                self.forget_nomination(&pod.uid);
+            }
+            None => {}
         }
         self.queue.add(pod, gated, now);
     }
@@ -199,6 +219,8 @@ impl Core {
             }
             Err(mut misfit) => {
                 let mut victims = None;
+                let mut nomination = Nomination::Stays;
+                let mut outranked = Vec::new();
                 if profile.preempts {
                     let attempt = preemption::preempt(
                         profile,
@@ -210,14 +232,22 @@ impl Core {
                     );
                     match attempt {
                         Ok(found) => {
-                            victims = Some(found.clone());
+                            outranked = self.outrank(&pod, &found.node);
                             self.nominate(pod.clone(), &found.node);
+                            nomination = Nomination::Given(found.node.clone());
+                            victims = Some(found);
                         }
-                        Err(message) => misfit.preemption = message,
+                        Err(NoRoom::NoNodes) => {}
+                        Err(NoRoom::NotEligible(why)) => misfit.preemption = Some(why.to_owned()),
+                        Err(NoRoom::NoCandidate(why)) => {
+                            misfit.preemption = Some(why);
+                            self.forget_nomination(&pod.uid);
+                            nomination = Nomination::Void;
+                        }
                     }
                 }
                 self.queue.park(&pod.uid, misfit.plugins.clone());
-                Some(Outcome::Wait { pod, misfit, victims })
+                Some(Outcome::Wait { pod, misfit, victims, nomination, outranked })
             }
         }
     }
@@ -289,6 +319,12 @@ impl Core {
     fn nominate(&mut self, pod: Arc<Pod>, node: &str) {
         self.forget_nomination(&pod.uid);
         self.nominations.entry(node.into()).or_default().push(pod);
+    }
+
+    /// Takes the promise of a node back from lower pods: it may not hold any more.
+    fn outrank(&mut self, pod: &Pod, node: &str) -> Vec<Arc<Pod>> {
+        let Some(promised) = self.nominations.get_mut(node) else { return Vec::new() };
+        promised.extract_if(.., |other| other.priority < pod.priority).collect()
     }
 
     fn forget_nomination(&mut self, uid: &str) -> bool {

@@ -1,6 +1,6 @@
 //! What a plugin is, and how its verdicts are put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::node::{Node, NodeInfo};
@@ -44,6 +44,8 @@ pub enum Filter<'a> {
     Reject(Rejection),
     /// Each node is judged by this.
     Check(Check<'a>),
+    /// Only the nodes of these names are in question, and each of them is judged by this.
+    Among(BTreeSet<&'a str>, Check<'a>),
 }
 
 impl fmt::Debug for Filter<'_> {
@@ -52,6 +54,7 @@ impl fmt::Debug for Filter<'_> {
             Filter::Skip => f.write_str("Skip"),
             Filter::Reject(rejection) => write!(f, "Reject({rejection:?})"),
             Filter::Check(_) => f.write_str("Check"),
+            Filter::Among(names, _) => write!(f, "Among({names:?})"),
         }
     }
 }
@@ -149,7 +152,7 @@ pub struct Misfit {
     /// How many nodes each reason was given for.
     pub reasons: BTreeMap<String, usize>,
     /// Who refused.
-    pub plugins: std::collections::BTreeSet<&'static str>,
+    pub plugins: BTreeSet<&'static str>,
     /// The nodes that removing pods might help on.
     pub resolvable: Vec<Box<str>>,
     /// What preemption found.
@@ -165,6 +168,15 @@ impl Misfit {
         }
         for reason in rejection.reasons {
             *self.reasons.entry(reason).or_default() += 1;
+        }
+    }
+
+    /// Adds the nodes that were not looked at because these plugins named others.
+    pub fn add_absent(&mut self, nodes: usize, plugins: &BTreeSet<&'static str>) {
+        self.plugins.extend(plugins);
+        if nodes > 0 {
+            let plugins = plugins.iter().copied().collect::<Vec<_>>().join(" ");
+            self.reasons.insert(format!("node(s) didn't satisfy plugin(s) [{plugins}]"), nodes);
         }
     }
 }
@@ -199,18 +211,12 @@ mod tests {
     #[test]
     fn a_misfit_reads_as_upstreams() {
         let mut misfit = Misfit { nodes: 3, ..Misfit::default() };
-        misfit.add(
-            "m",
-            Rejection::unresolvable(
-                "TaintToleration",
-                "node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }",
-            ),
-        );
+        misfit.add("m", Rejection::unresolvable("TaintToleration", "node(s) had untolerated taint(s)"));
         misfit.add("w1", Rejection::new("NodeResourcesFit", "Insufficient cpu"));
         misfit.add("w2", Rejection::new("NodeResourcesFit", "Insufficient cpu"));
         assert_eq!(
             misfit.to_string(),
-            "0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 Insufficient cpu."
+            "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu."
         );
         assert_eq!(misfit.resolvable.len(), 2);
         assert_eq!(Misfit::default().to_string(), "no nodes available to schedule pods");

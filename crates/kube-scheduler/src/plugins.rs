@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use balanced_allocation::BalancedAllocation;
 pub use image_locality::ImageLocality;
 pub use inter_pod_affinity::InterPodAffinity;
-pub use node_affinity::NodeAffinity;
+pub use node_affinity::{AddedAffinity, NodeAffinity};
 pub use node_name::NodeName;
 pub use node_ports::NodePorts;
 pub use node_unschedulable::NodeUnschedulable;
@@ -46,6 +46,10 @@ pub struct PluginArgs {
     pub spread: DefaultConstraints,
     /// How much a required term of a placed pod attracts, 1 upstream.
     pub hard_pod_affinity_weight: Option<i64>,
+    /// Whether what placed pods rather have near or far counts for nothing when nodes are scored.
+    pub ignore_preferred_terms_of_existing_pods: bool,
+    /// Affinity that every pod of the profile has.
+    pub node_affinity: AddedAffinity,
     /// How long a pod's claims may take to be bound, ten minutes upstream.
     pub bind_timeout: Option<Duration>,
 }
@@ -57,14 +61,20 @@ pub fn all(arguments: &PluginArgs) -> Vec<(Arc<dyn Plugin>, i64)> {
         (Arc::new(NodeUnschedulable), 0),
         (Arc::new(NodeName), 0),
         (Arc::new(TaintToleration), 3),
-        (Arc::new(NodeAffinity), 2),
+        (Arc::new(NodeAffinity { added: arguments.node_affinity.clone() }), 2),
         (Arc::new(NodePorts), 0),
         (Arc::new(ResourcesFit { strategy: arguments.fit.clone() }), 1),
         (Arc::new(VolumeRestrictions), 0),
         (Arc::new(VolumeBinding), 0),
         (Arc::new(VolumeZone), 0),
         (Arc::new(PodTopologySpread { defaults: arguments.spread.clone() }), 2),
-        (Arc::new(InterPodAffinity { hard_weight: arguments.hard_pod_affinity_weight.unwrap_or(1) }), 2),
+        (
+            Arc::new(InterPodAffinity {
+                hard_weight: arguments.hard_pod_affinity_weight.unwrap_or(1),
+                heeds_preferences_of_others: !arguments.ignore_preferred_terms_of_existing_pods,
+            }),
+            2,
+        ),
         (Arc::new(BalancedAllocation), 1),
         (Arc::new(ImageLocality), 1),
     ]

@@ -5,31 +5,11 @@ use std::collections::BTreeMap;
 use informer::{IdentityRef, Object};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as api;
+pub use podrules::ports::HostPort;
 use serde::Deserialize;
 
 use crate::amounts::{Amounts, SCORED_MEMORY, SCORED_MILLI_CPU};
 use crate::term::{SpreadConstraint, Term};
-
-/// A port of the host that a pod takes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct HostPort {
-    /// The host's address; empty means all of them.
-    pub ip: Box<str>,
-    /// `TCP`, `UDP` or `SCTP`.
-    pub protocol: Box<str>,
-    /// The port.
-    pub port: i32,
-}
-
-impl HostPort {
-    /// Tells whether both cannot be on one host.
-    pub fn conflicts(&self, other: &HostPort) -> bool {
-        let any = |port: &HostPort| port.ip.is_empty() || *port.ip == *"0.0.0.0";
-        self.port == other.port
-            && self.protocol == other.protocol
-            && (any(self) || any(other) || self.ip == other.ip)
-    }
-}
 
 /// Terms about other pods, which count as long as the pod lives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -184,7 +164,7 @@ impl From<api::Pod> for Pod {
         Pod {
             requests,
             scored,
-            host_ports: host_ports(&spec),
+            host_ports: podrules::ports::of_host(&spec).collect(),
             claims: claims(&spec, metadata.name.as_deref().unwrap_or_default()),
             priority: spec.priority.unwrap_or(0),
             preempts: spec.preemption_policy.as_deref() != Some("Never"),
@@ -295,23 +275,6 @@ fn scored(spec: &api::PodSpec, requests: &Amounts) -> (i64, i64) {
         requests.milli_cpu + lacking("cpu") * SCORED_MILLI_CPU,
         requests.memory.saturating_add(lacking("memory") * SCORED_MEMORY),
     )
-}
-
-fn host_ports(spec: &api::PodSpec) -> Box<[HostPort]> {
-    let sidecars =
-        spec.init_containers.iter().flatten().filter(|container| podrules::requests::is_sidecar(container));
-    spec.containers
-        .iter()
-        .chain(sidecars)
-        .flat_map(|container| container.ports.iter().flatten())
-        .filter_map(|port| {
-            Some(HostPort {
-                ip: port.host_ip.as_deref().unwrap_or_default().into(),
-                protocol: port.protocol.as_deref().unwrap_or("TCP").into(),
-                port: port.host_port.filter(|port| *port > 0)?,
-            })
-        })
-        .collect()
 }
 
 fn claims(spec: &api::PodSpec, pod: &str) -> Box<[PodClaim]> {

@@ -1,6 +1,7 @@
 //! DefaultPreemption: which lower pods must go, on which node, so that a pod fits.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use apimachinery::labels::Selector;
@@ -23,6 +24,8 @@ pub struct Budget {
     pub selector: Selector,
     /// How many more of them may go now.
     pub allowed: i64,
+    /// Those whose eviction was granted and who have not gone yet.
+    pub granted: BTreeSet<Box<str>>,
 }
 
 /// The pods that must go from a node.
@@ -35,8 +38,18 @@ pub struct Victims {
     violations: usize,
 }
 
-/// Finds the node on which the least harm makes room. Otherwise says in upstream's words why not; nothing when
-/// preemption was not in question.
+/// Why no room can be made for a pod, in upstream's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoRoom {
+    /// There are no nodes: it was not in question.
+    NoNodes,
+    /// The pod may push nobody out now; the node that it was promised stays promised.
+    NotEligible(&'static str),
+    /// It would help on no node; what it was promised is void.
+    NoCandidate(String),
+}
+
+/// Finds the node on which the least harm makes room.
 pub fn preempt(
     profile: &Profile,
     pod: &Pod,
@@ -44,15 +57,15 @@ pub fn preempt(
     nominations: &Nominations,
     misfit: &Misfit,
     budgets: &[Arc<Budget>],
-) -> Result<Victims, Option<String>> {
+) -> Result<Victims, NoRoom> {
     if snapshot.nodes().is_empty() {
-        return Err(None);
+        return Err(NoRoom::NoNodes);
     }
     if !pod.preempts {
-        return Err(Some("not eligible due to preemptionPolicy=Never.".into()));
+        return Err(NoRoom::NotEligible("not eligible due to preemptionPolicy=Never."));
     }
-    if waits_for_victims(pod, snapshot) {
-        return Err(Some("not eligible due to a terminating pod on the nominated node.".into()));
+    if waits_for_victims(pod, snapshot, misfit) {
+        return Err(NoRoom::NotEligible("not eligible due to a terminating pod on the nominated node."));
     }
     let mut findings = Misfit { nodes: misfit.nodes, ..Misfit::default() };
     let unhelpful = misfit.nodes - misfit.resolvable.len();
@@ -67,7 +80,7 @@ pub fn preempt(
             Err(rejection) => findings.add(name, rejection),
         }
     }
-    found.into_iter().min_by_key(harm).ok_or_else(|| Some(findings.to_string()))
+    found.into_iter().min_by_key(harm).ok_or_else(|| NoRoom::NoCandidate(findings.to_string()))
 }
 
 /// What makes one choice worse than another, the weightiest first.
@@ -80,9 +93,11 @@ fn harm(victims: &Victims) -> (usize, i32, i64, usize, Reverse<Option<jiff::Time
     (victims.violations, highest, sum, victims.pods.len(), Reverse(latest))
 }
 
-/// Tells whether lower pods are already going from the node that is promised to this pod.
-fn waits_for_victims(pod: &Pod, snapshot: &Snapshot) -> bool {
-    let Some(info) = pod.nominated_node.as_ref().and_then(|name| snapshot.node(name)) else { return false };
+/// Tells whether lower pods are already going from the node that is promised to this pod. Where their going could not
+/// help any more, another node is looked for.
+fn waits_for_victims(pod: &Pod, snapshot: &Snapshot, misfit: &Misfit) -> bool {
+    let promised = pod.nominated_node.as_ref().filter(|name| misfit.resolvable.contains(name));
+    let Some(info) = promised.and_then(|name| snapshot.node(name)) else { return false };
     info.pods.values().any(|other| other.deleting && other.priority < pod.priority)
 }
 
@@ -147,7 +162,13 @@ fn fits(
 fn violates(pod: &Pod, budgets: &[Arc<Budget>], left: &mut [i64]) -> bool {
     let mut overdrawn = false;
     for (budget, left) in budgets.iter().zip(left) {
-        if budget.namespace == pod.namespace && budget.selector.matches_map(Some(&pod.labels)) {
+        // A pod whose eviction was granted already is paid for. An empty selector covers nobody here, as upstream.
+        let covers = budget.namespace == pod.namespace
+            && !pod.labels.is_empty()
+            && !budget.selector.is_everything()
+            && budget.selector.matches_map(Some(&pod.labels))
+            && !budget.granted.contains(&*pod.name);
+        if covers {
             *left -= 1;
             overdrawn |= *left < 0;
         }

@@ -150,6 +150,11 @@ impl Queue {
         self.changed(now, |waiting| now.duration_since(waiting.last_try) >= FLUSH_AFTER);
     }
 
+    /// A waiting pod, as last seen.
+    pub fn pod(&self, uid: &str) -> Option<&Arc<Pod>> {
+        self.pods.get(uid).map(|waiting| &waiting.pod)
+    }
+
     /// Tells whether a pod is ready to be tried.
     pub fn has_active(&self) -> bool {
         !self.active.is_empty()

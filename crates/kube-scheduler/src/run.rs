@@ -16,8 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::config::Config;
-use crate::core::{Core, Outcome};
-use crate::framework::Misfit;
+use crate::core::{Core, Nomination, Outcome};
 use crate::plugins::volume_binding::Step;
 use crate::pod::Pod;
 use crate::preemption::Victims;
@@ -178,16 +177,28 @@ impl Loop {
                     Done::Chosen { assigned, result, patience }
                 }));
             }
-            Outcome::Wait { pod, misfit, victims } => {
+            Outcome::Wait { pod, misfit, victims, nomination, outranked } => {
                 let message = misfit.to_string();
                 tracing::debug!(pod = pod.full_name(), message, "no node will do");
                 self.recorder.record(reference(&pod), Kind::Warning, "FailedScheduling", message.as_str());
-                if pod.unschedulable_message.as_deref() == Some(message.as_str()) && victims.is_none() {
+                let promised = match &nomination {
+                    Nomination::Stays => pod.nominated_node.as_deref(),
+                    Nomination::Given(node) => Some(&**node),
+                    Nomination::Void => None,
+                };
+                let is_said = pod.unschedulable_message.as_deref() == Some(message.as_str())
+                    && pod.nominated_node.as_deref() == promised;
+                if is_said && victims.is_none() {
                     return;
                 }
                 let recorder = self.recorder.clone();
                 under_way.push(Box::pin(async move {
-                    report(&client, &recorder, &pod, &misfit, victims).await;
+                    make_room(&client, &recorder, &pod, victims, outranked).await;
+                    let now = Timestamp::now();
+                    let reported = api::report_unschedulable(&client, &pod, &message, &nomination, now).await;
+                    if let Err(error) = reported {
+                        tracing::debug!(pod = pod.full_name(), error = %whole(&error), "cannot write the pod's condition");
+                    }
                     Done::Reported
                 }));
             }
@@ -265,7 +276,14 @@ impl Loop {
     }
 }
 
-async fn report(client: &Client, recorder: &Recorder, pod: &Pod, misfit: &Misfit, victims: Option<Victims>) {
+/// Removes the pods that must go for another, and takes back what was promised to others in its stead.
+async fn make_room(
+    client: &Client,
+    recorder: &Recorder,
+    pod: &Pod,
+    victims: Option<Victims>,
+    outranked: Vec<Arc<Pod>>,
+) {
     let now = Timestamp::now();
     if let Some(victims) = &victims {
         for victim in victims.pods.iter().filter(|victim| !victim.deleting) {
@@ -280,9 +298,10 @@ async fn report(client: &Client, recorder: &Recorder, pod: &Pod, misfit: &Misfit
             }
         }
     }
-    let nominated = victims.as_ref().map(|victims| &*victims.node);
-    if let Err(error) = api::report_unschedulable(client, pod, &misfit.to_string(), nominated, now).await {
-        tracing::debug!(pod = pod.full_name(), error = %whole(&error), "cannot write the pod's condition");
+    for other in outranked {
+        if let Err(error) = api::void_nomination(client, &other).await {
+            tracing::warn!(pod = other.full_name(), error = %whole(&error), "cannot take back the promise of a node");
+        }
     }
 }
 

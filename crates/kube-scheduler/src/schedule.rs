@@ -1,6 +1,6 @@
 //! The decision: which node a pod goes to. Pure over a snapshot; ties are broken by the randomness given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,12 +54,21 @@ pub fn decide(
     };
     // The node that was cleared for this pod is asked first.
     if let Some(nominated) = pod.nominated_node.as_ref().and_then(|name| snapshot.node(name))
+        && checks.has_in_question(&nominated.node.name)
         && judge(&checks, pod, nominated, nominations).is_ok()
     {
         return Ok(nominated.node.name.clone());
     }
 
-    let nodes = snapshot.nodes();
+    let named: Vec<Arc<NodeInfo>>;
+    let nodes = match &checks.among {
+        None => snapshot.nodes(),
+        Some(among) => {
+            named = among.names.iter().filter_map(|name| snapshot.node(name)).cloned().collect();
+            misfit.add_absent(misfit.nodes - named.len(), &among.plugins);
+            &named
+        }
+    };
     let enough = enough_nodes(nodes.len(), profile.percentage_of_nodes_to_score);
     let mut feasible: Vec<&NodeInfo> = Vec::new();
     let mut looked_at = 0;
@@ -81,18 +90,45 @@ pub fn decide(
     }
 }
 
+/// What all filtering plugins made of a pod.
+pub struct Checks<'a> {
+    each: Vec<Check<'a>>,
+    among: Option<Among<'a>>,
+}
+
+/// The only nodes in question.
+struct Among<'a> {
+    names: BTreeSet<&'a str>,
+    /// Who says so.
+    plugins: BTreeSet<&'static str>,
+}
+
+impl Checks<'_> {
+    fn has_in_question(&self, node: &str) -> bool {
+        self.among.as_ref().is_none_or(|among| among.names.contains(node))
+    }
+}
+
 /// Makes the checks of all filtering plugins.
 pub fn prepare<'a>(
     profile: &'a Profile,
     pod: &'a Pod,
     snapshot: &'a Snapshot,
-) -> Result<Vec<Check<'a>>, Rejection> {
-    let mut checks = Vec::with_capacity(profile.filters.len());
+) -> Result<Checks<'a>, Rejection> {
+    let mut checks = Checks { each: Vec::with_capacity(profile.filters.len()), among: None };
     for plugin in &profile.filters {
         match plugin.filter(pod, snapshot) {
             Filter::Skip => {}
             Filter::Reject(rejection) => return Err(rejection),
-            Filter::Check(check) => checks.push(check),
+            Filter::Check(check) => checks.each.push(check),
+            Filter::Among(names, check) => {
+                checks.each.push(check);
+                let among = checks
+                    .among
+                    .get_or_insert_with(|| Among { names: names.clone(), plugins: BTreeSet::new() });
+                among.names.retain(|name| names.contains(name));
+                among.plugins.insert(plugin.name());
+            }
         }
     }
     Ok(checks)
@@ -100,12 +136,12 @@ pub fn prepare<'a>(
 
 /// Judges a node as it is, and as it will be with the pods of the same or a higher rank that it is promised to.
 pub fn judge(
-    checks: &[Check<'_>],
+    checks: &Checks<'_>,
     pod: &Pod,
     info: &NodeInfo,
     nominations: &Nominations,
 ) -> Result<(), Rejection> {
-    let run = |info: &NodeInfo| checks.iter().try_for_each(|check| check(info));
+    let run = |info: &NodeInfo| checks.each.iter().try_for_each(|check| check(info));
     let promised: Vec<&Arc<Pod>> = nominations
         .get(&info.node.name)
         .into_iter()

@@ -116,7 +116,7 @@ fn says_why_in_upstreams_words() {
     let mut cluster = Cluster::new(lab());
     assert_eq!(
         cluster.place(sized("big", "100")),
-        "0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 Insufficient cpu. \
+        "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. \
          preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
     );
     assert_eq!(Cluster::new([]).place(sized("a", "1")), "no nodes available to schedule pods");
@@ -125,7 +125,7 @@ fn says_why_in_upstreams_words() {
     }
     assert_eq!(
         cluster.place(sized("more", "1")),
-        "0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 Insufficient cpu. \
+        "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. \
          preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod."
     );
 }

@@ -209,10 +209,13 @@ impl Facts for Budget {
         wire: Rest<policy::PodDisruptionBudgetSpec, policy::PodDisruptionBudgetStatus>,
     ) -> Self {
         let selector = wire.spec.and_then(|spec| spec.selector);
+        let status = wire.status.unwrap_or_default();
+        let granted = status.disrupted_pods.into_iter().flatten().map(|(name, _)| name.into());
         Budget {
             namespace: metadata.namespace.into(),
             selector: term::selector(selector.as_ref()),
-            allowed: wire.status.map_or(0, |status| i64::from(status.disruptions_allowed.unwrap_or(0))),
+            allowed: i64::from(status.disruptions_allowed.unwrap_or(0)),
+            granted: granted.collect(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use component::leader::LeaderElectionFlags;
-use k8s_openapi::api::core::v1::TopologySpreadConstraint;
+use k8s_openapi::api::core::v1::{NodeAffinity, TopologySpreadConstraint};
 use serde::Deserialize;
 
 use crate::framework::Plugin;
@@ -153,6 +153,13 @@ struct BindingArgs {
 #[serde(default, rename_all = "camelCase")]
 struct AffinityArgs {
     hard_pod_affinity_weight: Option<i64>,
+    ignore_preferred_terms_of_existing_pods: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct NodeAffinityArgs {
+    added_affinity: Option<NodeAffinity>,
 }
 
 impl File {
@@ -255,6 +262,12 @@ impl FileProfile {
                 "InterPodAffinity" => {
                     let affinity: AffinityArgs = serde_json::from_value(args).with_context(context)?;
                     arguments.hard_pod_affinity_weight = affinity.hard_pod_affinity_weight;
+                    arguments.ignore_preferred_terms_of_existing_pods =
+                        affinity.ignore_preferred_terms_of_existing_pods;
+                }
+                "NodeAffinity" => {
+                    let affinity: NodeAffinityArgs = serde_json::from_value(args).with_context(context)?;
+                    arguments.node_affinity = affinity.added_affinity.unwrap_or_default().into();
                 }
                 _ => tracing::warn!(
                     plugin = name,

@@ -13,6 +13,8 @@ use crate::term::Term;
 pub struct InterPodAffinity {
     /// How much a required term of a placed pod attracts a pod it matches.
     pub hard_weight: i64,
+    /// Whether what placed pods rather have near or far counts when nodes are scored.
+    pub heeds_preferences_of_others: bool,
 }
 
 /// Counts by place: a label and its value.
@@ -105,9 +107,8 @@ impl Plugin for InterPodAffinity {
                 for term in other.affinity.required.iter().filter(|term| term.matches(pod, namespaces)) {
                     add(&mut places, term, info, self.hard_weight);
                 }
-                for (weight, term) in
-                    other.affinity.preferred.iter().filter(|(_, term)| term.matches(pod, namespaces))
-                {
+                let theirs = other.affinity.preferred.iter().filter(|_| self.heeds_preferences_of_others);
+                for (weight, term) in theirs.filter(|(_, term)| term.matches(pod, namespaces)) {
                     add(&mut places, term, info, *weight);
                 }
             }

@@ -46,6 +46,11 @@ fn allowed(plugin: &dyn Plugin, pod: &Pod, snapshot: &Snapshot) -> String {
     match plugin.filter(pod, snapshot) {
         Filter::Skip => "skip".into(),
         Filter::Reject(rejection) => rejection.reasons.join(", "),
+        Filter::Among(names, check) => {
+            let fits =
+                names.iter().filter(|name| snapshot.node(name).is_some_and(|info| check(info).is_ok()));
+            format!("{names:?} {}", fits.copied().collect::<String>())
+        }
         Filter::Check(check) => {
             let nodes = snapshot.nodes().iter().filter(|info| check(info).is_ok());
             nodes.map(|info| info.node.name.to_string()).collect::<Vec<_>>().join("")
@@ -75,7 +80,7 @@ const HOST: &str = "kubernetes.io/hostname";
 
 #[test]
 fn inter_pod_affinity_filters_from_both_sides() {
-    let plugin = InterPodAffinity { hard_weight: 1 };
+    let plugin = InterPodAffinity { hard_weight: 1, heeds_preferences_of_others: true };
     let db = pod(json!({"app": "db"}), json!({}));
     let around = snapshot(&[("a", db)]);
     let wants = |spec| pod(json!({"app": "web"}), spec);
@@ -91,11 +96,66 @@ fn inter_pod_affinity_filters_from_both_sides() {
 
 #[test]
 fn inter_pod_affinity_scores_what_is_preferred() {
-    let plugin = InterPodAffinity { hard_weight: 1 };
+    let plugin = InterPodAffinity { hard_weight: 1, heeds_preferences_of_others: true };
     let around = snapshot(&[("a", pod(json!({"app": "db"}), json!({})))]);
     let wants = |kind| pod(json!({"app": "web"}), near(kind, "preferred", "db", ZONE));
     assert_eq!(scores(&plugin, &wants("podAffinity"), &around), [100, 100, 0, 0]);
     assert_eq!(scores(&plugin, &wants("podAntiAffinity"), &around), [0, 0, 100, 100]);
+}
+
+#[test]
+fn what_placed_pods_prefer_may_be_ignored() {
+    let drawn = || pod(json!({"app": "db"}), near("podAffinity", "preferred", "web", HOST));
+    let around = snapshot(&[("c", drawn())]);
+    let web = pod(json!({"app": "web"}), json!({}));
+    let plugin = |heeds| InterPodAffinity { hard_weight: 1, heeds_preferences_of_others: heeds };
+    assert_eq!(scores(&plugin(true), &web, &around), [0, 0, 100, 0]);
+    assert!(scores(&plugin(false), &web, &around).is_empty());
+}
+
+fn on_nodes(terms: Value) -> Pod {
+    pod(
+        json!({}),
+        json!({"affinity": {"nodeAffinity":
+            {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}}),
+    )
+}
+
+#[test]
+fn nodes_that_are_named_are_the_only_ones_in_question() {
+    let plugin = NodeAffinity::default();
+    let around = snapshot(&[]);
+    let named = |names: &[&str]| json!({"key": "metadata.name", "operator": "In", "values": names});
+    let in_zone = json!({"matchExpressions": [{"key": ZONE, "operator": "In", "values": ["2"]}]});
+    let check = |terms: Value, expected: &str| {
+        assert_eq!(allowed(&plugin, &on_nodes(terms), &around), expected);
+    };
+    check(json!([{"matchFields": [named(&["a"])]}]), "{\"a\"} a");
+    check(
+        json!([{"matchFields": [named(&["a", "x"])]}, {"matchFields": [named(&["c"])]}]),
+        "{\"a\", \"c\", \"x\"} ac",
+    );
+    check(json!([{"matchFields": [named(&["a"])]}, in_zone]), "ac");
+    check(json!([{"matchFields": [named(&["a"]), named(&["b"])]}]), "pod affinity terms conflict");
+}
+
+#[test]
+fn a_profile_adds_affinity_of_its_own() {
+    let added: k8s_openapi::api::core::v1::NodeAffinity = serde_json::from_value(json!({
+        "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms":
+            [{"matchExpressions": [{"key": ZONE, "operator": "Exists"}]}]},
+        "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 5, "preference":
+            {"matchExpressions": [{"key": ZONE, "operator": "In", "values": ["2"]}]}}],
+    }))
+    .unwrap();
+    let plugin = NodeAffinity { added: added.into() };
+    let around = snapshot(&[]);
+    let any = pod(json!({}), json!({}));
+    assert_eq!(allowed(&plugin, &any, &around), "abc");
+    assert_eq!(scores(&plugin, &any, &around), [0, 0, 100, 0]);
+    let Filter::Check(check) = plugin.filter(&any, &around) else { panic!("each node is judged") };
+    let refused = check(around.node("d").unwrap()).unwrap_err();
+    assert_eq!(refused.reasons, ["node(s) didn't match scheduler-enforced node affinity"]);
 }
 
 fn spread(key: &str, skew: i32, mode: &str, more: Value) -> Pod {

@@ -85,7 +85,7 @@ fn verdict(plugin: &dyn Plugin, pod: &Pod, snapshot: &Snapshot) -> String {
     let check = match plugin.filter(pod, snapshot) {
         Filter::Skip => return "skip".into(),
         Filter::Reject(rejection) => return rejection.reasons.join(", "),
-        Filter::Check(check) => check,
+        Filter::Check(check) | Filter::Among(_, check) => check,
     };
     let (mut allowed, mut why) = (String::new(), String::new());
     for info in snapshot.nodes() {
