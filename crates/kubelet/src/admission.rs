@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use apimachinery::Quantity;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use podrules::{
     conditions,
+    node_affinity::{self, NodeView},
+    ports,
     requests::{self, Resources},
     sysctls,
+    tolerations::first_untolerated,
 };
 
 use crate::{pod, status::Verdict};
@@ -19,10 +22,10 @@ pub fn admit<'a>(
     others: impl Iterator<Item = &'a Pod>,
     allocatable: &BTreeMap<String, Quantity>,
     unsafe_sysctls: &[String],
+    node: Option<&Node>,
 ) -> Result<(), Verdict> {
-    let refuse = |reason: String, message: String| {
-        Err(Verdict { reason, message: format!("Pod was rejected: {message}") })
-    };
+    let refuse =
+        |reason: String, message: String| Err(Verdict::new(reason, format!("Pod was rejected: {message}")));
     let context = pod::spec(pod).security_context.as_ref();
     for sysctl in context.and_then(|context| context.sysctls.as_ref()).into_iter().flatten() {
         let name = sysctl.name.replace('/', ".");
@@ -35,10 +38,11 @@ pub fn admit<'a>(
         }
     }
     let mut used = Resources::new();
-    let mut count = 0;
+    let (mut count, mut taken) = (0, Vec::new());
     for other in others.filter(|other| !conditions::is_terminal(other) && pod::uid(other) != pod::uid(pod)) {
         count += 1;
         requests::add(&mut used, &requests::requests(pod::spec(other)));
+        taken.extend(ports::of_host(pod::spec(other)));
     }
     if let Some(most) = allocatable.get("pods").map(Quantity::value).filter(|most| count >= *most) {
         let message =
@@ -57,6 +61,25 @@ pub fn admit<'a>(
             );
             return refuse(format!("OutOf{name}"), message);
         }
+    }
+    let unfit = |predicate: &str, why: &str| {
+        refuse(predicate.to_owned(), format!("Predicate {predicate} failed: {why}"))
+    };
+    // Whoever names the node itself goes past the scheduler, but not past what it asks of its node.
+    if let Some(node) = node {
+        let labels = node.metadata.labels.clone().unwrap_or_default();
+        let name = node.metadata.name.as_deref().unwrap_or_default();
+        if !node_affinity::allows(pod::spec(pod), &NodeView { name, labels: &labels }) {
+            return unfit("NodeAffinity", "node(s) didn't match Pod's node affinity/selector");
+        }
+    }
+    if ports::of_host(pod::spec(pod)).any(|port| taken.iter().any(|other| port.conflicts(other))) {
+        return unfit("NodePorts", "node(s) didn't have free ports for the requested pod ports");
+    }
+    let taints = node.and_then(|node| node.spec.as_ref()?.taints.as_deref()).unwrap_or_default();
+    let tolerations = pod::spec(pod).tolerations.as_deref().unwrap_or_default();
+    if !pod::is_static(pod) && first_untolerated(taints, tolerations, &["NoExecute"]).is_some() {
+        return unfit("TaintToleration", "node(s) had taints that the pod didn't tolerate");
     }
     Ok(())
 }
@@ -78,7 +101,7 @@ mod tests {
     fn check(pod: &Pod, others: &[Pod], expected: Result<(), &str>) {
         let allocatable =
             BTreeMap::from([("cpu".into(), "2".parse().unwrap()), ("pods".into(), "3".parse().unwrap())]);
-        let decided = admit(pod, others.iter(), &allocatable, &["net.core.*".into()]);
+        let decided = admit(pod, others.iter(), &allocatable, &["net.core.*".into()], None);
         assert_eq!(
             decided.map_err(|verdict| format!("{}: {}", verdict.reason, verdict.message)),
             expected.map_err(str::to_owned)
@@ -103,6 +126,43 @@ mod tests {
             ),
         );
         check(&asks("a", "2"), &[asks("a", "2")], Ok(()));
+    }
+
+    #[test]
+    fn who_names_the_node_itself_still_has_to_match_it() {
+        let node: Node = serde_json::from_value(json!({
+            "metadata": {"name": "w1", "labels": {"disk": "ssd"}},
+            "spec": {"taints": [{"key": "a", "effect": "NoSchedule"}, {"key": "b", "effect": "NoExecute"}]},
+        }))
+        .unwrap();
+        let neighbour = a_pod(
+            "n",
+            json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80}]}]}),
+        );
+        let told = |spec: Value| {
+            let allocatable = BTreeMap::new();
+            let others = std::slice::from_ref(&neighbour).iter();
+            let verdict = admit(&a_pod("p", spec), others, &allocatable, &[], Some(&node));
+            verdict
+                .err()
+                .map_or_else(String::new, |verdict| format!("{}: {}", verdict.reason, verdict.message))
+        };
+        let bears = json!([{"key": "b", "operator": "Exists"}]);
+        assert_eq!(told(json!({"containers": [], "tolerations": bears})), "");
+        assert_eq!(
+            told(json!({"containers": []})),
+            "TaintToleration: Pod was rejected: Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
+        );
+        assert_eq!(
+            told(json!({"containers": [], "nodeSelector": {"disk": "hdd"}})),
+            "NodeAffinity: Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+        );
+        let taken =
+            json!({"containers": [{"name": "c", "ports": [{"containerPort": 8080, "hostPort": 80}]}]});
+        assert_eq!(
+            told(taken),
+            "NodePorts: Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+        );
     }
 
     #[test]

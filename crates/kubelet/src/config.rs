@@ -15,7 +15,7 @@ use component::{
 };
 use k8s_openapi::api::core::v1::Taint;
 
-use crate::settings::Settings;
+use crate::{eviction::threshold::Given, settings::Settings};
 
 mod file;
 
@@ -37,8 +37,6 @@ pub const IGNORED: &[Ignored] = &[
     ignored("authorization-mode"),
     ignored("image-credential-provider-bin-dir"),
     ignored("image-credential-provider-config"),
-    ignored("eviction-soft"),
-    ignored("eviction-soft-grace-period"),
     ignored("tls-cipher-suites"),
     ignored("tls-min-version"),
     ignored("config-dir"),
@@ -157,6 +155,21 @@ pub struct Flags {
     /// Thresholds below which pods are evicted at once: signal<amount, by comma
     #[arg(long, value_delimiter = ',')]
     pub eviction_hard: Vec<String>,
+    /// Thresholds below which pods are evicted after a while: signal<amount, by comma
+    #[arg(long, value_delimiter = ',')]
+    pub eviction_soft: Vec<String>,
+    /// How long soft thresholds are borne: signal=duration, by comma
+    #[arg(long, value_delimiter = ',')]
+    pub eviction_soft_grace_period: Vec<String>,
+    /// What more than a threshold evictions are to free: signal=amount, by comma
+    #[arg(long, value_delimiter = ',')]
+    pub eviction_minimum_reclaim: Vec<String>,
+    /// The seconds a pod gets to end in that a soft threshold evicts
+    #[arg(long)]
+    pub eviction_max_pod_grace_period: Option<i64>,
+    /// How long the node says that it is short after it no longer is
+    #[arg(long, value_parser = component::flags::duration)]
+    pub eviction_pressure_transition_period: Option<Duration>,
     /// Resources kept for the system: resource=amount, by comma
     #[arg(long, value_delimiter = ',')]
     pub system_reserved: Vec<String>,
@@ -230,17 +243,19 @@ impl Config {
         let map = |flag: &[String], separator, file: Option<BTreeMap<String, String>>| {
             if flag.is_empty() { Ok(file.unwrap_or_default()) } else { pairs(flag, separator) }
         };
-        let mut eviction_hard = BTreeMap::from([
-            ("memory.available".to_owned(), "100Mi".to_owned()),
-            ("nodefs.available".to_owned(), "10%".to_owned()),
-            ("nodefs.inodesFree".to_owned(), "5%".to_owned()),
-            ("imagefs.available".to_owned(), "15%".to_owned()),
-            ("imagefs.inodesFree".to_owned(), "5%".to_owned()),
-        ]);
-        let given = map(&flags.eviction_hard, '<', file.eviction_hard).context("--eviction-hard")?;
-        if !given.is_empty() {
-            eviction_hard = given;
-        }
+        let eviction = Given {
+            hard: map(&flags.eviction_hard, '<', file.eviction_hard).context("--eviction-hard")?,
+            soft: map(&flags.eviction_soft, '<', file.eviction_soft).context("--eviction-soft")?,
+            soft_grace: map(&flags.eviction_soft_grace_period, '=', file.eviction_soft_grace_period)
+                .context("--eviction-soft-grace-period")?,
+            reclaim: map(&flags.eviction_minimum_reclaim, '=', file.eviction_minimum_reclaim)
+                .context("--eviction-minimum-reclaim")?,
+            merge_defaults: file.merge_default_eviction_settings.unwrap_or(false),
+            transition: flags
+                .eviction_pressure_transition_period
+                .or(file.eviction_pressure_transition_period),
+            max_grace: flags.eviction_max_pod_grace_period.or(file.eviction_max_pod_grace_period),
+        };
         let mut reserved =
             map(&flags.system_reserved, '=', file.system_reserved).context("--system-reserved")?;
         for (name, amount) in map(&flags.kube_reserved, '=', file.kube_reserved).context("--kube-reserved")? {
@@ -291,7 +306,7 @@ impl Config {
                 .or(file.image_gc_low_threshold_percent)
                 .unwrap_or(80),
             image_minimum_gc_age: file.image_minimum_gc_age.unwrap_or(Duration::from_secs(120)),
-            eviction_hard,
+            eviction: eviction.rules()?,
             reserved,
             register_node: flags.register_node.or(file.register_node).unwrap_or(true),
             register_with_taints: taints,

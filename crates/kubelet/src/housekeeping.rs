@@ -3,13 +3,14 @@
 //! Keeps true: container logs, images and pods leave the node the room its thresholds ask for. Woken by: time. Reads:
 //! log sizes, the runtime's images, the machine. Writes: logs, images, verdicts against pods. Gives up: never.
 
-mod eviction;
 mod images;
 mod rotation;
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{kubelet::Kubelet, node::pressure::Pressure};
+pub use images::Collector as Images;
+
+use crate::{eviction::Eviction, kubelet::Kubelet};
 
 /// How often logs are looked at (upstream's `containerLogMonitorInterval`) and pressure is measured.
 const LOOK: Duration = Duration::from_secs(10);
@@ -20,16 +21,18 @@ const IMAGES_EVERY: u32 = 30;
 pub async fn keep(kubelet: Arc<Kubelet>) -> anyhow::Result<()> {
     let shutdown = kubelet.process.shutdown();
     let work = async {
-        let mut images = images::Collector::default();
+        let mut images = Images::default();
+        let mut eviction = Eviction::default();
         let mut looks = 0_u32;
         loop {
-            tokio::time::sleep(LOOK).await;
+            // As long as that evicts pods, nothing else frees as much.
+            while eviction.look(&kubelet, &mut images).await {}
             rotation::rotate(&kubelet).await;
-            let pressure: Pressure = eviction::relieve(&kubelet).await;
             looks = looks.wrapping_add(1);
-            if pressure.disk || looks.is_multiple_of(IMAGES_EVERY) {
-                images.collect(&kubelet, pressure.disk).await;
+            if looks.is_multiple_of(IMAGES_EVERY) {
+                images.collect(&kubelet, false).await;
             }
+            tokio::time::sleep(LOOK).await;
         }
     };
     tokio::select! {

@@ -13,7 +13,7 @@ use cgroups::{Cgroups, Limits, convert};
 use component::{Runtime as Process, events::Recorder};
 use cri::Runtime;
 use informer::Store;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use kube::Client;
 use parking_lot::RwLock;
 use podrules::requests::{self, QosClass};
@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::{
     container::{downward::Facts, resources::Machine},
+    eviction::Pressure,
     image::Images,
     objects::Objects,
     pod,
@@ -36,6 +37,8 @@ pub struct NodeFacts {
     pub host_ips: Vec<String>,
     /// What pods may use.
     pub allocatable: BTreeMap<String, Quantity>,
+    /// The Node as the API has it; none until it was seen.
+    pub node: Option<Arc<Node>>,
 }
 
 /// The kubelet's parts, shared by workers, server and node tasks.
@@ -68,6 +71,8 @@ pub struct Kubelet {
     pub machine: Machine,
     /// The node.
     pub facts: RwLock<NodeFacts>,
+    /// What the node runs short of.
+    pub pressure: watch::Sender<Pressure>,
     /// Where the API is served, once it is.
     pub port: AtomicU16,
     /// Whether the manifests of static pods have been read; true where there are none.

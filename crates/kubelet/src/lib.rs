@@ -9,6 +9,7 @@ mod bootstrap;
 mod config;
 pub mod container;
 mod event;
+pub mod eviction;
 mod housekeeping;
 pub mod image;
 mod kubelet;
@@ -50,6 +51,7 @@ use tokio::sync::watch;
 pub use config::{Config, Flags, IGNORED, KubeletConfiguration};
 
 use container::resources::Machine;
+use eviction::Pressure;
 use image::Images;
 use kubelet::{Kubelet, NodeFacts};
 use node::machine;
@@ -99,7 +101,7 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
     let wake = Arc::clone(&pods);
     let (memory, _) = machine::memory();
     let (_, allocatable) = machine::resources(&settings);
-    let facts = NodeFacts { host_ips: machine::addresses(&settings), allocatable };
+    let facts = NodeFacts { host_ips: machine::addresses(&settings), allocatable, node: None };
     let kubelet = Arc::new(Kubelet {
         objects: Objects::new(client.clone(), move |uid| wake.volumes_changed(uid)),
         tokens: Tokens::new(client.clone()),
@@ -112,6 +114,7 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
             cpu_quota: settings.cpu_cfs_quota,
         },
         facts: RwLock::new(facts),
+        pressure: watch::Sender::new(Pressure::default()),
         port: AtomicU16::new(config.address.port()),
         manifests_read: watch::Sender::new(settings.static_pods.is_none()),
         runtime_name: version.runtime_name,
@@ -190,11 +193,13 @@ fn make_qos_cgroups(kubelet: &Kubelet) -> anyhow::Result<()> {
         return Ok(());
     }
     let allocatable = kubelet.facts.read().allocatable.clone();
+    let together = machine::for_pods(&kubelet.settings);
     let milli = allocatable.get("cpu").map_or(0, |cpu| cpu.milli_value());
     let shares = |shares| Limits { cpu_shares: Some(shares), ..Limits::default() };
     let all = Limits {
-        // Pods together may not take what is kept for the system.
-        memory: allocatable.get("memory").map(|memory| memory.value()),
+        // Pods together may not take what is kept for the system. What eviction keeps beside it is theirs to the last:
+        // before they come to their end, one of them is evicted.
+        memory: together.get("memory").map(|memory| memory.value()),
         ..shares(convert::milli_cpu_to_shares(milli))
     };
     for (class, limits) in [

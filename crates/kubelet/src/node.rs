@@ -10,7 +10,7 @@ use std::{
 };
 
 use component::{Latch, events::Kind as EventKind};
-use informer::{Change, PartialObject, Store, Watch, reflect};
+use informer::{Change, Store, Watch, reflect};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
@@ -31,7 +31,6 @@ use component::cause::whole;
 use crate::{event::node_event, kubelet::Kubelet};
 
 pub mod machine;
-pub mod pressure;
 mod status;
 
 pub use status::{Health, status};
@@ -43,11 +42,13 @@ pub async fn keep(kubelet: Arc<Kubelet>, client: Client, registered: Latch) -> a
     let nodes: Api<Node> = Api::all(client.clone());
     let shutdown = kubelet.process.shutdown();
     let gone = Arc::new(Notify::new());
-    let watched = watch_deletion(client, &kubelet.settings.node_name, Arc::clone(&gone));
+    let offered = Arc::new(Notify::new());
+    let watched = watch(client, &kubelet, Arc::clone(&gone), Arc::clone(&offered));
     tokio::pin!(watched);
     let mut written: Option<(NodeStatus, Instant)> = None;
     let mut announced = false;
     let mut pod_cidr = String::new();
+    let mut pressure = kubelet.pressure.subscribe();
     loop {
         let mut pause = kubelet.settings.node_status_update_frequency;
         match once(&kubelet, &nodes, &mut written, &mut pod_cidr).await {
@@ -75,24 +76,36 @@ pub async fn keep(kubelet: Arc<Kubelet>, client: Client, registered: Latch) -> a
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
+            // Pods must not be sent here meanwhile.
+            Ok(()) = pressure.changed() => {}
             // Someone deleted the node: it registers again.
             () = gone.notified() => written = None,
+            // Someone says that it has more than the machine shows.
+            () = offered.notified() => {}
             () = &mut watched => {}
             () = shutdown.cancelled() => return Ok(()),
         }
     }
 }
 
-/// Tells when the Node is deleted; never ends.
-async fn watch_deletion(client: Client, name: &str, gone: Arc<Notify>) {
-    let store = Store::<PartialObject>::new();
-    store.on_change(move |change| {
-        if matches!(change, Change::Deleted(_)) {
+/// Keeps what the API says of the Node, and tells when it is deleted or said to offer something else; never ends.
+async fn watch(client: Client, kubelet: &Arc<Kubelet>, gone: Arc<Notify>, offered: Arc<Notify>) {
+    let store = Store::<Node>::new();
+    let owner = Arc::clone(kubelet);
+    store.on_change(move |change| match change {
+        Change::Applied { new, .. } => {
+            let before = owner.facts.write().node.replace(Arc::clone(new));
+            if before.is_none_or(|before| status::extended(&before) != status::extended(new)) {
+                offered.notify_one();
+            }
+        }
+        Change::Deleted(_) => {
+            owner.facts.write().node = None;
             gone.notify_one();
         }
     });
-    let watch = Watch::all::<Node>().fields(&format!("metadata.name={name}")).metadata_only();
-    reflect(client, watch, store).await;
+    let name = &kubelet.settings.node_name;
+    reflect(client, Watch::all::<Node>().fields(&format!("metadata.name={name}")), store).await;
 }
 
 /// Writes the status where it has changed or is old. Answers whether the node is ready.

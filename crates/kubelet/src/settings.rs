@@ -55,8 +55,8 @@ pub struct Settings {
     pub image_gc_low_percent: u64,
     /// The age before which no image is removed.
     pub image_minimum_gc_age: Duration,
-    /// Hard eviction thresholds, `memory.available` and the like, as upstream writes them.
-    pub eviction_hard: BTreeMap<String, String>,
+    /// When the node's shortage ends pods.
+    pub eviction: crate::eviction::threshold::Rules,
     /// Resources kept from pods for the system.
     pub reserved: BTreeMap<String, String>,
     /// Whether the node registers itself.

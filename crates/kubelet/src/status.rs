@@ -20,7 +20,7 @@ mod phase;
 #[cfg(test)]
 mod tests;
 
-pub use conditions::OWNED;
+pub use conditions::{OWNED, is_own};
 pub use containers::container_id;
 
 /// Why a container is not running, as the kubelet remembers it.
@@ -50,6 +50,17 @@ pub struct Verdict {
     pub reason: String,
     /// More for a person.
     pub message: String,
+    /// The seconds it gets to end in, where these are fewer than its own.
+    pub grace: Option<i64>,
+    /// Whether the node ends it for reasons that are not its own: Jobs tell disruptions from failures by that.
+    pub disrupts: bool,
+}
+
+impl Verdict {
+    /// A verdict for reasons that are the pod's own; it ends in its own time.
+    pub fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { reason: reason.into(), message: message.into(), grace: None, disrupts: false }
+    }
 }
 
 /// All that the status is computed from.
@@ -110,8 +121,11 @@ pub fn compute(view: &View<'_>) -> PodStatus {
     let host_ips: Vec<HostIP> = view.host_ips.iter().map(|ip| HostIP { ip: ip.clone() }).collect();
     let conditions = conditions::conditions(view, &phase, &init, &regular);
     let (reason, message) = match view.verdict {
-        Some(verdict) => (Some(verdict.reason.clone()), Some(verdict.message.clone())),
-        None => (view.last.reason.clone(), view.last.message.clone()),
+        // Nobody is told that it has failed while something of it may still run.
+        Some(verdict) if view.stage != Stage::Stopping => {
+            (Some(verdict.reason.clone()), Some(verdict.message.clone()))
+        }
+        _ => (view.last.reason.clone(), view.last.message.clone()),
     };
     PodStatus {
         phase: Some(phase),

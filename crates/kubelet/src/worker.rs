@@ -19,6 +19,7 @@ use crate::{
     admission,
     backoff::Backoff,
     event::{container_event, pod_event},
+    eviction,
     kubelet::Kubelet,
     observed::{Observed, State, observe},
     plan::{self, Plan, backoff_key},
@@ -176,9 +177,17 @@ impl Worker {
         let (pod, kubelet) = (order.pod(), &self.kubelet);
         let _gate = kubelet.pods.gate.lock();
         let others = kubelet.pods.admitted(&self.state.names.uid);
-        let allocatable = kubelet.facts.read().allocatable.clone();
+        let (allocatable, node) = {
+            let facts = kubelet.facts.read();
+            (facts.allocatable.clone(), facts.node.clone())
+        };
         let others = others.iter().map(|other| &**other);
-        match admission::admit(pod, others, &allocatable, &kubelet.settings.allowed_unsafe_sysctls) {
+        let pressure = *kubelet.pressure.borrow();
+        let admitted = eviction::admit(pod, pressure).and_then(|()| {
+            let sysctls = &kubelet.settings.allowed_unsafe_sysctls;
+            admission::admit(pod, others, &allocatable, sysctls, node.as_deref())
+        });
+        match admitted {
             Ok(()) => self.state.admitted.store(true, Ordering::Release),
             Err(verdict) => {
                 pod_event(
@@ -202,10 +211,10 @@ impl Worker {
     fn judge(&self, pod: &Pod) {
         let Some(left) = deadline(pod, &self.state.status.lock(), Timestamp::now()) else { return };
         if left.is_zero() {
-            let verdict = Verdict {
-                reason: "DeadlineExceeded".into(),
-                message: "Pod was active on the node longer than the specified deadline".into(),
-            };
+            let verdict = Verdict::new(
+                "DeadlineExceeded",
+                "Pod was active on the node longer than the specified deadline",
+            );
             let mut held = self.state.verdict.lock();
             if held.is_none() {
                 pod_event(

@@ -77,8 +77,21 @@ pub struct KubeletConfiguration {
     /// The age before which no image is removed.
     #[serde(rename = "imageMinimumGCAge", deserialize_with = "duration")]
     pub image_minimum_gc_age: Option<Duration>,
-    /// Thresholds of eviction.
+    /// Thresholds below which pods go at once.
     pub eviction_hard: Option<BTreeMap<String, String>>,
+    /// Thresholds below which pods go after a while.
+    pub eviction_soft: Option<BTreeMap<String, String>>,
+    /// How long each of those is borne.
+    pub eviction_soft_grace_period: Option<BTreeMap<String, String>>,
+    /// What more than a threshold is to be freed.
+    pub eviction_minimum_reclaim: Option<BTreeMap<String, String>>,
+    /// The seconds a pod gets to end in that a soft threshold evicts.
+    pub eviction_max_pod_grace_period: Option<i64>,
+    /// How long the node's conditions outlast what they say.
+    #[serde(deserialize_with = "duration")]
+    pub eviction_pressure_transition_period: Option<Duration>,
+    /// Whether hard thresholds that are not given have their defaults beside those that are.
+    pub merge_default_eviction_settings: Option<bool>,
     /// Kept for the system.
     pub system_reserved: Option<BTreeMap<String, String>>,
     /// Kept for Kubernetes.
@@ -158,11 +171,6 @@ const WITHOUT_MEANING: &[&str] = &[
     "enforceNodeAllocatable",
     "eventBurst",
     "eventRecordQPS",
-    "evictionMaxPodGracePeriod",
-    "evictionMinimumReclaim",
-    "evictionPressureTransitionPeriod",
-    "evictionSoft",
-    "evictionSoftGracePeriod",
     "failCgroupV1",
     "failSwapOn",
     "featureGates",
@@ -225,7 +233,6 @@ const WITHOUT_MEANING: &[&str] = &[
     "userNamespaces",
     "volumePluginDir",
     "volumeStatsAggPeriod",
-    "mergeDefaultEvictionSettings",
 ];
 
 impl KubeletConfiguration {

@@ -15,7 +15,7 @@ use crate::{event::node_event, kubelet::Kubelet, node::machine};
 
 /// When each image was first seen and last used.
 #[derive(Debug, Default)]
-pub(super) struct Collector {
+pub struct Collector {
     seen: HashMap<String, Record>,
 }
 
@@ -27,7 +27,7 @@ struct Record {
 
 impl Collector {
     /// Looks at the disk and removes what must go.
-    pub(super) async fn collect(&mut self, kubelet: &Arc<Kubelet>, urgent: bool) {
+    pub async fn collect(&mut self, kubelet: &Arc<Kubelet>, urgent: bool) {
         let (Ok(images), Ok(containers)) =
             (kubelet.runtime.list_images().await, kubelet.runtime.list_containers(Default::default()).await)
         else {

@@ -9,7 +9,7 @@ use std::{
 
 use apimachinery::Quantity;
 
-use crate::settings::Settings;
+use crate::{eviction::threshold::Signal, settings::Settings};
 
 /// The architecture in Go's word.
 pub fn architecture() -> &'static str {
@@ -116,43 +116,30 @@ pub fn resources(settings: &Settings) -> (BTreeMap<String, String>, BTreeMap<Str
             capacity.insert(format!("hugepages-{unit}"), amount);
         }
     }
-    let mut allocatable: BTreeMap<String, Quantity> =
-        capacity.iter().filter_map(|(name, amount)| Some((name.clone(), amount.parse().ok()?))).collect();
-    let threshold =
-        |signal: &str, whole: u64| settings.eviction_hard.get(signal).and_then(|text| amount(text, whole));
-    let mut take = |name: &str, kept: Option<Quantity>| {
-        if let (Some(kept), Some(left)) = (kept, allocatable.get_mut(name)) {
-            *left = (*left - kept).max(Quantity::ZERO);
-        }
-    };
-    for (name, kept) in &settings.reserved {
-        take(name, kept.parse().ok());
-    }
-    let whole = |bytes: u64| {
-        i64::try_from(bytes)
-            .ok()
-            .map(|bytes| Quantity::from_value(bytes, apimachinery::quantity::Format::DecimalSi))
-    };
-    take("memory", threshold("memory.available", memory).and_then(whole));
-    take("ephemeral-storage", threshold("nodefs.available", disk.capacity).and_then(whole));
+    let mut allocatable = unreserved(settings, &capacity);
+    take(&mut allocatable, "memory", settings.eviction.kept(Signal::Memory, memory));
+    take(&mut allocatable, "ephemeral-storage", settings.eviction.kept(Signal::Nodefs, disk.capacity));
     (capacity, allocatable)
 }
 
-/// Reads a threshold: an amount, or a share of the whole in percent.
-pub fn amount(text: &str, whole: u64) -> Option<u64> {
-    match text.strip_suffix('%') {
-        Some(percent) => {
-            let percent: f64 = percent.parse().ok()?;
-            // Shares are whole percents in practice; a byte more or less is nothing.
-            #[expect(
-                clippy::cast_precision_loss,
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "an estimate"
-            )]
-            Some((whole as f64 * percent / 100.0) as u64)
-        }
-        None => u64::try_from(text.parse::<Quantity>().ok()?.value()).ok(),
+/// What pods may use together before the kernel stops them: all but what is kept for the system.
+pub fn for_pods(settings: &Settings) -> BTreeMap<String, Quantity> {
+    let (capacity, _) = resources(settings);
+    unreserved(settings, &capacity)
+}
+
+fn unreserved(settings: &Settings, capacity: &BTreeMap<String, String>) -> BTreeMap<String, Quantity> {
+    let mut left: BTreeMap<String, Quantity> =
+        capacity.iter().filter_map(|(name, amount)| Some((name.clone(), amount.parse().ok()?))).collect();
+    for (name, kept) in &settings.reserved {
+        take(&mut left, name, kept.parse().ok());
+    }
+    left
+}
+
+fn take(from: &mut BTreeMap<String, Quantity>, name: &str, kept: Option<Quantity>) {
+    if let (Some(kept), Some(left)) = (kept, from.get_mut(name)) {
+        *left = (*left - kept).max(Quantity::ZERO);
     }
 }
 
@@ -206,12 +193,5 @@ mod tests {
         let text = "MemTotal:        1024 kB\nMemAvailable:    512 kB\n";
         assert_eq!(meminfo(text, "MemTotal"), Some(1 << 20));
         assert_eq!(meminfo(text, "Mem"), None);
-    }
-
-    #[test]
-    fn thresholds() {
-        assert_eq!(amount("10%", 1000), Some(100));
-        assert_eq!(amount("100Mi", 0), Some(100 << 20));
-        assert_eq!(amount("x", 0), None);
     }
 }

@@ -1,20 +1,18 @@
 //! The Node's status.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use apimachinery::Quantity;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::core::v1::{
-        ContainerImage, DaemonEndpoint, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeStatus,
+        ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeStatus,
     },
-    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time},
+    apimachinery::pkg::{api::resource::Quantity as Written, apis::meta::v1::Time},
 };
 
-use super::{
-    machine,
-    pressure::{Left, Pressure, pressure},
-};
-use crate::kubelet::Kubelet;
+use super::machine;
+use crate::{eviction::Pressure, kubelet::Kubelet};
 
 /// How many images the status names; upstream's.
 const MAX_IMAGES: usize = 50;
@@ -57,14 +55,9 @@ impl Health {
         }
         let version =
             kubelet.runtime.version().await.map(|answer| answer.runtime_version).unwrap_or_default();
-        let left = Left {
-            memory: machine::memory(),
-            disk: machine::disk(&kubelet.settings.root_dir),
-            pids: machine::processes(),
-        };
         Self {
             faults,
-            pressure: pressure(&left, &kubelet.settings.eviction_hard),
+            pressure: *kubelet.pressure.borrow(),
             runtime_version: format!("{}://{version}", kubelet.runtime_name),
         }
     }
@@ -78,7 +71,9 @@ pub async fn status(
     now: Timestamp,
 ) -> NodeStatus {
     let settings = &kubelet.settings;
-    let (capacity, allocatable) = machine::resources(settings);
+    let (capacity, mut allocatable) = machine::resources(settings);
+    let node = kubelet.facts.read().node.clone();
+    allocatable.extend(node.as_deref().map(extended).unwrap_or_default());
     let host_ips = machine::addresses(settings);
     {
         let mut facts = kubelet.facts.write();
@@ -92,9 +87,9 @@ pub async fn status(
     info.container_runtime_version.clone_from(&health.runtime_version);
     NodeStatus {
         addresses: Some(addresses),
-        capacity: Some(capacity.into_iter().map(|(name, amount)| (name, Quantity(amount))).collect()),
+        capacity: Some(capacity.into_iter().map(|(name, amount)| (name, Written(amount))).collect()),
         allocatable: Some(
-            allocatable.into_iter().map(|(name, amount)| (name, Quantity(amount.to_string()))).collect(),
+            allocatable.into_iter().map(|(name, amount)| (name, Written(amount.to_string()))).collect(),
         ),
         conditions: Some(conditions(health, last, now)),
         daemon_endpoints: Some(NodeDaemonEndpoints {
@@ -104,6 +99,21 @@ pub async fn status(
         node_info: Some(info),
         ..NodeStatus::default()
     }
+}
+
+/// What the node is said to have beyond what the machine shows: extended resources, written into its capacity by
+/// whoever knows of them. All of it is the pods'.
+pub(super) fn extended(node: &Node) -> BTreeMap<String, Quantity> {
+    let capacity = node.status.as_ref().and_then(|status| status.capacity.as_ref());
+    let all = podrules::requests::parse(capacity);
+    let is_extended = |name: &str| {
+        name.split_once('/').is_some_and(|(domain, _)| {
+            domain != "kubernetes.io"
+                && !domain.ends_with(".kubernetes.io")
+                && !domain.starts_with("requests.")
+        })
+    };
+    all.into_iter().filter(|(name, _)| is_extended(name)).collect()
 }
 
 async fn images(kubelet: &Arc<Kubelet>) -> Vec<ContainerImage> {
@@ -213,6 +223,16 @@ mod tests {
             )
         };
         conditions.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_others_say_of_the_node_is_kept_where_it_is_theirs_to_say() {
+        let capacity = serde_json::json!({"cpu": "2", "hugepages-2Mi": "0", "example.com/seats": "3",
+            "attachable-volumes.kubernetes.io/x": "1", "requests.example.com/seats": "1"});
+        let node = serde_json::json!({"status": {"capacity": capacity}});
+        let found = extended(&serde_json::from_value(node).unwrap());
+        let found: Vec<String> = found.iter().map(|(name, amount)| format!("{name} {amount}")).collect();
+        assert_eq!(found, ["example.com/seats 3"]);
     }
 
     #[test]

@@ -24,6 +24,11 @@ impl Verdict {
     }
 }
 
+/// Says that a pod goes for reasons that are not its own.
+const DISRUPTED: &str = "DisruptionTarget";
+/// Upstream's reason for that where the kubelet ends it.
+const BY_KUBELET: &str = "TerminationByKubelet";
+
 /// The conditions this kubelet writes; everyone else's are kept.
 pub const OWNED: [&str; 5] =
     ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
@@ -43,7 +48,18 @@ pub(super) fn conditions(
     let foreign =
         view.pod.status.as_ref().and_then(|status| status.conditions.as_ref()).into_iter().flatten();
     conditions.extend(foreign.filter(|condition| !OWNED.contains(&condition.type_.as_str())).cloned());
+    if let Some(verdict) = view.verdict.filter(|verdict| verdict.disrupts) {
+        conditions.retain(|condition| condition.type_ != DISRUPTED);
+        let own = Verdict { status: true, reason: Some(BY_KUBELET), message: Some(verdict.message.clone()) };
+        conditions.push(condition(view, DISRUPTED, own));
+    }
     conditions
+}
+
+/// Whether this kubelet writes a condition: its own, and that it ends the pod for reasons that are not the pod's.
+pub fn is_own(condition: &PodCondition) -> bool {
+    OWNED.contains(&condition.type_.as_str())
+        || (condition.type_ == DISRUPTED && condition.reason.as_deref() == Some(BY_KUBELET))
 }
 
 fn condition(view: &View<'_>, kind: &str, verdict: Verdict) -> PodCondition {

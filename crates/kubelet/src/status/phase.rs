@@ -23,7 +23,8 @@ pub(super) fn phase(view: &View<'_>, init: &[ContainerStatus], regular: &[Contai
         return ended.to_owned();
     }
     if view.verdict.is_some() {
-        return "Failed".to_owned();
+        let before = view.last.phase.as_deref().filter(|_| view.stage == Stage::Stopping);
+        return before.unwrap_or("Failed").to_owned();
     }
     let word = compute(view, init, regular);
     match (view.stage, word) {

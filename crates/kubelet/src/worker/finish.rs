@@ -60,7 +60,9 @@ impl Worker {
         let mut orders = self.orders.clone();
         let mut pod = Arc::clone(pod);
         loop {
-            let grace = pod::grace(&pod);
+            // The node's own need may leave it less.
+            let most = self.state.verdict.lock().as_ref().and_then(|verdict| verdict.grace);
+            let grace = most.map_or_else(|| pod::grace(&pod), |most| most.min(pod::grace(&pod)));
             tokio::select! {
                 () = self.stop_all(&pod, observed, grace) => return,
                 shorter = cut_short(&mut orders, grace) => pod = shorter,

@@ -113,7 +113,11 @@ async fn write(
 /// The strategic merge patch to a status: conditions are merged by type, so that everyone else's stay; addresses are
 /// replaced, so that those of an older sandbox go.
 fn patch(uid: &str, before: Option<&PodStatus>, status: &PodStatus) -> Value {
-    let mut value = serde_json::to_value(status).unwrap_or_default();
+    let mut status = status.clone();
+    if let Some(conditions) = &mut status.conditions {
+        conditions.retain(crate::status::is_own);
+    }
+    let mut value = serde_json::to_value(&status).unwrap_or_default();
     // What was set before and no longer is must be taken back in so many words.
     if let (Some(Ok(Value::Object(before))), Value::Object(after)) =
         (before.map(serde_json::to_value), &mut value)
@@ -128,9 +132,6 @@ fn patch(uid: &str, before: Option<&PodStatus>, status: &PodStatus) -> Value {
         }
     }
     if let Some(conditions) = value.get_mut("conditions").and_then(Value::as_array_mut) {
-        conditions.retain(|condition| {
-            condition["type"].as_str().is_some_and(|kind| crate::status::OWNED.contains(&kind))
-        });
         // Fields that a condition no longer has would be kept by the merge.
         for condition in conditions.iter_mut().filter_map(Value::as_object_mut) {
             for key in ["reason", "message"] {
