@@ -181,8 +181,6 @@ const ABSENT: &[&str] = &[
     "kube-apiserver-serving-clustertrustbundle-publisher-controller",
     "legacy-serviceaccount-token-cleaner-controller",
     "node-route-controller",
-    "persistentvolume-attach-detach-controller",
-    "attachdetach",
     "podcertificaterequest-cleaner-controller",
     "resource-claim-controller",
     "resourceclaim-controller",

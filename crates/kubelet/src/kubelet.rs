@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::{
     container::{downward::Facts, resources::Machine},
+    csi::Csi,
     eviction::Pressure,
     image::Images,
     objects::Objects,
@@ -57,6 +58,8 @@ pub struct Kubelet {
     pub objects: Objects,
     /// Service account tokens of this node's pods.
     pub tokens: Tokens,
+    /// Volumes of CSI drivers.
+    pub csi: Csi,
     /// All services, for environment variables.
     pub services: Store<Service>,
     /// Events.

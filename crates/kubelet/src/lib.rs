@@ -8,6 +8,7 @@ pub mod backoff;
 mod bootstrap;
 mod config;
 pub mod container;
+pub mod csi;
 mod event;
 pub mod eviction;
 mod housekeeping;
@@ -50,6 +51,7 @@ use tokio::sync::watch;
 
 pub use config::{Config, Flags, IGNORED, KubeletConfiguration};
 
+use crate::csi::Csi;
 use container::resources::Machine;
 use eviction::Pressure;
 use image::Images;
@@ -105,6 +107,7 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
     let kubelet = Arc::new(Kubelet {
         objects: Objects::new(client.clone(), move |uid| wake.volumes_changed(uid)),
         tokens: Tokens::new(client.clone()),
+        csi: Csi::new(&settings.node_name, &settings.root_dir, client.clone(), process.clone()),
         services: Store::<Service>::new(),
         images: Images::new(Arc::clone(&runtime), recorder.clone(), settings.max_parallel_image_pulls),
         recorder,
@@ -144,6 +147,7 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
     if let Some(folder) = kubelet.settings.static_pods.clone() {
         process.spawn("static pods", source::manifest::run(Arc::clone(&kubelet), folder));
     }
+    process.spawn("plugin registration", crate::csi::follow(Arc::clone(&kubelet)));
     process.spawn("housekeeping", housekeeping::keep(Arc::clone(&kubelet)));
     process.spawn("leftovers", source::sweep(Arc::clone(&kubelet), store));
     Ok(())

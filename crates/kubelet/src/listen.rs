@@ -28,6 +28,15 @@ pub(crate) fn replaced(folder: &Path) -> Option<Listener> {
     listen(folder, events)
 }
 
+/// Listens for sockets and other files that come and go.
+pub(crate) fn appearing(folder: &Path) -> Option<Listener> {
+    let events = AddWatchFlags::IN_CREATE
+        | AddWatchFlags::IN_MOVED_TO
+        | AddWatchFlags::IN_MOVED_FROM
+        | AddWatchFlags::IN_DELETE;
+    listen(folder, events)
+}
+
 /// Listens for files that grow.
 pub(crate) fn modified(folder: &Path) -> Option<Listener> {
     listen(folder, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)

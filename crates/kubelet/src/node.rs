@@ -51,7 +51,10 @@ pub async fn keep(kubelet: Arc<Kubelet>, client: Client, registered: Latch) -> a
     let mut pressure = kubelet.pressure.subscribe();
     loop {
         let mut pause = kubelet.settings.node_status_update_frequency;
-        match once(&kubelet, &nodes, &mut written, &mut pod_cidr).await {
+        let answer = once(&kubelet, &nodes, &mut written, &mut pod_cidr).await;
+        // What fails is tried again after its pause, and not before.
+        let succeeded = answer.is_ok() && written.is_some();
+        match answer {
             Ok(ready) => {
                 if !announced {
                     announced = true;
@@ -78,6 +81,8 @@ pub async fn keep(kubelet: Arc<Kubelet>, client: Client, registered: Latch) -> a
             () = tokio::time::sleep(pause) => {}
             // Pods must not be sent here meanwhile.
             Ok(()) = pressure.changed() => {}
+            // Volumes wait to be reported before they are mounted.
+            () = kubelet.csi.unreported(), if succeeded => {}
             // Someone deleted the node: it registers again.
             () = gone.notified() => written = None,
             // Someone says that it has more than the machine shows.
@@ -132,10 +137,17 @@ async fn once(
     if written.is_none() && kubelet.settings.register_node {
         register(kubelet, nodes, &current).await?;
     }
-    let patch = json!({"status": current});
+    let in_use = current.volumes_in_use.clone().unwrap_or_default();
+    let mut patch = json!({"status": current});
+    if in_use.is_empty() {
+        // What is left out would stay.
+        patch["status"]["volumesInUse"] = serde_json::Value::Null;
+    }
     match nodes.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await {
         Ok(node) => {
             *written = Some((current, Instant::now()));
+            let version = node.metadata.resource_version.as_deref();
+            kubelet.csi.report(in_use.into_iter().collect(), version);
             let assigned = node.spec.and_then(|spec| spec.pod_cidr).unwrap_or_default();
             if !assigned.is_empty() && assigned != *pod_cidr {
                 kubelet.runtime.update_pod_cidr(assigned.clone()).await?;

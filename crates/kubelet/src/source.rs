@@ -131,9 +131,12 @@ async fn sweep_once(kubelet: &Arc<Kubelet>, pods: Option<&Store<Pod>>) -> anyhow
     })
     .await?;
     for uid in folders.iter().filter(|uid| !known(uid)) {
-        if let Err(error) = volume::tear_down(&kubelet.settings, uid).await {
+        if let Err(error) = volume::tear_down(&kubelet.settings, &kubelet.csi, uid).await {
             tracing::warn!(uid, %error, "cannot remove a leftover pod folder");
         }
+    }
+    if let Err(error) = kubelet.csi.sweep().await {
+        tracing::warn!(%error, "cannot take a leftover volume from the node");
     }
     if let Some(cgroups) = kubelet.cgroups.clone() {
         use podrules::requests::QosClass;

@@ -7,18 +7,21 @@ use std::{
     time::Duration,
 };
 
+use component::events::Recorder;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, KeyToPath, Pod, Secret, Volume};
 use volumes::{ChangePolicy, HostPathType, Item, Medium, Payload};
 
 use crate::{
     container::downward::{self, Facts},
+    csi::Csi,
     objects::{self, Objects},
     pod,
     settings::Settings,
 };
 
 mod claim;
+mod driver;
 mod mounts;
 mod projected;
 mod token;
@@ -64,6 +67,10 @@ pub struct Setup<'a> {
     pub facts: &'a Facts,
     /// The client, for claims and certificates.
     pub client: Option<&'a kube::Client>,
+    /// Volumes of CSI drivers.
+    pub csi: &'a Csi,
+    /// Events.
+    pub recorder: &'a Recorder,
 }
 
 /// What came of it.
@@ -178,12 +185,15 @@ async fn one(setup: &Setup<'_>, volume: &Volume) -> anyhow::Result<(Mounted, Opt
     }
     if let Some(source) = &volume.persistent_volume_claim {
         let read_only = source.read_only.unwrap_or_default();
-        return Ok((claim::claim(setup, name, &source.claim_name, read_only).await?, None));
+        return claim::claim(setup, name, &source.claim_name, read_only).await;
     }
     if volume.ephemeral.is_some() {
         // The claim of a generic ephemeral volume is named after pod and volume.
         let claim_name = format!("{}-{name}", pod::name(setup.pod));
-        return Ok((claim::claim(setup, name, &claim_name, false).await?, None));
+        return claim::claim(setup, name, &claim_name, false).await;
+    }
+    if let Some(source) = &volume.csi {
+        return driver::inline(setup, name, source).await;
     }
     anyhow::bail!("no volume plugin matched")
 }
@@ -260,9 +270,12 @@ fn as_items(items: Option<&[KeyToPath]>) -> Vec<Item> {
     items.map(|item| Item { key: item.key.clone(), path: item.path.clone(), mode: item.mode }).collect()
 }
 
-/// Undoes a pod's mounts and removes its folder.
-pub async fn tear_down(settings: &Settings, uid: &str) -> anyhow::Result<()> {
+/// Undoes a pod's mounts and removes its folder. Drivers undo what they mounted, once no part of it is mounted anywhere.
+pub async fn tear_down(settings: &Settings, csi: &Csi, uid: &str) -> anyhow::Result<()> {
     let folder = settings.pod_dir(uid);
+    let parts = folder.join("volume-subpaths");
+    blocking(move || Ok(volumes::clean_sub_paths(&parts)?)).await?;
+    csi.unmount_pod(uid).await?;
     blocking(move || tear_down_folder(&folder)).await
 }
 

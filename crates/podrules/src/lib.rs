@@ -3,6 +3,7 @@
 //! Pure functions over `k8s-openapi` types; no clock, no I/O.
 
 pub mod conditions;
+pub mod csi;
 pub mod node_affinity;
 pub mod owner;
 pub mod ports;

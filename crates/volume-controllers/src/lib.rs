@@ -1,6 +1,7 @@
-//! The controllers of persistent volumes: claims are made for pods, bound to volumes and expanded; volumes are
-//! reclaimed; both are protected while in use.
+//! The controllers of persistent volumes: claims are made for pods, bound to volumes and expanded; volumes are attached
+//! to nodes and reclaimed; both are protected while in use.
 
+mod attacher;
 mod binder;
 mod ephemeral;
 mod expander;
@@ -18,6 +19,14 @@ pub const ALL: &[Controller] = &[
         event_source: "persistentvolume-controller",
         by_default: true,
         start: binder::start,
+    },
+    Controller {
+        name: "persistentvolume-attach-detach-controller",
+        alias: "attachdetach",
+        account: "attachdetach-controller",
+        event_source: "attachdetach-controller",
+        by_default: true,
+        start: attacher::start,
     },
     Controller {
         name: "persistentvolume-expander-controller",

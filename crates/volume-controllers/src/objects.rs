@@ -1,13 +1,16 @@
 //! Volumes, claims and storage classes, cut down to what binding and protection decide by.
 
+mod attachment;
+
 use std::collections::BTreeMap;
 
 use apimachinery::{Quantity, labels::Selector};
 use controller_runtime::resource;
 use informer::{Key, Metadata, null_is_default};
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+pub use attachment::{CsiDriver, VolumeAttachment};
 
 /// The annotation that named an object's class before there was a field for it; it still comes first.
 const OLD_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
@@ -45,7 +48,17 @@ pub struct VolumeSpec {
     /// The class of attributes.
     pub volume_attributes_class_name: Option<String>,
     /// Set if a CSI driver owns it.
-    pub csi: Option<IgnoredAny>,
+    pub csi: Option<CsiSource>,
+}
+
+/// What a CSI driver knows of a volume.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CsiSource {
+    /// The driver.
+    pub driver: String,
+    /// Its name for the volume.
+    pub volume_handle: String,
 }
 
 /// A claim as a volume refers to it.

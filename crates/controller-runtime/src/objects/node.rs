@@ -48,6 +48,17 @@ pub struct NodeStatus {
     /// Volumes that pods on the node use.
     #[serde(deserialize_with = "null_is_default")]
     pub volumes_in_use: Vec<String>,
+    /// Volumes that are attached to the node.
+    #[serde(deserialize_with = "null_is_default")]
+    pub volumes_attached: Vec<AttachedVolume>,
+}
+
+/// A volume that is attached to a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct AttachedVolume {
+    /// Its unique name.
+    pub name: String,
 }
 
 resource!(Node, "", "v1", "Node", "nodes");

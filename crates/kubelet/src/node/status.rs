@@ -51,7 +51,8 @@ impl Health {
                     }
                 }
             }
-            Err(error) => faults.push(format!("container runtime is down: {error}")),
+            // Why, the kubelet's log says.
+            Err(_) => faults.push("container runtime is down".to_owned()),
         }
         let version =
             kubelet.runtime.version().await.map(|answer| answer.runtime_version).unwrap_or_default();
@@ -97,6 +98,8 @@ pub async fn status(
         }),
         images: Some(images(kubelet).await),
         node_info: Some(info),
+        volumes_in_use: Some(kubelet.csi.in_use().into_iter().collect::<Vec<_>>())
+            .filter(|volumes| !volumes.is_empty()),
         ..NodeStatus::default()
     }
 }

@@ -1,6 +1,7 @@
 //! Volumes behind a claim: the bound PersistentVolume's own source, mounted.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use k8s_openapi::api::core::v1::{NFSVolumeSource, PersistentVolume, PersistentVolumeClaim};
@@ -16,7 +17,7 @@ pub(super) async fn claim(
     volume: &str,
     claim_name: &str,
     read_only: bool,
-) -> anyhow::Result<Mounted> {
+) -> anyhow::Result<(Mounted, Option<Duration>)> {
     let client = setup.client.context("no API server to read claims from")?;
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), pod::namespace(setup.pod));
     let claim = claims.get(claim_name).await?;
@@ -24,8 +25,16 @@ pub(super) async fn claim(
     let name = claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()).filter(|_| bound);
     let name = name.with_context(|| format!("PVC {claim_name:?} is not bound"))?;
     let persistent: Api<PersistentVolume> = Api::all(client.clone());
-    let spec = persistent.get(&name).await?.spec.context("a PersistentVolume without a spec")?;
-    let at = |path: PathBuf| Mounted { path, read_only, image: None };
+    let found = persistent.get(&name).await?;
+    let spec = found.spec.clone().context("a PersistentVolume without a spec")?;
+    anyhow::ensure!(
+        spec.volume_mode.as_deref() != Some("Block"),
+        "PersistentVolume {name:?} is a raw device (volumeMode Block), which this node cannot give to pods"
+    );
+    let at = |path: PathBuf| (Mounted { path, read_only, image: None }, None);
+    if let Some(source) = &spec.csi {
+        return super::driver::persistent(setup, &found, source, &claim, read_only).await;
+    }
 
     if let Some(source) = spec.host_path {
         let path = PathBuf::from(source.path);

@@ -45,6 +45,27 @@ impl Tokens {
         audience: &str,
         expiration: i64,
     ) -> anyhow::Result<(String, Duration)> {
+        let (text, refresh, _) = self.get_whole(pod, audience, expiration).await?;
+        Ok((text, refresh))
+    }
+
+    /// Answers a token bound to the pod, and when it expires.
+    pub async fn get_until(
+        &self,
+        pod: &Pod,
+        audience: &str,
+        expiration: i64,
+    ) -> anyhow::Result<(String, Timestamp)> {
+        let (text, _, expires) = self.get_whole(pod, audience, expiration).await?;
+        Ok((text, expires))
+    }
+
+    async fn get_whole(
+        &self,
+        pod: &Pod,
+        audience: &str,
+        expiration: i64,
+    ) -> anyhow::Result<(String, Duration, Timestamp)> {
         let key = Key { uid: pod::uid(pod).to_owned(), audience: audience.to_owned(), expiration };
         let now = Timestamp::now();
         if let Some(found) = self.fresh(&key, now) {
@@ -52,7 +73,7 @@ impl Tokens {
         }
         match self.request(pod, audience, expiration).await {
             Ok(token) => {
-                let answer = (token.text.clone(), until(now, token.renew_at));
+                let answer = (token.text.clone(), until(now, token.renew_at), token.expires_at);
                 self.held.lock().insert(key, token);
                 Ok(answer)
             }
@@ -60,7 +81,7 @@ impl Tokens {
                 // A token past its renewal is good until it expires; the API server may be back by then.
                 let held = self.held.lock();
                 match held.get(&key).filter(|token| token.expires_at > now) {
-                    Some(token) => Ok((token.text.clone(), Duration::from_secs(30))),
+                    Some(token) => Ok((token.text.clone(), Duration::from_secs(30), token.expires_at)),
                     None => Err(error),
                 }
             }
@@ -72,10 +93,10 @@ impl Tokens {
         self.held.lock().retain(|key, _| key.uid != uid);
     }
 
-    fn fresh(&self, key: &Key, now: Timestamp) -> Option<(String, Duration)> {
+    fn fresh(&self, key: &Key, now: Timestamp) -> Option<(String, Duration, Timestamp)> {
         let held = self.held.lock();
         let token = held.get(key).filter(|token| token.renew_at > now)?;
-        Some((token.text.clone(), until(now, token.renew_at)))
+        Some((token.text.clone(), until(now, token.renew_at), token.expires_at))
     }
 
     async fn request(&self, pod: &Pod, audience: &str, expiration: i64) -> anyhow::Result<Token> {

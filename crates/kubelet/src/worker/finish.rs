@@ -74,7 +74,7 @@ impl Worker {
     async fn leave_place(&mut self, pod: &Arc<Pod>) -> anyhow::Result<()> {
         self.volumes = None;
         self.volumes_refresh = None;
-        volume::tear_down(&self.kubelet.settings, &self.state.names.uid).await?;
+        volume::tear_down(&self.kubelet.settings, &self.kubelet.csi, &self.state.names.uid).await?;
         if let Some(cgroups) = self.kubelet.cgroups.clone() {
             let path = self.kubelet.pod_cgroup(pod);
             volume::blocking(move || Ok(cgroups.remove(&path)?)).await?;

@@ -129,6 +129,8 @@ impl Worker {
             tokens: &kubelet.tokens,
             facts: &facts,
             client: kubelet.client.as_ref(),
+            csi: &kubelet.csi,
+            recorder: &kubelet.recorder,
         };
         match volume::set_up(&setup).await {
             Ok(done) => {

@@ -25,6 +25,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
         3,
         &[
             "cri",
+            "csi",
             "cgroups",
             "volumes",
             "netrules",
@@ -41,6 +42,8 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "cluster-dns",
             "metrics-server",
             "local-path-provisioner",
+            "csi-sidecar",
+            "csi-hostpath-driver",
             "cli-runtime",
             "describe",
             "generators",
@@ -54,7 +57,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// Programs of the cluster: they meet only through the API server.
-const COMPONENTS: [&str; 11] = [
+const COMPONENTS: [&str; 13] = [
     "kube-apiserver",
     "kube-scheduler",
     "kube-controller-manager",
@@ -65,6 +68,8 @@ const COMPONENTS: [&str; 11] = [
     "cluster-dns",
     "metrics-server",
     "local-path-provisioner",
+    "csi-sidecar",
+    "csi-hostpath-driver",
     "kubectl",
 ];
 
