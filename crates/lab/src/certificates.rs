@@ -157,6 +157,15 @@ fn control_plane_files(topology: &Topology, authorities: &Authorities, now: Time
         let path = directory.join(format!("{}.conf", component.trim_start_matches("kube-")));
         write_kubeconfig(topology, authorities, &path, &format!("system:{component}"), &[], now)?;
     }
+    let administrators = ["kubeadm:cluster-admins", "system:masters"];
+    write_kubeconfig(
+        topology,
+        authorities,
+        &directory.join("admin.conf"),
+        "kubernetes-admin",
+        &administrators,
+        now,
+    )?;
     // What a test of a refused client needs: a certificate of an authority that nobody trusts.
     let stranger = Authority::new("stranger", 1, now)?;
     let intruder = stranger.issue(&Leaf::client("kubernetes-admin", &["system:masters"]), now)?;

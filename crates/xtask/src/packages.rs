@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 
 /// A package and a file that shows it is installed.
-const NEEDED: [(&str, &str); 15] = [
+const NEEDED: [(&str, &str); 16] = [
     ("protobuf-compiler", "/usr/bin/protoc"),
     ("libprotobuf-dev", "/usr/include/google/protobuf/empty.proto"),
     ("etcd-server", "/usr/bin/etcd"),
@@ -24,6 +24,7 @@ const NEEDED: [(&str, &str); 15] = [
     ("iproute2", "/usr/sbin/ip"),
     ("busybox-static", "/usr/bin/busybox"),
     ("nginx-light", "/usr/sbin/nginx"),
+    ("redis-tools", "/usr/bin/redis-check-rdb"),
     ("curl", "/usr/bin/curl"),
     ("openssl", "/usr/bin/openssl"),
 ];

@@ -1,6 +1,9 @@
 //! What is in each image: this workspace's own binaries, and programs of Debian packages.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 
@@ -49,6 +52,32 @@ fi
 exec curl "$@"
 "#;
 
+/// As in the upstream image, options and a configuration file are for redis-server, and who asks from another machine
+/// is answered.
+const REDIS_ENTRYPOINT: &str = r#"#!/bin/sh
+case "$1" in
+-* | *.conf) set -- redis-server "$@" ;;
+esac
+if [ "$1" = redis-server ]; then
+    set -- "$@" --protected-mode no
+fi
+exec "$@"
+"#;
+
+/// A process without a handler for it is not ended by a signal where it is the first: the shell is, and has one.
+const COUNTER_ENTRYPOINT: &str = "#!/bin/sh
+trap 'exit' TERM INT
+httpd -f -p 3000 -h /app &
+wait
+";
+const COUNTER_PAGE: &str = r#"#!/bin/sh
+reply=$(printf 'INCR count\r\nQUIT\r\n' | nc "${REDIS_HOST:-redis}" "${REDIS_PORT:-6379}" | head -n 1 | tr -d '\r')
+case "$reply" in
+:*) printf 'Content-Type: text/plain\r\n\r\n%s\n' "${reply#:}" ;;
+*) printf 'Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\n\r\nno answer from %s\n' "${REDIS_HOST:-redis}" ;;
+esac
+"#;
+
 fn own(topology: &Topology, layer: &mut Layer, binary: &str) -> anyhow::Result<()> {
     layer.copy(&topology.binaries.join(binary), &format!("/{binary}"), 0o755)
 }
@@ -74,6 +103,18 @@ pub fn chk_log(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
 pub fn local_path_provisioner(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
     layer.directory("/tmp", 0o1777)?;
     own(topology, layer, "local-path-provisioner")
+}
+
+/// The storage driver of the tutorial.
+pub fn csi_hostpath_driver(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+    layer.directory("/tmp", 0o1777)?;
+    own(topology, layer, "csi-hostpath-driver")
+}
+
+/// What stands beside a storage driver.
+pub fn csi_sidecar(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+    layer.directory("/tmp", 0o1777)?;
+    own(topology, layer, "csi-sidecar")
 }
 
 /// The DNS server.
@@ -109,24 +150,35 @@ pub fn busybox(_: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
 /// or an address is for curl, and anything else is a command.
 pub fn curl(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
     busybox(topology, layer)?;
-    let program = Path::new("/usr/bin/curl");
-    layer.copy(program, "/usr/bin/curl", 0o755)?;
-    for library in libraries(program)? {
-        let real = library.canonicalize()?;
-        layer.copy(&real, &library.to_string_lossy(), 0o755)?;
-    }
+    programs(layer, &[("/usr/bin/curl", "/usr/bin/curl")])?;
     layer.text("/entrypoint.sh", 0o755, CURL_ENTRYPOINT)
+}
+
+/// Redis and its command line, with busybox's shell. One program is server and checker, by the name that it is called.
+pub fn redis(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+    busybox(topology, layer)?;
+    programs(
+        layer,
+        &[
+            ("/usr/bin/redis-check-rdb", "/usr/local/bin/redis-server"),
+            ("/usr/bin/redis-cli", "/usr/local/bin/redis-cli"),
+        ],
+    )?;
+    layer.directory("/data", 0o777)?;
+    layer.text("/usr/local/bin/docker-entrypoint.sh", 0o755, REDIS_ENTRYPOINT)
+}
+
+/// A web page that counts its visits in a Redis, which `REDIS_HOST` names.
+pub fn counter(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+    busybox(topology, layer)?;
+    layer.text("/app/cgi-bin/index.cgi", 0o755, COUNTER_PAGE)?;
+    layer.text("/entrypoint.sh", 0o755, COUNTER_ENTRYPOINT)
 }
 
 /// nginx with the libraries it is linked to, its welcome page, and busybox's shell.
 pub fn nginx(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
     busybox(topology, layer)?;
-    let program = Path::new("/usr/sbin/nginx");
-    layer.copy(program, "/usr/sbin/nginx", 0o755)?;
-    for library in libraries(program)? {
-        let real = library.canonicalize()?;
-        layer.copy(&real, &library.to_string_lossy(), 0o755)?;
-    }
+    programs(layer, &[("/usr/sbin/nginx", "/usr/sbin/nginx")])?;
     layer.text("/etc/nginx/nginx.conf", 0o644, NGINX_CONF)?;
     layer.text("/etc/nginx/conf.d/default.conf", 0o644, NGINX_SITE)?;
     layer.copy(Path::new("/etc/nginx/mime.types"), "/etc/nginx/mime.types", 0o644)?;
@@ -138,16 +190,24 @@ pub fn nginx(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
     layer.link("/var/log/nginx/error.log", "/dev/stderr")
 }
 
+/// Copies programs from where they are to where the image has them, each library that they are linked to once.
+fn programs(layer: &mut Layer, programs: &[(&str, &str)]) -> anyhow::Result<()> {
+    let mut needed = BTreeSet::new();
+    for (from, to) in programs {
+        layer.copy(Path::new(from), to, 0o755)?;
+        needed.extend(libraries(Path::new(from))?);
+    }
+    for library in needed {
+        let real = library.canonicalize()?;
+        layer.copy(&real, &library.to_string_lossy(), 0o755)?;
+    }
+    Ok(())
+}
+
 /// The shared objects that the dynamic linker loads for a program, the linker itself included.
-fn libraries(program: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn libraries(program: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
     let listed = run("ldd", &[&program.to_string_lossy()])
         .with_context(|| format!("asking for the libraries of {}", program.display()))?;
-    let mut paths: Vec<PathBuf> = listed
-        .lines()
-        .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))
-        .map(PathBuf::from)
-        .collect();
-    paths.sort();
-    paths.dedup();
-    Ok(paths)
+    let paths = listed.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
+    Ok(paths.map(PathBuf::from).collect())
 }
