@@ -56,6 +56,11 @@ pub fn of_collection(error: Error) -> Status {
         Error::TooLarge => {
             Status::too_large("Request is too large: limit is 1572864 bytes for the stored object")
         }
+        // In its own words and without a reason, as upstream tells what it does not know itself.
+        Error::Etcd(_) => {
+            tracing::error!(%error, "the store failed");
+            Status::new(500, "", error.to_string())
+        }
         other => {
             tracing::error!(error = %other, "the store failed");
             Status::internal(other)

@@ -1,6 +1,6 @@
 //! What can go wrong between a request and etcd.
 
-use std::sync::Arc;
+use std::{error::Error as _, io, sync::Arc};
 
 use crate::Object;
 
@@ -42,8 +42,8 @@ pub enum Error {
     #[error("etcdserver: request is too large")]
     TooLarge,
     /// etcd did not answer, or refused.
-    #[error("etcd: {}", brief(.0))]
-    Etcd(#[source] Box<etcd_client::Error>),
+    #[error("{}", in_words(.0))]
+    Etcd(#[source] Arc<etcd_client::Error>),
 }
 
 impl Error {
@@ -66,12 +66,44 @@ impl Error {
     }
 }
 
-/// The reason alone: the transport repeats it in each of its layers.
-fn brief(error: &etcd_client::Error) -> String {
-    match error {
-        etcd_client::Error::GRpcStatus(status) if !status.message().is_empty() => status.message().to_owned(),
-        other => other.to_string(),
+/// A failure in the words of etcd's own client for Go: people and programs match on them.
+fn in_words(error: &etcd_client::Error) -> String {
+    if let Some(cause) = connection(error) {
+        let why = match cause.kind() {
+            io::ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
+            _ => cause.to_string(),
+        };
+        return format!(
+            "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: {why}\""
+        );
     }
+    match error {
+        // What etcd itself refuses with has no code of the call before it.
+        etcd_client::Error::GRpcStatus(status) if status.message().starts_with("etcdserver: ") => {
+            status.message().to_owned()
+        }
+        etcd_client::Error::GRpcStatus(status) => {
+            format!("rpc error: code = {:?} desc = {}", status.code(), status.message())
+        }
+        other => format!("rpc error: code = Unavailable desc = {other}"),
+    }
+}
+
+/// What the connection failed with, below the layers of the transport, each of which says only that it has failed.
+fn connection(error: &etcd_client::Error) -> Option<&io::Error> {
+    // The client's own error tells nobody what is below it.
+    let mut cause = match error {
+        etcd_client::Error::IoError(error) => return Some(error),
+        etcd_client::Error::GRpcStatus(status) => status.source(),
+        etcd_client::Error::TransportError(error) => error.source(),
+        _ => None,
+    };
+    let mut found = None;
+    while let Some(layer) = cause {
+        found = layer.downcast_ref().or(found);
+        cause = layer.source();
+    }
+    found
 }
 
 /// gRPC status codes by number, so that this crate needs no dependency on the transport's types.
@@ -97,6 +129,24 @@ impl From<etcd_client::Error> for Error {
                 return Self::TooLarge;
             }
         }
-        Self::Etcd(Box::new(error))
+        Self::Etcd(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::{Etcd, EtcdConfig};
+
+    #[tokio::test]
+    async fn an_etcd_that_is_away_is_told_of_as_by_its_client_for_go() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = format!("http://{}", taken.local_addr().unwrap());
+        drop(taken);
+        let etcd =
+            Etcd::connect(&EtcdConfig { servers: vec![server], ..EtcdConfig::default() }).await.unwrap();
+        expect![[r#"rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: connect: connection refused""#]]
+            .assert_eq(&etcd.ping().await.unwrap_err().to_string());
     }
 }

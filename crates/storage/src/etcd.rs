@@ -280,7 +280,7 @@ fn tls(config: &EtcdConfig) -> Result<TlsOptions, Error> {
     let read = |path: &PathBuf| {
         std::fs::read(path).map_err(|error| {
             let error = std::io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-            Error::Etcd(Box::new(etcd_client::Error::IoError(error)))
+            Error::Etcd(Arc::new(etcd_client::Error::IoError(error)))
         })
     };
     let mut options = TlsOptions::new();
