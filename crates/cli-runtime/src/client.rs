@@ -255,7 +255,7 @@ async fn object(reply: Response<Body>) -> Result<Value> {
         .map_err(|error| Error::message(format!("the server's answer is not JSON: {error}")))
 }
 
-/// The `Status` of an error answer that carries none.
+/// The `Status` of an error answer that carries none; upstream's `NewGenericServerResponse`.
 fn unknown_status(code: u16, body: &str) -> Value {
     let (reason, message) = match code {
         401 => ("Unauthorized", "the server has asked for the client to provide credentials"),
@@ -275,10 +275,13 @@ fn unknown_status(code: u16, body: &str) -> Value {
         500.. => ("InternalError", ""),
         _ => ("", "the server rejected our request for an unknown reason"),
     };
-    let message = if message.is_empty() || matches!(code, 403 | 500..) && !body.is_empty() {
-        body.trim()
-    } else {
-        message
+    let body = body.trim();
+    let message = match reason {
+        "Forbidden" => body.to_owned(),
+        "InternalError" => {
+            format!("an error on the server ({body:?}) has prevented the request from succeeding")
+        }
+        _ => message.to_owned(),
     };
     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message})
 }
@@ -293,6 +296,17 @@ fn warning_text(header: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_without_a_status_is_told_as_upstream_tells_it() {
+        let text = |code, body: &str| unknown_status(code, body)["message"].as_str().unwrap().to_owned();
+        assert_eq!(
+            text(500, "[-]etcd failed\nreadyz check failed\n"),
+            r#"an error on the server ("[-]etcd failed\nreadyz check failed") has prevented the request from succeeding"#
+        );
+        assert_eq!(text(503, "service unavailable"), "the server is currently unable to handle the request");
+        assert_eq!(text(403, "no\n"), "no");
+    }
 
     #[test]
     fn query_leaves_out_empty_values_and_escapes_the_rest() {
