@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Delays by key: the first try is free, then the delay doubles up to the limit. A key is forgotten when it has been
-/// good for twice the limit.
+/// How long something must do well until its failures are forgotten, whatever the limit is; upstream's.
+const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
+
+/// Delays by key: the first try is free, then the delay doubles up to the limit. A key is forgotten when it has done
+/// well for ten minutes.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: SignedDuration,
@@ -35,7 +38,7 @@ impl Backoff {
     }
 
     fn entry(&self, key: &str, failed_at: Timestamp) -> Option<&Entry> {
-        self.entries.get(key).filter(|entry| failed_at.duration_since(entry.updated) <= self.limit * 2)
+        self.entries.get(key).filter(|entry| failed_at.duration_since(entry.updated) <= FORGOTTEN_AFTER)
     }
 
     /// Tells what is left to wait for a key whose last failure was at `failed_at`.
@@ -95,6 +98,14 @@ mod tests {
         assert_eq!(backoff.waiting("c", at(611), at(611)), None);
         backoff.advance("c", at(611), at(611));
         assert_eq!(backoff.waiting("c", at(612), at(612)).unwrap().delay.as_secs(), 10);
+    }
+
+    #[test]
+    fn a_lower_limit_is_no_shorter_memory() {
+        let mut backoff = Backoff::new(SignedDuration::from_secs(5));
+        backoff.advance("c", at(0), at(0));
+        assert_eq!(backoff.waiting("c", at(600), at(600)).unwrap().delay.as_secs(), 5);
+        assert_eq!(backoff.waiting("c", at(601), at(601)), None);
     }
 
     #[test]

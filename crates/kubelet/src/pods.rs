@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -17,7 +17,7 @@ use crate::{
     observed::Observed,
     plan::Health,
     pod::{self, PodRef},
-    status::Verdict,
+    status::{self, Verdict},
     worker,
 };
 
@@ -52,6 +52,10 @@ pub struct PodState {
     pub wake: Notify,
     /// Wakes the writer of its status: the API now has a place for it.
     pub shown: Notify,
+    /// Wakes the writer of its status: someone else has written over it.
+    pub contradicted: Notify,
+    /// The newest resourceVersion of the pod that someone else has written over; 0 for none.
+    pub contradicted_at: AtomicU64,
     /// The node has let it in: it counts when the next one asks.
     pub admitted: AtomicBool,
     /// Something its volumes are made of has changed.
@@ -68,6 +72,19 @@ pub struct PodState {
     pub verdict: Mutex<Option<Verdict>>,
     /// The uid under which the API knows the pod: a static pod's mirror has one of its own.
     pub api_uid: Mutex<Option<String>>,
+}
+
+impl PodState {
+    /// Takes note of what the API shows. Where someone else has taken back a condition, it is written again: a pod
+    /// that was marked as not ready while its node was not heard of is as ready as it was.
+    pub fn compare(&self, shown: &Pod) {
+        let Some(status) = &shown.status else { return };
+        if podrules::conditions::is_terminal(shown) || !status::contradicts(status, &self.status.lock()) {
+            return;
+        }
+        self.contradicted_at.fetch_max(pod::version(shown), Ordering::AcqRel);
+        self.contradicted.notify_one();
+    }
 }
 
 struct Handle {
@@ -118,6 +135,11 @@ impl Pods {
         }
         let mut workers = self.workers.lock();
         if let Some(handle) = workers.get(&uid) {
+            if let Order::Run(pod) = &order
+                && !pod::is_static(pod)
+            {
+                handle.state.compare(pod);
+            }
             handle.orders.send_replace(order);
             return;
         }
@@ -128,6 +150,8 @@ impl Pods {
             names: PodRef::of(&pod),
             wake: Notify::new(),
             shown: Notify::new(),
+            contradicted: Notify::new(),
+            contradicted_at: AtomicU64::new(0),
             admitted: AtomicBool::new(false),
             volumes_changed: AtomicBool::new(false),
             observed: Mutex::default(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::core::v1::{HostIP, Pod, PodIP, PodStatus},
+    api::core::v1::{ContainerStatus, HostIP, Pod, PodIP, PodStatus},
     apimachinery::pkg::apis::meta::v1::Time,
 };
 
@@ -102,8 +102,13 @@ pub fn compute(view: &View<'_>) -> PodStatus {
         && view.last.container_statuses.is_none();
     let of = |kind: fn(Kind) -> bool| if turned_away { Vec::new() } else { of(kind) };
     let init = of(|kind| matches!(kind, Kind::Init | Kind::Sidecar));
-    let regular = of(|kind| kind == Kind::Regular);
-    let ephemeral = of(|kind| kind == Kind::Ephemeral);
+    // As upstream: init containers in the order in which they run, the others by name.
+    let by_name = |mut statuses: Vec<ContainerStatus>| {
+        statuses.sort_by(|one, other| one.name.cmp(&other.name));
+        statuses
+    };
+    let regular = by_name(of(|kind| kind == Kind::Regular));
+    let ephemeral = by_name(of(|kind| kind == Kind::Ephemeral));
 
     let phase = phase::phase(view, &init, &regular);
     let ips: Vec<&String> = if spec.host_network == Some(true) {
@@ -146,6 +151,15 @@ pub fn compute(view: &View<'_>) -> PodStatus {
         resource_claim_statuses: view.last.resource_claim_statuses.clone(),
         ..PodStatus::default()
     }
+}
+
+/// Whether a status as the API shows it says otherwise than the kubelet about one of the kubelet's conditions.
+pub fn contradicts(shown: &PodStatus, own: &PodStatus) -> bool {
+    let own = || own.conditions.iter().flatten();
+    let shown = shown.conditions.iter().flatten();
+    shown.filter(|shown| OWNED.contains(&shown.type_.as_str())).any(|shown| {
+        own().any(|condition| condition.type_ == shown.type_ && condition.status != shown.status)
+    })
 }
 
 /// API times have whole seconds.

@@ -293,6 +293,40 @@ fn a_crashing_container_waits() {
     check_at("Always a", "ready", "a=exited:1#2", &backoff, 1010, expect!["start a Regular #3"]);
 }
 
+/// Plays a container's life on a clock that only this test moves: how long it ran each time, and how long the kubelet
+/// then waits before it runs again.
+#[test]
+fn pauses_grow_until_ten_good_minutes_have_passed() {
+    let pod = parse_pod("Always a");
+    let sandboxes = vec![Sandbox {
+        id: "sandbox-0".into(),
+        ready: true,
+        attempt: 0,
+        created_at: 0,
+        ips: vec!["i".into()],
+    }];
+    let (mut containers, health) = parse_trace("a=exited:1", &pod);
+    let mut backoff = Backoff::new(SignedDuration::from_secs(300));
+    let mut now = Timestamp::from_second(1_000_000).unwrap();
+    let mut waited = Vec::new();
+    for ran in [1, 1, 1, 1, 1, 1, 1, 1, 600, 601, 1, 1] {
+        now += SignedDuration::from_secs(ran);
+        containers[0].finished_at = Some(now);
+        let observed = Observed { sandboxes: sandboxes.clone(), containers: containers.clone() };
+        let decide = |backoff: &Backoff, now| {
+            plan(&View { pod: &pod, observed: &observed, health: &health, backoff, now })
+        };
+        let pause = decide(&backoff, now).wake.unwrap_or_default();
+        waited.push(pause.as_secs());
+        now += SignedDuration::try_from(pause).unwrap();
+        let then = decide(&backoff, now);
+        assert_eq!(then.start.len(), 1, "{then:?}");
+        let key = backoff_key(&pod::spec(&pod).containers[0]);
+        backoff.advance(&key, containers[0].finished_at.unwrap(), now);
+    }
+    assert_eq!(waited, [0, 10, 20, 40, 80, 160, 300, 300, 300, 0, 10, 20]);
+}
+
 #[test]
 fn exit_code_rules_come_before_the_policy() {
     let mut pod = parse_pod("Never a");

@@ -56,6 +56,8 @@ fn settle(kubelet: &Arc<Kubelet>, mirror: &Arc<Pod>) {
     if news {
         state.wake.notify_one();
         state.shown.notify_one();
+    } else {
+        state.compare(mirror);
     }
 }
 

@@ -260,3 +260,23 @@ fn a_deleted_pod_ends_as_its_containers_did() {
         b: terminated 137 Error ready=false restarts=0"#]],
     );
 }
+
+#[test]
+fn only_the_kubelets_own_conditions_can_be_contradicted() {
+    let status = |conditions: &[(&str, &str)]| -> PodStatus {
+        let conditions: Vec<_> =
+            conditions.iter().map(|(kind, status)| json!({"type": kind, "status": status})).collect();
+        serde_json::from_value(json!({ "conditions": conditions })).unwrap()
+    };
+    let own = status(&[("Ready", "True"), ("PodScheduled", "True")]);
+    for (shown, contradicted) in [
+        (status(&[("Ready", "True"), ("PodScheduled", "True")]), false),
+        (status(&[("Ready", "False"), ("PodScheduled", "True")]), true),
+        // Not written yet.
+        (status(&[("PodScheduled", "True")]), false),
+        (status(&[("Ready", "True"), ("example.com/gate", "False")]), false),
+        (PodStatus::default(), false),
+    ] {
+        assert_eq!(contradicts(&shown, &own), contradicted, "{shown:?}");
+    }
+}

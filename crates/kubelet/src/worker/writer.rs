@@ -1,8 +1,12 @@
 //! Writes one pod's status to the API, and lets the pod go in the end.
 //!
-//! Guarantees: only the newest status is written, each once; a pod is deleted only after its last status was written.
+//! Guarantees: only the newest status is written, and again only where someone else has written over it; a pod is
+//! deleted only after its last status was written.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::{
@@ -14,7 +18,7 @@ use tokio::sync::watch;
 
 use component::cause::whole;
 
-use crate::{kubelet::Kubelet, pods::PodState};
+use crate::{kubelet::Kubelet, pod, pods::PodState};
 
 /// What the API is to show.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,15 +29,26 @@ pub(super) struct Wanted {
     pub delete: bool,
 }
 
+/// What the API has taken.
+struct Written {
+    /// The uid of the pod there.
+    uid: String,
+    status: PodStatus,
+    /// Its resourceVersion from then on.
+    version: u64,
+}
+
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
+/// The pace at which two who contradict each other do so.
+const CONTRADICTION: Duration = Duration::from_millis(250);
 
 /// Writes until the worker is gone and what it last wanted is done.
 pub(super) async fn run(kubelet: Arc<Kubelet>, state: Arc<PodState>, mut wanted: watch::Receiver<Wanted>) {
     let shutdown = kubelet.process.shutdown();
     let Some(client) = kubelet.client.clone() else { return };
     let pods: Api<Pod> = Api::namespaced(client, &state.names.namespace);
-    let mut written: Option<(String, PodStatus)> = None;
+    let mut written: Option<Written> = None;
     let mut pause = FIRST_PAUSE;
     loop {
         let now = wanted.borrow_and_update().clone();
@@ -50,6 +65,12 @@ pub(super) async fn run(kubelet: Arc<Kubelet>, state: Arc<PodState>, mut wanted:
                 tokio::select! {
                     changed = wanted.changed() => if changed.is_err() { return },
                     () = state.shown.notified() => {}
+                    () = state.contradicted.notified() => if restores(&state, &now, written.as_ref()) {
+                        tokio::select! {
+                            () = tokio::time::sleep(CONTRADICTION) => {}
+                            changed = wanted.changed() => if changed.is_err() { return },
+                        }
+                    },
                     () = shutdown.cancelled() => return,
                 }
             }
@@ -66,6 +87,14 @@ pub(super) async fn run(kubelet: Arc<Kubelet>, state: Arc<PodState>, mut wanted:
     }
 }
 
+/// Whether what is wanted was written, and someone else has written over it since.
+fn restores(state: &PodState, wanted: &Wanted, written: Option<&Written>) -> bool {
+    written.is_some_and(|written| {
+        wanted.status.as_ref() == Some(&written.status)
+            && state.contradicted_at.load(Ordering::Acquire) > written.version
+    })
+}
+
 enum Outcome {
     Written,
     Gone,
@@ -76,16 +105,19 @@ async fn write(
     state: &PodState,
     uid: &str,
     wanted: &Wanted,
-    written: &mut Option<(String, PodStatus)>,
+    written: &mut Option<Written>,
 ) -> Result<Outcome, kube::Error> {
     let name = &state.names.name;
     if let Some(status) = &wanted.status {
-        let current = (uid.to_owned(), status.clone());
-        if written.as_ref() != Some(&current) {
-            let before = written.as_ref().filter(|(owner, _)| owner == uid).map(|(_, status)| status);
-            let patch = patch(uid, before, status);
+        let before = written.as_ref().filter(|written| written.uid == uid);
+        let is_said = before.is_some_and(|before| before.status == *status);
+        if !is_said || restores(state, wanted, before) {
+            let patch = patch(uid, before.map(|before| &before.status), status);
             match pods.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await {
-                Ok(_) => *written = Some(current),
+                Ok(pod) => {
+                    let version = pod::version(&pod);
+                    *written = Some(Written { uid: uid.to_owned(), status: status.clone(), version });
+                }
                 // Gone, or another pod of the same name by now.
                 Err(kube::Error::Api(status)) if status.code == 404 => return Ok(Outcome::Gone),
                 Err(kube::Error::Api(status)) if status.code == 409 && status.message.contains("uid") => {
