@@ -38,6 +38,7 @@ pub fn main() -> ExitCode {
 pub fn start(runtime: &Runtime, config: Config) -> anyhow::Result<()> {
     let socket =
         csi::listen(&config.socket).with_context(|| format!("listening on {}", config.socket.display()))?;
+    let path = config.socket.clone();
     tracing::info!(driver = config.driver, node = config.node, socket = %config.socket.display(), "serving");
     let driver = Arc::new(Driver { volumes: Volumes::new(&config.state), config });
     let server = Server::builder()
@@ -46,7 +47,9 @@ pub fn start(runtime: &Runtime, config: Config) -> anyhow::Result<()> {
         .add_service(NodeServer::from_arc(driver));
     let shutdown = runtime.shutdown();
     runtime.spawn("driver", async move {
-        server.serve_with_incoming_shutdown(socket, shutdown.cancelled_owned()).await
+        server.serve_with_incoming_shutdown(socket, shutdown.cancelled_owned()).await?;
+        csi::remove(&path)?;
+        anyhow::Ok(())
     });
     Ok(())
 }

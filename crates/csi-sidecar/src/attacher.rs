@@ -142,7 +142,10 @@ impl Shell {
         let context = &self.context;
         let mut publish_context = Value::Null;
         if context.can(Rpc::PublishUnpublishVolume) {
-            self.hold(attachment, volume, &node_id).await?;
+            if self.hold(attachment, volume, &node_id).await? {
+                // Seen again as it is now: the driver is asked once.
+                return Ok(());
+            }
             let source = volume.spec.csi.clone().unwrap_or_default();
             let secret = source.controller_publish_secret_ref.as_ref();
             let request = ControllerPublishVolumeRequest {
@@ -162,13 +165,14 @@ impl Shell {
         Ok(())
     }
 
-    /// Holds volume and attachment, so that neither goes while the driver has attached it.
-    async fn hold(&self, attachment: &Attachment, volume: &Volume, node_id: &str) -> Result<(), Error> {
+    /// Holds volume and attachment, so that neither goes while the driver has attached it. Tells whether one was not yet.
+    async fn hold(&self, attachment: &Attachment, volume: &Volume, node_id: &str) -> Result<bool, Error> {
         let finalizer = attach::finalizer(&self.context.driver);
         let api = &self.context.api;
         if !volume.metadata.finalizers.contains(&finalizer) {
             let change = json!({"metadata": {"uid": volume.metadata.uid, "finalizers": [finalizer]}});
             api.patch(&path_of(volume), Patch::Strategic, &change).await?;
+            return Ok(true);
         }
         let metadata = &attachment.metadata;
         let is_held = metadata.finalizers.contains(&finalizer)
@@ -181,7 +185,7 @@ impl Shell {
             }});
             api.patch(&path_of(attachment), Patch::Strategic, &change).await?;
         }
-        Ok(())
+        Ok(!is_held)
     }
 
     async fn detach(

@@ -3,6 +3,7 @@
 mod autoscaler;
 mod configmap;
 mod container;
+mod csinode;
 mod event;
 mod generic;
 mod ingress;
@@ -71,6 +72,7 @@ pub async fn describe(session: &Session, item: &Item, events: bool) -> Result<St
             rbac::binding(&mut text, object)
         }
         ("storage.k8s.io", "StorageClass") => volume::class(&mut text, object),
+        ("storage.k8s.io", "CSINode") => csinode::describe(&mut text, object),
         ("", "Event") | ("events.k8s.io", "Event") => generic::describe(&mut text, object),
         _ => generic::describe(&mut text, object),
     }

@@ -7,6 +7,7 @@ mod node_affinity;
 mod node_name;
 mod node_ports;
 mod node_unschedulable;
+mod node_volume_limits;
 mod pod_topology_spread;
 mod resources_fit;
 mod scheduling_gates;
@@ -27,6 +28,7 @@ pub use node_affinity::{AddedAffinity, NodeAffinity};
 pub use node_name::NodeName;
 pub use node_ports::NodePorts;
 pub use node_unschedulable::NodeUnschedulable;
+pub use node_volume_limits::NodeVolumeLimits;
 pub use pod_topology_spread::{DefaultConstraints, PodTopologySpread};
 pub use resources_fit::{ResourcesFit, Strategy};
 pub use scheduling_gates::SchedulingGates;
@@ -65,6 +67,7 @@ pub fn all(arguments: &PluginArgs) -> Vec<(Arc<dyn Plugin>, i64)> {
         (Arc::new(NodePorts), 0),
         (Arc::new(ResourcesFit { strategy: arguments.fit.clone() }), 1),
         (Arc::new(VolumeRestrictions), 0),
+        (Arc::new(NodeVolumeLimits), 0),
         (Arc::new(VolumeBinding), 0),
         (Arc::new(VolumeZone), 0),
         (Arc::new(PodTopologySpread { defaults: arguments.spread.clone() }), 2),
@@ -81,11 +84,10 @@ pub fn all(arguments: &PluginArgs) -> Vec<(Arc<dyn Plugin>, i64)> {
 }
 
 /// Plugins of upstream's default profile that this scheduler does without, or whose work is not in a plugin.
-pub const ELSEWHERE: [&str; 7] = [
+pub const ELSEWHERE: [&str; 6] = [
     "PrioritySort",
     "DefaultPreemption",
     "DefaultBinder",
-    "NodeVolumeLimits",
     "DynamicResources",
     "NodeDeclaredFeatures",
     "GangScheduling",

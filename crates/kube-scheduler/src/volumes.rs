@@ -128,7 +128,21 @@ pub struct Volume {
     pub available: bool,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// Its driver's part, where it has one.
+    pub csi: Option<Box<CsiVolume>>,
 }
+
+/// A volume as its driver knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CsiVolume {
+    /// The driver.
+    pub driver: Box<str>,
+    /// Its name for the volume.
+    pub handle: Box<str>,
+}
+
+/// How many volumes of each driver a node takes, where there is a limit.
+pub type Limits = BTreeMap<Box<str>, usize>;
 
 impl Default for Volume {
     fn default() -> Self {
@@ -142,6 +156,7 @@ impl Default for Volume {
             claim: None,
             available: false,
             deleting: false,
+            csi: None,
         }
     }
 }
@@ -223,6 +238,8 @@ pub struct Volumes {
     pub volumes: BTreeMap<Box<str>, Volume>,
     /// Classes by name.
     pub classes: BTreeMap<Box<str>, Class>,
+    /// What nodes take, by their names.
+    pub limits: BTreeMap<Box<str>, Limits>,
     /// What was chosen for claims, by their keys, until their pods are bound.
     pub assumed: BTreeMap<Box<str>, Assumed>,
 }

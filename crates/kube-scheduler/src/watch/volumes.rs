@@ -1,4 +1,4 @@
-//! Volumes, claims and storage classes, watched into what decides about nodes.
+//! Volumes, claims, storage classes and nodes' drivers, watched into what decides about nodes.
 
 use apimachinery::Quantity;
 use apimachinery::labels::Selector;
@@ -8,7 +8,7 @@ use k8s_openapi::api::{core::v1 as core, storage::v1 as storage};
 use super::{Facts, Kept, Nothing, Rest, Watches};
 use crate::framework::Event;
 use crate::term;
-use crate::volumes::{AccessModes, Claim, ClaimRef, Class, Kind, Volume, Volumes};
+use crate::volumes::{AccessModes, Claim, ClaimRef, Class, CsiVolume, Kind, Limits, Volume, Volumes};
 
 /// Says on a claim that its binding is complete: a volume that is only named may turn out to be another's.
 const COMPLETE: &str = "pv.kubernetes.io/bind-completed";
@@ -91,8 +91,24 @@ impl Facts for Volume {
                 uid: claim.uid.unwrap_or_default().into(),
             }),
             nodes: spec.node_affinity.and_then(|affinity| affinity.required),
+            csi: spec.csi.map(|csi| {
+                Box::new(CsiVolume { driver: csi.driver.into(), handle: csi.volume_handle.into() })
+            }),
             labels: metadata.labels,
         }
+    }
+}
+
+impl Facts for Limits {
+    type Spec = storage::CSINodeSpec;
+    type Status = Nothing;
+    fn read(_: Metadata, wire: Rest<Self::Spec, Nothing>) -> Self {
+        let drivers = wire.spec.into_iter().flat_map(|spec| spec.drivers);
+        let limited = drivers.filter_map(|driver| {
+            let count = driver.allocatable?.count?;
+            Some((driver.name.into(), usize::try_from(count).ok()?))
+        });
+        limited.collect()
     }
 }
 
@@ -117,7 +133,7 @@ fn put<T: Clone>(into: &mut std::collections::BTreeMap<Box<str>, T>, key: Box<st
 }
 
 impl Watches<'_> {
-    /// Watches volumes, claims and storage classes.
+    /// Watches volumes, claims, storage classes and nodes' drivers.
     pub(super) fn volumes(&mut self) {
         self.binding::<core::PersistentVolumeClaim, Claim>(
             |key| Event::Claim(key),
@@ -132,6 +148,13 @@ impl Watches<'_> {
         self.binding::<storage::StorageClass, Class>(
             |_| Event::Volumes,
             |volumes, key, class| put(&mut volumes.classes, key, class),
+            |_, _| None,
+        );
+        self.binding::<storage::CSINode, Limits>(
+            |_| Event::Volumes,
+            |volumes, key, limits| {
+                put(&mut volumes.limits, key, limits.filter(|limits| !limits.is_empty()));
+            },
             |_, _| None,
         );
     }
