@@ -47,15 +47,15 @@ pub fn is_mount_point(path: &Path) -> Result<bool, Error> {
         return Ok(true);
     }
     // A bind mount within one filesystem shows only in the mount table.
-    let table =
-        fs::read_to_string("/proc/thread-self/mountinfo").map_err(Error::io("read", "/proc/thread-self/mountinfo"))?;
+    let table = fs::read_to_string("/proc/thread-self/mountinfo")
+        .map_err(Error::io("read", "/proc/thread-self/mountinfo"))?;
     Ok(points(&table).any(|point| point == path))
 }
 
 /// Lists the mounts at and below a path, deepest first.
 pub fn below(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let table =
-        fs::read_to_string("/proc/thread-self/mountinfo").map_err(Error::io("read", "/proc/thread-self/mountinfo"))?;
+    let table = fs::read_to_string("/proc/thread-self/mountinfo")
+        .map_err(Error::io("read", "/proc/thread-self/mountinfo"))?;
     let mut found: Vec<PathBuf> = points(&table).filter(|point| point.starts_with(path)).collect();
     found.reverse();
     Ok(found)

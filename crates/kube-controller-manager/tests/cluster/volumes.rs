@@ -94,3 +94,82 @@ async fn a_claim_is_made_for_a_pod_and_scheduled_anew_when_its_node_is_gone() {
         .await;
     assert_eq!(anew["metadata"]["annotations"].get("volume.kubernetes.io/storage-provisioner"), None);
 }
+
+const NODES: &str = "/api/v1/nodes";
+const ATTACHMENTS: &str = "/apis/storage.k8s.io/v1/volumeattachments";
+/// What the node is told of the volume.
+const UNIQUE: &str = "kubernetes.io/csi/d.io^h1";
+
+async fn node(cluster: &Cluster, name: &str) {
+    let annotations = json!({"volumes.kubernetes.io/controller-managed-attach-detach": "true"});
+    let node =
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "annotations": annotations}});
+    cluster.create(NODES, node).await;
+    let ready = json!([{"type": "Ready", "status": "True"}]);
+    cluster.patch(&format!("{NODES}/{name}/status"), json!({"status": {"conditions": ready}})).await;
+}
+
+async fn user(cluster: &Cluster, name: &str, node: &str) -> String {
+    let pods = "/api/v1/namespaces/default/pods";
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {
+        "nodeName": node, "containers": [{"name": "main", "image": "one"}],
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}});
+    cluster.create(pods, pod).await;
+    format!("{pods}/{name}")
+}
+
+async fn in_use(cluster: &Cluster, node: &str, volumes: Value) {
+    cluster.patch(&format!("{NODES}/{node}/status"), json!({"status": {"volumesInUse": volumes}})).await;
+}
+
+#[tokio::test]
+async fn a_volume_is_attached_where_its_pod_is_and_leaves_a_node_that_has_let_go() {
+    let cluster = Cluster::start(&[]).await;
+    node(&cluster, "w1").await;
+    node(&cluster, "w2").await;
+    let spec = json!({"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
+        "csi": {"driver": "d.io", "volumeHandle": "h1"}});
+    let pv =
+        json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv"}, "spec": spec});
+    cluster.create(VOLUMES, pv).await;
+    claim(&cluster, "data", "1Gi").await;
+    cluster.eventually(&format!("{CLAIMS}/data"), phase("Bound")).await;
+
+    let first = user(&cluster, "first", "w1").await;
+    let name = |node| format!("{ATTACHMENTS}/{}", podrules::csi::attachment_name("h1", "d.io", node));
+    let (on_w1, on_w2) = (name("w1"), name("w2"));
+    let made = cluster.eventually(&on_w1, |_| true).await;
+    assert_eq!(
+        made["spec"],
+        json!({"attacher": "d.io", "nodeName": "w1", "source": {"persistentVolumeName": "pv"}})
+    );
+    // The test is the driver's attacher, and the kubelets.
+    cluster.patch(&format!("{on_w1}/status"), json!({"status": {"attached": true}})).await;
+    let told =
+        |node: &Value| node["status"]["volumesAttached"] == json!([{"name": UNIQUE, "devicePath": ""}]);
+    cluster.eventually(&format!("{NODES}/w1"), told).await;
+    in_use(&cluster, "w1", json!([UNIQUE])).await;
+
+    // A second node must wait for it.
+    let second = user(&cluster, "second", "w2").await;
+    let events = "/api/v1/namespaces/default/events";
+    let refused = "Multi-Attach error for volume \"pv\" Volume is already used by pod(s) first";
+    cluster.count(events, 1, |event| event["message"] == refused).await;
+    cluster.remove(&first).await;
+    // The kubelet has not let go yet: nothing changes until it does.
+    in_use(&cluster, "w2", json!(["other"])).await;
+    assert!(cluster.get(&on_w1).await.is_ok());
+    in_use(&cluster, "w1", Value::Null).await;
+    cluster.gone(&on_w1).await;
+    cluster.eventually(&format!("{NODES}/w1"), |node| node["status"].get("volumesAttached").is_none()).await;
+    cluster.eventually(&on_w2, |_| true).await;
+    cluster.patch(&format!("{on_w2}/status"), json!({"status": {"attached": true}})).await;
+    cluster.eventually(&format!("{NODES}/w2"), told).await;
+
+    // A node that is out of service is not waited for.
+    in_use(&cluster, "w2", json!([UNIQUE])).await;
+    cluster.remove(&second).await;
+    let taint = json!([{"key": "node.kubernetes.io/out-of-service", "effect": "NoExecute"}]);
+    cluster.patch(&format!("{NODES}/w2"), json!({"spec": {"taints": taint}})).await;
+    cluster.gone(&on_w2).await;
+}
