@@ -17,6 +17,9 @@ pub struct Ranges {
     reserved: Vec<IpNet>,
     /// The node of each part given out.
     taken: HashMap<u32, String>,
+    /// The last node of each part that was given back. A node that comes again, with pods that have addresses still,
+    /// gets the part it had.
+    left: HashMap<u32, String>,
     /// Where to look next, so that a part given back is used again as late as can be.
     next: u32,
 }
@@ -33,13 +36,24 @@ impl Ranges {
         }
         let overlaps = |other: &&IpNet| whole.contains(&other.network()) || other.contains(&whole.network());
         let reserved = reserved.iter().filter(overlaps).copied().collect();
-        Some(Ranges { whole: whole.trunc(), size, reserved, taken: HashMap::new(), next: 0 })
+        Some(Ranges {
+            whole: whole.trunc(),
+            size,
+            reserved,
+            taken: HashMap::new(),
+            left: HashMap::new(),
+            next: 0,
+        })
     }
 
-    /// Gives a node the part it has already, or the next free one; `None` if all are taken.
+    /// Gives a node the part it has already or had, or the next free one; `None` if all are taken.
     pub fn allocate(&mut self, node: &str) -> Option<IpNet> {
         if let Some((index, _)) = self.taken.iter().find(|(_, owner)| *owner == node) {
             return self.part(*index);
+        }
+        if let Some((&index, _)) = self.left.iter().find(|(_, owner)| *owner == node) {
+            self.take(index, node);
+            return self.part(index);
         }
         let count = self.count();
         for step in 0..count {
@@ -50,7 +64,7 @@ impl Ranges {
                 .iter()
                 .any(|other| other.contains(&part.network()) || part.contains(&other.network()));
             if !self.taken.contains_key(&index) && !is_reserved {
-                self.taken.insert(index, node.to_owned());
+                self.take(index, node);
                 self.next = (index + 1) % count;
                 return Some(part);
             }
@@ -71,13 +85,20 @@ impl Ranges {
         };
         let first = if is_inside { self.index(range.network()) } else { 0 };
         for index in first..=last {
-            self.taken.entry(index).or_insert_with(|| node.to_owned());
+            if !self.taken.contains_key(&index) {
+                self.take(index, node);
+            }
         }
+    }
+
+    fn take(&mut self, index: u32, node: &str) {
+        self.left.remove(&index);
+        self.taken.insert(index, node.to_owned());
     }
 
     /// Takes back what a node has.
     pub fn release(&mut self, node: &str) {
-        self.taken.retain(|_, owner| owner != node);
+        self.left.extend(self.taken.extract_if(|_, owner| owner == node));
     }
 
     fn count(&self) -> u32 {
@@ -142,6 +163,20 @@ mod tests {
         allocate(&mut pool, "a");
         pool.release("a");
         assert_eq!(allocate(&mut pool, "b").as_deref(), Some("172.16.1.0/24"));
+    }
+
+    #[test]
+    fn a_node_that_comes_again_gets_what_it_had_unless_another_has_it() {
+        let mut pool = ranges("172.16.0.0/23", 24, &[]);
+        allocate(&mut pool, "a");
+        pool.release("a");
+        assert_eq!(allocate(&mut pool, "a").as_deref(), Some("172.16.0.0/24"));
+        pool.release("a");
+        allocate(&mut pool, "b");
+        allocate(&mut pool, "c");
+        assert_eq!(allocate(&mut pool, "a"), None);
+        pool.release("b");
+        assert_eq!(allocate(&mut pool, "a").as_deref(), Some("172.16.1.0/24"));
     }
 
     #[test]
