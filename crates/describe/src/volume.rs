@@ -85,7 +85,19 @@ fn source(out: &mut String, volume: &Value) {
         kind(out, "CSI", "a Container Storage Interface (CSI) volume source");
         field(out, "Driver", text(&csi["driver"]));
         field(out, "FSType", text(&csi["fsType"]));
+        if csi.get("volumeHandle").is_some() {
+            field(out, "VolumeHandle", text(&csi["volumeHandle"]));
+        }
         field(out, "ReadOnly", (csi["readOnly"] == true).to_string());
+        let attributes = csi["volumeAttributes"].as_object().into_iter().flatten();
+        let attributes: Vec<String> =
+            attributes.map(|(key, value)| format!("    {key}={}", text(value))).collect();
+        let attributes = match attributes.is_empty() {
+            true => "<none>".to_owned(),
+            // The indents are upstream's.
+            false => attributes.join("\n        \t"),
+        };
+        field(out, "VolumeAttributes", attributes);
     } else if let Some(local) = volume.get("local") {
         kind(out, "LocalVolume", "a persistent volume backed by local storage on a node");
         field(out, "Path", text(&local["path"]));
