@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "storage/csi.rs"]
+mod csi;
 #[path = "storage/shared.rs"]
 mod shared;
 
@@ -19,6 +21,7 @@ fn the_chapter_on_storage_works_as_printed() {
     directories_are_made_for_everybody_and_removed(&cluster, &shell);
     an_ephemeral_volume_goes_with_its_pod(&cluster, &shell);
     a_claim_for_one_pod_is_not_shared(&cluster, &shell);
+    csi::a_volume_moves_from_node_to_node(&cluster, &shell);
     cluster.end().unwrap();
 }
 

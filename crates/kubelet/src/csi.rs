@@ -15,7 +15,7 @@ use informer::{Store, Watch, reflect};
 use k8s_openapi::api::storage::v1::CSIDriver;
 use kube::Client;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 mod attach;
 mod drivers;
@@ -54,6 +54,8 @@ pub struct Csi {
     reported: watch::Sender<Seen>,
     attached: OnceLock<watch::Receiver<Seen>>,
     objects: OnceLock<Store<CSIDriver>>,
+    /// Rings when the node's object was made.
+    pub node_is_new: Notify,
 }
 
 impl Csi {
@@ -76,6 +78,7 @@ impl Csi {
             reported: watch::Sender::default(),
             attached: OnceLock::new(),
             objects: OnceLock::new(),
+            node_is_new: Notify::new(),
         }
     }
 

@@ -190,6 +190,7 @@ async fn register(kubelet: &Kubelet, nodes: &Api<Node>, status: &NodeStatus) -> 
     match nodes.create(&PostParams::default(), &node).await {
         Ok(_) => {
             tracing::info!(node = settings.node_name, "registered");
+            kubelet.csi.node_is_new.notify_one();
             Ok(())
         }
         Err(kube::Error::Api(answer)) if answer.code == 409 => {

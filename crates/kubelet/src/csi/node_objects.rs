@@ -95,19 +95,27 @@ impl NodeObjects {
         Self { nodes: Api::all(client.clone()), csi_nodes: Api::all(client), name: name.to_owned() }
     }
 
-    /// Makes the CSINode where there is none; it goes with the Node.
+    /// Makes the CSINode where there is none; it goes with the Node, and belongs to the one that there is now.
     pub async fn ensure(&self) -> anyhow::Result<CSINode> {
-        if let Some(found) = self.csi_nodes.get_opt(&self.name).await? {
-            return Ok(found);
-        }
         let node = self.nodes.get(&self.name).await?;
+        let uid = node.metadata.uid.context("a Node without a uid")?;
+        let found = self.csi_nodes.get_opt(&self.name).await?;
+        let owned =
+            |found: &CSINode| found.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid);
+        if let Some(found) = found.as_ref().filter(|found| owned(found)) {
+            return Ok(found.clone());
+        }
         let owner = OwnerReference {
             api_version: "v1".into(),
             kind: "Node".into(),
             name: self.name.clone(),
-            uid: node.metadata.uid.context("a Node without a uid")?,
+            uid: uid.clone(),
             ..OwnerReference::default()
         };
+        if let Some(mut found) = found {
+            found.metadata.owner_references = Some(vec![owner]);
+            return Ok(self.csi_nodes.replace(&self.name, &PostParams::default(), &found).await?);
+        }
         let made = CSINode {
             metadata: ObjectMeta {
                 name: Some(self.name.clone()),

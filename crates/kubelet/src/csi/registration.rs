@@ -170,6 +170,12 @@ impl Csi {
             tokio::select! {
                 () = listen::changed(listener.as_mut()) => {}
                 () = tokio::time::sleep_until(next) => {}
+                // The node's objects are new, and know nothing of the drivers.
+                () = self.node_is_new.notified() => {
+                    has_object = objects.is_none();
+                    let registered = known.values_mut().filter(|known| known.stand == Stand::Registered);
+                    registered.for_each(|known| known.stand = Stand::Failed(Instant::now()));
+                }
                 Some(answer) = asked.join_next() => {
                     let Ok((socket, id, outcome)) = answer else { continue };
                     let known = known.get_mut(&socket).filter(|known| known.id == id);
@@ -187,7 +193,11 @@ impl Csi {
                         }
                         (Err(error), Some(known)) => {
                             let error = whole(error.as_ref());
-                            tracing::warn!(socket = %socket.display(), error, "cannot register a plugin");
+                            // A socket is seen a moment before its owner listens.
+                            match known.failures {
+                                0 => tracing::debug!(socket = %socket.display(), error, "cannot register a plugin"),
+                                _ => tracing::warn!(socket = %socket.display(), error, "cannot register a plugin"),
+                            }
                             known.stand = Stand::Failed(Instant::now() + pause(known.failures));
                             known.failures += 1;
                         }

@@ -15,7 +15,7 @@ use crate::csi::{self, Lifecycle, Mount, SecretName, Spec, Terms};
 use crate::pod;
 
 /// How often a claim is looked at for growth while its pod runs: a node may read claims one by one, and not watch them.
-const GROWTH_CHECK: Duration = Duration::from_secs(15);
+const GROWTH_CHECK: Duration = Duration::from_secs(10);
 /// How often a volume is published again for drivers that ask for that.
 const REPUBLISH: Duration = Duration::from_secs(60);
 /// The secrets entry, or attribute, with the tokens of the pod's account.
@@ -47,7 +47,7 @@ pub(super) async fn persistent(
         setup.csi.expand(&mount, &path, &growth, secrets).await?;
         setup.csi.tell_grown(setup.pod, claim, &mount.spec.name, &growth, setup.recorder).await?;
     }
-    let refresh = if mount.terms.republish { REPUBLISH.min(GROWTH_CHECK) } else { GROWTH_CHECK };
+    let refresh = if mount.terms.republish { REPUBLISH } else { GROWTH_CHECK };
     Ok((Mounted { path, read_only: mount.spec.read_only, image: None }, Some(refresh)))
 }
 
