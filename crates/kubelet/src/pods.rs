@@ -6,6 +6,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -72,6 +73,8 @@ pub struct PodState {
     pub verdict: Mutex<Option<Verdict>>,
     /// The uid under which the API knows the pod: a static pod's mirror has one of its own.
     pub api_uid: Mutex<Option<String>>,
+    /// When a static pod gets its next mirror at the earliest.
+    pub mirror_due: Mutex<Option<Instant>>,
 }
 
 impl PodState {
@@ -160,6 +163,7 @@ impl Pods {
             ended: Mutex::default(),
             verdict: Mutex::default(),
             api_uid: Mutex::new(api_uid),
+            mirror_due: Mutex::default(),
         });
         let (orders, receiver) = watch::channel(order);
         workers.insert(uid, Handle { orders, state: Arc::clone(&state) });

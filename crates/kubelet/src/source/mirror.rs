@@ -1,6 +1,9 @@
 //! Mirror pods: the API's images of static pods.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use informer::Change;
 use k8s_openapi::{
@@ -17,19 +20,47 @@ use component::cause::whole;
 use crate::{
     kubelet::Kubelet,
     pod::{self, HASH_ANNOTATION, MIRROR_ANNOTATION},
+    pods::PodState,
 };
+
+/// For how long a mirror that someone else has deleted is gone at least.
+const GONE_FOR: Duration = Duration::from_secs(2);
 
 /// A mirror pod has appeared, changed or gone.
 pub fn seen(kubelet: &Arc<Kubelet>, change: &Change<'_, Pod>) {
     match change {
         Change::Applied { new, .. } => settle(kubelet, new),
         Change::Deleted(mirror) => {
-            if let Some((own, state)) = kubelet.pods.static_pod(pod::namespace(mirror), pod::name(mirror)) {
-                *state.api_uid.lock() = None;
-                ensure(kubelet, &own);
+            let Some((own, state)) = kubelet.pods.static_pod(pod::namespace(mirror), pod::name(mirror))
+            else {
+                return;
+            };
+            *state.api_uid.lock() = None;
+            match is_of(mirror, &own) {
+                true => make_again(kubelet, Arc::clone(mirror), &state),
+                // It made room for that of a changed manifest.
+                false => ensure(kubelet, &own),
             }
         }
     }
+}
+
+/// Whether a mirror shows a static pod as its manifest is now.
+fn is_of(mirror: &Pod, own: &Pod) -> bool {
+    pod::annotation(own, HASH_ANNOTATION) == pod::annotation(mirror, MIRROR_ANNOTATION)
+}
+
+/// Makes the mirror anew that someone else has deleted, once they have had the time to see that it is gone: kubectl
+/// asks for it by its name, and would wait for the end of the next one.
+fn make_again(kubelet: &Arc<Kubelet>, mirror: Arc<Pod>, state: &PodState) {
+    *state.mirror_due.lock() = Some(Instant::now() + GONE_FOR);
+    let owner = Arc::clone(kubelet);
+    kubelet.spawn(async move {
+        tokio::time::sleep(GONE_FOR).await;
+        if let Some((own, _)) = owner.pods.static_pod(pod::namespace(&mirror), pod::name(&mirror)) {
+            ensure(&owner, &own);
+        }
+    });
 }
 
 /// Has a static pod show its status under its mirror's uid; a mirror of nothing, or of an older manifest, goes.
@@ -41,8 +72,7 @@ fn settle(kubelet: &Arc<Kubelet>, mirror: &Arc<Pod>) {
         }
         return;
     };
-    let current = pod::annotation(&own, HASH_ANNOTATION) == pod::annotation(mirror, MIRROR_ANNOTATION);
-    if !current || pod::is_deleting(mirror) {
+    if !is_of(mirror, &own) || pod::is_deleting(mirror) {
         delete(kubelet, mirror);
         return;
     }
@@ -67,7 +97,8 @@ pub fn ensure(kubelet: &Arc<Kubelet>, own: &Arc<Pod>) {
     else {
         return;
     };
-    if state.api_uid.lock().is_some() {
+    let too_early = state.mirror_due.lock().is_some_and(|due| due > Instant::now());
+    if too_early || state.api_uid.lock().is_some() {
         return;
     }
     let (kubelet, own) = (Arc::clone(kubelet), Arc::clone(own));

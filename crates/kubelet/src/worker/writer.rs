@@ -55,12 +55,12 @@ pub(super) async fn run(kubelet: Arc<Kubelet>, state: Arc<PodState>, mut wanted:
         let uid = state.api_uid.lock().clone();
         let outcome = match uid {
             // A static pod without its image in the API has nowhere to show.
-            None => Ok(Outcome::Written),
+            None => Ok(Outcome::Hidden),
             Some(uid) => write(&pods, &state, &uid, &now, &mut written).await,
         };
         match outcome {
             Ok(Outcome::Gone) => return,
-            Ok(Outcome::Written) => {
+            Ok(Outcome::Written | Outcome::Hidden) => {
                 pause = FIRST_PAUSE;
                 tokio::select! {
                     changed = wanted.changed() => if changed.is_err() { return },
@@ -97,6 +97,8 @@ fn restores(state: &PodState, wanted: &Wanted, written: Option<&Written>) -> boo
 
 enum Outcome {
     Written,
+    /// A static pod has no mirror, or has no longer the one that it had: there will be another.
+    Hidden,
     Gone,
 }
 
@@ -119,9 +121,10 @@ async fn write(
                     *written = Some(Written { uid: uid.to_owned(), status: status.clone(), version });
                 }
                 // Gone, or another pod of the same name by now.
-                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(Outcome::Gone),
-                Err(kube::Error::Api(status)) if status.code == 409 && status.message.contains("uid") => {
-                    return Ok(Outcome::Gone);
+                Err(kube::Error::Api(status))
+                    if status.code == 404 || status.code == 409 && status.message.contains("uid") =>
+                {
+                    return Ok(if uid == state.names.uid { Outcome::Gone } else { Outcome::Hidden });
                 }
                 Err(error) => return Err(error),
             }
