@@ -23,7 +23,36 @@ pub fn documents(text: &str) -> Result<Vec<Value>> {
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
         with_snippet: false,
     };
-    let values: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| Error::message(format!("error converting YAML to JSON: yaml: {error}")))?;
+    let values: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+        Error::message(format!("error converting YAML to JSON: yaml: {}", in_words(&error.to_string())))
+    })?;
     Ok(values.into_iter().filter(|value| !value.is_null()).collect())
+}
+
+/// A parser's complaint with its place in front, and without what it was about to read, as Go's parser has it.
+fn in_words(complaint: &str) -> String {
+    let Some((what, place)) = complaint.rsplit_once(" at line ") else { return complaint.to_owned() };
+    let line = place.split(',').next().unwrap_or(place);
+    let what = match what.rsplit_once(", ") {
+        _ if what.starts_with("tabs disallowed") => "found character that cannot start any token",
+        Some((_, problem)) if what.starts_with("while ") => problem,
+        _ => what,
+    };
+    format!("line {line}: {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_begin_with_the_line() {
+        for (text, complaint) in [
+            ("a:\n\t- b\n", "line 2: found character that cannot start any token"),
+            ("a: b\n c: d\n", "line 2: mapping values are not allowed in this context"),
+        ] {
+            let said = documents(text).unwrap_err().to_string();
+            assert_eq!(said, format!("error converting YAML to JSON: yaml: {complaint}"), "{text}");
+        }
+    }
 }

@@ -220,6 +220,13 @@ async fn apply(
         ("fieldManager", invocation.text("field-manager")),
         ("fieldValidation", validation),
     ];
+    if item.name.is_empty() {
+        return Err(Error::message(format!(
+            "error when retrieving current configuration of:\n{}\nfrom server for: \"{}\": resource name may not be empty",
+            identity(item),
+            item.source
+        )));
+    }
     let current = match session.client.get(&item.path()).await {
         Ok(current) => current,
         Err(error) if error.is_not_found() => {
@@ -258,20 +265,10 @@ async fn apply(
             recreate(session, invocation, item).await
         }
         Err(error) => {
-            let resource = &item.resource;
             let about = format!(
-                "applying patch:\n{}\nto:\nResource: \"{}\", GroupVersionKind: \"{}, Kind={}\"\nName: \"{}\", Namespace: \"{}\"\nfor: \"{}\"",
+                "applying patch:\n{}\nto:\n{}\nfor: \"{}\"",
                 formats::json::compact(&patch),
-                [resource.group.as_str(), &resource.version, &resource.plural]
-                    .iter()
-                    .filter(|part| !part.is_empty())
-                    .copied()
-                    .collect::<Vec<_>>()
-                    .join("/"),
-                resource.api_version(),
-                resource.kind,
-                item.name,
-                item.namespace.as_deref().unwrap_or(""),
+                identity(item),
                 item.source
             );
             Err(match error {
@@ -283,6 +280,19 @@ async fn apply(
             })
         }
     }
+}
+
+/// Which object is meant, in as many words as upstream needs for it.
+fn identity(item: &Item) -> String {
+    let resource = &item.resource;
+    let version = format!("{}/{}", resource.group, resource.version);
+    format!(
+        "Resource: \"{version}, Resource={}\", GroupVersionKind: \"{version}, Kind={}\"\nName: \"{}\", Namespace: \"{}\"",
+        resource.plural,
+        resource.kind,
+        item.name,
+        item.namespace.as_deref().unwrap_or("")
+    )
 }
 
 /// With `--force`: what cannot be changed is deleted and created again.
