@@ -25,7 +25,8 @@ pub async fn describe(out: &mut String, session: &Session, node: &Value, now: Ti
     labels(out, node);
     annotations(out, node);
     line!(out, "CreationTimestamp:\t{}", time(&node["metadata"]["creationTimestamp"]));
-    let taints = node.list_at(&["spec", "taints"]);
+    let mut taints: Vec<_> = node.list_at(&["spec", "taints"]).iter().collect();
+    taints.sort_by_key(|taint| (text(&taint["effect"]), text(&taint["key"])));
     if taints.is_empty() {
         line!(out, "Taints:\t<none>");
     }

@@ -1,15 +1,16 @@
 //! The scheduler's memory and decisions with simulated clusters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::core::{Core, Outcome};
+use crate::core::{Core, Nomination, Outcome};
 use crate::node::Node;
 use crate::pod::Pod;
+use crate::preemption::Budget;
 use crate::queue::Backoff;
 
 /// A small generator, so that a failing run can be repeated.
@@ -252,6 +253,78 @@ fn a_higher_pod_pushes_out_as_few_and_as_low_as_it_can() {
     assert!(cluster.place(sized("sneaky", "2")).starts_with("0/2"));
     cluster.now += Duration::from_secs(2);
     assert_eq!(cluster.run().get("urgent").map(String::as_str), Some("n1"));
+}
+
+/// A cluster of two full nodes: a pod of this rank on each, the first one's covered by a budget.
+fn full(first: i32, second: i32, budget: Budget) -> Cluster {
+    let mut cluster = Cluster::new([node("n1", json!({})), node("n2", json!({}))]);
+    for (name, priority, node) in [("first", first, "n1"), ("second", second, "n2")] {
+        let mut pod = (*sized(name, "4")).clone();
+        pod.priority = priority;
+        cluster.add(Arc::new(pod.on(node)));
+    }
+    cluster.core.set_budgets(vec![Arc::new(budget)]);
+    cluster
+}
+
+fn urgent(name: &str, priority: i32) -> Arc<Pod> {
+    Arc::new(Pod { priority, ..(*sized(name, "2")).clone() })
+}
+
+#[test]
+fn budgets_are_respected_where_that_is_possible() {
+    let covering = |allowed, granted: &[&str]| Budget {
+        namespace: "default".into(),
+        selector: apimachinery::labels::Selector::from_pairs([("app", "web")]),
+        allowed,
+        granted: granted.iter().map(|name| Box::from(*name)).collect(),
+    };
+    // Both are covered; what the budget allows is used up by whoever is counted first on each node.
+    let node_of = |cluster: &mut Cluster| {
+        cluster.add(urgent("urgent", 10));
+        let Some(Outcome::Wait { victims: Some(victims), .. }) = cluster.step() else {
+            panic!("it preempts")
+        };
+        victims.node.to_string()
+    };
+    assert_eq!(node_of(&mut full(1, 5, covering(0, &[]))), "n1", "one must be violated: the lower goes");
+    assert_eq!(node_of(&mut full(1, 5, covering(0, &["second"]))), "n2", "its eviction was granted");
+    assert_eq!(node_of(&mut full(1, 5, covering(1, &[]))), "n1");
+}
+
+#[test]
+fn a_promise_is_taken_back_for_a_higher_pod_and_where_it_is_void() {
+    let none = Budget {
+        namespace: "other".into(),
+        selector: apimachinery::labels::Selector::everything(),
+        allowed: 0,
+        granted: BTreeSet::new(),
+    };
+    let mut cluster = full(1, 100, none);
+    let wait = |cluster: &mut Cluster, pod: Arc<Pod>| {
+        cluster.add(pod);
+        match cluster.step() {
+            Some(Outcome::Wait { nomination, outranked, misfit, .. }) => (
+                nomination,
+                outranked.iter().map(|pod| pod.name.to_string()).collect::<Vec<_>>(),
+                misfit.preemption.clone(),
+            ),
+            other => panic!("it waits: {other:?}"),
+        }
+    };
+    let given = |node: &str| Nomination::Given(node.into());
+    assert_eq!(wait(&mut cluster, urgent("low", 5)), (given("n1"), vec![], None));
+    assert_eq!(wait(&mut cluster, urgent("high", 9)), (given("n1"), vec!["low".to_owned()], None));
+    let never = Arc::new(Pod { preempts: false, ..(*urgent("never", 9)).clone() });
+    assert_eq!(
+        wait(&mut cluster, never),
+        (Nomination::Stays, vec![], Some("not eligible due to preemptionPolicy=Never.".into()))
+    );
+    // Nobody lower is left there: the promise holds no more.
+    let lost = Pod { nominated_node: Some("n2".into()), ..(*urgent("lost", 0)).clone() };
+    let (nomination, _, message) = wait(&mut cluster, Arc::new(lost));
+    assert_eq!(nomination, Nomination::Void);
+    assert!(message.unwrap().contains("2 No preemption victims found for incoming pod"));
 }
 
 #[test]

@@ -191,15 +191,18 @@ fn evict(kubelet: &Kubelet, pod: &Pod, verdict: Verdict) {
     kubelet.pods.condemn(pod::uid(pod), verdict);
 }
 
-/// Waits until nothing of a pod runs any more; answers whether it came to that.
+/// Waits until what a pod took is free again; answers whether it came to that.
 async fn gone(kubelet: &Kubelet, uid: &str) -> bool {
     let deadline = Instant::now() + GONE;
     while Instant::now() < deadline {
-        let alive = kubelet.pods.by_uid(uid).is_some_and(|(_, state)| {
+        let left = kubelet.pods.by_uid(uid).is_some_and(|(pod, state)| {
             let ended = matches!(state.status.lock().phase.as_deref(), Some("Succeeded" | "Failed"));
-            !ended || state.observed.lock().is_alive()
+            // The cgroup is the last to go: what the volumes held in memory went before.
+            let cgroup =
+                kubelet.cgroups.as_ref().is_some_and(|cgroups| cgroups.exists(&kubelet.pod_cgroup(&pod)));
+            !ended || cgroup || state.observed.lock().is_alive()
         });
-        if !alive {
+        if !left {
             return true;
         }
         tokio::time::sleep(GONE_LOOK).await;

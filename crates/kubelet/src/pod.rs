@@ -5,6 +5,8 @@ use k8s_openapi::api::core::v1::{Container, EphemeralContainer, Pod, PodSpec};
 
 /// Where a pod comes from: `api`, `file` or `http`; upstream's annotation.
 pub const SOURCE_ANNOTATION: &str = "kubernetes.io/config.source";
+/// When the kubelet first saw a pod; upstream's annotation.
+pub const SEEN_ANNOTATION: &str = "kubernetes.io/config.seen";
 /// The hash of the static pod a mirror pod stands for.
 pub const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 /// The hash of a static pod's manifest; it is also its uid.

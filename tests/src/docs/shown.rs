@@ -42,8 +42,9 @@ fn normal(word: &str) -> String {
     if bare.len() > 10 && bare.as_bytes()[4] == b'-' && bare.as_bytes()[10] == b'T' {
         return "TIME".into();
     }
+    let word = &without_ids(word);
     let mut text = String::new();
-    let mut rest = word;
+    let mut rest = word.as_str();
     while let Some(first) = rest.chars().next() {
         let part = |keep: fn(char) -> bool| rest.find(|c| !keep(c)).unwrap_or(rest.len());
         let name = part(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
@@ -61,6 +62,30 @@ fn normal(word: &str) -> String {
             text += &without_hashes(piece);
         }
         rest = after;
+    }
+    text
+}
+
+/// A word without uids and without the ids of containers.
+fn without_ids(word: &str) -> String {
+    let is_hex = |piece: &str| piece.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_uid = |piece: &str| {
+        let parts: Vec<&str> = piece.split('-').collect();
+        parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]) && parts.into_iter().all(is_hex)
+    };
+    let mut text = String::new();
+    let mut rest = word;
+    while let Some(first) = rest.chars().next() {
+        let begins = |length: usize, is: &dyn Fn(&str) -> bool| rest.get(..length).is_some_and(is);
+        let (name, length) = if begins(36, &is_uid) {
+            ("UID", 36)
+        } else if begins(64, &is_hex) {
+            ("ID", 64)
+        } else {
+            ("", first.len_utf8())
+        };
+        text += if name.is_empty() { &rest[..length] } else { name };
+        rest = &rest[length..];
     }
     text
 }
@@ -126,6 +151,13 @@ mod tests {
         check("kubelet 4321 1", "kubelet 99 1", true);
         check("0 (5s ago)", "0 (12s ago)", true);
         check("at 2026-01-01T00:00:00Z", "at 2027-02-03T04:05:06Z", true);
+        check(
+            "/pods/pod0b6e8763-7dca-48bb-afc1-b3453b402629/0.log",
+            "/pods/pod440c20a9-d4c4-4217-bbb4-02b7bec3d58e/0.log",
+            true,
+        );
+        let (one, other) = ("fb18a702".repeat(8), "57118ab1".repeat(8));
+        check(&format!("containerd://{one}"), &format!("containerd://{other}"), true);
     }
 
     #[test]
@@ -135,6 +167,7 @@ mod tests {
         check("kubernetes 10.96.0.1", "kubernetes 10.96.0.10", false);
         check("m-k8s 192.168.1.10", "m-k8s 192.168.1.101", false);
         check("nginx-nginx", "nginx-bbbbb", false);
+        check("0b6e8763-7dca-48bb-afc1-b3453b402629", "0b6e8763-7dca-48bb-afc1", false);
         check("80:80/TCP", "80:8080/TCP", false);
         check("restarts 1", "restarts 2", false);
         check("one", "one\ntwo", false);

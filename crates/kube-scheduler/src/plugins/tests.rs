@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -92,6 +93,29 @@ fn inter_pod_affinity_filters_from_both_sides() {
     assert_eq!(allowed(&plugin, &wants(near("podAntiAffinity", "required", "db", HOST)), &around), "bcd");
     let loner = pod(json!({"app": "loner"}), near("podAntiAffinity", "required", "web", ZONE));
     assert_eq!(allowed(&plugin, &wants(json!({})), &snapshot(&[("c", loner)])), "abd");
+}
+
+#[test]
+fn terms_reach_into_the_namespaces_they_select() {
+    let plugin = InterPodAffinity { hard_weight: 1, heeds_preferences_of_others: true };
+    let elsewhere =
+        |namespace: &str| Pod { namespace: namespace.into(), ..pod(json!({"app": "db"}), json!({})) };
+    let mut around = snapshot(&[("a", elsewhere("x")), ("c", elsewhere("y"))]);
+    let team: BTreeMap<String, String> = [("team".to_owned(), "blue".to_owned())].into();
+    Arc::make_mut(&mut around.around).namespaces.insert("y".into(), team);
+    let check = |scope: Value, expected: &str| {
+        let mut near = near("podAffinity", "required", "db", HOST);
+        let term = &mut near["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][0];
+        for (key, value) in scope.as_object().unwrap() {
+            term[key] = value.clone();
+        }
+        assert_eq!(allowed(&plugin, &pod(json!({"app": "web"}), near), &around), expected, "{scope}");
+    };
+    check(json!({}), "");
+    check(json!({"namespaces": ["x"]}), "a");
+    check(json!({"namespaceSelector": {"matchLabels": {"team": "blue"}}}), "c");
+    check(json!({"namespaceSelector": {"matchLabels": {"team": "blue"}}, "namespaces": ["x"]}), "ac");
+    check(json!({"namespaceSelector": {}}), "ac");
 }
 
 #[test]

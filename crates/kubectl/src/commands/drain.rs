@@ -166,7 +166,10 @@ fn verdict(pod: &Value, rules: &Rules) -> Verdict {
     }
     match (owner, local) {
         (None, _) if !rules.force => {
-            Verdict::Refuse("cannot delete Pods that declare no controller (use --force to override)")
+            // The words are doubled upstream too, and searched for like that.
+            Verdict::Refuse(
+                "cannot delete cannot delete Pods that declare no controller (use --force to override)",
+            )
         }
         (None, _) => Verdict::EvictWithWarning(UNMANAGED),
         (Some(_), true) => Verdict::EvictWithWarning(LOCAL_DATA),

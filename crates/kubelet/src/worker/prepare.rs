@@ -102,7 +102,17 @@ impl Worker {
         let node = tokio::fs::read_to_string(&settings.resolv_conf).await.unwrap_or_default();
         let cgroup = self.kubelet.pod_cgroup(pod);
         let cgroup_parent = if self.kubelet.cgroups.is_some() { cgroup } else { String::new() };
-        sandbox::config(pod, attempt, settings, dns::parse(&node), cgroup_parent)
+        let mut config = sandbox::config(pod, attempt, settings, dns::parse(&node), cgroup_parent)?;
+        let seen = self.state.status.lock().start_time.as_ref().map(|seen| seen.0);
+        for (key, value) in [
+            (pod::SOURCE_ANNOTATION, Some("api".to_owned())),
+            (pod::SEEN_ANNOTATION, seen.map(apimachinery::time::rfc3339)),
+        ] {
+            if let Some(value) = value {
+                config.annotations.entry(key.to_owned()).or_insert(value);
+            }
+        }
+        Ok(config)
     }
 
     /// The runtime's handler for the pod's RuntimeClass.
