@@ -165,7 +165,11 @@ mod tests {
         volumes.make("v", volume(1)).unwrap();
         volumes.make("v", volume(1)).unwrap();
         assert!(matches!(volumes.make("v", volume(2)), Err(Error::Exists(_))));
-        volumes.change("v", |volume| Ok(volume.capacity = 5)).unwrap();
+        let grow = |volume: &mut Volume| {
+            volume.capacity = 5;
+            Ok(())
+        };
+        volumes.change("v", grow).unwrap();
         assert_eq!(volumes.find("v").unwrap().capacity, 5);
         volumes.remove("v").unwrap();
         volumes.remove("v").unwrap();

@@ -115,8 +115,11 @@ fn wake(shell: &Arc<Shell>) {
         if let Some(claim) = volume.and_then(|volume| volume.spec.claim_ref.clone()) {
             on_attachment.add_users(&claim.key());
         }
-        if let Change::Applied { old, new } = change {
-            on_attachment.tell_of_failure(old.map(|old| &**old), new);
+        match change {
+            Change::Applied { old, new } => on_attachment.tell_of_failure(old.map(|old| &**old), new),
+            Change::Deleted(_) => {
+                on_attachment.memory.lock().waiting.remove(&attachment.metadata.name);
+            }
         }
     });
     let on_driver = Arc::clone(shell);
@@ -136,6 +139,9 @@ struct Shell {
     queue: WorkQueue<Key>,
     memory: Mutex<Memory>,
 }
+
+/// Pods by the volumes that they use.
+type Users = BTreeMap<String, Vec<Arc<Pod>>>;
 
 /// What is remembered between two looks.
 #[derive(Default)]
@@ -164,8 +170,8 @@ impl Shell {
     }
 
     /// The volumes that pods of a node use, and the pods by volume.
-    fn wanted(&self, node: &str) -> (BTreeMap<String, Wanted>, BTreeMap<String, Vec<Arc<Pod>>>) {
-        let (mut wanted, mut users) = (BTreeMap::new(), BTreeMap::<String, Vec<Arc<Pod>>>::new());
+    fn wanted(&self, node: &str) -> (BTreeMap<String, Wanted>, Users) {
+        let (mut wanted, mut users) = (BTreeMap::new(), Users::new());
         for pod in self.pods.by_index(PODS_OF_NODE, node) {
             for name in pod.claims() {
                 let Some(volume) = self.volume_of(&pod.metadata.namespace, &name) else { continue };
@@ -263,8 +269,12 @@ impl Shell {
                 memory.waiting.remove(name);
             }
         }
-        if plan.refuse.is_empty() {
-            memory.refused.remove(node);
+        let is_refused = |volume: &String| plan.refuse.iter().any(|(refused, _)| refused == volume);
+        if let Some(refused) = memory.refused.get_mut(node) {
+            refused.retain(is_refused);
+            if refused.is_empty() {
+                memory.refused.remove(node);
+            }
         }
     }
 
@@ -287,7 +297,7 @@ impl Shell {
         Ok(())
     }
 
-    fn tell_refusals(&self, node: &str, plan: &Plan, users: &BTreeMap<String, Vec<Arc<Pod>>>) {
+    fn tell_refusals(&self, node: &str, plan: &Plan, users: &Users) {
         for (volume, _) in &plan.refuse {
             let is_new =
                 self.memory.lock().refused.entry(node.to_owned()).or_default().insert(volume.clone());

@@ -176,9 +176,15 @@ fn directories(parent: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Reads what is written down in a directory. What a machine that lost its power half wrote is nothing: what it was
+/// about is no longer mounted.
 fn read(directory: &Path) -> io::Result<Option<Record>> {
     match fs::read(directory.join(RECORD)) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(io::Error::other)?)),
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes)
+            .inspect_err(
+                |error| tracing::warn!(directory = %directory.display(), %error, "cannot read {RECORD}"),
+            )
+            .ok()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -250,6 +256,18 @@ mod tests {
         // Two is not attachable; three is staged for nobody, and still in use.
         let names: Vec<String> = layout.in_use().unwrap().into_iter().collect();
         assert_eq!(names, ["kubernetes.io/csi/d.io^one", "kubernetes.io/csi/d.io^three"]);
+    }
+
+    #[test]
+    fn a_record_that_was_half_written_hinders_nobody() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path());
+        let directory = layout.publishing("uid", "pv-one");
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(RECORD), "").unwrap();
+        assert!(layout.in_use().unwrap().is_empty());
+        write(&directory, &record("one", "csi-1")).unwrap();
+        assert_eq!(layout.in_use().unwrap().len(), 1);
     }
 
     #[test]

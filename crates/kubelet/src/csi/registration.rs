@@ -1,6 +1,6 @@
 //! Plugins that make themselves known: each by a socket in the registry's directory, for as long as that is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,6 +137,8 @@ impl Csi {
         let mut has_object = objects.is_none();
         let mut known: BTreeMap<PathBuf, Known> = BTreeMap::new();
         let mut asked: JoinSet<(PathBuf, SocketId, anyhow::Result<Driver>)> = JoinSet::new();
+        // Drivers that have gone, and that the API server has yet to be told of.
+        let mut gone: BTreeSet<String> = BTreeSet::new();
         loop {
             if let Some(objects) = objects.as_ref().filter(|_| !has_object) {
                 match objects.ensure().await {
@@ -149,7 +151,11 @@ impl Csi {
             let changes = decide(&known, &found, Instant::now());
             for socket in changes.forget {
                 known.remove(&socket);
-                self.forget(&socket, objects.as_deref()).await;
+                gone.extend(self.drivers.remove(&socket));
+            }
+            // One that is being asked may be one of them that comes back.
+            if !known.values().any(|known| known.stand == Stand::Asked) {
+                self.tell_of_gone(&mut gone, objects.as_deref()).await;
             }
             for socket in changes.ask.into_iter().filter(|_| has_object) {
                 let Some(id) = found.get(&socket).copied() else { continue };
@@ -165,8 +171,9 @@ impl Csi {
                 Stand::Failed(at) => Some(at),
                 Stand::Asked | Stand::Registered => None,
             });
-            let again = Instant::now() + if has_object { CHECK } else { RETRY.0 };
-            let next = due.min().map_or(again, |due| due.min(again));
+            let is_told = has_object && gone.is_empty();
+            let again = Instant::now() + if is_told { CHECK } else { RETRY.0 };
+            let next = due.min().filter(|_| has_object).map_or(again, |due| due.min(again));
             tokio::select! {
                 () = listen::changed(listener.as_mut()) => {}
                 () = tokio::time::sleep_until(next) => {}
@@ -188,8 +195,7 @@ impl Csi {
                         }
                         // It went while it was being asked.
                         (Ok(driver), None) => {
-                            self.drivers.add(driver);
-                            self.forget(&socket, objects.as_deref()).await;
+                            gone.insert(driver.name);
                         }
                         (Err(error), Some(known)) => {
                             let error = whole(error.as_ref());
@@ -208,13 +214,27 @@ impl Csi {
         }
     }
 
-    async fn forget(&self, socket: &Path, objects: Option<&NodeObjects>) {
-        let Some(driver) = self.drivers.remove(socket) else { return };
-        tracing::info!(driver, "deregistered");
-        if let Some(objects) = objects
-            && let Err(error) = objects.remove(&driver).await
-        {
-            tracing::warn!(driver, error = whole(error.as_ref()), "cannot take a driver from the CSINode");
+    /// Tells the API server of drivers that have gone, but for those that have come back.
+    async fn tell_of_gone(&self, gone: &mut BTreeSet<String>, objects: Option<&NodeObjects>) {
+        for driver in std::mem::take(gone) {
+            if self.drivers.get(&driver).is_ok() {
+                continue;
+            }
+            let told = match objects {
+                Some(objects) => objects.remove(&driver).await,
+                None => Ok(()),
+            };
+            match told {
+                Ok(()) => tracing::info!(driver, "deregistered"),
+                Err(error) => {
+                    tracing::debug!(
+                        driver,
+                        error = whole(error.as_ref()),
+                        "cannot take a driver from the CSINode"
+                    );
+                    gone.insert(driver);
+                }
+            }
         }
     }
 }

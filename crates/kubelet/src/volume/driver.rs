@@ -1,9 +1,11 @@
 //! Volumes of CSI drivers: what they need from the API server, fetched, and handed to [`crate::csi`].
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use component::events::Kind as EventKind;
 use k8s_openapi::api::core::v1::{
     CSIPersistentVolumeSource, CSIVolumeSource, PersistentVolume, PersistentVolumeClaim, Secret,
 };
@@ -11,7 +13,8 @@ use kube::Api;
 use serde_json::json;
 
 use super::{Mounted, Setup, group};
-use crate::csi::{self, Lifecycle, Mount, SecretName, Spec, Terms};
+use crate::csi::{self, Growth, Lifecycle, Mount, SecretName, Spec, Terms};
+use crate::event::pod_event;
 use crate::pod;
 
 /// How often a claim is looked at for growth while its pod runs: a node may read claims one by one, and not watch them.
@@ -42,13 +45,27 @@ pub(super) async fn persistent(
         mount.stage_secrets = secret(setup, mount.spec.stage_secret.as_ref()).await?;
     }
     let path = setup.csi.mount(&mount).await?;
-    if let Some(growth) = csi::growth(claim, volume) {
-        let secrets = secret(setup, mount.spec.expand_secret.as_ref()).await?;
-        setup.csi.expand(&mount, &path, &growth, secrets).await?;
-        setup.csi.tell_grown(setup.pod, claim, &mount.spec.name, &growth, setup.recorder).await?;
+    if let Some(growth) = csi::growth(claim, volume)
+        && let Err(error) = grow(setup, &mount, &path, claim, &growth).await
+    {
+        // The volume is as good as it was: the pod runs on, and it is tried again.
+        let message = format!("NodeExpandVolume failed for volume {:?} : {error:#}", mount.spec.name);
+        pod_event(setup.recorder, setup.pod, EventKind::Warning, "VolumeResizeFailed", message);
     }
     let refresh = if mount.terms.republish { REPUBLISH } else { GROWTH_CHECK };
     Ok((Mounted { path, read_only: mount.spec.read_only, image: None }, Some(refresh)))
+}
+
+async fn grow(
+    setup: &Setup<'_>,
+    mount: &Mount,
+    path: &Path,
+    claim: &PersistentVolumeClaim,
+    growth: &Growth,
+) -> anyhow::Result<()> {
+    let secrets = secret(setup, mount.spec.expand_secret.as_ref()).await?;
+    setup.csi.expand(mount, path, growth, secrets).await?;
+    setup.csi.tell_grown(setup.pod, claim, &mount.spec.name, growth, setup.recorder).await
 }
 
 /// Mounts a volume that is written in the pod.
