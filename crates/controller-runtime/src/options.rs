@@ -79,6 +79,9 @@ pub struct Options {
     /// How many ended pods are kept before the oldest go
     #[arg(long, default_value_t = 12500, value_name = "COUNT")]
     pub terminated_pod_gc_threshold: i32,
+    /// Whether a node that is not ready is waited for as long as it says that it uses a volume
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    pub disable_force_detach_on_timeout: bool,
     /// Concurrent syncs
     #[command(flatten)]
     pub concurrency: Concurrency,

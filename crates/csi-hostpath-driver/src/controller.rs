@@ -86,7 +86,7 @@ impl Controller for Driver {
             return Err(Status::resource_exhausted(message));
         }
         let (volumes, id) = (self.volumes.clone(), request.name.clone());
-        let made = state::Volume { capacity, node, attached: BTreeMap::new(), ephemeral: false };
+        let made = state::Volume { capacity, node, attached: BTreeMap::new(), ephemeral: false, user: None };
         let volume = blocking(move || volumes.make(&id, made)).await?;
         let topology = |node| Topology { segments: BTreeMap::from([(TOPOLOGY.to_owned(), node)]) };
         Ok(Response::new(CreateVolumeResponse {

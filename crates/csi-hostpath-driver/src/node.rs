@@ -21,11 +21,27 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::statvfs::statvfs;
 
 use crate::controller::ATTACHED;
-use crate::state::{self, Error};
+use crate::state::{self, Error, User};
 use crate::{Driver, TOPOLOGY, blocking, note};
 
 /// Set by the kubelet for volumes that go with their pod.
 const EPHEMERAL: &str = "csi.storage.k8s.io/ephemeral";
+
+/// The tokens of the pod's account, by audience.
+const TOKENS: &str = "csi.storage.k8s.io/serviceAccount.tokens";
+
+/// Reads whose a volume is. Tokens themselves are kept nowhere.
+fn user(context: &BTreeMap<String, String>) -> Option<User> {
+    let of = |name: &str| context.get(&format!("csi.storage.k8s.io/pod.{name}"));
+    let tokens = context.get(TOKENS).and_then(|tokens| serde_json::from_str(tokens).ok());
+    let tokens: BTreeMap<String, serde_json::Value> = tokens.unwrap_or_default();
+    let expires = tokens.values().filter_map(|token| token["expirationTimestamp"].as_str()).min();
+    Some(User {
+        pod: format!("{}/{}", of("namespace")?, of("name")?),
+        expires: expires.map(str::to_owned),
+        audiences: tokens.keys().cloned().collect(),
+    })
+}
 
 /// Binds a directory to a path, once.
 fn bind(source: &Path, target: &Path, read_only: bool) -> Result<(), Error> {
@@ -95,14 +111,19 @@ impl Node for Driver {
         blocking(move || {
             let target = existing(&request.target_path)?;
             let source = if ephemeral {
-                let own = state::Volume { capacity: 0, node, attached: BTreeMap::new(), ephemeral };
+                let own =
+                    state::Volume { capacity: 0, node, attached: BTreeMap::new(), ephemeral, user: None };
                 volumes.make(&request.volume_id, own)?;
                 volumes.data(&request.volume_id)?
             } else {
                 volumes.find(&request.volume_id)?;
                 existing(&request.staging_target_path)?
             };
-            bind(&source, &target, request.readonly)
+            bind(&source, &target, request.readonly)?;
+            volumes.change(&request.volume_id, |volume| {
+                volume.user = user(&request.volume_context);
+                Ok(())
+            })
         })
         .await?;
         Ok(Response::new(NodePublishVolumeResponse {}))
@@ -204,5 +225,28 @@ impl Node for Driver {
             max_volumes_per_node: self.config.max_volumes,
             accessible_topology: self.config.topology.then_some(topology),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volumes_user_is_noted_and_its_tokens_are_not() {
+        let context = |tokens: &str| {
+            let pairs = [("pod.name", "web"), ("pod.namespace", "shop"), ("serviceAccount.tokens", tokens)];
+            pairs.map(|(key, value)| (format!("csi.storage.k8s.io/{key}"), value.to_owned())).into()
+        };
+        let tokens = r#"{"vault": {"token": "secret", "expirationTimestamp": "2026-01-01T00:00:00Z"}}"#;
+        let expected = User {
+            pod: "shop/web".into(),
+            audiences: vec!["vault".into()],
+            expires: Some("2026-01-01T00:00:00Z".into()),
+        };
+        assert_eq!(user(&context(tokens)), Some(expected));
+        let untold = User { pod: "shop/web".into(), audiences: Vec::new(), expires: None };
+        assert_eq!(user(&context("")), Some(untold));
+        assert_eq!(user(&BTreeMap::new()), None);
     }
 }

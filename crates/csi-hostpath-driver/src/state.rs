@@ -26,6 +26,20 @@ pub struct Volume {
     /// It goes with its pod.
     #[serde(default)]
     pub ephemeral: bool,
+    /// The pod that it was last published for, where the driver is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<User>,
+}
+
+/// A pod that uses a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// `namespace/name`.
+    pub pod: String,
+    /// For whom the driver got tokens of the pod's account.
+    pub audiences: Vec<String>,
+    /// When the first of them expires.
+    pub expires: Option<String>,
 }
 
 /// Why something was refused.
@@ -154,7 +168,7 @@ mod tests {
     use super::*;
 
     fn volume(capacity: i64) -> Volume {
-        Volume { capacity, node: None, attached: BTreeMap::new(), ephemeral: false }
+        Volume { capacity, node: None, attached: BTreeMap::new(), ephemeral: false, user: None }
     }
 
     #[test]

@@ -28,7 +28,6 @@ pub const IGNORED: &[Ignored] = &[
     ignored_switch("configure-cloud-routes"),
     ignored_switch("contention-profiling"),
     ignored("controller-start-interval"),
-    ignored("disable-force-detach-on-timeout"),
     ignored("disabled-metrics"),
     ignored("emulated-version"),
     ignored_switch("enable-dynamic-provisioning"),

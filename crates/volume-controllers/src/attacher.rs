@@ -248,6 +248,9 @@ impl Shell {
     }
 
     fn overdue(&self, attachments: &[(Arc<VolumeAttachment>, Option<String>)]) -> BTreeSet<String> {
+        if self.context.options.disable_force_detach_on_timeout {
+            return BTreeSet::new();
+        }
         let memory = self.memory.lock();
         let is_overdue =
             |name: &&String| memory.waiting.get(*name).is_some_and(|since| since.elapsed() >= PATIENCE);

@@ -46,6 +46,10 @@ pub fn a_volume_moves_from_node_to_node(cluster: &Cluster, shell: &Shell<'_>) {
     assert_eq!(shell.types(ATTACHED_TO).ok(), "w2-k8s");
     assert_eq!(shell.types("kubectl exec second -- cat /data/log").ok(), "first\nsecond\n");
 
+    // The driver is told whose the volume is, and gets a token of the pod's account.
+    let told = shell.run_in("w2-k8s", &["cat", &format!("{}/{volume}/volume.json", super::shared::MOUNTED)]);
+    told.shows(&["\"pod\":\"default/second\"", "\"audiences\":[\"storage.example\"]", "\"expires\":\"20"]);
+
     a_restarted_kubelet_takes_back_what_another_mounted(cluster, shell);
     a_full_node_takes_no_more(cluster, shell);
     a_raw_device_is_refused_in_words(cluster, shell);
