@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, path::Path, process::Child};
+use std::{fs, path::Path, process::Child, time::Duration};
 
 use cluster_tests::{Cluster, Shell, docs::document, page};
 use jiff::Timestamp;
+use nix::sys::signal::{Signal, kill};
 use serde_json::{Value, json};
 
 /// Three pods that fill what a node has left for pods, one of each quality of service.
@@ -18,10 +19,11 @@ fn the_chapter_on_nodes_works_as_printed() {
     // A silent node takes its forty seconds whoever looks at it: each kubectl has a lab of its own.
     std::thread::scope(|scope| {
         let other = scope.spawn(|| {
-            let cluster = Cluster::start("nodes-upstream", 1).unwrap();
+            let cluster = Cluster::start("upstream-nodes", 1).unwrap();
             if let Some(shell) = cluster.upstream_shell() {
                 walk(&cluster, &shell);
             }
+            who_was_not_heard_says_how_it_is_when_it_is_heard_again(&cluster);
             cluster.end().unwrap();
         });
         let cluster = Cluster::start("nodes", 1).unwrap();
@@ -106,6 +108,20 @@ fn a_silent_node_is_not_ready_after_forty_seconds(shell: &Shell<'_>) {
         // The condition's time has whole seconds.
         assert!((39..=43).contains(&silent), "silent for {silent} s: {states}");
     }
+}
+
+/// A kubelet that hung, or was cut off, was never started anew: it sees what was written about its node meanwhile.
+fn who_was_not_heard_says_how_it_is_when_it_is_heard_again(cluster: &Cluster) {
+    let shell = cluster.shell();
+    let ready = "kubectl get node w1-k8s -o jsonpath='{.status.conditions[?(@.type==\"Ready\")].status}'";
+    let kubelet = cluster.lab().host_pid("w1-k8s", "kubelet").unwrap();
+    kill(kubelet, Signal::SIGSTOP).unwrap();
+    shell.until(ready, |seen| seen.out == "Unknown");
+    kill(kubelet, Signal::SIGCONT).unwrap();
+    shell.until_within(Duration::from_secs(20), ready, |seen| seen.out == "True");
+    shell
+        .types("kubectl get events --field-selector=involvedObject.name=w1-k8s")
+        .shows(&["Node w1-k8s status is now: NodeNotReady", "Node w1-k8s status is now: NodeReady"]);
 }
 
 /// Past the scheduler is not past the kubelet.

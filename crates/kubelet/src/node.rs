@@ -45,7 +45,7 @@ pub async fn keep(kubelet: Arc<Kubelet>, client: Client, registered: Latch) -> a
     let offered = Arc::new(Notify::new());
     let watched = watch(client, &kubelet, Arc::clone(&gone), Arc::clone(&offered));
     tokio::pin!(watched);
-    let mut written: Option<(NodeStatus, Instant)> = None;
+    let mut written: Option<Written> = None;
     let mut announced = false;
     let mut pod_cidr = String::new();
     let mut pressure = kubelet.pressure.subscribe();
@@ -58,13 +58,7 @@ pub async fn keep(kubelet: Arc<Kubelet>, client: Client, registered: Latch) -> a
             Ok(ready) => {
                 if !announced {
                     announced = true;
-                    node_event(
-                        &kubelet.recorder,
-                        &kubelet.settings.node_name,
-                        EventKind::Normal,
-                        "Starting",
-                        "Starting kubelet.",
-                    );
+                    announce(&kubelet);
                 }
                 registered.open();
                 // A node that is not ready is looked at often: what it waits for is usually about to come.
@@ -85,7 +79,7 @@ pub async fn keep(kubelet: Arc<Kubelet>, client: Client, registered: Latch) -> a
             () = kubelet.csi.unreported(), if succeeded => {}
             // Someone deleted the node: it registers again.
             () = gone.notified() => written = None,
-            // Someone says that it has more than the machine shows.
+            // Someone says that it has more than the machine shows, or that nothing is known of it.
             () = offered.notified() => {}
             () = &mut watched => {}
             () = shutdown.cancelled() => return Ok(()),
@@ -93,14 +87,38 @@ pub async fn keep(kubelet: Arc<Kubelet>, client: Client, registered: Latch) -> a
     }
 }
 
-/// Keeps what the API says of the Node, and tells when it is deleted or said to offer something else; never ends.
+/// The status that the API has taken.
+struct Written {
+    status: NodeStatus,
+    at: Instant,
+    /// The Node's resourceVersion from then on.
+    version: u64,
+}
+
+fn version(node: &Node) -> u64 {
+    node.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+fn announce(kubelet: &Kubelet) {
+    let tell = |reason, message| {
+        let name = &kubelet.settings.node_name;
+        node_event(&kubelet.recorder, name, EventKind::Normal, reason, message);
+    };
+    tell("Starting", "Starting kubelet.");
+    if kubelet.settings.cgroups_per_qos && kubelet.cgroups.is_some() {
+        tell("NodeAllocatableEnforced", "Updated Node Allocatable limit across pods");
+    }
+}
+
+/// Keeps what the API says of the Node, and tells when it is deleted or said to be something else; never ends.
 async fn watch(client: Client, kubelet: &Arc<Kubelet>, gone: Arc<Notify>, offered: Arc<Notify>) {
     let store = Store::<Node>::new();
     let owner = Arc::clone(kubelet);
     store.on_change(move |change| match change {
         Change::Applied { new, .. } => {
             let before = owner.facts.write().node.replace(Arc::clone(new));
-            if before.is_none_or(|before| status::extended(&before) != status::extended(new)) {
+            let offers = before.is_none_or(|before| status::extended(&before) != status::extended(new));
+            if offers || status::is_unknown(new) {
                 offered.notify_one();
             }
         }
@@ -117,19 +135,28 @@ async fn watch(client: Client, kubelet: &Arc<Kubelet>, gone: Arc<Notify>, offere
 async fn once(
     kubelet: &Arc<Kubelet>,
     nodes: &Api<Node>,
-    written: &mut Option<(NodeStatus, Instant)>,
+    written: &mut Option<Written>,
     pod_cidr: &mut String,
 ) -> anyhow::Result<bool> {
     let name = &kubelet.settings.node_name;
     let health = Health::of(kubelet).await;
-    let last = written.as_ref().map(|(status, _)| status);
+    // What someone else has written since: a node that was not heard of for long is unknown until it says how it is.
+    let shown = kubelet.facts.read().node.clone();
+    let newer = shown.filter(|node| written.as_ref().is_none_or(|written| version(node) > written.version));
+    let foreign = newer.as_deref().and_then(|node| node.status.as_ref());
+    let own = written.as_ref().map(|written| &written.status);
+    let is_disputed = own.zip(foreign).is_some_and(|(own, foreign)| status::is_disputed(foreign, own));
+    let last = if is_disputed { foreign } else { own.or(foreign) };
     let current = status(kubelet, &health, last, Timestamp::now()).await;
+    let news = status::news(last, &current);
     let ready =
         current.conditions.iter().flatten().any(|held| held.type_ == "Ready" && held.status == "True");
     let report = kubelet.settings.node_status_report_frequency;
     let due = match written {
         None => true,
-        Some((last, at)) => at.elapsed() >= report || !status::same(last, &current),
+        Some(Written { status, at, .. }) => {
+            is_disputed || at.elapsed() >= report || !status::same(status, &current)
+        }
     };
     if !due {
         return Ok(ready);
@@ -145,7 +172,11 @@ async fn once(
     }
     match nodes.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await {
         Ok(node) => {
-            *written = Some((current, Instant::now()));
+            *written = Some(Written { status: current, at: Instant::now(), version: version(&node) });
+            for reason in news {
+                let message = format!("Node {name} status is now: {reason}");
+                node_event(&kubelet.recorder, name, EventKind::Normal, reason, message);
+            }
             let version = node.metadata.resource_version.as_deref();
             kubelet.csi.report(in_use.into_iter().collect(), version);
             let assigned = node.spec.and_then(|spec| spec.pod_cidr).unwrap_or_default();

@@ -195,6 +195,41 @@ fn conditions(health: &Health, last: Option<&NodeStatus>, now: Timestamp) -> Vec
         .collect()
 }
 
+/// The conditions that a kubelet reports, with the reasons of the events that tell of them, false and true.
+const REPORTED: [(&str, [&str; 2]); 4] = [
+    ("MemoryPressure", ["NodeHasSufficientMemory", "NodeHasInsufficientMemory"]),
+    ("DiskPressure", ["NodeHasNoDiskPressure", "NodeHasDiskPressure"]),
+    ("PIDPressure", ["NodeHasSufficientPID", "NodeHasInsufficientPID"]),
+    ("Ready", ["NodeNotReady", "NodeReady"]),
+];
+
+fn value<'a>(status: &'a NodeStatus, kind: &str) -> Option<&'a str> {
+    let found = status.conditions.iter().flatten().find(|condition| condition.type_ == kind);
+    found.map(|condition| condition.status.as_str())
+}
+
+/// Whether the API says otherwise than the kubelet about one of the kubelet's conditions.
+pub(super) fn is_disputed(shown: &NodeStatus, own: &NodeStatus) -> bool {
+    REPORTED.iter().any(|(kind, _)| value(shown, kind).is_some_and(|shown| Some(shown) != value(own, kind)))
+}
+
+/// Whether the API says that nothing is known of the node.
+pub(super) fn is_unknown(node: &Node) -> bool {
+    let status = node.status.as_ref();
+    status.is_some_and(|status| REPORTED.iter().any(|(kind, _)| value(status, kind) == Some("Unknown")))
+}
+
+/// The reasons of the events that tell of new or changed conditions. That a new node is not ready yet is no news.
+pub(super) fn news(before: Option<&NodeStatus>, now: &NodeStatus) -> Vec<&'static str> {
+    let each = REPORTED.iter().filter_map(|(kind, reasons)| {
+        let before = before.and_then(|before| value(before, kind));
+        let value = value(now, kind).filter(|value| before != Some(*value))?;
+        let tells = *kind != "Ready" || before.is_some();
+        tells.then_some(reasons[usize::from(value == "True")])
+    });
+    each.collect()
+}
+
 /// Compares two statuses but for the time they were looked at.
 pub(super) fn same(one: &NodeStatus, other: &NodeStatus) -> bool {
     let still = |status: &NodeStatus| {
@@ -226,6 +261,24 @@ mod tests {
             )
         };
         conditions.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_has_changed_is_told_and_what_others_say_is_disputed() {
+        let status = |values: [&str; 2]| -> NodeStatus {
+            let conditions = serde_json::json!([{"type": "MemoryPressure", "status": values[0]},
+                {"type": "Ready", "status": values[1]}, {"type": "NetworkUnavailable", "status": "False"}]);
+            serde_json::from_value(serde_json::json!({ "conditions": conditions })).unwrap()
+        };
+        let (calm, short) = (status(["False", "True"]), status(["True", "True"]));
+        let lost = status(["Unknown", "Unknown"]);
+        assert_eq!(news(None, &calm), ["NodeHasSufficientMemory"]);
+        assert_eq!(news(Some(&status(["False", "False"])), &calm), ["NodeReady"]);
+        assert_eq!(news(Some(&calm), &short), ["NodeHasInsufficientMemory"]);
+        assert_eq!(news(Some(&lost), &calm), ["NodeHasSufficientMemory", "NodeReady"]);
+        assert!(news(Some(&calm), &calm).is_empty());
+        assert!(is_disputed(&lost, &calm) && !is_disputed(&calm, &calm));
+        assert!(!is_disputed(&NodeStatus::default(), &calm), "not written yet");
     }
 
     #[test]
