@@ -21,6 +21,7 @@ mod attach;
 mod drivers;
 mod expand;
 mod layout;
+mod limits;
 mod mount;
 mod node_objects;
 mod registration;
@@ -84,16 +85,20 @@ impl Csi {
 
     /// The terms on which a driver works. The objects that say so are watched from the first time that somebody asks.
     pub async fn terms(&self, driver: &str) -> anyhow::Result<Terms> {
-        let client = self.client.clone().context("no API server to read CSI drivers from")?;
-        let store = self.objects.get_or_init(|| {
+        let store = self.driver_objects().context("no API server to read CSI drivers from")?;
+        let answered = tokio::time::timeout(FIRST_ANSWER, store.ready()).await;
+        answered.context("CSIDriver lister not synced")?;
+        Ok(Terms::of(store.get(driver).as_deref()))
+    }
+
+    fn driver_objects(&self) -> Option<&Store<CSIDriver>> {
+        let client = self.client.clone()?;
+        Some(self.objects.get_or_init(|| {
             let store = Store::new();
             let watched = store.clone();
             self.process
                 .spawn_session(async move { reflect(client, Watch::all::<CSIDriver>(), watched).await });
             store
-        });
-        let answered = tokio::time::timeout(FIRST_ANSWER, store.ready()).await;
-        answered.context("CSIDriver lister not synced")?;
-        Ok(Terms::of(store.get(driver).as_deref()))
+        }))
     }
 }

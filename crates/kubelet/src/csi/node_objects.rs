@@ -144,6 +144,11 @@ impl NodeObjects {
         self.write(driver, Some(entry(driver, place))).await
     }
 
+    /// Makes known how many volumes the node takes now.
+    pub async fn limit(&self, driver: &str, place: &Place) -> anyhow::Result<()> {
+        self.write(driver, Some(entry(driver, place))).await
+    }
+
     /// Makes known that a driver has gone. Labels stay: volumes may still name them.
     pub async fn remove(&self, driver: &str) -> anyhow::Result<()> {
         self.write(driver, None).await?;

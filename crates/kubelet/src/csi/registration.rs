@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::Csi;
 use super::drivers::{Abilities, Driver};
+use super::limits::Limits;
 use super::node_objects::{NodeObjects, Place};
 use crate::kubelet::Kubelet;
 use crate::listen;
@@ -139,6 +140,8 @@ impl Csi {
         let mut asked: JoinSet<(PathBuf, SocketId, anyhow::Result<Driver>)> = JoinSet::new();
         // Drivers that have gone, and that the API server has yet to be told of.
         let mut gone: BTreeSet<String> = BTreeSet::new();
+        let mut limits = Limits::default();
+        let mut renewals: JoinSet<()> = JoinSet::new();
         loop {
             if let Some(objects) = objects.as_ref().filter(|_| !has_object) {
                 match objects.ensure().await {
@@ -171,12 +174,22 @@ impl Csi {
                 Stand::Failed(at) => Some(at),
                 Stand::Asked | Stand::Registered => None,
             });
+            limits.keep(|driver| self.drivers.get(driver).is_ok());
+            let (renewed, renewal) = limits.due(|driver| self.limit_period(driver), Instant::now());
+            for driver in renewed {
+                limits.asked(&driver, Instant::now());
+                if let (Ok(driver), Some(objects)) = (self.drivers.get(&driver), objects.clone()) {
+                    renewals.spawn(renew(driver, objects));
+                }
+            }
+            let due = due.chain(renewal);
             let is_told = has_object && gone.is_empty();
             let again = Instant::now() + if is_told { CHECK } else { RETRY.0 };
             let next = due.min().filter(|_| has_object).map_or(again, |due| due.min(again));
             tokio::select! {
                 () = listen::changed(listener.as_mut()) => {}
                 () = tokio::time::sleep_until(next) => {}
+                Some(_) = renewals.join_next() => {}
                 // The node's objects are new, and know nothing of the drivers.
                 () = self.node_is_new.notified() => {
                     has_object = objects.is_none();
@@ -189,6 +202,7 @@ impl Csi {
                     match (outcome, known) {
                         (Ok(driver), Some(known)) => {
                             tracing::info!(driver = driver.name, socket = %socket.display(), "registered");
+                            limits.asked(&driver.name, Instant::now());
                             self.drivers.add(driver);
                             (known.stand, known.failures) = (Stand::Registered, 0);
                             registered();
@@ -214,6 +228,13 @@ impl Csi {
         }
     }
 
+    /// How often a driver wants to be asked how many volumes the node takes.
+    fn limit_period(&self, driver: &str) -> Option<Duration> {
+        let driver = self.driver_objects()?.get(driver)?;
+        let seconds = driver.spec.node_allocatable_update_period_seconds?;
+        u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+    }
+
     /// Tells the API server of drivers that have gone, but for those that have come back.
     async fn tell_of_gone(&self, gone: &mut BTreeSet<String>, objects: Option<&NodeObjects>) {
         for driver in std::mem::take(gone) {
@@ -236,6 +257,21 @@ impl Csi {
                 }
             }
         }
+    }
+}
+
+/// Asks a driver how many volumes the node takes now, and writes that where it has changed.
+async fn renew(driver: Arc<Driver>, objects: Arc<NodeObjects>) {
+    let renewed = async {
+        let place = Place::from(driver.client.node_info(v1::NodeGetInfoRequest {}).await?);
+        objects.limit(&driver.name, &place).await
+    };
+    if let Err(error) = renewed.await {
+        tracing::debug!(
+            driver = driver.name,
+            error = whole(error.as_ref()),
+            "cannot ask for a driver's limit"
+        );
     }
 }
 
