@@ -225,14 +225,21 @@ impl Pods {
         each.collect()
     }
 
-    /// The pods the node has let in, and those it found running, but for this one.
+    /// The pods the node has let in, and those it found running, but for this one. One of which nothing runs any more
+    /// and nothing will has given its place back.
     pub fn admitted(&self, but: &str) -> Vec<Arc<Pod>> {
-        let all = self.list().into_iter().filter(|(_, state)| {
-            let let_in =
-                state.admitted.load(Ordering::Acquire) || !state.observed.lock().sandboxes.is_empty();
-            let_in && state.names.uid != but && state.verdict.lock().is_none()
+        let workers = self.workers.lock();
+        let all = workers.values().filter_map(|handle| {
+            let (order, state) = (handle.orders.borrow(), &handle.state);
+            let observed = state.observed.lock();
+            let let_in = state.admitted.load(Ordering::Acquire) || !observed.sandboxes.is_empty();
+            let ends = order.ends()
+                || state.verdict.lock().is_some()
+                || matches!(state.status.lock().phase.as_deref(), Some("Succeeded" | "Failed"));
+            let counts = let_in && state.names.uid != but && (!ends || observed.is_alive());
+            counts.then(|| Arc::clone(order.pod()))
         });
-        all.map(|(pod, _)| pod).collect()
+        all.collect()
     }
 
     /// Finds a pod by uid.
