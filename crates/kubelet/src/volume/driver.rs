@@ -13,7 +13,7 @@ use kube::Api;
 use serde_json::json;
 
 use super::{Mounted, Setup, group};
-use crate::csi::{self, Growth, Lifecycle, Mount, SecretName, Spec, Terms};
+use crate::csi::{self, Growth, Mount, SecretName, Spec, Terms};
 use crate::event::pod_event;
 use crate::pod;
 
@@ -93,10 +93,6 @@ async fn prepare(setup: &Setup<'_>, spec: Spec, terms: Terms) -> anyhow::Result<
         true => csi::pod_info(setup.pod, spec.lifecycle),
         false => BTreeMap::new(),
     };
-    // A driver that serves both kinds must tell them apart even where it asks for nothing else.
-    if spec.lifecycle == Lifecycle::Ephemeral {
-        more_context.insert("csi.storage.k8s.io/ephemeral".to_owned(), "true".to_owned());
-    }
     if let Some(tokens) = tokens(setup, &terms).await? {
         let into = if terms.tokens_in_secrets { &mut publish_secrets } else { &mut more_context };
         into.insert(TOKENS.to_owned(), tokens);
