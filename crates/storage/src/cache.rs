@@ -95,6 +95,8 @@ struct State {
     /// The revision of the last event of this resource: its content is the same at every later revision.
     changed: i64,
     loaded: bool,
+    /// The server stops: a watch ends when it has begun.
+    ending: bool,
 }
 
 /// The watch cache of one resource.
@@ -124,6 +126,7 @@ impl Cache {
                 watchers: Watchers::default(),
                 changed: 0,
                 loaded: false,
+                ending: false,
             }),
         }
     }
@@ -333,7 +336,11 @@ impl Cache {
             WatchStart::After(revision) => revision,
             WatchStart::Objects => 0,
         };
-        Ok((state.watchers.add(self, filter, after, first), revision))
+        let watch = state.watchers.add(self, filter, after, first);
+        if state.ending {
+            drop(std::mem::take(&mut state.watchers));
+        }
+        Ok((watch, revision))
     }
 
     /// How many watches are open.
@@ -341,9 +348,12 @@ impl Cache {
         self.state.read().watchers.len()
     }
 
-    /// Ends every watch, for a server that stops.
+    /// Ends every watch, and from now on each that is opened: a client whose watch has ended opens another at once, and
+    /// a server that stops would wait for that.
     pub fn end_watches(&self) {
-        drop(std::mem::take(&mut self.state.write().watchers));
+        let mut state = self.state.write();
+        state.ending = true;
+        drop(std::mem::take(&mut state.watchers));
     }
 
     fn forget(&self, filter: &watchers::Interest, id: u64) {

@@ -137,3 +137,19 @@ async fn a_watch_of_a_client_that_knows_more_does_not_go_back() {
     }
     assert!(watch.next().await.unwrap().object.revision() > known);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stops_opens_no_watch_that_stays() {
+    let etcd = testkit::Etcd::start().unwrap();
+    let store = store(&etcd).await;
+    let cache = store.cache("pods").unwrap();
+    store.create(&cache, "a/p", pod("w1", "1"), None).await.unwrap();
+    store.catch_up(Consistency::Latest).await.unwrap();
+    let (mut before, _) = cache.watch(WatchStart::Objects, Filter::default()).unwrap();
+    cache.end_watches();
+    let (mut after, _) = cache.watch(WatchStart::Objects, Filter::default()).unwrap();
+    for watch in [&mut before, &mut after] {
+        assert_eq!(watch.next().await.unwrap().object.name(), "p");
+        assert!(tokio::time::timeout(Duration::from_secs(5), watch.next()).await.unwrap().is_none());
+    }
+}

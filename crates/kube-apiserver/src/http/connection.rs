@@ -24,6 +24,8 @@ use crate::server::Server;
 const IDLE: Duration = Duration::from_secs(90);
 /// How long connections may finish what they are at when the server stops.
 const DRAIN: Duration = Duration::from_secs(20);
+/// How long a client may go on greeting a server that stops: one that has not begun keeps nobody waiting.
+const GREETING: Duration = Duration::from_millis(500);
 /// Streams of one connection at the same time, as upstream.
 const STREAMS: u32 = 250;
 /// Request bodies are small or read at once: little needs to be in flight.
@@ -71,7 +73,14 @@ async fn speak(
     builder: &Builder<TokioExecutor>,
     stop: CancellationToken,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let stream = accept::handshake(&tls, stream).await?;
+    let stopping = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GREETING).await;
+    };
+    let stream = tokio::select! {
+        secured = accept::handshake(&tls, stream) => secured?,
+        () = stopping => return Ok(()),
+    };
     let peer = match stream.get_ref().1.peer_certificates() {
         Some(chain) => server.authenticator.peer(chain, Timestamp::now()),
         None => Peer::unknown(),
