@@ -7,6 +7,7 @@ use component::Runtime;
 use component::cause::whole;
 use http::Request;
 use kube::Client;
+use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use crate::{Backoff, Object, Sink, Watch};
@@ -24,6 +25,13 @@ const TIMEOUT_SECONDS: std::ops::Range<u32> = 240..290;
 const MARGIN: Duration = Duration::from_secs(10);
 /// A watch that ends sooner than this without a single event counts as a failure.
 const SHORT: Duration = Duration::from_secs(1);
+
+/// Over how long the watches of a process spread that have heard that the server is back.
+const SPREAD: Duration = Duration::from_millis(500);
+
+/// Word among a process's watches that one of them, which had lost the server, has it back. The others need not wait
+/// for the ends of their pauses, which may be a minute long.
+static BACK: Notify = Notify::const_new();
 
 /// Why a listing or a watch ended early.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +85,8 @@ enum State {
 /// Watches for as long as it is polled and keeps a [`Store`](crate::Store), or another sink, equal to what it sees.
 ///
 /// Asks for a streaming list first and falls back to pages where the server does not know it. Retries every failure
-/// with growing pauses, says once that it lost the server and once that it has it back.
+/// with growing pauses, or as soon as another watch of this process succeeds again; says once that it lost the server
+/// and once that it has it back.
 pub async fn reflect<K: Object>(client: Client, watch: Watch, sink: impl Sink<K>) {
     let kind = PhantomData;
     let mut reflector =
@@ -96,7 +105,10 @@ pub async fn reflect<K: Object>(client: Client, watch: Watch, sink: impl Sink<K>
             reflector.lost = true;
             warn!(path = reflector.watch.path(), error = %shown, ?pause, "watch failed, will retry");
         }
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = BACK.notified() => tokio::time::sleep(SPREAD.mul_f64(rand::random())).await,
+        }
     }
 }
 
@@ -214,6 +226,7 @@ impl<K: Object, S: Sink<K>> Reflector<K, S> {
     fn found(&mut self) {
         if std::mem::take(&mut self.lost) {
             info!(path = self.watch.path(), "watching again");
+            BACK.notify_waiters();
         }
     }
 

@@ -13,8 +13,9 @@ use crate::Error;
 
 /// A list of everything may be as large as everything.
 const MESSAGE: usize = i32::MAX as usize;
-/// How long a call goes on trying while etcd is away; longer than an election or a restart takes.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a call goes on trying while etcd is away: longer than an election or a restart takes, and less than the
+/// ten seconds in which a leader must renew its lease, so that it gets to try twice.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where etcd is and how to prove who we are.
 #[derive(Debug, Clone, Default)]

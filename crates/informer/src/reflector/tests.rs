@@ -115,3 +115,29 @@ async fn is_not_ready_before_the_list_is_whole() {
     let (_, held, ready) = run(&[(200, &event("ADDED", "a", "3"))]).await;
     assert_eq!((held, ready), (vec!["a@3".to_owned()], false));
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_watch_that_is_back_brings_the_others_back() {
+    let list = event("ADDED", "a", "3") + END;
+    let (store, other) = (Store::<PartialObject>::new(), Store::<PartialObject>::new());
+    let failures = [(503, "away"); 5];
+    let (long_away, asked) = client(&[&failures[..], &[(200, &*list)]].concat());
+    let (soon_back, _) = client(&[(503, "away"), (200, &*list)]);
+    let waits = async {
+        // Four pauses are over, and the fifth is of twelve seconds at least.
+        while asked.lock().len() < failures.len() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let soon = reflect(soon_back, Watch::resource("", "v1", "others", ""), other.clone());
+        let both_ready = async { tokio::join!(store.ready(), other.ready()) };
+        tokio::select! {
+            _ = tokio::time::timeout(Duration::from_secs(4), both_ready) => {}
+            () = soon => {}
+        }
+    };
+    tokio::select! {
+        () = waits => {}
+        () = reflect(long_away, Watch::resource("", "v1", "things", ""), store.clone()) => {}
+    }
+    assert!(other.is_ready() && store.is_ready());
+}
