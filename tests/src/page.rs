@@ -135,7 +135,14 @@ fn follow(cluster: &Cluster, shell: &Shell<'_>, typed: &Typed, beside: &mut Besi
 
 /// Commands that fail say so in the first words of a line.
 fn is_error(line: &str) -> bool {
-    const FAILURES: [&str; 4] = ["error", "command terminated with exit code", "wget: ", "curl: "];
+    const FAILURES: [&str; 6] = [
+        "error",
+        "command terminated with exit code",
+        "the connection to the server ",
+        "unable to connect to the server",
+        "wget: ",
+        "curl: ",
+    ];
     let line = line.to_ascii_lowercase();
     // What may not be done, `kubectl auth can-i` says with its exit code too.
     line == "no"
