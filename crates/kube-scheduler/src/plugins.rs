@@ -30,7 +30,7 @@ pub use node_ports::NodePorts;
 pub use node_unschedulable::NodeUnschedulable;
 pub use node_volume_limits::NodeVolumeLimits;
 pub use pod_topology_spread::{DefaultConstraints, PodTopologySpread};
-pub use resources_fit::{ResourcesFit, Strategy};
+pub use resources_fit::{ResourcesFit, Scoring, Strategy};
 pub use scheduling_gates::SchedulingGates;
 pub use taint_toleration::TaintToleration;
 pub use volume_binding::VolumeBinding;

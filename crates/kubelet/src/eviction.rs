@@ -40,10 +40,16 @@ const GONE: Duration = Duration::from_secs(30);
 /// How often it is looked at meanwhile.
 const GONE_LOOK: Duration = Duration::from_millis(250);
 
+/// How many times as long as measuring files took they are not measured again: pods with very many must not keep the
+/// disk busy.
+const REST: u32 = 20;
+
 /// Decides about evictions from look to look.
 #[derive(Debug, Default)]
 pub struct Eviction {
     tracker: Tracker,
+    /// When the pods that limit themselves are measured again.
+    limits_due: Option<Instant>,
 }
 
 impl Eviction {
@@ -99,16 +105,18 @@ impl Eviction {
 
     /// Evicts a pod that has outgrown its own limits on disk.
     async fn enforce_own_limits(
-        &self,
+        &mut self,
         kubelet: &Arc<Kubelet>,
         known: &[Known],
         runtime_is_apart: bool,
     ) -> Option<String> {
         let limited: Vec<Known> = known.iter().filter(|(pod, _)| rank::limits_itself(pod)).cloned().collect();
-        if limited.is_empty() {
+        let begun = Instant::now();
+        if limited.is_empty() || self.limits_due.is_some_and(|due| due > begun) {
             return None;
         }
         let usages = measure::pods(kubelet, &limited, true).await;
+        self.limits_due = Some(Instant::now() + begun.elapsed() * REST);
         let over = limited.iter().filter(|(pod, _)| !rank::is_critical(pod)).find_map(|(pod, _)| {
             let usage = usages.get(pod::uid(pod))?;
             Some((pod, rank::over_own_limit(pod, usage, runtime_is_apart)?))

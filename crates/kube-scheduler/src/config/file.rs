@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{NodeAffinity, TopologySpreadConstraint};
 use serde::Deserialize;
 
 use crate::framework::Plugin;
-use crate::plugins::{self, DefaultConstraints, PluginArgs, Strategy};
+use crate::plugins::{self, DefaultConstraints, PluginArgs, Scoring, Strategy};
 use crate::schedule::Profile;
 use crate::term::SpreadConstraint;
 
@@ -134,6 +134,20 @@ struct ScoringStrategy {
     kind: String,
     #[serde(default)]
     resources: Vec<PluginChoice>,
+    #[serde(default, rename = "requestedToCapacityRatio")]
+    ratio: Ratio,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Ratio {
+    shape: Vec<Point>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Point {
+    utilization: i64,
+    score: i64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -295,18 +309,46 @@ impl FileProfile {
 }
 
 fn fit_strategy(given: ScoringStrategy) -> anyhow::Result<Strategy> {
-    let most_allocated = match given.kind.as_str() {
-        "LeastAllocated" => false,
-        "MostAllocated" => true,
-        other => {
-            bail!("scoringStrategy.type {other:?} is not supported, only LeastAllocated and MostAllocated")
-        }
+    let scoring = match given.kind.as_str() {
+        "LeastAllocated" => Scoring::LeastAllocated,
+        "MostAllocated" => Scoring::MostAllocated,
+        "RequestedToCapacityRatio" => Scoring::RequestedToCapacityRatio(shape(&given.ratio.shape)?),
+        other => bail!(
+            "scoringStrategy.type: Unsupported value: {other:?}: supported values: \"LeastAllocated\", \"MostAllocated\", \"RequestedToCapacityRatio\""
+        ),
     };
     let resources: Vec<(String, i64)> =
         given.resources.into_iter().map(|resource| (resource.name, resource.weight.max(1))).collect();
     Ok(if resources.is_empty() {
-        Strategy { most_allocated, ..Strategy::default() }
+        Strategy { scoring, ..Strategy::default() }
     } else {
-        Strategy { most_allocated, resources }
+        Strategy { scoring, resources }
     })
+}
+
+/// Reads a shape; scores of 0 to 10 become those of plugins.
+fn shape(points: &[Point]) -> anyhow::Result<Vec<(i64, i64)>> {
+    ensure!(
+        !points.is_empty(),
+        "requestedToCapacityRatio.shape: Required value: at least one point must be specified"
+    );
+    let rises = points.windows(2).all(|pair| pair[0].utilization < pair[1].utilization);
+    ensure!(
+        rises,
+        "requestedToCapacityRatio.shape: Invalid value: utilization values must be sorted in increasing order"
+    );
+    points
+        .iter()
+        .map(|Point { utilization, score }| {
+            ensure!(
+                (0..=100).contains(utilization),
+                "requestedToCapacityRatio.shape.utilization: Invalid value: {utilization}: not in valid range [0-100]"
+            );
+            ensure!(
+                (0..=10).contains(score),
+                "requestedToCapacityRatio.shape.score: Invalid value: {score}: not in valid range [0-10]"
+            );
+            Ok((*utilization, score * 10))
+        })
+        .collect()
 }

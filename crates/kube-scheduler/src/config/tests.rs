@@ -71,6 +71,8 @@ fn what_cannot_work_is_refused() {
         "profiles: [{}, {}]",
         "percentageOfNodesToScore: 101",
         "podMaxBackoffSeconds: 0",
+        "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: RequestedToCapacityRatio}}}]}]",
+        "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: RequestedToCapacityRatio, requestedToCapacityRatio: {shape: [{utilization: 50, score: 1}, {utilization: 0, score: 9}]}}}}]}]",
     ] {
         assert!(read_file(content).is_err(), "{content}");
     }

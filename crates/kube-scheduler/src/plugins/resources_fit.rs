@@ -6,18 +6,59 @@ use crate::node::NodeInfo;
 use crate::pod::Pod;
 use crate::snapshot::Snapshot;
 
+/// Which nodes are better.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scoring {
+    /// Empty ones.
+    LeastAllocated,
+    /// Full ones.
+    MostAllocated,
+    /// As a line through these points says: percent used and score, by rising use; level before and after.
+    RequestedToCapacityRatio(Vec<(i64, i64)>),
+}
+
+impl Scoring {
+    fn score(&self, capacity: i64, taken: i64) -> i64 {
+        let percent = |part: i64| {
+            i64::try_from(i128::from(part) * i128::from(MAX_SCORE) / i128::from(capacity))
+                .unwrap_or(MAX_SCORE)
+        };
+        match self {
+            Scoring::LeastAllocated => percent((capacity - taken).max(0)),
+            Scoring::MostAllocated => percent(capacity.min(taken)),
+            Scoring::RequestedToCapacityRatio(points) => along(points, percent(capacity.min(taken))),
+        }
+    }
+}
+
+/// The height of a line through points at a place.
+fn along(points: &[(i64, i64)], place: i64) -> i64 {
+    let next = points.iter().position(|(at, _)| place <= *at);
+    match next {
+        None => points.last().map_or(0, |(_, score)| *score),
+        Some(0) => points[0].1,
+        Some(next) => {
+            let ((from, low), (to, high)) = (points[next - 1], points[next]);
+            low + (high - low) * (place - from) / (to - from)
+        }
+    }
+}
+
 /// Whether empty or full nodes are better, and by which resources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strategy {
-    /// Fill nodes rather than spread over them.
-    pub most_allocated: bool,
+    /// Which nodes are better.
+    pub scoring: Scoring,
     /// Resources and their weights.
     pub resources: Vec<(String, i64)>,
 }
 
 impl Default for Strategy {
     fn default() -> Self {
-        Strategy { most_allocated: false, resources: vec![("cpu".into(), 1), ("memory".into(), 1)] }
+        Strategy {
+            scoring: Scoring::LeastAllocated,
+            resources: vec![("cpu".into(), 1), ("memory".into(), 1)],
+        }
     }
 }
 
@@ -86,9 +127,7 @@ impl Plugin for ResourcesFit {
                 if capacity == 0 {
                     continue;
                 }
-                let free = (capacity - taken).max(0);
-                let part = if self.strategy.most_allocated { capacity.min(taken) } else { free };
-                sum += weight * (i128::from(part) * i128::from(MAX_SCORE) / i128::from(capacity)) as i64;
+                sum += weight * self.strategy.scoring.score(capacity, taken);
                 weights += weight;
             }
             (weights > 0).then(|| sum / weights)

@@ -260,6 +260,11 @@ fn the_emptier_node_scores_higher_and_the_fuller_one_for_packing() {
     let around = snapshot(&[("a", asks("2"))]);
     let least = scores(&ResourcesFit::default(), &asks("1"), &around);
     assert_eq!(least, [50, 81, 81, 81]);
-    let packing = ResourcesFit { strategy: Strategy { most_allocated: true, ..Strategy::default() } };
+    let packing =
+        ResourcesFit { strategy: Strategy { scoring: Scoring::MostAllocated, ..Strategy::default() } };
     assert_eq!(scores(&packing, &asks("1"), &around), [50, 18, 18, 18]);
+    // Full ones, but none more than half: cpu 75 % and memory 25 % of a, 25 % and 12 % of the others.
+    let shape = vec![(0, 0), (50, 100), (100, 0)];
+    let halves = Strategy { scoring: Scoring::RequestedToCapacityRatio(shape), ..Strategy::default() };
+    assert_eq!(scores(&ResourcesFit { strategy: halves }, &asks("1"), &around), [50, 37, 37, 37]);
 }
