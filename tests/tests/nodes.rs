@@ -33,6 +33,7 @@ fn the_chapter_on_nodes_works_as_printed() {
         beside.end();
         whoever_goes_is_told_why(&shell);
         a_silent_node_is_not_ready_after_forty_seconds(&shell);
+        nothing_is_left_of_pods_that_were_given_up(&shell);
         a_pod_that_names_its_node_must_match_it(&cluster, &shell);
         nodes_run_short(&cluster, &shell);
         cluster.end().unwrap();
@@ -108,6 +109,13 @@ fn a_silent_node_is_not_ready_after_forty_seconds(shell: &Shell<'_>) {
         // The condition's time has whole seconds.
         assert!((39..=45).contains(&silent), "silent for {silent} s: {states}");
     }
+}
+
+/// The node that came back ended what ran on there, and removed it.
+fn nothing_is_left_of_pods_that_were_given_up(shell: &Shell<'_>) {
+    let of_default = r#"labels."io.kubernetes.pod.namespace"==default"#;
+    let line = format!("lab exec --name nodes w2-k8s -- ctr -n k8s.io containers ls -q '{of_default}'");
+    shell.until(&line, |seen| seen.ok().is_empty());
 }
 
 /// A kubelet that hung, or was cut off, was never started anew: it sees what was written about its node meanwhile.
