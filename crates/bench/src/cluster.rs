@@ -1,16 +1,8 @@
 //! Pods, Services and memory in a lab of three nodes.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use cri::v1::{
-    ContainerConfig, ContainerMetadata, ImageSpec, LinuxContainerConfig, LinuxPodSandboxConfig,
-    PodSandboxConfig, PodSandboxMetadata,
-};
-use cri::{Client as RuntimeClient, Runtime as _};
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -21,16 +13,19 @@ use lab::{Lab, Options, progress::Progress};
 use serde_json::json;
 
 use crate::{
-    process, proxy,
+    process, proxy, runtime,
     table::{Row, median},
 };
 
 const NAME: &str = "bench";
-const IMAGE: &str = "docker.io/library/busybox:latest";
-const PODS: usize = 20;
-const AT_ONCE: usize = 30;
+/// What every measured pod runs.
+pub const IMAGE: &str = "docker.io/library/busybox:latest";
+/// Pods of a measurement, one after another.
+pub const PODS: usize = 20;
+/// Pods of a measurement, all at once.
+pub const AT_ONCE: usize = 30;
 /// How long the runtime takes to take thirty pods apart, which are gone from the API long before.
-const REST: Duration = Duration::from_secs(8);
+pub const REST: Duration = Duration::from_secs(8);
 
 /// Starts a lab of this build, measures it and removes it.
 pub async fn measure() -> anyhow::Result<Vec<Row>> {
@@ -68,11 +63,13 @@ async fn rows(lab: &Lab, up: Duration) -> anyhow::Result<Vec<Row>> {
     tokio::time::sleep(Duration::from_secs(15)).await;
     rows.extend(memory(lab)?);
 
-    let share = median(runtime_share(lab).await.context("the runtime by itself")?);
+    let share = median(runtime::one_after_another(lab).await.context("the runtime by itself")?);
     let one = median(one_after_another(&pods).await.context("pods one after another")?);
     rows.push(Row::new("the runtime's share of a pod, p50", share, "ms", "", "200"));
     rows.push(Row::new("pod created to Running, p50 of 20", one, "ms", "", "540"));
     rows.push(Row::new("the same over the runtime's share", one - share, "ms", "≤ 60", "340"));
+    let share = runtime::at_once(lab).await.context("the runtime by itself, at once")?;
+    rows.push(Row::new("the runtime's share of thirty pods at once", share, "s", "", "–"));
     let all = at_once(&pods).await.context("pods at once")?;
     rows.push(Row::new("thirty pods at once on two workers", all, "s", "≤ 2", "5.0"));
     rows.push(proxy::measure(lab, client).await.context("Services")?);
@@ -167,50 +164,4 @@ async fn remove(pods: &Api<Pod>) -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())
-}
-
-/// Milliseconds that the runtime takes for a sandbox and a container when it is asked directly.
-async fn runtime_share(lab: &Lab) -> anyhow::Result<Vec<f64>> {
-    let kubelet = lab.host_pid("w1-k8s", "kubelet")?;
-    let socket = format!("unix:///proc/{kubelet}/root/run/containerd/containerd.sock");
-    let runtime = RuntimeClient::new(&socket, cri::Timeouts::default());
-    let logs = Path::new("/var/log/pods/bench");
-    let mut times = Vec::new();
-    for number in 0..PODS {
-        let uid = format!("bench-{number}");
-        let sandbox = PodSandboxConfig {
-            metadata: Some(PodSandboxMetadata {
-                name: uid.clone(),
-                uid: uid.clone(),
-                namespace: "bench".into(),
-                attempt: 0,
-            }),
-            log_directory: logs.join(&uid).to_string_lossy().into_owned(),
-            linux: Some(LinuxPodSandboxConfig {
-                cgroup_parent: lab
-                    .topology()
-                    .node("w1-k8s")
-                    .map(|node| lab.topology().cgroup(node))
-                    .unwrap_or_default(),
-                ..LinuxPodSandboxConfig::default()
-            }),
-            ..PodSandboxConfig::default()
-        };
-        let container = ContainerConfig {
-            metadata: Some(ContainerMetadata { name: "main".into(), attempt: 0 }),
-            image: Some(ImageSpec { image: IMAGE.into(), ..ImageSpec::default() }),
-            command: vec!["sleep".into(), "3600".into()],
-            log_path: "main.log".into(),
-            linux: Some(LinuxContainerConfig::default()),
-            ..ContainerConfig::default()
-        };
-        let begun = Instant::now();
-        let id = runtime.run_pod_sandbox(sandbox.clone(), String::new()).await?;
-        let container = runtime.create_container(&id, container, sandbox).await?;
-        runtime.start_container(&container).await?;
-        times.push(begun.elapsed().as_secs_f64() * 1e3);
-        runtime.stop_pod_sandbox(&id).await?;
-        runtime.remove_pod_sandbox(&id).await?;
-    }
-    Ok(times)
 }

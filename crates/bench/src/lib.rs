@@ -9,6 +9,7 @@ mod etcd;
 mod load;
 mod process;
 mod proxy;
+mod runtime;
 mod server;
 mod table;
 
