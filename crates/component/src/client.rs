@@ -1,5 +1,10 @@
 //! The client to the API server: one HTTP/2 connection that all requests and watches of a component share.
 
+mod credentials;
+mod exec;
+mod kubeconfig;
+mod tls;
+
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -13,9 +18,11 @@ use hyper_util::{
 use kube::{
     Client, Config,
     client::{Body, ConfigExt as _},
-    config::{KubeConfigOptions, Kubeconfig},
+    config::KubeConfigOptions,
 };
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, filter::AsyncFilterLayer};
+
+use credentials::Credentials;
 
 /// Where the API server is and who asks.
 #[derive(Debug, Clone, Default)]
@@ -59,8 +66,8 @@ impl ConnectionFlags {
 pub async fn config(connection: &Connection<'_>) -> anyhow::Result<Config> {
     let mut config = match connection.kubeconfig {
         Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path)
-                .with_context(|| format!("reading kubeconfig {}", path.display()))?;
+            let kubeconfig =
+                kubeconfig::read(path).with_context(|| format!("reading kubeconfig {}", path.display()))?;
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
                 .await
                 .with_context(|| format!("kubeconfig {}", path.display()))?
@@ -89,7 +96,7 @@ pub fn from_config(config: Config) -> anyhow::Result<Client> {
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(Duration::from_secs(10)));
     let builder = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(config.rustls_client_config().context("TLS of the API server")?)
+        .with_tls_config(tls::client_config(&config).context("TLS of the API server")?)
         .https_or_http();
     let builder = match &config.tls_server_name {
         Some(name) => builder.with_server_name_resolver(hyper_rustls::FixedServerNameResolver::new(
@@ -107,9 +114,10 @@ pub fn from_config(config: Config) -> anyhow::Result<Client> {
         .http2_keep_alive_timeout(Duration::from_secs(10))
         .http2_keep_alive_while_idle(true)
         .build::<_, Body>(connector);
+    let credentials = Credentials::of(&config.auth_info).context("credentials")?;
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer().context("credentials")?)
+        .option_layer(credentials.map(AsyncFilterLayer::new))
         .layer(config.extra_headers_layer().context("headers")?)
         .map_err(tower::BoxError::from)
         .service(client);

@@ -6,9 +6,11 @@ mod kubeconfig;
 mod names;
 mod reload;
 mod request;
+mod trust;
 
 pub use authority::{Authority, Issued, Leaf, Usage, signing_key};
 pub use files::{Error, read_certificates, read_key, read_roots, write_private, write_public};
 pub use kubeconfig::{Credentials, Kubeconfig};
-pub use reload::{Identity, client_verifier, server_config};
+pub use reload::{Identity, client_config, client_verifier, server_config};
 pub use request::{KeyUse, Request};
+pub use trust::Trust;

@@ -9,25 +9,30 @@ use std::{
 
 use arc_swap::ArcSwap;
 use rustls::{
-    ServerConfig, SignatureScheme,
+    ClientConfig, ServerConfig, SignatureScheme,
     client::ResolvesClientCert,
     crypto::ring::{default_provider, sign::any_supported_type},
     server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
 };
 
-use crate::files::{Error, read_certificates, read_key, read_roots};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+
+use crate::{
+    files::{Error, read_certificates, read_key, read_roots},
+    trust::Trust,
+};
 
 /// How long a loaded pair is used before its files are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// A certificate and key on disk, read again when either file has changed.
+/// A certificate and key, read again when either file has changed where they are files.
 ///
 /// It resolves both server and client certificates. A file that cannot be read leaves the last good pair in use.
 #[derive(Debug)]
 pub struct Identity {
-    certificate: PathBuf,
-    key: PathBuf,
+    /// The certificate's and the key's.
+    files: Option<(PathBuf, PathBuf)>,
     current: ArcSwap<Loaded>,
 }
 
@@ -43,22 +48,31 @@ impl Identity {
     pub fn load(certificate: &Path, key: &Path) -> Result<Arc<Self>, Error> {
         let changed = (modified(certificate), modified(key));
         let loaded = Loaded { pair: pair(certificate, key)?, changed, looked: Instant::now() };
-        Ok(Arc::new(Self {
-            certificate: certificate.into(),
-            key: key.into(),
-            current: ArcSwap::from_pointee(loaded),
-        }))
+        let files = Some((certificate.into(), key.into()));
+        Ok(Arc::new(Self { files, current: ArcSwap::from_pointee(loaded) }))
+    }
+
+    /// Takes a pair that stays what it is: a chain and a key in PEM.
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Arc<Self>, Error> {
+        let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<_, _>>();
+        let chain = chain.map_err(|error| Error::make(format!("the certificate: {error}")))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(key).map_err(|error| Error::make(format!("the key: {error}")))?;
+        let pair = matched(chain, &key, "the key does not belong to the certificate")?;
+        let loaded = Loaded { pair, changed: (None, None), looked: Instant::now() };
+        Ok(Arc::new(Self { files: None, current: ArcSwap::from_pointee(loaded) }))
     }
 
     fn pair(&self) -> Arc<CertifiedKey> {
         let current = self.current.load();
-        if current.looked.elapsed() < LOOK_AGAIN {
+        let Some((certificate, key)) = self.files.as_ref().filter(|_| current.looked.elapsed() >= LOOK_AGAIN)
+        else {
             return Arc::clone(&current.pair);
-        }
-        let changed = (modified(&self.certificate), modified(&self.key));
+        };
+        let changed = (modified(certificate), modified(key));
         let mut next = Loaded { looked: Instant::now(), ..Loaded::clone(&current) };
         if changed != current.changed
-            && let Ok(pair) = pair(&self.certificate, &self.key)
+            && let Ok(pair) = pair(certificate, key)
         {
             next.pair = pair;
             next.changed = changed;
@@ -74,12 +88,17 @@ fn modified(path: &Path) -> Option<SystemTime> {
 }
 
 fn pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Error> {
-    let chain = read_certificates(certificate)?;
-    let signer = any_supported_type(&read_key(key)?).map_err(Error::make)?;
-    let pair = CertifiedKey::new(chain, signer);
-    pair.keys_match().map_err(|_| {
-        Error::make(format!("{} does not belong to {}", key.display(), certificate.display()))
-    })?;
+    let mismatch = format!("{} does not belong to {}", key.display(), certificate.display());
+    matched(read_certificates(certificate)?, &read_key(key)?, &mismatch)
+}
+
+fn matched(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'static>,
+    mismatch: &str,
+) -> Result<Arc<CertifiedKey>, Error> {
+    let pair = CertifiedKey::new(chain, any_supported_type(key).map_err(Error::make)?);
+    pair.keys_match().map_err(|_| Error::make(mismatch))?;
     Ok(Arc::new(pair))
 }
 
@@ -122,4 +141,17 @@ pub fn server_config(
     .with_cert_resolver(identity);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// A TLS client (1.2 and 1.3) that trusts whom it is told to and shows its certificate where it has one.
+pub fn client_config(trust: Trust, identity: Option<Arc<Identity>>) -> Result<ClientConfig, Error> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(Error::make)?
+        .dangerous()
+        .with_custom_certificate_verifier(trust.verifier());
+    Ok(match identity {
+        Some(identity) => builder.with_client_cert_resolver(identity),
+        None => builder.with_no_client_auth(),
+    })
 }
