@@ -292,12 +292,11 @@ impl<'a> Net<'a> {
         let address = &self.web;
         let mut server = self.shell.starts("kubectl exec -n red web -- nc -ll -p 7000 -e cat");
         let talk = "(echo before; until test -e /tmp/go; do sleep 0.1; done; echo after; sleep 1)";
+        // The server listens a moment after it was asked for, and a conversation begins only once.
+        let echoed = format!("kubectl exec -n red far -- sh -c 'echo up | timeout 1 nc {address} 7000'");
+        self.shell.until(&echoed, |seen| seen.out.starts_with("up"));
         let client = format!("kubectl exec -n red far -- sh -c '{talk} | nc {address} 7000'");
-        // The server may not listen yet.
-        self.cluster
-            .file("talk.sh", &format!("until {client} | tee said | grep after; do :; done\n"))
-            .unwrap();
-        let mut client = self.shell.starts("bash talk.sh");
+        let mut client = self.shell.starts(&format!("{client} > said"));
         self.shell.until("cat said", |seen| seen.out == "before\n");
         self.policy("web", "{podSelector: {matchLabels: {app: web}}}");
         self.sees("a new connection", &false, || self.reaches("red/far", &self.web()));
