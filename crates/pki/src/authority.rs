@@ -74,6 +74,17 @@ impl Leaf {
     pub fn usage(self, usage: Usage) -> Self {
         Self { usage, ..self }
     }
+
+    /// The same, good for one more name or address.
+    #[must_use]
+    pub fn also(mut self, name: &str) -> Self {
+        match name.parse() {
+            Ok(address) if !self.addresses.contains(&address) => self.addresses.push(address),
+            Err(_) if !self.dns_names.iter().any(|known| known == name) => self.dns_names.push(name.into()),
+            _ => {}
+        }
+        self
+    }
 }
 
 /// A certificate with its key, both PEM.

@@ -1,6 +1,7 @@
 //! Keys, certificates and kubeconfigs: made, read, and reloaded when their files change.
 
 mod authority;
+pub mod cluster;
 mod files;
 mod kubeconfig;
 mod names;

@@ -51,13 +51,14 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "kubectl",
             "pause",
             "chk-hn",
+            "kubeadm",
         ],
     ),
     (4, &["lab", "testkit", "bench", "xtask", "codegen", "cluster-tests"]),
 ];
 
 /// Programs of the cluster: they meet only through the API server.
-const COMPONENTS: [&str; 13] = [
+const COMPONENTS: [&str; 14] = [
     "kube-apiserver",
     "kube-scheduler",
     "kube-controller-manager",
@@ -71,6 +72,7 @@ const COMPONENTS: [&str; 13] = [
     "csi-sidecar",
     "csi-hostpath-driver",
     "kubectl",
+    "kubeadm",
 ];
 
 /// Layer 0 is vocabulary: none of these.

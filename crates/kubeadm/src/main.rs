@@ -1,0 +1,7 @@
+//! The `kubeadm` program: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kubeadm::main()
+}
