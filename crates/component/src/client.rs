@@ -22,7 +22,8 @@ use kube::{
 };
 use tower::{ServiceBuilder, filter::AsyncFilterLayer};
 
-use credentials::Credentials;
+pub use credentials::Credentials;
+pub use tls::client_config as tls_config;
 
 /// Where the API server is and who asks.
 #[derive(Debug, Clone, Default)]

@@ -18,10 +18,9 @@ use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use parking_lot::RwLock;
+use pki::Trust;
 use rand::seq::IndexedRandom as _;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
+use rustls::ClientConfig;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -32,7 +31,6 @@ pub use self::proxy::forward;
 pub use self::registration::run;
 use crate::http::RequestInfo;
 use crate::streaming::backend::{Dialer, Target};
-use crate::streaming::tls;
 
 /// The group of APIServices.
 const GROUP: &str = "apiregistration.k8s.io";
@@ -167,15 +165,12 @@ struct Service<'a> {
 
 /// How to speak TLS with a backend.
 fn client_config(spec: &Value, identity: Option<Arc<pki::Identity>>) -> Result<Arc<ClientConfig>, String> {
-    if spec.bool_at(&["insecureSkipTLSVerify"]) == Some(true) {
-        return tls::unverified(identity).map_err(|error| error.to_string());
-    }
-    let mut roots = RootCertStore::empty();
-    let bundle = BASE64_STANDARD.decode(spec.str_at(&["caBundle"]).unwrap_or_default());
-    let bundle = bundle.map_err(|error| format!("spec.caBundle: {error}"))?;
-    for certificate in CertificateDer::pem_slice_iter(&bundle) {
-        let certificate = certificate.map_err(|error| format!("spec.caBundle: {error}"))?;
-        roots.add(certificate).map_err(|error| format!("spec.caBundle: {error}"))?;
-    }
-    tls::verified(Arc::new(roots), identity).map_err(|error| error.to_string())
+    let trust = if spec.bool_at(&["insecureSkipTLSVerify"]) == Some(true) {
+        Trust::anybody()
+    } else {
+        let bundle = BASE64_STANDARD.decode(spec.str_at(&["caBundle"]).unwrap_or_default());
+        let bundle = bundle.map_err(|error| format!("spec.caBundle: {error}"))?;
+        Trust::pem(&bundle).map_err(|error| format!("spec.caBundle: {error}"))?
+    };
+    pki::client_config(trust, identity).map(Arc::new).map_err(|error| error.to_string())
 }

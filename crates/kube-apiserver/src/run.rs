@@ -339,7 +339,7 @@ fn admission(flags: &Flags) -> anyhow::Result<admission::Chain> {
 }
 
 fn streaming(flags: &Flags, stop: &CancellationToken) -> anyhow::Result<Streaming> {
-    let authority = flags.kubelet_certificate_authority.as_deref().map(pki::read_roots).transpose()?;
+    let authority = flags.kubelet_certificate_authority.as_deref().map(pki::Trust::file).transpose()?;
     let identity = match (&flags.kubelet_client_certificate, &flags.kubelet_client_key) {
         (Some(certificate), Some(key)) => Some(pki::Identity::load(certificate, key)?),
         _ => None,

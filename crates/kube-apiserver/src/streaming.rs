@@ -11,7 +11,6 @@ mod kubelet;
 mod log;
 mod proxy;
 mod rewrite;
-pub(crate) mod tls;
 pub(crate) mod tunnel;
 
 use std::net::IpAddr;
@@ -19,6 +18,7 @@ use std::net::IpAddr;
 use apimachinery::Status;
 use authn::UserInfo;
 use authz::{Attributes, Chain, forbidden};
+use pki::Trust;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -66,16 +66,12 @@ pub fn is_proxyable(address: IpAddr) -> bool {
 
 impl Streaming {
     /// Streams live in `tasks` and end with `stop`.
-    pub fn new(
-        kubelets: Kubelets,
-        tasks: TaskTracker,
-        stop: CancellationToken,
-    ) -> Result<Self, rustls::Error> {
+    pub fn new(kubelets: Kubelets, tasks: TaskTracker, stop: CancellationToken) -> Result<Self, pki::Error> {
         Ok(Self {
             kubelets,
             proxyable: is_proxyable,
             dialer: Dialer { tasks, stop },
-            insecure: tls::unverified(None)?,
+            insecure: pki::client_config(Trust::anybody(), None)?.into(),
         })
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use component::Latch;
+use component::client;
 use component::metrics::{
     IntCounterVec, IntGaugeVec, opts, register_int_counter_vec, register_int_gauge_vec,
 };
@@ -17,10 +18,11 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
-use kube::client::{Body, ConfigExt as _};
+use kube::client::Body;
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+use tower::filter::AsyncFilterLayer;
 use tower::util::BoxCloneSyncService;
 
 use crate::config::Kubelets;
@@ -63,7 +65,7 @@ impl Scraper {
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(kubelets.patience));
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(config.rustls_client_config().context("TLS of kubelets")?)
+            .with_tls_config(client::tls_config(&config).context("TLS of kubelets")?)
             .https_only()
             .enable_http1()
             .wrap_connector(tcp);
@@ -73,7 +75,9 @@ impl Scraper {
             .pool_max_idle_per_host(1)
             .build::<_, Body>(connector);
         let service = tower::ServiceBuilder::new()
-            .option_layer(config.auth_layer().context("credentials")?)
+            .option_layer(
+                client::Credentials::of(&config.auth_info).context("credentials")?.map(AsyncFilterLayer::new),
+            )
             .map_err(tower::BoxError::from)
             .service(client);
         Ok(Self {

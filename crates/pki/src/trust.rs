@@ -18,7 +18,7 @@ use rustls::{
         WebPkiSupportedAlgorithms, ring::default_provider, verify_tls12_signature, verify_tls13_signature,
     },
 };
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
 
 use crate::files::{Error, read_roots};
 
@@ -45,6 +45,15 @@ impl Trust {
         let mut roots = RootCertStore::empty();
         for authority in authorities {
             roots.add(CertificateDer::from(authority.as_slice())).map_err(Error::make)?;
+        }
+        Ok(Self(verifier(Arc::new(roots))?))
+    }
+
+    /// Those whom the authorities of a bundle in memory have signed, given in PEM.
+    pub fn pem(bundle: &[u8]) -> Result<Self, Error> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(bundle) {
+            roots.add(certificate.map_err(Error::make)?).map_err(Error::make)?;
         }
         Ok(Self(verifier(Arc::new(roots))?))
     }

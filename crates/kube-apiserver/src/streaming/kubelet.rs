@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use apimachinery::{ObjectExt as _, Status};
-use rustls::{ClientConfig, RootCertStore};
+use pki::Trust;
+use rustls::ClientConfig;
 use serde_json::Value;
-
-use super::tls;
 
 /// The order in which a node's addresses are tried, as kubeadm sets `--kubelet-preferred-address-types`.
 pub const PREFERRED_ADDRESSES: [&str; 3] = ["InternalIP", "ExternalIP", "Hostname"];
@@ -32,13 +31,13 @@ impl Kubelets {
     /// `authority` is `--kubelet-certificate-authority`: without it kubelets' certificates are not checked, as
     /// upstream, whose kubelets sign their own. `identity` is `--kubelet-client-certificate` with its key.
     pub fn new(
-        authority: Option<Arc<RootCertStore>>,
+        authority: Option<Trust>,
         identity: Option<Arc<pki::Identity>>,
         preferred: Vec<String>,
-    ) -> Result<Self, rustls::Error> {
-        let unverified = tls::unverified(identity.clone())?;
+    ) -> Result<Self, pki::Error> {
+        let unverified = Arc::new(pki::client_config(Trust::anybody(), identity.clone())?);
         let verified = match authority {
-            Some(authority) => tls::verified(authority, identity)?,
+            Some(authority) => pki::client_config(authority, identity)?.into(),
             None => unverified.clone(),
         };
         Ok(Self { verified, unverified, preferred })

@@ -209,7 +209,7 @@ impl World {
         Self::with(Pki::new(), None, "jane").await
     }
 
-    async fn with(pki: Pki, authority: Option<Arc<rustls::RootCertStore>>, user: &'static str) -> Self {
+    async fn with(pki: Pki, authority: Option<pki::Trust>, user: &'static str) -> Self {
         let kubelet = start_kubelet(&pki).await;
         let pod = start_pod().await;
         let (nobody, nowhere) = listen().await;
@@ -235,7 +235,7 @@ impl World {
                 json!({"subsets": [{"addresses": [{"ip": "127.0.0.1"}], "ports": [{"port": pod.port()}]}]}),
             ),
         ]);
-        let authority = authority.or_else(|| Some(pki::read_roots(&pki.path("ca.crt")).unwrap()));
+        let authority = authority.or_else(|| Some(pki::Trust::file(&pki.path("ca.crt")).unwrap()));
         let preferred = PREFERRED_ADDRESSES.map(str::to_owned).to_vec();
         let kubelets = Kubelets::new(authority, Some(pki.identity("client")), preferred).unwrap();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -361,7 +361,7 @@ async fn a_stream_by_get_takes_the_right_to_create_it() {
 #[tokio::test]
 async fn a_kubelet_with_a_foreign_certificate_is_not_spoken_to() {
     let other = Pki::new();
-    let roots = pki::read_roots(&other.path("ca.crt")).unwrap();
+    let roots = pki::Trust::file(&other.path("ca.crt")).unwrap();
     assert!(!other.authority.certificate().is_empty());
     let world = World::with(Pki::new(), Some(roots), "jane").await;
     let (code, _, body) = world.ask(&format!("GET {PODS}/web/log")).await;
