@@ -1,6 +1,6 @@
 //! Puts the process together: client, health, leadership, controllers.
 
-use component::client::{self, Connection};
+use component::client;
 use component::events::Recorder;
 use component::serve::{self, Endpoints};
 use component::{Runtime, leader};
@@ -16,14 +16,16 @@ const AGENT: &str = "cloud-controller-manager";
 
 /// Serves health, waits for leadership, then runs the chosen controllers until shutdown.
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
-    let chosen = controllers::choose(&config.controllers)?;
+    let chosen = controllers::choose(&config.choice.controllers)?;
     let cloud = cloud::read(config.cloud_config.as_deref())?;
     let kube_config = client::config(&config.connection.connection(AGENT)).await?;
     let client = client::from_config(kube_config.clone())?;
     if let Some(address) = config.serving.address() {
-        serve::serve(&runtime, address, endpoints(&config, &client).await?).await?;
+        let reviewer = config.review.client(&config.connection.connection(AGENT), &client).await?;
+        serve::serve(&runtime, address, Endpoints::secure(reviewer, config.serving.identity()?)?).await?;
     }
-    let identities = Identities::new(client.clone(), kube_config, config.use_service_account_credentials)?;
+    let identities =
+        Identities::new(client.clone(), kube_config, config.choice.use_service_account_credentials)?;
     let (tasks, lease_flags) = (runtime.clone(), config.leader.clone());
     runtime.spawn("controllers", async move {
         let shutdown = tasks.shutdown();
@@ -59,16 +61,4 @@ fn start(
             anyhow::Ok(())
         });
     }
-}
-
-async fn endpoints(config: &Config, client: &Client) -> anyhow::Result<Endpoints> {
-    let reviewer =
-        match config.authorization_kubeconfig.as_deref().or(config.authentication_kubeconfig.as_deref()) {
-            Some(path) if Some(path) != config.connection.kubeconfig.as_deref() => {
-                let own = config.connection.connection(AGENT);
-                client::connect(&Connection { kubeconfig: Some(path), ..own }).await?
-            }
-            _ => client.clone(),
-        };
-    Endpoints::secure(reviewer, config.serving.identity()?)
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -14,9 +15,35 @@ use k8s_openapi::api::{
 use kube::{Api, Client, api::PostParams};
 use parking_lot::Mutex;
 
+use crate::client::{Connection, connect};
+
 /// Answers kept at most: beyond it the cache starts anew.
 const CACHE_MAX: usize = 1024;
 const CACHE_FOR: Duration = Duration::from_secs(10);
+
+/// The flags that say as whom a component asks about those who ask it.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ReviewFlags {
+    /// Kubeconfig for asking who may read metrics; the component's own if absent
+    #[arg(long, value_name = "FILE")]
+    pub authentication_kubeconfig: Option<PathBuf>,
+    /// Kubeconfig for asking what a reader of metrics may do; the one for authentication if absent
+    #[arg(long, value_name = "FILE")]
+    pub authorization_kubeconfig: Option<PathBuf>,
+}
+
+impl ReviewFlags {
+    /// The client to ask with: the component's own where no other kubeconfig is named.
+    pub async fn client(&self, own: &Connection<'_>, client: &Client) -> anyhow::Result<Client> {
+        let named = self.authorization_kubeconfig.as_deref().or(self.authentication_kubeconfig.as_deref());
+        match named {
+            Some(path) if Some(path) != own.kubeconfig => {
+                connect(&Connection { kubeconfig: Some(path), ..own.clone() }).await
+            }
+            _ => Ok(client.clone()),
+        }
+    }
+}
 
 /// What a request wants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -23,6 +23,56 @@ pub const fn ignored_switch(name: &'static str) -> Ignored {
     Ignored { name, takes_value: false }
 }
 
+/// Logging flags of upstream's that every component takes: these logs are not buffered and not split.
+const LOGGING: &[Ignored] = &[
+    ignored("log-flush-frequency"),
+    ignored("log-json-info-buffer-size"),
+    ignored_switch("log-json-split-stream"),
+    ignored("log-text-info-buffer-size"),
+    ignored_switch("log-text-split-stream"),
+    ignored("vmodule"),
+];
+
+/// Flags of a component that serves metrics and asks the API server who may read them.
+pub const SERVING: &[Ignored] = &[
+    ignored_switch("authentication-skip-lookup"),
+    ignored("authentication-token-webhook-cache-ttl"),
+    ignored_switch("authentication-tolerate-lookup-failure"),
+    ignored("authorization-always-allow-paths"),
+    ignored("authorization-webhook-cache-authorized-ttl"),
+    ignored("authorization-webhook-cache-unauthorized-ttl"),
+    ignored("cert-dir"),
+    ignored("client-ca-file"),
+    ignored_switch("contention-profiling"),
+    ignored("http2-max-streams-per-connection"),
+    ignored_switch("permit-address-sharing"),
+    ignored_switch("permit-port-sharing"),
+    ignored_switch("profiling"),
+    ignored("requestheader-allowed-names"),
+    ignored("requestheader-client-ca-file"),
+    ignored("requestheader-extra-headers-prefix"),
+    ignored("requestheader-group-headers"),
+    ignored("requestheader-uid-headers"),
+    ignored("requestheader-username-headers"),
+    ignored("tls-cipher-suites"),
+    ignored("tls-min-version"),
+    ignored("tls-sni-cert-key"),
+];
+
+/// Flags of a component that works against the API server: how much it may ask, and which of upstream's features are on.
+pub const CLIENT: &[Ignored] = &[
+    ignored("allow-metric-labels"),
+    ignored("allow-metric-labels-manifest"),
+    ignored("disabled-metrics"),
+    ignored("emulated-version"),
+    ignored("feature-gates"),
+    ignored("kube-api-burst"),
+    ignored("kube-api-content-type"),
+    ignored("kube-api-qps"),
+    ignored("leader-elect-resource-lock"),
+    ignored("show-hidden-metrics-for-version"),
+];
+
 /// What is left of the arguments once ignored flags are taken out, and the names of those.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Sorted {
@@ -33,8 +83,10 @@ pub struct Sorted {
 }
 
 /// Rewrites Go spellings (`-name`, `--some_name`) and takes out ignored flags. The first argument is the program.
-pub fn sort(arguments: impl IntoIterator<Item = String>, known: &[Ignored]) -> Sorted {
+pub fn sort(arguments: impl IntoIterator<Item = String>, known: &[&[Ignored]]) -> Sorted {
     let mut sorted = Sorted { kept: Vec::new(), ignored: Vec::new() };
+    let ignored =
+        |name: &str| known.iter().copied().chain([LOGGING]).flatten().find(|flag| flag.name == name);
     let mut arguments = arguments.into_iter();
     sorted.kept.extend(arguments.next());
     while let Some(argument) = arguments.next() {
@@ -60,7 +112,7 @@ pub fn sort(arguments: impl IntoIterator<Item = String>, known: &[Ignored]) -> S
             Some((name, value)) => (name.replace('_', "-"), Some(value)),
             None => (name_value.replace('_', "-"), None),
         };
-        if let Some(flag) = known.iter().find(|flag| flag.name == name) {
+        if let Some(flag) = ignored(&name) {
             if value.is_none() && flag.takes_value {
                 arguments.next();
             }
@@ -78,7 +130,7 @@ pub fn sort(arguments: impl IntoIterator<Item = String>, known: &[Ignored]) -> S
 /// Parses the process's arguments. Prints help, the version or an error and exits as upstream's components do.
 ///
 /// Returns the flags and the names of ignored ones, to be warned of once logging is up.
-pub fn parse<F: Parser>(known: &[Ignored]) -> (F, Vec<&'static str>) {
+pub fn parse<F: Parser>(known: &[&[Ignored]]) -> (F, Vec<&'static str>) {
     let arguments = std::env::args_os().map(|argument: OsString| argument.to_string_lossy().into_owned());
     let sorted = sort(arguments, known);
     let command = F::command().version(crate::VERSION).disable_help_subcommand(true);
@@ -132,7 +184,7 @@ mod tests {
 
     fn check(arguments: &[&str], kept: &[&str], ignored_names: &[&str]) {
         let known = [ignored("cloud-provider"), ignored_switch("contention-profiling")];
-        let sorted = sort(arguments.iter().map(|argument| (*argument).to_owned()), &known);
+        let sorted = sort(arguments.iter().map(|argument| (*argument).to_owned()), &[&known]);
         assert_eq!(sorted.kept, kept);
         assert_eq!(sorted.ignored, ignored_names);
     }

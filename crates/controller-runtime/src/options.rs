@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Args, Parser};
 use component::flags::duration;
 use ipnet::IpNet;
 
-/// The flags that controllers read.
-#[derive(Debug, Clone, Parser)]
-pub struct Options {
+/// Which controllers of a process run, and as whom.
+#[derive(Debug, Clone, Args)]
+pub struct Choice {
     /// Controllers to run: '*' for all that run by default, 'name' to add one, '-name' to leave one out
     #[arg(
         long,
@@ -22,6 +22,14 @@ pub struct Options {
     /// Whether each controller acts under its own service account
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     pub use_service_account_credentials: bool,
+}
+
+/// The flags that controllers read.
+#[derive(Debug, Clone, Parser)]
+pub struct Options {
+    /// Which controllers run, and as whom
+    #[command(flatten)]
+    pub choice: Choice,
     /// Certificates of the cluster's authority, published to every namespace
     #[arg(long, value_name = "FILE")]
     pub root_ca_file: Option<PathBuf>,

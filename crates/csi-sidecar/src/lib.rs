@@ -25,7 +25,7 @@ pub use run::start;
 
 /// Runs it with the process's arguments.
 pub fn main() -> ExitCode {
-    let (flags, ignored) = component::flags::parse::<Flags>(config::IGNORED);
+    let (flags, ignored) = component::flags::parse::<Flags>(&[config::IGNORED]);
     let logging = flags.logging.clone();
     component::run("csi-sidecar", 1, &logging, &ignored, |runtime| async move {
         start(runtime, Config::new(flags)?).await

@@ -199,7 +199,6 @@ pub const IGNORED: &[Ignored] = &[
     ignored("kubelet-timeout"),
     ignored("lease-reuse-duration-seconds"),
     ignored("livez-grace-period"),
-    ignored("log-flush-frequency"),
     ignored("max-connection-bytes-per-sec"),
     ignored("min-request-timeout"),
     ignored("peer-advertise-ip"),
@@ -215,7 +214,6 @@ pub const IGNORED: &[Ignored] = &[
     ignored("tls-cipher-suites"),
     ignored("tls-sni-cert-key"),
     ignored("tracing-config-file"),
-    ignored("vmodule"),
     ignored_switch("watch-cache"),
     ignored("watch-cache-sizes"),
 ];

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use kube_apiserver::{Flags, IGNORED, run};
 
 fn main() -> ExitCode {
-    let (flags, ignored) = component::flags::parse::<Flags>(IGNORED);
+    let (flags, ignored) = component::flags::parse::<Flags>(&[IGNORED]);
     let logging = flags.logging.clone();
     component::run("kube-apiserver", run::threads(), &logging, &ignored, |runtime| run::start(runtime, flags))
 }

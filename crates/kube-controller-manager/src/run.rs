@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use component::client::{self, Connection};
+use component::client;
 use component::events::Recorder;
 use component::serve::{self, Endpoints};
 use component::{Runtime, leader};
@@ -18,13 +18,14 @@ const AGENT: &str = "kube-controller-manager";
 
 /// Serves health, waits for leadership, then runs the chosen controllers until shutdown.
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
-    let chosen = controllers::choose(&config.options.controllers)?;
+    let chosen = controllers::choose(&config.options.choice.controllers)?;
     let kube_config = client::config(&config.connection.connection(AGENT)).await?;
     let client = client::from_config(kube_config.clone())?;
     if let Some(address) = config.serving.address() {
-        serve::serve(&runtime, address, endpoints(&config, &client).await?).await?;
+        let reviewer = config.review.client(&config.connection.connection(AGENT), &client).await?;
+        serve::serve(&runtime, address, Endpoints::secure(reviewer, config.serving.identity()?)?).await?;
     }
-    let with_accounts = config.options.use_service_account_credentials;
+    let with_accounts = config.options.choice.use_service_account_credentials;
     let identities = Identities::new(client.clone(), kube_config, with_accounts)?;
     let lease_flags = config.leader.clone();
     let (tasks, lease_client) = (runtime.clone(), client.clone());
@@ -66,16 +67,4 @@ fn start(
             anyhow::Ok(())
         });
     }
-}
-
-async fn endpoints(config: &Config, client: &Client) -> anyhow::Result<Endpoints> {
-    let reviewer =
-        match config.authorization_kubeconfig.as_deref().or(config.authentication_kubeconfig.as_deref()) {
-            Some(path) if Some(path) != config.connection.kubeconfig.as_deref() => {
-                let own = config.connection.connection(AGENT);
-                client::connect(&Connection { kubeconfig: Some(path), ..own }).await?
-            }
-            _ => client.clone(),
-        };
-    Endpoints::secure(reviewer, config.serving.identity()?)
 }

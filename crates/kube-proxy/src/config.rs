@@ -22,7 +22,6 @@ pub const IGNORED: &[Ignored] = &[
     ignored("conntrack-udp-timeout"),
     ignored("conntrack-udp-timeout-stream"),
     ignored("oom-score-adj"),
-    ignored("log-flush-frequency"),
     ignored("ipvs-exclude-cidrs"),
     ignored("ipvs-min-sync-period"),
     ignored("ipvs-scheduler"),

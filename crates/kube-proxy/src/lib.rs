@@ -28,7 +28,7 @@ pub use run::{cleanup, start};
 
 /// Runs the proxy with the process's arguments.
 pub fn main() -> ExitCode {
-    let (flags, ignored) = component::flags::parse::<config::Flags>(config::IGNORED);
+    let (flags, ignored) = component::flags::parse::<config::Flags>(&[config::IGNORED]);
     let logging = flags.logging.clone();
     if flags.cleanup {
         return clean_up_and_exit();

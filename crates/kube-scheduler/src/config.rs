@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use component::access::ReviewFlags;
 use component::client::ConnectionFlags;
-use component::flags::{Ignored, ignored, ignored_switch};
+use component::flags::{Ignored, ignored};
 use component::leader::LeaderElectionFlags;
 use component::logging::LoggingFlags;
 use component::serve::ServingFlags;
@@ -18,41 +19,8 @@ use crate::queue::Backoff;
 use crate::schedule::Profile;
 
 /// Upstream flags that mean nothing here.
-pub const IGNORED: &[Ignored] = &[
-    ignored("authentication-kubeconfig"),
-    ignored("authorization-kubeconfig"),
-    ignored("authentication-token-webhook-cache-ttl"),
-    ignored("authorization-always-allow-paths"),
-    ignored("authorization-webhook-cache-authorized-ttl"),
-    ignored("authorization-webhook-cache-unauthorized-ttl"),
-    ignored("cert-dir"),
-    ignored("client-ca-file"),
-    ignored("feature-gates"),
-    ignored("http2-max-streams-per-connection"),
-    ignored("kube-api-burst"),
-    ignored("kube-api-content-type"),
-    ignored("kube-api-qps"),
-    ignored("leader-elect-resource-lock"),
-    ignored("log-flush-frequency"),
-    ignored("pod-max-in-unschedulable-pods-duration"),
-    ignored("requestheader-allowed-names"),
-    ignored("requestheader-client-ca-file"),
-    ignored("requestheader-extra-headers-prefix"),
-    ignored("requestheader-group-headers"),
-    ignored("requestheader-uid-headers"),
-    ignored("requestheader-username-headers"),
-    ignored("show-hidden-metrics-for-version"),
-    ignored("tls-cipher-suites"),
-    ignored("tls-min-version"),
-    ignored("tls-sni-cert-key"),
-    ignored("write-config-to"),
-    ignored_switch("authentication-skip-lookup"),
-    ignored_switch("authentication-tolerate-lookup-failure"),
-    ignored_switch("contention-profiling"),
-    ignored_switch("permit-address-sharing"),
-    ignored_switch("permit-port-sharing"),
-    ignored_switch("profiling"),
-];
+pub const IGNORED: &[Ignored] =
+    &[ignored("pod-max-in-unschedulable-pods-duration"), ignored("write-config-to")];
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -64,6 +32,9 @@ pub struct Flags {
     /// The API server
     #[command(flatten)]
     pub connection: ConnectionFlags,
+    /// As whom it asks who may read metrics
+    #[command(flatten)]
+    pub review: ReviewFlags,
     /// Health and metrics
     #[command(flatten)]
     pub serving: ServingFlags<10259>,
@@ -80,6 +51,8 @@ pub struct Flags {
 pub struct Config {
     /// Where the API server is.
     pub connection: ConnectionFlags,
+    /// As whom it asks who may read metrics.
+    pub review: ReviewFlags,
     /// Where and how health and metrics are served.
     pub serving: ServingFlags<10259>,
     /// Leader election.
@@ -114,6 +87,7 @@ impl Config {
         );
         Ok(Config {
             connection: flags.connection.or_kubeconfig(&file.client_connection.kubeconfig),
+            review: flags.review,
             serving: flags.serving,
             leader_election,
             profiles: file.profiles()?,

@@ -26,12 +26,14 @@ pub mod watch;
 
 use std::process::ExitCode;
 
+use component::flags::{CLIENT, SERVING};
+
 pub use config::Config;
 pub use run::start;
 
 /// Runs the scheduler with the process's arguments.
 pub fn main() -> ExitCode {
-    let (flags, ignored) = component::flags::parse::<config::Flags>(config::IGNORED);
+    let (flags, ignored) = component::flags::parse::<config::Flags>(&[SERVING, CLIENT, config::IGNORED]);
     let logging = flags.logging.clone();
     component::run("kube-scheduler", 1, &logging, &ignored, |runtime| async move {
         start(runtime, Config::new(flags)?).await

@@ -32,7 +32,9 @@ const FLUSH: Duration = Duration::from_secs(30);
 pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
     let client = client::connect(&config.connection.connection("kube-scheduler")).await?;
     if let Some(address) = config.serving.address() {
-        let endpoints = serve::Endpoints::secure(client.clone(), config.serving.identity()?)?;
+        let own = config.connection.connection("kube-scheduler");
+        let reviewer = config.review.client(&own, &client).await?;
+        let endpoints = serve::Endpoints::secure(reviewer, config.serving.identity()?)?;
         serve::serve(&runtime, address, endpoints).await?;
     }
     let shared = Shared {

@@ -65,25 +65,10 @@ pub struct Flags {
 /// Upstream's flags that have no meaning here.
 pub const IGNORED: &[Ignored] = &[
     ignored("authentication-kubeconfig"),
-    ignored_switch("authentication-skip-lookup"),
-    ignored("authentication-token-webhook-cache-ttl"),
-    ignored_switch("authentication-tolerate-lookup-failure"),
-    ignored("authorization-always-allow-paths"),
     ignored("authorization-kubeconfig"),
-    ignored("authorization-webhook-cache-authorized-ttl"),
-    ignored("authorization-webhook-cache-unauthorized-ttl"),
     ignored("audit-log-path"),
     ignored("audit-policy-file"),
-    ignored("cert-dir"),
-    ignored_switch("contention-profiling"),
     ignored_switch("deprecated-kubelet-completely-insecure"),
-    ignored("http2-max-streams-per-connection"),
-    ignored_switch("permit-address-sharing"),
-    ignored_switch("permit-port-sharing"),
-    ignored_switch("profiling"),
-    ignored("tls-cipher-suites"),
-    ignored("tls-min-version"),
-    ignored("tls-sni-cert-key"),
 ];
 
 /// What the server is told, checked.
