@@ -2,8 +2,9 @@
 
 use csi::v1::{VolumeCapability, volume_capability::access_mode::Mode};
 use csi::{AccessType, Driver, access_mode, capability};
+use provisioning::objects::Volume;
 
-use crate::objects::{Attachment, CsiNode, Volume};
+use crate::objects::{Attachment, CsiNode};
 
 /// The driver's name for the node, kept for the time when the node is gone.
 pub const NODE_ID: &str = "csi.alpha.kubernetes.io/node-id";

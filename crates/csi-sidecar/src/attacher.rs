@@ -17,10 +17,11 @@ use controller_runtime::context::now;
 use csi::v1::controller_service_capability::rpc::Type as Rpc;
 use csi::v1::{ControllerPublishVolumeRequest, ControllerUnpublishVolumeRequest};
 use informer::{Key, Object as _, Outcome, RateLimit, Store, WorkQueue, run_workers};
+use provisioning::objects::Volume;
 use serde_json::{Value, json};
 
 use crate::attach::{self, NODE_ID, Step};
-use crate::objects::{Attachment, CsiNode, Volume};
+use crate::objects::{Attachment, CsiNode};
 use crate::run::{Context, Error};
 
 /// How long an attachment waits after each failure, as upstream.

@@ -1,8 +1,7 @@
 //! What a class says beyond what is the driver's: the file system, and the secrets for each step.
 
+use provisioning::objects::{Claim, SecretRef, StorageClass};
 use std::collections::BTreeMap;
-
-use crate::objects::{Claim, SecretRef, StorageClass};
 
 /// What begins like this is said to the sidecar and not to the driver.
 const OWN: &str = "csi.storage.k8s.io/";

@@ -1,27 +1,20 @@
 //! What to do about a claim that waits for the driver, and about a volume whose claim has gone.
 
+use apimachinery::quantity::Format;
 use csi::v1::{CapacityRange, CreateVolumeRequest, TopologyRequirement, Volume as Made};
 use csi::{AccessType, Driver, access_mode, capability};
+use provisioning::made_by;
+use provisioning::objects::{Claim, SecretRef, StorageClass, Volume};
 use serde_json::{Value, json};
 
-use crate::objects::{Claim, SecretRef, StorageClass, Volume};
 use crate::parameters::{Parameters, Step as SecretStep};
 use crate::topology;
 
-/// Names the provisioner that a claim waits for; the second name is the older one.
-const PROVISIONER: [&str; 2] =
-    ["volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner"];
-/// The node that the scheduler chose for the claim's first pod.
-pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
-/// Names the provisioner of a volume.
-pub const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
 /// Name and namespace of the secret with which a volume is deleted.
 const DELETION_SECRET: [&str; 2] = [
     "volume.kubernetes.io/provisioner-deletion-secret-name",
     "volume.kubernetes.io/provisioner-deletion-secret-namespace",
 ];
-/// Holds a volume until its data are gone.
-pub const FINALIZER: &str = "external-provisioner.volume.kubernetes.io/finalizer";
 
 /// What to do about a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,16 +29,8 @@ pub enum Step {
 
 /// Decides about a claim. `own_node` is the one node whose volumes are seen to, if not all are.
 pub fn decide(driver: &str, own_node: Option<&str>, claim: &Claim, class: Option<&StorageClass>) -> Step {
-    if claim.metadata.is_deleting() || !claim.spec.volume_name.is_empty() {
-        return Step::Leave;
-    }
-    let annotations = &claim.metadata.annotations;
-    let asked = PROVISIONER.iter().find_map(|name| annotations.get(*name));
-    let Some(class) = class.filter(|class| class.provisioner == driver) else { return Step::Leave };
-    if asked.is_none_or(|asked| asked != driver) {
-        return Step::Leave;
-    }
-    let chosen = annotations.get(SELECTED_NODE).filter(|node| !node.is_empty());
+    let Some(class) = provisioning::class_of(driver, claim, class) else { return Step::Leave };
+    let chosen = provisioning::selected_node(claim);
     if chosen.is_none() && class.volume_binding_mode == "WaitForFirstConsumer" {
         return Step::Leave;
     }
@@ -65,7 +50,7 @@ pub fn decide(driver: &str, own_node: Option<&str>, claim: &Claim, class: Option
     if claim.spec.data_source.as_ref().is_some_and(|source| !source.is_null()) {
         return Step::Refuse("volumes are not made of snapshots or other volumes".to_owned());
     }
-    Step::Make(chosen.cloned())
+    Step::Make(chosen.map(str::to_owned))
 }
 
 /// The name of the volume for a claim.
@@ -141,22 +126,16 @@ impl Wanted<'_> {
 
     /// Writes down what the driver made.
     pub fn volume(&self, made: &Made) -> Value {
-        let metadata = &self.claim.metadata;
-        let policy = match self.class.reclaim_policy.as_str() {
-            "" => "Delete",
-            policy => policy,
-        };
-        let mut annotations = json!({PROVISIONED_BY: self.driver});
+        let mut volume = provisioning::record(self.driver, self.name, self.claim, self.class);
+        let annotations = &mut volume["metadata"]["annotations"];
         if let Some(SecretRef { namespace, name }) = self.parameters.secrets.get(&SecretStep::Provisioner) {
             annotations[DELETION_SECRET[0]] = name.as_str().into();
             annotations[DELETION_SECRET[1]] = namespace.as_str().into();
         }
-        let capacity = match made.capacity_bytes {
-            0 => json!(self.claim.spec.resources.requests.get("storage")),
-            bytes => apimachinery::Quantity::from_value(bytes, apimachinery::quantity::Format::BinarySi)
-                .to_string()
-                .into(),
-        };
+        if made.capacity_bytes != 0 {
+            let made = apimachinery::Quantity::from_value(made.capacity_bytes, Format::BinarySi);
+            volume["spec"]["capacity"]["storage"] = made.to_string().into();
+        }
         let mut source = json!({
             "driver": self.driver,
             "volumeHandle": made.volume_id,
@@ -176,33 +155,9 @@ impl Wanted<'_> {
                 source[field] = json!({"namespace": namespace, "name": name});
             }
         }
-        json!({
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {
-                "name": self.name,
-                "annotations": annotations,
-                "finalizers": if policy == "Delete" { vec![FINALIZER] } else { Vec::new() },
-            },
-            "spec": {
-                "accessModes": self.claim.spec.access_modes,
-                "capacity": {"storage": capacity},
-                "claimRef": {
-                    "apiVersion": "v1",
-                    "kind": "PersistentVolumeClaim",
-                    "namespace": metadata.namespace,
-                    "name": metadata.name,
-                    "uid": metadata.uid,
-                    "resourceVersion": metadata.resource_version,
-                },
-                "csi": source,
-                "mountOptions": self.class.mount_options,
-                "nodeAffinity": topology::node_affinity(&made.accessible_topology),
-                "persistentVolumeReclaimPolicy": policy,
-                "storageClassName": self.class.metadata.name,
-                "volumeMode": if self.is_block() { "Block" } else { "Filesystem" },
-            },
-        })
+        volume["spec"]["csi"] = source;
+        volume["spec"]["nodeAffinity"] = topology::node_affinity(&made.accessible_topology);
+        volume
     }
 }
 
@@ -227,14 +182,11 @@ pub enum Reclaim {
 /// Decides about a volume. `attached_to` is a node that it is attached to.
 pub fn reclaim(driver: &str, volume: &Volume, attached_to: Option<&str>) -> Reclaim {
     let annotations = &volume.metadata.annotations;
-    let is_own = annotations.get(PROVISIONED_BY).is_some_and(|name| name == driver);
-    let Some(source) = volume.of(driver).filter(|_| is_own) else { return Reclaim::Leave };
-    let is_held = volume.metadata.finalizers.iter().any(|finalizer| finalizer == FINALIZER);
-    if volume.spec.persistent_volume_reclaim_policy != "Delete" {
-        return if is_held { Reclaim::LetGo } else { Reclaim::Leave };
-    }
-    if volume.status.phase != "Released" || (volume.metadata.is_deleting() && !is_held) {
-        return Reclaim::Leave;
+    let Some(source) = volume.of(driver).filter(|_| made_by(driver, volume)) else { return Reclaim::Leave };
+    match provisioning::reclaim(volume) {
+        provisioning::Reclaim::Leave => return Reclaim::Leave,
+        provisioning::Reclaim::LetGo => return Reclaim::LetGo,
+        provisioning::Reclaim::Delete => {}
     }
     if let Some(node) = attached_to {
         return Reclaim::Wait(node.to_owned());
@@ -252,6 +204,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use csi::v1::Topology;
+    use provisioning::{FINALIZER, PROVISIONED_BY, PROVISIONER, SELECTED_NODE};
 
     use super::*;
 

@@ -12,16 +12,18 @@ use std::time::Duration;
 use component::Runtime;
 use component::cause::whole;
 use component::events::Kind;
+use controller_runtime::api::Patch;
 use controller_runtime::api::path::{path_of, resource_path};
-use controller_runtime::api::{Delete, Patch};
 use controller_runtime::objects::Resource as _;
 use csi::v1::{DeleteVolumeRequest, TopologyRequirement};
 use informer::{Key, Object as _, Outcome, RateLimit, Store, Watch, WorkQueue, run_workers};
+use provisioning::SELECTED_NODE;
+use provisioning::objects::{Claim, SecretRef, StorageClass, Volume};
 use serde_json::json;
 
-use crate::objects::{Attachment, Claim, CsiNode, StorageClass, Volume};
+use crate::objects::{Attachment, CsiNode};
 use crate::parameters;
-use crate::provision::{self, FINALIZER, Reclaim, SELECTED_NODE, Step, Wanted};
+use crate::provision::{self, Reclaim, Step, Wanted};
 use crate::run::{Context, Error};
 use crate::topology::{self, Segments};
 
@@ -230,7 +232,7 @@ impl Shell {
         let done = match provision::reclaim(&context.driver, &volume, attached_to) {
             // An attachment that goes wakes its volume.
             Reclaim::Leave | Reclaim::Wait(_) => Ok(()),
-            Reclaim::LetGo => self.let_go(&volume).await,
+            Reclaim::LetGo => provisioning::let_go(&context.api, &volume).await.map_err(Error::from),
             Reclaim::Delete { handle, secret } => self.delete(&volume, handle, secret.as_ref()).await,
         };
         match done {
@@ -245,36 +247,15 @@ impl Shell {
         }
     }
 
-    async fn delete(
-        &self,
-        volume: &Volume,
-        handle: String,
-        secret: Option<&crate::objects::SecretRef>,
-    ) -> Result<(), Error> {
+    async fn delete(&self, volume: &Volume, handle: String, secret: Option<&SecretRef>) -> Result<(), Error> {
         let context = &self.context;
         let request = DeleteVolumeRequest { volume_id: handle, secrets: context.secret(secret).await? };
         match context.client.delete_volume(request).await {
             Err(error) if !error.is_not_found() => return Err(error.into()),
             _ => {}
         }
-        if !volume.metadata.is_deleting() {
-            let delete = Delete { uid: Some(&volume.metadata.uid), ..Delete::default() };
-            context.api.delete(&path_of(volume), delete).await?;
-        }
+        provisioning::remove(&context.api, volume).await?;
         tracing::info!(volume = volume.metadata.name, "deleted");
-        self.let_go(volume).await
-    }
-
-    async fn let_go(&self, volume: &Volume) -> Result<(), Error> {
-        if !volume.metadata.finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
-            return Ok(());
-        }
-        // Only this one: another may be taken away at the same time.
-        let change = json!({"metadata": {
-            "uid": volume.metadata.uid,
-            "$deleteFromPrimitiveList/finalizers": [FINALIZER],
-        }});
-        self.context.api.patch(&path_of(volume), Patch::Strategic, &change).await?;
         Ok(())
     }
 }

@@ -1,8 +1,7 @@
 //! What to do about a claim that asks for more than it has.
 
 use apimachinery::Quantity;
-
-use crate::objects::{Claim, Volume};
+use provisioning::objects::{Claim, Volume};
 
 /// The condition of a claim whose node has yet to grow what is in its volume.
 pub const NODE_PENDING: &str = "FileSystemResizePending";

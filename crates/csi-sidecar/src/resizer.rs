@@ -19,10 +19,10 @@ use controller_runtime::context::now;
 use csi::v1::controller_service_capability::rpc::Type as Rpc;
 use csi::v1::{CapacityRange, ControllerExpandVolumeRequest};
 use informer::{Key, Object as _, Outcome, RateLimit, Store, WorkQueue, run_workers};
+use provisioning::objects::{Claim, Volume};
 use serde_json::{Value, json};
 
 use crate::attach;
-use crate::objects::{Claim, Volume};
 use crate::resize::{self, NODE_PENDING, RESIZING, Step};
 use crate::run::{Context, Error};
 

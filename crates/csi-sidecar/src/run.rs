@@ -18,9 +18,10 @@ use csi::v1::{GetPluginCapabilitiesRequest, GetPluginInfoRequest, ProbeRequest};
 use informer::{Failure, Store, Watch};
 use k8s_openapi::api::core::v1::Secret;
 use podrules::node_affinity::{NodeView, selector_matches};
+use provisioning::objects::{SecretRef, Volume};
 
 use crate::config::{Config, Role};
-use crate::objects::{Node, SecretRef, Volume};
+use crate::objects::Node;
 use crate::{attacher, provisioner, registrar, resizer};
 
 /// How long to wait before a driver that is not ready is asked again.

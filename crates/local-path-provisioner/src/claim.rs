@@ -2,17 +2,12 @@
 
 use std::path::Path;
 
+use provisioning::objects::{Claim, StorageClass, Volume};
 use serde_json::{Value, json};
 
 use crate::directory;
-use crate::objects::{Claim, StorageClass, Volume};
 use crate::volume::{self, Own};
 
-/// Names the provisioner that a claim waits for; the second name is the older one.
-const PROVISIONER: [&str; 2] =
-    ["volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner"];
-/// The node that the scheduler chose for the claim's first pod.
-const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 /// On a claim: `local` or `hostPath`, how its volume is to be written down.
 const VOLUME_TYPE: &str = "volumeType";
 /// On a class: the same for claims that do not say.
@@ -48,14 +43,8 @@ pub fn decide(
             _ => Step::Leave,
         };
     }
-    let annotations = &claim.metadata.annotations;
-    let asked = PROVISIONER.iter().find_map(|name| annotations.get(*name));
-    let Some(class) = class.filter(|class| {
-        asked.is_some_and(|asked| asked == own.provisioner) && class.provisioner == own.provisioner
-    }) else {
-        return Step::Leave;
-    };
-    match annotations.get(SELECTED_NODE) {
+    let Some(class) = provisioning::class_of(own.provisioner, claim, class) else { return Step::Leave };
+    match provisioning::selected_node(claim) {
         Some(node) if node == own.node => match refusal(claim) {
             Some(why) => Step::Refuse(why.to_owned()),
             None => Step::Make(made(own, base, claim, class)),
@@ -94,39 +83,11 @@ fn made(own: &Own<'_>, base: &Path, claim: &Claim, class: &StorageClass) -> Valu
     let path = directory::path(base, &name, &metadata.namespace, &metadata.name);
     let path = path.to_string_lossy();
     let kind = metadata.annotations.get(VOLUME_TYPE).or(class.metadata.annotations.get(DEFAULT_VOLUME_TYPE));
-    let policy = if class.reclaim_policy.is_empty() { "Delete" } else { &class.reclaim_policy };
-    let mut volume = json!({
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {
-            "name": name,
-            "annotations": {
-                volume::PROVISIONED_BY: own.provisioner,
-                volume::SELECTED_NODE: own.node,
-            },
-            // Data of a volume that is deleted before its claim go too.
-            "finalizers": if policy == "Delete" { vec![volume::FINALIZER] } else { Vec::new() },
-        },
-        "spec": {
-            "accessModes": claim.spec.access_modes,
-            "capacity": {"storage": claim.spec.resources.requests.get("storage")},
-            "claimRef": {
-                "apiVersion": "v1",
-                "kind": "PersistentVolumeClaim",
-                "namespace": metadata.namespace,
-                "name": metadata.name,
-                "uid": metadata.uid,
-                "resourceVersion": metadata.resource_version,
-            },
-            "mountOptions": class.mount_options,
-            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
-                {"key": volume::HOSTNAME, "operator": "In", "values": [own.hostname]},
-            ]}]}},
-            "persistentVolumeReclaimPolicy": policy,
-            "storageClassName": class.metadata.name,
-            "volumeMode": "Filesystem",
-        },
-    });
+    let mut volume = provisioning::record(own.provisioner, &name, claim, class);
+    volume["metadata"]["annotations"][volume::SELECTED_NODE] = own.node.into();
+    volume["spec"]["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [
+        {"key": volume::HOSTNAME, "operator": "In", "values": [own.hostname]},
+    ]}]}});
     match kind.map(|kind| kind.to_lowercase()).as_deref() {
         Some("local") => volume["spec"]["local"] = json!({"path": path}),
         _ => volume["spec"]["hostPath"] = json!({"path": path, "type": "DirectoryOrCreate"}),
@@ -136,6 +97,8 @@ fn made(own: &Own<'_>, base: &Path, claim: &Claim, class: &StorageClass) -> Valu
 
 #[cfg(test)]
 mod tests {
+    use provisioning::{FINALIZER, PROVISIONED_BY, PROVISIONER, SELECTED_NODE};
+
     use super::*;
 
     const OWN: Own<'static> = Own { provisioner: "rancher.io/local-path", node: "w1", hostname: "w1-host" };
@@ -175,8 +138,8 @@ mod tests {
     fn a_volume_is_made_on_the_node_of_the_claims_pod() {
         let Step::Make(made) = step(json!({})) else { panic!("it is made") };
         assert_eq!(made["metadata"]["name"], "pvc-u1");
-        assert_eq!(made["metadata"]["annotations"][volume::PROVISIONED_BY], "rancher.io/local-path");
-        assert_eq!(made["metadata"]["finalizers"], json!([volume::FINALIZER]));
+        assert_eq!(made["metadata"]["annotations"][PROVISIONED_BY], "rancher.io/local-path");
+        assert_eq!(made["metadata"]["finalizers"], json!([FINALIZER]));
         let spec = &made["spec"];
         assert_eq!(
             spec["hostPath"],

@@ -6,7 +6,6 @@
 pub mod claim;
 pub mod config;
 pub mod directory;
-pub mod objects;
 mod run;
 pub mod volume;
 

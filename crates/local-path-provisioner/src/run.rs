@@ -8,17 +8,18 @@ use component::cause::whole;
 use component::events::{Kind, Recorder};
 use component::{Runtime, client};
 use controller_runtime::api::path::{collection_path, path_of, resource_path};
-use controller_runtime::api::{Api, Delete, Error as ApiError, Patch};
+use controller_runtime::api::{Api, Error as ApiError, Patch};
 use controller_runtime::context::{Stores, now, reference};
 use controller_runtime::objects::Resource;
 use informer::{Failure, Key, Object as _, Outcome, Store, WorkQueue, run_workers};
+use provisioning::Reclaim;
+use provisioning::objects::{Claim, StorageClass, Volume};
 use serde_json::{Value, json};
 
 use crate::claim;
 use crate::config::Config;
 use crate::directory;
-use crate::objects::{Claim, StorageClass, Volume};
-use crate::volume::{self, FINALIZER, HOSTNAME, Own};
+use crate::volume::{self, HOSTNAME, Own};
 
 /// Why something was not done; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -203,9 +204,9 @@ impl Shell {
     async fn volume(&self, key: Key) -> Result<Outcome, Error> {
         let Some(volume) = self.volumes.get(key.as_str()) else { return Ok(Outcome::Done) };
         let done = match volume::decide(&self.own(), &volume) {
-            volume::Step::Leave => Ok(()),
-            volume::Step::LetGo => self.let_go(&volume).await,
-            volume::Step::Delete => self.delete(&volume).await,
+            Reclaim::Leave => Ok(()),
+            Reclaim::LetGo => provisioning::let_go(&self.api, &volume).await.map_err(Error::from),
+            Reclaim::Delete => self.delete(&volume).await,
         };
         match done {
             Ok(()) => Ok(Outcome::Done),
@@ -224,24 +225,8 @@ impl Shell {
             let (base, path) = (self.config.directory.clone(), Path::new(path).to_owned());
             blocking(move || directory::remove(&base, &path)).await?;
         }
-        if !volume.metadata.is_deleting() {
-            let delete = Delete { uid: Some(&volume.metadata.uid), ..Delete::default() };
-            self.api.delete(&path_of(volume), delete).await?;
-        }
+        provisioning::remove(&self.api, volume).await?;
         tracing::info!(volume = volume.metadata.name, "removed");
-        self.let_go(volume).await
-    }
-
-    async fn let_go(&self, volume: &Volume) -> Result<(), Error> {
-        if !volume.metadata.finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
-            return Ok(());
-        }
-        // Only this one: another may be taken away at the same time.
-        let change = json!({"metadata": {
-            "uid": volume.metadata.uid,
-            "$deleteFromPrimitiveList/finalizers": [FINALIZER],
-        }});
-        self.api.patch(&path_of(volume), Patch::Strategic, &change).await?;
         Ok(())
     }
 }

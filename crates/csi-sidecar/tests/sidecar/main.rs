@@ -33,13 +33,13 @@ async fn ground() -> Cluster {
         "parameters": {"csi.storage.k8s.io/fstype": "ext4", "pool": "a"}});
     cluster.create(&format!("{STORAGE}/storageclasses"), class).await;
 
-    let root = cluster.directory.path();
+    let root = cluster.directory();
     let endpoint = format!("--endpoint={}", root.join("csi.sock").display());
     let state = format!("--statedir={}", root.join("data").display());
     let flags = ["csi-hostpath-driver", "--nodeid=w1", &endpoint, &state];
     let config = csi_hostpath_driver::Flags::try_parse_from(flags).unwrap();
     let config = csi_hostpath_driver::Config::new(config).unwrap();
-    csi_hostpath_driver::start(&cluster.runtime, config).unwrap();
+    csi_hostpath_driver::start(cluster.runtime(), config).unwrap();
 
     let rules = json!([
         {"apiGroups": [""], "resources": ["persistentvolumes"], "verbs": ["list", "watch", "create", "patch", "delete"]},
@@ -55,7 +55,7 @@ async fn ground() -> Cluster {
     let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
     let flags = ["csi-sidecar", "--node-deployment", "--node-name=w1", &address, &kubeconfig];
     let config = csi_sidecar::Flags::try_parse_from(flags).unwrap();
-    csi_sidecar::start(cluster.runtime.clone(), csi_sidecar::Config::new(config).unwrap()).await.unwrap();
+    csi_sidecar::start(cluster.runtime().clone(), csi_sidecar::Config::new(config).unwrap()).await.unwrap();
     cluster
 }
 
@@ -124,7 +124,7 @@ async fn a_volume_is_made_attached_expanded_detached_and_deleted() {
     assert_eq!(waiting["status"]["capacity"]["storage"], "64Mi", "the node's part is yet to come");
 
     // Its claim has gone: first it is detached, then its data go.
-    let data: PathBuf = cluster.directory.path().join("data").join(&name);
+    let data: PathBuf = cluster.directory().join("data").join(&name);
     cluster.patch(&format!("{path}/status"), json!({"status": {"phase": "Released"}})).await;
     cluster.eventually(&path, |volume| volume["status"]["phase"] == "Released").await;
     assert!(data.exists() && cluster.get(&attached).await.is_ok());
@@ -164,7 +164,7 @@ async fn what_cannot_be_is_said_where_it_is_looked_for() {
     // A volume that is there comes to be attached as soon as it is.
     let spec = json!({"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
         "csi": {"driver": DRIVER, "volumeHandle": "by-hand"}});
-    let place = cluster.directory.path().join("data/by-hand");
+    let place = cluster.directory().join("data/by-hand");
     fs::create_dir_all(place.join("data")).unwrap();
     fs::write(place.join("volume.json"), r#"{"capacity": 1073741824, "node": "w1"}"#).unwrap();
     let volume = json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "nowhere"}, "spec": spec});

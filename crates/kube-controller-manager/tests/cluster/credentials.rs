@@ -57,7 +57,12 @@ async fn a_secret_for_an_account_gets_a_token_that_works_and_goes_with_it() {
     let refused =
         cluster.get_with_token("/api/v1/pods", std::str::from_utf8(&token).unwrap()).await.unwrap_err();
     assert!(refused.contains("system:serviceaccount:default:robot"), "known, but without rights: {refused}");
-    cluster.delete("/api/v1/namespaces/default/serviceaccounts/robot", "Background").await;
+    cluster
+        .delete_with(
+            "/api/v1/namespaces/default/serviceaccounts/robot",
+            json!({"propagationPolicy": "Background"}),
+        )
+        .await;
     cluster.gone(path).await;
 }
 
@@ -79,7 +84,9 @@ async fn the_public_kubeconfig_is_signed_for_every_token_until_it_ends() {
     let signed = cluster.eventually(path, |info| info["data"]["jws-kubeconfig-abcdef"].is_string()).await;
     assert!(signed["data"]["jws-kubeconfig-ended0"].is_null());
     cluster.gone(&format!("{secrets}/bootstrap-token-ended0")).await;
-    cluster.delete(&format!("{secrets}/bootstrap-token-abcdef"), "Background").await;
+    cluster
+        .delete_with(&format!("{secrets}/bootstrap-token-abcdef"), json!({"propagationPolicy": "Background"}))
+        .await;
     cluster.eventually(path, |info| info["data"]["jws-kubeconfig-abcdef"].is_null()).await;
 }
 

@@ -27,10 +27,10 @@ async fn dependents_go_with_the_last_of_their_owners() {
     let cluster = Cluster::start(&[]).await;
     let (first, second) = (map(&cluster, "first", &[]).await, map(&cluster, "second", &[]).await);
     map(&cluster, "child", &[(&first, true), (&second, true)]).await;
-    cluster.delete(&at("first"), "Background").await;
+    cluster.delete_with(&at("first"), json!({"propagationPolicy": "Background"})).await;
     let references = |child: &Value| child["metadata"]["ownerReferences"].as_array().map(Vec::len);
     cluster.eventually(&at("child"), |child| references(child) == Some(1)).await;
-    cluster.delete(&at("second"), "Background").await;
+    cluster.delete_with(&at("second"), json!({"propagationPolicy": "Background"})).await;
     cluster.gone(&at("child")).await;
 }
 
@@ -40,14 +40,14 @@ async fn foreground_waits_and_orphan_lets_go() {
     let owner = map(&cluster, "owner", &[]).await;
     let child = map(&cluster, "child", &[(&owner, true)]).await;
     map(&cluster, "grandchild", &[(&child, true)]).await;
-    cluster.delete(&at("owner"), "Foreground").await;
+    cluster.delete_with(&at("owner"), json!({"propagationPolicy": "Foreground"})).await;
     cluster.gone(&at("owner")).await;
     cluster.gone(&at("grandchild")).await;
     cluster.gone(&at("child")).await;
 
     let owner = map(&cluster, "owner", &[]).await;
     map(&cluster, "child", &[(&owner, true)]).await;
-    cluster.delete(&at("owner"), "Orphan").await;
+    cluster.delete_with(&at("owner"), json!({"propagationPolicy": "Orphan"})).await;
     cluster.gone(&at("owner")).await;
     cluster.eventually(&at("child"), |child| child["metadata"]["ownerReferences"].is_null()).await;
 }
@@ -72,7 +72,7 @@ async fn a_namespace_is_equipped_emptied_and_removed() {
 
     let held = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held", "finalizers": ["x.io/hold"]}});
     cluster.create(maps, held).await;
-    cluster.delete("/api/v1/namespaces/team", "Background").await;
+    cluster.delete_with("/api/v1/namespaces/team", json!({"propagationPolicy": "Background"})).await;
     let told = |namespace: &Value| {
         let conditions = namespace["status"]["conditions"].as_array().cloned().unwrap_or_default();
         conditions.iter().any(|one| one["type"] == "NamespaceFinalizersRemaining" && one["status"] == "True")

@@ -40,7 +40,9 @@ async fn endpoints_follow_the_pods() {
     cluster.report(&pods[1], "Failed", "172.16.0.2").await;
     cluster.count(SLICES, 1, |slice| ready(slice) == [("172.16.0.1".to_owned(), true)]).await;
     cluster.eventually(endpoints, |object| addresses(object) == Some(1)).await;
-    cluster.delete("/api/v1/namespaces/default/services/web", "Background").await;
+    cluster
+        .delete_with("/api/v1/namespaces/default/services/web", json!({"propagationPolicy": "Background"}))
+        .await;
     cluster.count(SLICES, 0, |_| true).await;
     cluster.gone(endpoints).await;
 }

@@ -54,7 +54,7 @@ async fn a_claim_binds_the_smallest_volume_and_leaves_it_released() {
         "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}});
     let pods = "/api/v1/namespaces/default/pods";
     cluster.create(pods, pod).await;
-    cluster.delete(&data, "Background").await;
+    cluster.delete_with(&data, json!({"propagationPolicy": "Background"})).await;
     let going = cluster.eventually(&data, |claim| claim["metadata"]["deletionTimestamp"].is_string()).await;
     assert_eq!(going["metadata"]["finalizers"], json!(["kubernetes.io/pvc-protection"]));
     cluster.remove(&format!("{pods}/reader")).await;
@@ -62,10 +62,10 @@ async fn a_claim_binds_the_smallest_volume_and_leaves_it_released() {
     cluster.eventually(&format!("{VOLUMES}/small"), phase("Released")).await;
 
     // Nobody here can delete its data: it says so.
-    cluster.delete(&huge, "Background").await;
+    cluster.delete_with(&huge, json!({"propagationPolicy": "Background"})).await;
     let vast = cluster.eventually(&format!("{VOLUMES}/vast"), phase("Failed")).await;
     assert!(vast["status"]["message"].as_str().unwrap().contains("no deletable volume plugin matched"));
-    cluster.delete(&format!("{VOLUMES}/vast"), "Background").await;
+    cluster.delete_with(&format!("{VOLUMES}/vast"), json!({"propagationPolicy": "Background"})).await;
     cluster.gone(&format!("{VOLUMES}/vast")).await;
 }
 

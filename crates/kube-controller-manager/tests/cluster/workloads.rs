@@ -60,7 +60,7 @@ async fn a_deployment_rolls_out_rolls_on_and_goes_with_its_pods() {
     sizes.sort_unstable();
     assert_eq!(sizes, [0, 3]);
 
-    cluster.delete(&web, "Background").await;
+    cluster.delete_with(&web, json!({"propagationPolicy": "Background"})).await;
     cluster.count(&format!("{APPS}/replicasets"), 0, |_| true).await;
     cluster.count(PODS, 0, lives).await;
 }
@@ -82,7 +82,7 @@ async fn a_replica_set_replaces_adopts_and_releases_pods() {
     cluster.eventually(&orphan, |pod| pod["metadata"]["ownerReferences"].is_null()).await;
     let pods = cluster.count(PODS, 3, |_| true).await;
     let of_set = pods.iter().find(|pod| pod["metadata"]["name"] != "orphan").unwrap();
-    cluster.delete(&crate::cluster::path_of(of_set), "Background").await;
+    cluster.delete_with(&crate::cluster::path_of(of_set), json!({"propagationPolicy": "Background"})).await;
     cluster.count(PODS, 3, lives).await;
 }
 

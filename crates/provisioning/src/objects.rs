@@ -1,4 +1,4 @@
-//! Claims, volumes and storage classes, cut down to what the provisioner decides by.
+//! Claims, volumes and storage classes, cut down to what provisioners decide by.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use apimachinery::Quantity;
 use controller_runtime::objects::Condition;
 use controller_runtime::resource;
 use informer::{Metadata, null_is_default};
-use k8s_openapi::api::core::v1::NodeSelector;
+use k8s_openapi::api::core::v1::{NodeSelector, TopologySelectorTerm};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -42,6 +42,8 @@ pub struct ClaimSpec {
     pub volume_name: String,
     /// Which volumes it may have.
     pub selector: Option<Value>,
+    /// What the volume is to be made of.
+    pub data_source: Option<Value>,
 }
 
 /// How much a claim asks for.
@@ -88,16 +90,65 @@ pub struct VolumeSpec {
     /// Amounts by name; `storage` counts.
     #[serde(deserialize_with = "null_is_default")]
     pub capacity: BTreeMap<String, Value>,
+    /// How it can be mounted.
+    #[serde(deserialize_with = "null_is_default")]
+    pub access_modes: Vec<String>,
     /// What happens once the claim is gone.
     pub persistent_volume_reclaim_policy: String,
+    /// How it is mounted.
+    #[serde(deserialize_with = "null_is_default")]
+    pub mount_options: Vec<String>,
+    /// `Filesystem` (also when empty) or `Block`.
+    pub volume_mode: String,
     /// The nodes it can be used on.
     pub node_affinity: Option<NodeAffinity>,
+    /// The claim it belongs to.
+    pub claim_ref: Option<ClaimRef>,
+    /// Its driver's part.
+    pub csi: Option<Source>,
     /// Where it is, as a path of the node.
     pub host_path: Option<Directory>,
     /// Where it is, as a local volume.
     pub local: Option<Directory>,
-    /// The uid of the claim it belongs to.
-    pub claim_ref: Option<ClaimRef>,
+}
+
+/// A directory of a node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Directory {
+    /// Its path.
+    pub path: String,
+}
+
+/// What a driver knows of a volume.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Source {
+    /// The driver.
+    pub driver: String,
+    /// Its name for the volume.
+    pub volume_handle: String,
+    /// Whether it may only be read.
+    pub read_only: bool,
+    /// The file system.
+    pub fs_type: String,
+    /// What the driver wants to be told again.
+    #[serde(deserialize_with = "null_is_default")]
+    pub volume_attributes: BTreeMap<String, String>,
+    /// The secret for attaching.
+    pub controller_publish_secret_ref: Option<SecretRef>,
+    /// The secret for expanding.
+    pub controller_expand_secret_ref: Option<SecretRef>,
+}
+
+/// A secret by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SecretRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// The claim that a volume belongs to.
@@ -119,14 +170,6 @@ pub struct NodeAffinity {
     pub required: Option<NodeSelector>,
 }
 
-/// A directory of a node.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Directory {
-    /// Its path.
-    pub path: String,
-}
-
 /// How a volume stands.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -145,11 +188,19 @@ pub struct StorageClass {
     pub metadata: Metadata,
     /// Who makes its volumes.
     pub provisioner: String,
+    /// What the driver is told.
+    #[serde(deserialize_with = "null_is_default")]
+    pub parameters: BTreeMap<String, String>,
     /// What happens to volumes once their claims are gone; `Delete` when empty.
     pub reclaim_policy: String,
     /// How they are mounted.
     #[serde(deserialize_with = "null_is_default")]
     pub mount_options: Vec<String>,
+    /// `WaitForFirstConsumer` or `Immediate`.
+    pub volume_binding_mode: String,
+    /// Where volumes may be.
+    #[serde(deserialize_with = "null_is_default")]
+    pub allowed_topologies: Vec<TopologySelectorTerm>,
 }
 
 resource!(StorageClass, "storage.k8s.io", "v1", "StorageClass", "storageclasses");
@@ -180,6 +231,11 @@ impl Volume {
     /// How large it is.
     pub fn capacity(&self) -> Option<Quantity> {
         storage(&self.spec.capacity)
+    }
+
+    /// Its part of a driver.
+    pub fn of(&self, driver: &str) -> Option<&Source> {
+        self.spec.csi.as_ref().filter(|source| source.driver == driver)
     }
 
     /// Where it is on its node.
