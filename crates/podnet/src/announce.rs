@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::netlink::{self, Netlink};
 use crate::nodes::Node;
+use crate::run::spawn;
 use arp::Arp;
 use wanted::{Service, changes, wanted};
 
@@ -76,16 +77,6 @@ pub fn start(runtime: &Runtime, client: &kube::Client, me: &str, nodes: Store<No
     };
     spawn(runtime, "announce addresses", async move { announcer.run(&changed, &links).await });
     Ok(())
-}
-
-fn spawn(runtime: &Runtime, name: &str, task: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
-    let shutdown = runtime.shutdown();
-    runtime.spawn(name, async move {
-        tokio::select! {
-            result = task => result,
-            () = shutdown.cancelled() => Ok(()),
-        }
-    });
 }
 
 struct Announcer {
