@@ -35,6 +35,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Boot Debian machines with systemd, and look into them: up, exec, reboot, off, on, down
+    Machines {
+        /// The machines' own arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run every check and test: layers, formatting, lints, licences, unit, component and whole-cluster tests
     Test {
         /// Passed on to the test runner: filters and flags
@@ -80,6 +86,15 @@ fn run(task: Task) -> anyhow::Result<()> {
             let (verb, rest) =
                 arguments.split_first().map_or(("--help", &[][..]), |(verb, rest)| (verb, rest));
             cargo::program(cargo::Profile::Dev, "lab", verb, rest)
+        }
+        Task::Machines { arguments } => {
+            let (verb, rest) =
+                arguments.split_first().map_or(("--help", &[][..]), |(verb, rest)| (verb, rest));
+            if verb == "up" {
+                packages::install()?;
+                cargo::build(cargo::Profile::Dev)?;
+            }
+            cargo::program(cargo::Profile::Dev, "machines", verb, rest)
         }
         Task::Test { arguments } => {
             packages::install()?;

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 
 /// A package and a file that shows it is installed.
-const NEEDED: [(&str, &str); 16] = [
+const NEEDED: [(&str, &str); 18] = [
     ("protobuf-compiler", "/usr/bin/protoc"),
     ("libprotobuf-dev", "/usr/include/google/protobuf/empty.proto"),
     ("etcd-server", "/usr/bin/etcd"),
@@ -27,6 +27,8 @@ const NEEDED: [(&str, &str); 16] = [
     ("redis-tools", "/usr/bin/redis-check-rdb"),
     ("curl", "/usr/bin/curl"),
     ("openssl", "/usr/bin/openssl"),
+    ("systemd-container", "/usr/bin/systemd-nspawn"),
+    ("debootstrap", "/usr/sbin/debootstrap"),
 ];
 
 /// While it is there, Debian's packages start no service when they are installed: the lab starts its own.

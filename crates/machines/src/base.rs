@@ -1,0 +1,149 @@
+//! The root that every machine stands on: Debian as its installer leaves it, with what a node needs from Debian.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, bail};
+use nix::fcntl::{Flock, FlockArg};
+use sha2::{Digest as _, Sha256};
+
+const SUITE: &str = "bookworm";
+
+/// What our packages depend on, and what a person on a machine expects to find.
+const PACKAGES: &[&str] = &[
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "ca-certificates",
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "iptables",
+    "nftables",
+    "conntrack",
+    "iproute2",
+    "iputils-ping",
+    "etcd-server",
+    "etcd-client",
+    "openssl",
+    "openssh-client",
+    "openssh-server",
+    "curl",
+    "procps",
+    "kmod",
+    "socat",
+    "bsdextrautils",
+    "bash-completion",
+];
+
+/// Process 1 of a machine. nspawn mounts the hierarchies of cgroups read-only, and systemd then leaves limits alone
+/// without a word; a machine has its own branch of each, so that it may write there.
+const INIT: &str = r#"#!/bin/sh
+for hierarchy in /sys/fs/cgroup/*/; do
+    mount -o remount,bind,rw,nosuid,nodev,noexec "$hierarchy"
+done
+exec /lib/systemd/systemd
+"#;
+/// Where [`INIT`] lies.
+pub const INIT_PATH: &str = "/usr/local/lib/machine-init";
+
+/// Run in the new root: units that make no sense in a container or that delay each boot, and weight nobody reads.
+const TRIM: &str = r"
+systemctl disable --quiet etcd.service ssh.service e2scrub_reap.service
+systemctl mask --quiet console-getty.service systemd-logind.service systemd-modules-load.service \
+    systemd-update-utmp.service sys-fs-fuse-connections.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+    dev-hugepages.mount e2scrub_all.timer apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer
+mkdir -p /etc/systemd/system/systemd-sysctl.service.d
+printf '[Unit]\nConditionPathIsReadWrite=\nConditionPathIsReadWrite=/proc/sys/net\n[Service]\nExecStart=\nExecStart=-/lib/systemd/systemd-sysctl\n' \
+    > /etc/systemd/system/systemd-sysctl.service.d/nspawn.conf
+rm -rf /var/cache/apt/* /var/lib/apt/lists/* /usr/share/doc/* /usr/share/locale/* /usr/share/man/?? /etc/hostname
+: > /etc/machine-id
+";
+
+/// Makes the root if it is not there yet, and says where it is. Several processes may want it at once.
+pub fn root(home: &Path) -> anyhow::Result<PathBuf> {
+    let root = home.join(format!("debian-{}", version()));
+    if root.is_dir() {
+        return Ok(root);
+    }
+    let _lock = lock(home, "debian")?;
+    if root.is_dir() {
+        return Ok(root);
+    }
+    remove_others(home, &root)?;
+    eprintln!("Making the machines' root from Debian packages, once: about two minutes");
+    let partial = home.join("debian-partial");
+    debootstrap(&partial)?;
+    let init = partial.join(INIT_PATH.trim_start_matches('/'));
+    fs::create_dir_all(init.parent().context("a directory")?)?;
+    fs::write(&init, INIT)?;
+    let status = Command::new("chroot")
+        .arg(&partial)
+        .args(["sh", "-euc", &format!("chmod 755 {INIT_PATH}\n{TRIM}")])
+        .stdin(Stdio::null())
+        .status()
+        .context("running chroot")?;
+    if !status.success() {
+        bail!("trimming the machines' root: {status}");
+    }
+    fs::rename(&partial, &root).context("naming the machines' root")?;
+    Ok(root)
+}
+
+/// Changes whenever what is made changes.
+fn version() -> String {
+    let mut hash = Sha256::new();
+    for part in [&[SUITE, INIT, TRIM][..], PACKAGES].concat() {
+        hash.update(part);
+        hash.update([0]);
+    }
+    crate::layer::hex(&hash.finalize()[..6])
+}
+
+/// Holds a lock among the processes that make roots and layers in a directory.
+pub fn lock(home: &Path, name: &str) -> anyhow::Result<Flock<File>> {
+    fs::create_dir_all(home)?;
+    let file = File::create(home.join(format!(".{name}.lock")))?;
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("waiting for a lock")
+}
+
+fn remove_others(home: &Path, root: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(home)?.flatten() {
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with("debian-") && path != root {
+            fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn debootstrap(target: &Path) -> anyhow::Result<()> {
+    let output = Command::new("debootstrap")
+        .args(["--variant=minbase", &format!("--include={}", PACKAGES.join(",")), SUITE])
+        .arg(target)
+        .arg(mirror())
+        .stdin(Stdio::null())
+        .output()
+        .context("running debootstrap; install it with: cargo xtask packages")?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let last: Vec<&str> = text.lines().rev().take(5).collect();
+        bail!("debootstrap: {}: {last:#?}", output.status);
+    }
+    Ok(())
+}
+
+/// Where this machine's apt finds Debian.
+fn mirror() -> String {
+    const ANYWHERE: &str = "http://deb.debian.org/debian";
+    let asked =
+        Command::new("apt-get").args(["indextargets", "--format", "$(ORIGIN) $(RELEASE) $(SITE)"]).output();
+    let text = asked.map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&text)
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("Debian {SUITE} ")))
+        .map_or_else(|| ANYWHERE.to_owned(), str::to_owned)
+}
