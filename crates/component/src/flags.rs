@@ -133,12 +133,17 @@ pub fn sort(arguments: impl IntoIterator<Item = String>, known: &[&[Ignored]]) -
 pub fn parse<F: Parser>(known: &[&[Ignored]]) -> (F, Vec<&'static str>) {
     let arguments = std::env::args_os().map(|argument: OsString| argument.to_string_lossy().into_owned());
     let sorted = sort(arguments, known);
-    let command = F::command().version(crate::VERSION).disable_help_subcommand(true);
-    let matches = command.get_matches_from(sorted.kept);
+    let matches = command::<F>().get_matches_from(sorted.kept);
     match F::from_arg_matches(&matches) {
         Ok(flags) => (flags, sorted.ignored),
         Err(error) => error.exit(),
     }
+}
+
+/// A component's command line. Of a flag that is given twice the last counts, as in upstream: a unit's file has some, its
+/// environment others.
+fn command<F: Parser>() -> clap::Command {
+    F::command().version(crate::VERSION).disable_help_subcommand(true).args_override_self(true)
 }
 
 /// Reads a Go duration flag (`10s`, `1m30s`); for clap's `value_parser`.
@@ -180,6 +185,8 @@ pub fn config_file<T: serde::de::DeserializeOwned>(
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches as _;
+
     use super::*;
 
     fn check(arguments: &[&str], kept: &[&str], ignored_names: &[&str]) {
@@ -187,6 +194,24 @@ mod tests {
         let sorted = sort(arguments.iter().map(|argument| (*argument).to_owned()), &[&known]);
         assert_eq!(sorted.kept, kept);
         assert_eq!(sorted.ignored, ignored_names);
+    }
+
+    #[derive(Debug, Parser)]
+    struct Several {
+        #[arg(long)]
+        one: Option<String>,
+        #[arg(long, value_delimiter = ',')]
+        many: Vec<String>,
+    }
+
+    #[test]
+    fn the_last_of_two_equal_flags_counts() {
+        let words = ["p", "--one=a", "--many=a,b", "--one=b", "--many=c"];
+        let several = Several::from_arg_matches(&command::<Several>().get_matches_from(words)).unwrap();
+        assert_eq!(
+            (several.one.as_deref(), several.many),
+            (Some("b"), vec!["a".into(), "b".into(), "c".into()])
+        );
     }
 
     #[test]

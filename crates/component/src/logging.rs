@@ -1,5 +1,7 @@
 //! Structured logs on stderr: text for people, JSON for machines.
 
+mod journal;
+
 use std::io::IsTerminal as _;
 
 use clap::{Args, ValueEnum};
@@ -50,6 +52,9 @@ pub fn init(flags: &LoggingFlags) {
     let subscriber = fmt::layer().with_writer(std::io::stderr).with_target(false);
     // A second call (several components in one test process) leaves the first subscriber in place.
     let _ = match flags.format {
+        Format::Text if journal::reads_stderr() => {
+            registry.with(subscriber.event_format(journal::Lines).with_filter(filter)).try_init()
+        }
         Format::Text => registry
             .with(subscriber.with_ansi(std::io::stderr().is_terminal()).with_filter(filter))
             .try_init(),
