@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::{Lab, Options, forward, home, init, progress::Progress, registry};
+use crate::{Lab, Options, forward, home, init, progress::Progress};
 
 #[derive(Parser)]
 #[command(name = "lab", about = "A multi-node Kubernetes cluster on one machine", version)]
@@ -149,7 +149,7 @@ fn run(command: Cmd) -> anyhow::Result<ExitCode> {
             which.attach()?.order(&node, &format!("{order} {unit}"))?;
         }
         Cmd::Init { plan, .. } => init::run(&plan)?,
-        Cmd::Registry { images, address } => registry::run(&images, &address)?,
+        Cmd::Registry { images, address } => images::registry::run(&images, &address)?,
         Cmd::Forward { port, namespace, target, .. } => forward::run(port, &namespace, target)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -43,3 +43,9 @@ disabled_plugins = [
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "/etc/containerd/certs.d"
 "#;
+
+/// Where every node's registry listens.
+pub const REGISTRY: &str = "127.0.0.1:5000";
+
+/// containerd's `certs.d/_default/hosts.toml`: every registry's name leads here.
+pub const HOSTS: &str = "server = \"http://127.0.0.1:5000\"\n\n[host.\"http://127.0.0.1:5000\"]\n  capabilities = [\"pull\", \"resolve\"]\n";

@@ -15,7 +15,6 @@ pub mod init;
 pub mod network;
 pub mod processes;
 pub mod progress;
-pub mod registry;
 pub mod topology;
 pub mod units;
 

@@ -8,7 +8,6 @@ use serde_json::json;
 use crate::{
     containerd,
     init::{Plan, Unit},
-    registry,
     topology::{DNS_SERVICE, Node, POD_CIDR, SERVICE_CIDR, Topology},
 };
 
@@ -23,7 +22,7 @@ pub fn plan(topology: &Topology, node: &Node) -> anyhow::Result<Plan> {
             name: "containerd".into(),
             command: words(&["containerd", "--config", "/etc/containerd/config.toml"]),
         },
-        component(topology, "lab", vec!["registry".into(), images, registry::ADDRESS.into()])
+        component(topology, "lab", vec!["registry".into(), images, containerd::REGISTRY.into()])
             .named("registry"),
     ];
     if topology.etcd_nodes().contains(node) {
@@ -235,7 +234,7 @@ fn write_configuration(topology: &Topology, node: &Node) -> anyhow::Result<()> {
         write("etc/profile.d/etcdctl.sh", &etcdctl_profile())?;
     }
     write("etc/containerd/config.toml", containerd::CONFIG)?;
-    write("etc/containerd/certs.d/_default/hosts.toml", registry::HOSTS)?;
+    write("etc/containerd/certs.d/_default/hosts.toml", containerd::HOSTS)?;
     write("etc/kubernetes/manifests/.keep", "")?;
     fs::create_dir_all(state.join("etc/cni/net.d"))?;
     let config = json!({

@@ -1,6 +1,6 @@
 //! A read-only image registry of a node: what Kubernetes pulls by default (`imagePullPolicy: Always`) comes from here.
 //!
-//! It serves the lab's own archives by the pull half of the OCI distribution API, on the node's loopback.
+//! It serves a directory's archives by the pull half of the OCI distribution API, on the node's loopback.
 
 use std::{
     collections::BTreeMap,
@@ -14,12 +14,6 @@ use std::{
 
 use anyhow::Context as _;
 use serde_json::Value;
-
-/// Where every node's registry listens.
-pub const ADDRESS: &str = "127.0.0.1:5000";
-
-/// containerd's `certs.d/_default/hosts.toml`: every registry's name leads here.
-pub const HOSTS: &str = "server = \"http://127.0.0.1:5000\"\n\n[host.\"http://127.0.0.1:5000\"]\n  capabilities = [\"pull\", \"resolve\"]\n";
 
 const REQUEST_MAX: u64 = 16 * 1024;
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -129,7 +123,8 @@ fn answer(contents: &Contents, stream: &TcpStream) -> anyhow::Result<()> {
         return Ok(());
     }
     let Some((blob, kind, digest)) = contents.find(path) else {
-        let body = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"not one of the lab's images"}]}"#;
+        let body =
+            r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"not one of this registry's images"}]}"#;
         let length = body.len();
         write!(
             out,
@@ -153,7 +148,7 @@ fn answer(contents: &Contents, stream: &TcpStream) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::oci::{Config, Layer, write_archive};
+    use crate::oci::{Config, Layer, write_archive};
 
     #[test]
     fn serves_manifests_by_tag_and_blobs_by_digest() {

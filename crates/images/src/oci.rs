@@ -30,6 +30,12 @@ pub struct Layer {
     directories: BTreeSet<String>,
 }
 
+impl Default for Layer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Layer {
     /// An empty tree.
     pub fn new() -> Self {
@@ -129,7 +135,7 @@ pub fn write_archive(path: &Path, reference: &str, config: &Config, layer: Layer
         "os": "linux",
         "config": run,
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{layer_digest}")]},
-        "history": [{"created_by": "magnetite lab"}],
+        "history": [{"created_by": "magnetite"}],
     }))?;
     let blob = |media_type: &str, bytes: &[u8]| -> Value {
         json!({"mediaType": media_type, "digest": format!("sha256:{}", digest(bytes)), "size": bytes.len()})

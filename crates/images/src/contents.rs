@@ -3,12 +3,12 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
-use super::oci::Layer;
-use crate::{Topology, processes::run};
+use crate::oci::Layer;
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:www-data:/var/www:/bin/false\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n";
 const GROUP: &str = "root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n";
@@ -78,64 +78,63 @@ case "$reply" in
 esac
 "#;
 
-fn own(topology: &Topology, layer: &mut Layer, binary: &str) -> anyhow::Result<()> {
-    layer.copy(&topology.binaries.join(binary), &format!("/{binary}"), 0o755)
+fn own(binaries: &Path, layer: &mut Layer, binary: &str) -> anyhow::Result<()> {
+    layer.copy(&binaries.join(binary), &format!("/{binary}"), 0o755)
 }
 
 /// The sandbox's program.
-pub fn pause(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
-    own(topology, layer, "pause")
+pub fn pause(binaries: &Path, layer: &mut Layer) -> anyhow::Result<()> {
+    own(binaries, layer, "pause")
 }
 
 /// The HTTP server that tells its host's name, with a shell beside it.
-pub fn chk_hn(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
-    own(topology, layer, "chk-hn")?;
-    busybox(topology, layer)
+pub fn chk_hn(binaries: &Path, layer: &mut Layer) -> anyhow::Result<()> {
+    own(binaries, layer, "chk-hn")?;
+    busybox(binaries, layer)
 }
 
 /// The same server, which keeps a log of its visits.
-pub fn chk_log(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+pub fn chk_log(binaries: &Path, layer: &mut Layer) -> anyhow::Result<()> {
     layer.directory("/audit", 0o777)?;
-    chk_hn(topology, layer)
+    chk_hn(binaries, layer)
 }
 
 /// The provisioner of the storage class that is the default.
-pub fn local_path_provisioner(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+pub fn local_path_provisioner(binaries: &Path, layer: &mut Layer) -> anyhow::Result<()> {
     layer.directory("/tmp", 0o1777)?;
-    own(topology, layer, "local-path-provisioner")
+    own(binaries, layer, "local-path-provisioner")
 }
 
 /// The storage driver of the tutorial.
-pub fn csi_hostpath_driver(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+pub fn csi_hostpath_driver(binaries: &Path, layer: &mut Layer) -> anyhow::Result<()> {
     layer.directory("/tmp", 0o1777)?;
-    own(topology, layer, "csi-hostpath-driver")
+    own(binaries, layer, "csi-hostpath-driver")
 }
 
 /// What stands beside a storage driver.
-pub fn csi_sidecar(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+pub fn csi_sidecar(binaries: &Path, layer: &mut Layer) -> anyhow::Result<()> {
     layer.directory("/tmp", 0o1777)?;
-    own(topology, layer, "csi-sidecar")
+    own(binaries, layer, "csi-sidecar")
 }
 
 /// The DNS server.
-pub fn cluster_dns(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+pub fn cluster_dns(binaries: &Path, layer: &mut Layer) -> anyhow::Result<()> {
     layer.directory("/tmp", 0o1777)?;
-    own(topology, layer, "cluster-dns")
+    own(binaries, layer, "cluster-dns")
 }
 
 /// The server of the metrics API.
-pub fn metrics_server(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+pub fn metrics_server(binaries: &Path, layer: &mut Layer) -> anyhow::Result<()> {
     layer.directory("/tmp", 0o1777)?;
-    own(topology, layer, "metrics-server")
+    own(binaries, layer, "metrics-server")
 }
 
 /// busybox, statically linked, under the name of each of its applets.
-pub fn busybox(_: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
+pub fn busybox(_: &Path, layer: &mut Layer) -> anyhow::Result<()> {
     let program = Path::new("/usr/bin/busybox");
     let program = if program.exists() { program } else { Path::new("/bin/busybox") };
     layer.copy(program, "/bin/busybox", 0o755)?;
-    for applet in run(&program.to_string_lossy(), &["--list"])?.lines().filter(|applet| *applet != "busybox")
-    {
+    for applet in printed(program, "--list")?.lines().filter(|applet| *applet != "busybox") {
         layer.link(&format!("/bin/{applet}"), "busybox")?;
     }
     layer.link("/usr/bin/env", "/bin/busybox")?;
@@ -148,15 +147,15 @@ pub fn busybox(_: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
 
 /// curl with the libraries it is linked to, and busybox's shell. As in the upstream image, what begins like an option
 /// or an address is for curl, and anything else is a command.
-pub fn curl(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
-    busybox(topology, layer)?;
+pub fn curl(binaries: &Path, layer: &mut Layer) -> anyhow::Result<()> {
+    busybox(binaries, layer)?;
     programs(layer, &[("/usr/bin/curl", "/usr/bin/curl")])?;
     layer.text("/entrypoint.sh", 0o755, CURL_ENTRYPOINT)
 }
 
 /// Redis and its command line, with busybox's shell. One program is server and checker, by the name that it is called.
-pub fn redis(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
-    busybox(topology, layer)?;
+pub fn redis(binaries: &Path, layer: &mut Layer) -> anyhow::Result<()> {
+    busybox(binaries, layer)?;
     programs(
         layer,
         &[
@@ -169,15 +168,15 @@ pub fn redis(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
 }
 
 /// A web page that counts its visits in a Redis, which `REDIS_HOST` names.
-pub fn counter(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
-    busybox(topology, layer)?;
+pub fn counter(binaries: &Path, layer: &mut Layer) -> anyhow::Result<()> {
+    busybox(binaries, layer)?;
     layer.text("/app/cgi-bin/index.cgi", 0o755, COUNTER_PAGE)?;
     layer.text("/entrypoint.sh", 0o755, COUNTER_ENTRYPOINT)
 }
 
 /// nginx with the libraries it is linked to, its welcome page, and busybox's shell.
-pub fn nginx(topology: &Topology, layer: &mut Layer) -> anyhow::Result<()> {
-    busybox(topology, layer)?;
+pub fn nginx(binaries: &Path, layer: &mut Layer) -> anyhow::Result<()> {
+    busybox(binaries, layer)?;
     programs(layer, &[("/usr/sbin/nginx", "/usr/sbin/nginx")])?;
     layer.text("/etc/nginx/nginx.conf", 0o644, NGINX_CONF)?;
     layer.text("/etc/nginx/conf.d/default.conf", 0o644, NGINX_SITE)?;
@@ -206,8 +205,20 @@ fn programs(layer: &mut Layer, programs: &[(&str, &str)]) -> anyhow::Result<()> 
 
 /// The shared objects that the dynamic linker loads for a program, the linker itself included.
 fn libraries(program: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
-    let listed = run("ldd", &[&program.to_string_lossy()])
+    let listed = printed(Path::new("ldd"), &program.to_string_lossy())
         .with_context(|| format!("asking for the libraries of {}", program.display()))?;
     let paths = listed.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
     Ok(paths.map(PathBuf::from).collect())
+}
+
+/// What a program prints when it is given one argument.
+fn printed(program: &Path, argument: &str) -> anyhow::Result<String> {
+    let output = Command::new(program)
+        .arg(argument)
+        .output()
+        .with_context(|| format!("running {}", program.display()))?;
+    if !output.status.success() {
+        bail!("{} {argument}: {}", program.display(), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
