@@ -49,6 +49,12 @@ pub struct Flags {
     /// What all keys in etcd begin with
     #[arg(long, value_name = "PREFIX", default_value = "/registry")]
     pub etcd_prefix: String,
+    /// Which resources are encrypted in etcd, and by which keys: an EncryptionConfiguration
+    #[arg(long, value_name = "FILE")]
+    pub encryption_provider_config: Option<PathBuf>,
+    /// Whether that file is read again when it changes
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub encryption_provider_config_automatic_reload: bool,
     /// How often old revisions are forgotten; 0s turns it off
     #[arg(long, value_name = "DURATION", default_value = "5m0s", value_parser = duration)]
     pub etcd_compaction_interval: Duration,
@@ -185,7 +191,6 @@ pub const IGNORED: &[Ignored] = &[
     ignored_switch("enable-priority-and-fairness"),
     ignored_switch("contention-profiling"),
     ignored_switch("profiling"),
-    ignored("encryption-provider-config"),
     ignored("endpoint-reconciler-type"),
     ignored("etcd-count-metric-poll-period"),
     ignored("etcd-db-metric-poll-interval"),

@@ -12,6 +12,7 @@ pub mod bootstrap;
 pub mod convert;
 pub mod dispatch;
 pub mod documents;
+pub mod encryption;
 pub mod endpoints;
 pub mod flags;
 pub mod handlers;

@@ -123,7 +123,8 @@ pub fn stored_resources<'a>(rows: impl IntoIterator<Item = &'a Resource>) -> Vec
             continue;
         }
         let fields = row.selectable_fields.iter().map(selectable).collect();
-        let resource = storage::Resource::new(&row.prefix, row.namespaced, fields);
+        let resource =
+            storage::Resource::new(&row.prefix, row.namespaced, fields).named(&row.group, &row.plural);
         // The kubelets' watches and the node controllers' look-ups.
         resources.push(resource.indexed_by("spec.nodeName"));
     }

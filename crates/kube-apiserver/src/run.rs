@@ -33,7 +33,7 @@ use crate::registry::{Registry, stored_resources};
 use crate::server::{Options, Server};
 use crate::streaming::{Kubelets, PREFERRED_ADDRESSES, Streaming};
 use crate::view::TokenObjects;
-use crate::{alloc, authorization, endpoints, http};
+use crate::{alloc, authorization, encryption, endpoints, http};
 
 /// How long requests are held back while what a cluster has from the start is made.
 const FIRST_CLIENTS: Duration = Duration::from_secs(5);
@@ -58,7 +58,9 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
     let advertised = flags.advertise_address.map_or_else(|| own_address(flags.bind_address), Ok)?;
 
     let metrics = Metrics::new(Metrics::shared()?);
-    let etcd = connect(&flags).await?.observed_by(metrics.etcd_observer());
+    let encryption = encryption::load(&flags)?;
+    let etcd =
+        connect(&flags).await?.observed_by(metrics.etcd_observer()).encrypted_by(Arc::clone(&encryption));
     let rows = rows(&flags.runtime_config)?;
     let mut resources = stored_resources(&rows);
     resources.push(storage::Resource::new(endpoints::LEASES, false, Vec::new()));
@@ -113,6 +115,11 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
     spawn(runtime, "etcd feed", feed.run(), &drained);
     spawn(runtime, "etcd revisions", freshness_task, &drained);
     spawn(runtime, "etcd compaction", storage::compact_every(etcd, flags.etcd_compaction_interval), &stop);
+    if flags.encryption_provider_config_automatic_reload
+        && let Some(path) = flags.encryption_provider_config.clone()
+    {
+        spawn(runtime, "encryption configuration", encryption::follow(path, encryption), &stop);
+    }
     // Connections outlive the signal: they drain after readiness has been off for a while.
     let closing = CancellationToken::new();
     let accept = http::connection::accept(server.clone(), listener, tls, closing.clone());

@@ -24,6 +24,10 @@ use crate::{Error, EventType, Object, Progress};
 pub struct Resource {
     /// Where its keys are below the store's prefix: `pods`, `services/specs`.
     pub prefix: String,
+    /// Its group, as a configuration of encryption names it.
+    pub group: String,
+    /// Its plural, as a configuration of encryption names it; empty for what the server keeps for itself.
+    pub plural: String,
     /// Whether keys are `namespace/name` or `name`.
     pub namespaced: bool,
     /// The fields that field selectors can name, besides `metadata.name` and `metadata.namespace`.
@@ -37,7 +41,15 @@ impl Resource {
     /// Describes a resource.
     pub fn new(prefix: &str, namespaced: bool, fields: Vec<SelectableField>) -> Self {
         let paths = Paths::new(fields.iter().flat_map(|field| field.paths.iter().map(Vec::as_slice)));
-        Self { prefix: prefix.to_owned(), namespaced, fields, indexed: None, paths }
+        let (group, plural) = Default::default();
+        Self { prefix: prefix.to_owned(), group, plural, namespaced, fields, indexed: None, paths }
+    }
+
+    /// Names the resource as the API does.
+    pub fn named(mut self, group: &str, plural: &str) -> Self {
+        self.group = group.to_owned();
+        self.plural = plural.to_owned();
+        self
     }
 
     /// Indexes objects and watchers by a selectable field.

@@ -1,5 +1,6 @@
 //! The connection to etcd: guarded writes, reads at a revision, and retries while it is away.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,8 @@ use etcd_client::{
     TlsOptions, Txn, TxnOp, TxnOpResponse,
 };
 
-use crate::Error;
+use crate::encryption::{Encryption, Opened};
+use crate::{Error, Resource};
 
 /// A list of everything may be as large as everything.
 const MESSAGE: usize = i32::MAX as usize;
@@ -41,6 +43,7 @@ pub struct Etcd {
     client: Client,
     prefix: Arc<str>,
     observer: Option<Observer>,
+    encryption: Arc<Encryption>,
 }
 
 impl std::fmt::Debug for Etcd {
@@ -91,13 +94,43 @@ impl Etcd {
         let client = Client::connect(&config.servers, Some(options)).await?;
         let prefix = if config.prefix.is_empty() { "/registry" } else { config.prefix.trim_end_matches('/') };
         let prefix = if prefix.starts_with('/') { prefix.to_owned() } else { format!("/{prefix}") };
-        Ok(Self { client, prefix: prefix.into(), observer: None })
+        Ok(Self { client, prefix: prefix.into(), observer: None, encryption: Arc::default() })
     }
 
     /// Sets who is told of every call.
     pub fn observed_by(mut self, observer: Observer) -> Self {
         self.observer = Some(observer);
         self
+    }
+
+    /// Sets how values are encrypted; without it they are stored as they are.
+    pub fn encrypted_by(mut self, encryption: Arc<Encryption>) -> Self {
+        self.encryption = encryption;
+        self
+    }
+
+    /// A value of a resource as it is to be written.
+    pub(crate) fn seal<'a>(
+        &self,
+        resource: &Resource,
+        key: &str,
+        value: &'a [u8],
+    ) -> Result<Cow<'a, [u8]>, Error> {
+        let context = self.full_key(&resource.prefix, key);
+        self.encryption
+            .seal(resource, &context, value)
+            .map_err(|reason| Error::Corrupt { key: key.to_owned(), reason })
+    }
+
+    /// A value of a resource that was read.
+    pub(crate) fn open<'a>(
+        &self,
+        resource: &Resource,
+        key: &str,
+        value: &'a [u8],
+    ) -> Result<Opened<'a>, &'static str> {
+        let context = self.full_key(&resource.prefix, key);
+        self.encryption.open(resource, &context, value)
     }
 
     /// What all keys begin with: `/registry` unless configured.

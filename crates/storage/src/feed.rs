@@ -118,7 +118,7 @@ impl Feed {
             let last = listing.items.last().map(|(key, _, _)| key.clone());
             for (key, value, revision) in listing.items {
                 let Some((cache, key)) = self.caches.of(&key) else { continue };
-                if let Some(object) = read(&cache.resource, key, &value, revision) {
+                if let Some(object) = self.read(&cache.resource, key, &value, revision) {
                     match found.get_mut(&cache.resource.prefix) {
                         Some(objects) => objects.push(object),
                         None => {
@@ -202,7 +202,10 @@ impl Feed {
             let Some(key) = key.strip_prefix(prefix).and_then(|key| key.strip_prefix('/')) else { continue };
             let Some((cache, key)) = self.caches.of(key) else { continue };
             match event.event_type() {
-                EventType::Put => cache.put(key, item.value(), last, item.create_revision() == last),
+                EventType::Put => match self.etcd.open(&cache.resource, key, item.value()) {
+                    Ok(opened) => cache.put(key, &opened.value, last, item.create_revision() == last),
+                    Err(reason) => unreadable(&cache.resource, key, reason),
+                },
                 EventType::Delete => cache.delete(key, last),
             }
         }
@@ -218,20 +221,22 @@ impl Feed {
         let objects = listing
             .items
             .iter()
-            .filter_map(|(key, value, revision)| read(&cache.resource, key, value, *revision))
+            .filter_map(|(key, value, revision)| self.read(&cache.resource, key, value, *revision))
             .collect();
         cache.load(objects, revision);
         self.caches.insert(cache.clone());
         Ok(())
     }
+
+    fn read(&self, resource: &Resource, key: &str, value: &[u8], revision: i64) -> Option<Arc<Object>> {
+        let read = self
+            .etcd
+            .open(resource, key, value)
+            .and_then(|opened| Object::read(resource, crate::EventType::Added, key, &opened.value, revision));
+        read.map(Arc::new).inspect_err(|reason| unreadable(resource, key, reason)).ok()
+    }
 }
 
-fn read(resource: &Resource, key: &str, value: &[u8], revision: i64) -> Option<Arc<Object>> {
-    match Object::read(resource, crate::EventType::Added, key, value, revision) {
-        Ok(object) => Some(Arc::new(object)),
-        Err(reason) => {
-            tracing::error!(resource = resource.prefix, key, reason, "stored value is unreadable");
-            None
-        }
-    }
+fn unreadable(resource: &Resource, key: &str, reason: &str) {
+    tracing::error!(resource = resource.prefix, key, reason, "stored value is unreadable");
 }

@@ -7,6 +7,7 @@
 
 mod cache;
 mod compaction;
+mod encryption;
 mod error;
 mod etcd;
 mod feed;
@@ -20,6 +21,7 @@ mod store;
 
 pub use cache::{Accepts, Cache, Filter, Page, Query, Resource, Watch, WatchEvent, WatchStart};
 pub use compaction::compact_every;
+pub use encryption::{ConfigurationError, Encryption, EncryptionConfiguration};
 pub use error::Error;
 pub use etcd::{Etcd, EtcdConfig, Listing, Observer};
 pub use feed::Feed;

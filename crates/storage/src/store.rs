@@ -141,8 +141,23 @@ impl Store {
 
     /// Reads one object from etcd itself.
     pub async fn get_live(&self, cache: &Cache, key: &str) -> Result<Option<Arc<Object>>, Error> {
+        Ok(self.live(cache, key).await?.map(|(object, _)| object))
+    }
+
+    /// Reads one object from etcd itself, and whether it is to be written anew even if it does not change.
+    async fn live(&self, cache: &Cache, key: &str) -> Result<Option<(Arc<Object>, bool)>, Error> {
         let stored = self.etcd.get(&cache.resource.prefix, key).await?;
-        stored.map(|stored| read(cache, key, &stored)).transpose()
+        stored.map(|stored| self.read(cache, key, &stored)).transpose()
+    }
+
+    fn read(&self, cache: &Cache, key: &str, stored: &Stored) -> Result<(Arc<Object>, bool), Error> {
+        let opened = self.etcd.open(&cache.resource, key, &stored.value);
+        let read = opened.and_then(|opened| {
+            let event = EventType::Modified;
+            let object = Object::read(&cache.resource, event, key, &opened.value, stored.revision)?;
+            Ok((Arc::new(object), opened.stale))
+        });
+        read.map_err(|reason| Error::Corrupt { key: key.to_owned(), reason })
     }
 
     /// Reads a page as it was at a revision: from the cache if nothing changed since, else from etcd.
@@ -176,7 +191,7 @@ impl Store {
             after = listing.items.last().map(|(key, _, _)| key.clone());
             for (key, value, at) in listing.items {
                 let stored = Stored { value, revision: at };
-                let object = read(cache, &key, &stored)?;
+                let (object, _) = self.read(cache, &key, &stored)?;
                 let indexed = query.indexed.as_deref().zip(cache.resource.indexed);
                 if indexed.is_none_or(|(value, field)| object.field(&cache.resource, field) == value)
                     && predicate.is_none_or(|takes| takes(&object))
@@ -201,7 +216,8 @@ impl Store {
         lifetime: Option<Duration>,
     ) -> Result<Arc<Object>, Error> {
         let lease = self.lease(lifetime).await?;
-        match self.etcd.put(&cache.resource.prefix, key, &stored, 0, lease).await? {
+        let sealed = self.etcd.seal(&cache.resource, key, &stored)?;
+        match self.etcd.put(&cache.resource.prefix, key, &sealed, 0, lease).await? {
             Guarded::Done(revision) => self.shown(cache, key, &stored, revision, EventType::Added).await,
             Guarded::Changed(_) => Err(Error::Exists),
         }
@@ -224,9 +240,14 @@ impl Store {
     {
         let prefix = cache.resource.prefix.as_str();
         let mut current = cache.get(key);
-        let mut live = false;
+        // Whether the state is etcd's own, and whether it is encrypted by another key than the present one.
+        let (mut live, mut stale) = (false, false);
+        let known = |found: Option<(Arc<Object>, bool)>| match found {
+            Some((object, stale)) => (Some(object), stale),
+            None => (None, false),
+        };
         if current.is_none() {
-            current = self.get_live(cache, key).await?;
+            (current, stale) = known(self.live(cache, key).await?);
             live = true;
         }
         loop {
@@ -238,8 +259,8 @@ impl Store {
             };
             if unsure && !live {
                 // Refusing or changing nothing must not rest on a state that is gone.
-                let now = self.get_live(cache, key).await?;
-                live = true;
+                let (now, now_stale) = known(self.live(cache, key).await?);
+                (live, stale) = (true, now_stale);
                 let same =
                     now.as_ref().map(|now| now.revision()) == current.as_ref().map(|old| old.revision());
                 if !same {
@@ -250,7 +271,7 @@ impl Store {
             let stored = match (decision?, &current) {
                 (Change::Keep, Some(object)) => return Ok((object.clone(), Outcome::Unchanged)),
                 (Change::Keep | Change::Delete, None) => return Err(Error::NotFound.into()),
-                (Change::Write(stored), Some(object)) if object.stores(&stored) => {
+                (Change::Write(stored), Some(object)) if object.stores(&stored) && !stale => {
                     return Ok((object.clone(), Outcome::Unchanged));
                 }
                 (Change::Delete, Some(object)) => {
@@ -260,7 +281,7 @@ impl Store {
                             return Ok((object.ended(&cache.resource, revision), Outcome::Deleted));
                         }
                         Guarded::Changed(now) => {
-                            current = now.map(|now| read(cache, key, &now)).transpose()?;
+                            (current, stale) = known(now.map(|now| self.read(cache, key, &now)).transpose()?);
                             live = true;
                             continue;
                         }
@@ -270,7 +291,8 @@ impl Store {
             };
             let at = current.as_ref().map_or(0, |current| current.revision());
             let lease = self.lease(lifetime).await?;
-            match self.etcd.put(prefix, key, &stored, at, lease).await? {
+            let sealed = self.etcd.seal(&cache.resource, key, &stored)?;
+            match self.etcd.put(prefix, key, &sealed, at, lease).await? {
                 Guarded::Done(revision) => {
                     let (event, outcome) = match at {
                         0 => (EventType::Added, Outcome::Created),
@@ -279,7 +301,7 @@ impl Store {
                     return Ok((self.shown(cache, key, &stored, revision, event).await?, outcome));
                 }
                 Guarded::Changed(now) => {
-                    current = now.map(|now| read(cache, key, &now)).transpose()?;
+                    (current, stale) = known(now.map(|now| self.read(cache, key, &now)).transpose()?);
                     live = true;
                 }
             }
@@ -334,10 +356,4 @@ pub enum Outcome {
     Unchanged,
     /// The object is gone.
     Deleted,
-}
-
-fn read(cache: &Cache, key: &str, stored: &Stored) -> Result<Arc<Object>, Error> {
-    Object::read(&cache.resource, EventType::Modified, key, &stored.value, stored.revision)
-        .map(Arc::new)
-        .map_err(|reason| Error::Corrupt { key: key.to_owned(), reason })
 }
