@@ -3,16 +3,32 @@
 //! A command is its flags (`Flags`) and a `run`. What decides is pure (configuration, plans, preflight from a view of
 //! the machine); what acts on the outside has one owner: [`systemd`], `etcd`, `cluster`, [`paths`] for files.
 
+pub mod addons;
+pub mod arguments;
 pub mod backup;
+pub mod bootstrap_token;
+pub mod certificates;
 pub mod certs;
 pub mod cli;
+pub mod cluster;
 pub mod config;
+pub mod configuration;
+pub mod container_runtime;
+pub mod discovery;
+pub mod etcd;
 pub mod failure;
 pub mod init;
 pub mod join;
+pub mod join_command;
+pub mod kubeconfigs;
+pub mod machine;
+pub mod node_files;
 pub mod paths;
+pub mod phases;
+pub mod preflight;
 pub mod reset;
 pub mod restore;
+pub mod sealed;
 pub mod systemd;
 pub mod token;
 pub mod upgrade;
@@ -26,7 +42,7 @@ pub fn main() -> ExitCode {
     // Already installed where several commands share a process; both are the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
-    let sorted = component::flags::sort(arguments, cli::IGNORED);
+    let sorted = component::flags::sort(arguments, &[cli::IGNORED]);
     let matches = command().get_matches_from(sorted.kept);
     let parsed = match cli::Cli::from_arg_matches(&matches) {
         Ok(parsed) => parsed,

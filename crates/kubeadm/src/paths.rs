@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
     root: PathBuf,
+    pki: Option<PathBuf>,
 }
 
 impl Paths {
@@ -16,7 +17,13 @@ impl Paths {
 
     /// Those below another root.
     pub fn under(root: &Path) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), pki: None }
+    }
+
+    /// The same with keys and certificates elsewhere.
+    #[must_use]
+    pub fn with_pki(self, directory: PathBuf) -> Self {
+        Self { pki: Some(directory), ..self }
     }
 
     /// The path that is `absolute` on the machine, below this root.
@@ -31,7 +38,7 @@ impl Paths {
 
     /// `/etc/kubernetes/pki`: keys and certificates of the control plane.
     pub fn pki(&self) -> PathBuf {
-        self.at("/etc/kubernetes/pki")
+        self.pki.clone().unwrap_or_else(|| self.at("/etc/kubernetes/pki"))
     }
 
     /// A kubeconfig by its name without `.conf`, such as `admin`.

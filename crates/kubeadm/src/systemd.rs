@@ -25,6 +25,8 @@ pub struct Unit {
     pub enabled: String,
     /// Its main process, 0 where there is none.
     pub pid: u32,
+    /// How often systemd has started it again by itself since it was told to.
+    pub restarts: u32,
 }
 
 impl Unit {
@@ -72,6 +74,19 @@ pub async fn enable(units: &[&str]) -> anyhow::Result<()> {
     must("--quiet enable", units).await
 }
 
+/// Has those units started at boot that are installed; timers from now on.
+pub async fn enable_existing(units: &[&str]) -> anyhow::Result<()> {
+    for name in units {
+        if unit(name).await?.exists() {
+            enable(&[name]).await?;
+            if name.ends_with(".timer") {
+                start(&[name]).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Has units no longer started at boot.
 pub async fn disable(units: &[&str]) -> anyhow::Result<()> {
     must("--quiet disable", units).await
@@ -80,6 +95,23 @@ pub async fn disable(units: &[&str]) -> anyhow::Result<()> {
 /// Starts units in the order their files say and returns when each is ready.
 pub async fn start(units: &[&str]) -> anyhow::Result<()> {
     must("start", units).await
+}
+
+/// Has units started without waiting for them.
+pub async fn start_in_background(units: &[&str]) -> anyhow::Result<()> {
+    must("--no-block start", units).await
+}
+
+/// What a unit wrote last to the journal.
+pub async fn last_words(unit: &str) -> String {
+    let output = Command::new("journalctl")
+        .args(["--no-pager", "--output=cat", "--lines=8", "--unit", unit])
+        .stdin(Stdio::null())
+        .output()
+        .await;
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.lines().map(|line| format!("\t{line}\n")).collect::<String>()
+        + &format!("More of them: journalctl -u {unit}")
 }
 
 /// Stops units and returns when they have ended.
@@ -99,7 +131,7 @@ pub async fn reset_failed(units: &[&str]) -> anyhow::Result<()> {
 
 /// Asks for a unit's state; one that is unknown is `not-found`.
 pub async fn unit(name: &str) -> anyhow::Result<Unit> {
-    let properties = "--property=LoadState,ActiveState,SubState,UnitFileState,MainPID";
+    let properties = "--property=LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts";
     let output = run(&["show", properties, "--", name]).await?;
     Ok(parse(&String::from_utf8_lossy(&output.stdout)))
 }
@@ -114,6 +146,7 @@ fn parse(shown: &str) -> Unit {
             "SubState" => unit.sub = value,
             "UnitFileState" => unit.enabled = value,
             "MainPID" => unit.pid = value.parse().unwrap_or(0),
+            "NRestarts" => unit.restarts = value.parse().unwrap_or(0),
             _ => {}
         }
     }

@@ -2,7 +2,9 @@
 
 mod authority;
 pub mod cluster;
+mod described;
 mod files;
+mod inspect;
 mod kubeconfig;
 mod names;
 mod reload;
@@ -10,7 +12,9 @@ mod request;
 mod trust;
 
 pub use authority::{Authority, Issued, Leaf, Usage, signing_key};
+pub use described::Described;
 pub use files::{Error, read_certificates, read_key, read_roots, write_private, write_public};
+pub use inspect::{certificates_of, is_signed_by, public_key_hash};
 pub use kubeconfig::{Credentials, Kubeconfig};
 pub use reload::{Identity, client_config, client_verifier, server_config};
 pub use request::{KeyUse, Request};

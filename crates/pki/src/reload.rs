@@ -31,13 +31,13 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// It resolves both server and client certificates. A file that cannot be read leaves the last good pair in use.
 #[derive(Debug)]
 pub struct Identity {
-    /// The certificate's and the key's.
-    files: Option<(PathBuf, PathBuf)>,
     current: ArcSwap<Loaded>,
 }
 
 #[derive(Debug, Clone)]
 struct Loaded {
+    /// The certificate's and the key's.
+    files: Option<Arc<(PathBuf, PathBuf)>>,
     pair: Arc<CertifiedKey>,
     changed: (Option<SystemTime>, Option<SystemTime>),
     looked: Instant,
@@ -46,10 +46,19 @@ struct Loaded {
 impl Identity {
     /// Reads the pair for the first time.
     pub fn load(certificate: &Path, key: &Path) -> Result<Arc<Self>, Error> {
-        let changed = (modified(certificate), modified(key));
-        let loaded = Loaded { pair: pair(certificate, key)?, changed, looked: Instant::now() };
-        let files = Some((certificate.into(), key.into()));
-        Ok(Arc::new(Self { files, current: ArcSwap::from_pointee(loaded) }))
+        Ok(Arc::new(Self { current: ArcSwap::from_pointee(Loaded::read(certificate, key)?) }))
+    }
+
+    /// Reads another pair's files and follows these from now on.
+    pub fn follow(&self, certificate: &Path, key: &Path) -> Result<(), Error> {
+        self.current.store(Arc::new(Loaded::read(certificate, key)?));
+        Ok(())
+    }
+
+    /// Looks at the files at once, not only when the pair is next due.
+    pub fn look(&self) {
+        let current = self.current.load_full();
+        self.renew(&current);
     }
 
     /// Takes a pair that stays what it is: a chain and a key in PEM.
@@ -59,18 +68,23 @@ impl Identity {
         let key =
             PrivateKeyDer::from_pem_slice(key).map_err(|error| Error::make(format!("the key: {error}")))?;
         let pair = matched(chain, &key, "the key does not belong to the certificate")?;
-        let loaded = Loaded { pair, changed: (None, None), looked: Instant::now() };
-        Ok(Arc::new(Self { files: None, current: ArcSwap::from_pointee(loaded) }))
+        let loaded = Loaded { files: None, pair, changed: (None, None), looked: Instant::now() };
+        Ok(Arc::new(Self { current: ArcSwap::from_pointee(loaded) }))
     }
 
     fn pair(&self) -> Arc<CertifiedKey> {
         let current = self.current.load();
-        let Some((certificate, key)) = self.files.as_ref().filter(|_| current.looked.elapsed() >= LOOK_AGAIN)
-        else {
+        if current.files.is_none() || current.looked.elapsed() < LOOK_AGAIN {
             return Arc::clone(&current.pair);
-        };
+        }
+        self.renew(&current)
+    }
+
+    fn renew(&self, current: &Loaded) -> Arc<CertifiedKey> {
+        let Some(files) = &current.files else { return Arc::clone(&current.pair) };
+        let (certificate, key) = &**files;
         let changed = (modified(certificate), modified(key));
-        let mut next = Loaded { looked: Instant::now(), ..Loaded::clone(&current) };
+        let mut next = Loaded { looked: Instant::now(), ..Loaded::clone(current) };
         if changed != current.changed
             && let Ok(pair) = pair(certificate, key)
         {
@@ -80,6 +94,14 @@ impl Identity {
         let pair = Arc::clone(&next.pair);
         self.current.store(Arc::new(next));
         pair
+    }
+}
+
+impl Loaded {
+    fn read(certificate: &Path, key: &Path) -> Result<Self, Error> {
+        let changed = (modified(certificate), modified(key));
+        let files = Some(Arc::new((certificate.into(), key.into())));
+        Ok(Self { files, pair: pair(certificate, key)?, changed, looked: Instant::now() })
     }
 }
 
