@@ -5,6 +5,7 @@ pub mod flag;
 pub mod globals;
 pub mod help;
 mod invocation;
+pub mod man;
 mod parse;
 mod suggest;
 

@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use cli_runtime::cli::{self, Invocation, Parsed};
 use cli_runtime::error::Error;
 
+pub use commands::ROOT;
+
 /// Runs one kubectl command line (without the program's name) and returns its exit code.
 pub fn run(args: Vec<String>) -> ExitCode {
     let parsed = match cli::parse(&commands::ROOT, &args) {

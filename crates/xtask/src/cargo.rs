@@ -101,7 +101,12 @@ fn binaries(profile: Profile) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// Runs a built program.
+/// Runs a built program for one of its tasks.
 pub fn program(profile: Profile, name: &str, verb: &str, arguments: &[String]) -> anyhow::Result<()> {
     succeed(Command::new(binaries(profile)?.join(name)).arg(verb).args(arguments))
+}
+
+/// Runs a built program that has one task.
+pub fn program_alone(profile: Profile, name: &str, arguments: &[String]) -> anyhow::Result<()> {
+    succeed(Command::new(binaries(profile)?.join(name)).args(arguments))
 }

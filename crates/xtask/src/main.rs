@@ -53,6 +53,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Make a release: Debian packages, an archive with an install script, checksums, a bill of materials
+    Dist {
+        /// Passed on to dist: --build, --debug, --out
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check that layers point one way, dependencies are used and files keep to the rules
     Tidy,
     /// Write the generated schema tables anew
@@ -111,6 +117,13 @@ fn run(task: Task) -> anyhow::Result<()> {
             let (which, rest) =
                 arguments.split_first().map_or(("all", &[][..]), |(which, rest)| (which, rest));
             cargo::program(cargo::Profile::Release, "bench", which, rest)
+        }
+        Task::Dist { arguments } => {
+            packages::install()?;
+            let debug = arguments.iter().any(|argument| argument == "--debug");
+            cargo::build(if debug { cargo::Profile::Dev } else { cargo::Profile::Release })?;
+            cargo::build_one("dist")?;
+            cargo::program_alone(cargo::Profile::Dev, "dist", &arguments)
         }
         Task::Tidy => tidy::check(),
         Task::Codegen => {

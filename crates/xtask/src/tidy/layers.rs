@@ -55,7 +55,21 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "kubeadm",
         ],
     ),
-    (4, &["images", "lab", "machines", "testkit", "control-plane", "bench", "xtask", "codegen", "cluster-tests"]),
+    (
+        4,
+        &[
+            "images",
+            "lab",
+            "machines",
+            "testkit",
+            "control-plane",
+            "bench",
+            "dist",
+            "xtask",
+            "codegen",
+            "cluster-tests",
+        ],
+    ),
 ];
 
 /// Programs of the cluster: they meet only through the API server.
