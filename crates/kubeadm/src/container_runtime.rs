@@ -45,6 +45,7 @@ const PACKAGED: &[&str] = &[
     "conf_dir = \"/etc/cni/net.d\"",
     "[plugins.\"io.containerd.internal.v1.opt\"]",
     "path = \"/var/lib/containerd\"",
+    "path = \"/var/lib/containerd/opt\"",
 ];
 
 /// Judges a configuration.

@@ -203,7 +203,7 @@ pub fn check(view: &View, role: Role, api_port: u16, external_etcd: bool) -> Vec
         );
     }
     if role != Role::Worker && !external_etcd {
-        if view.etcd_data {
+        if view.etcd_data && view.leftovers.is_empty() {
             fatal(
                 "DirAvailable--var-lib-etcd",
                 "/var/lib/etcd is not empty: it holds a member of an earlier cluster. To bring that cluster back use \

@@ -13,6 +13,8 @@ const LOCK_SECONDS: &str = "5";
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// The programs' exit code for "no such rule or chain".
 const ABSENT: i32 = 1;
+/// Their exit code for parameters that cannot be.
+const WRONG_PARAMETER: i32 = 2;
 /// How many copies of one rule are deleted at most, so that a program that always says yes cannot hang us.
 const COPIES: usize = 64;
 
@@ -59,6 +61,9 @@ impl Iptables {
         let output = program::run(self.program, &arguments, b"", TIMEOUT).await?;
         match output.code {
             Some(0 | ABSENT) => Ok(output),
+            // A rule that jumps to a chain that is not there is not there either: iptables over nf_tables calls that
+            // a wrong parameter.
+            Some(WRONG_PARAMETER) if output.stderr.contains("does not exist") => Ok(output),
             code => Err(Error::Failed {
                 program: format!("{} {}", self.program, arguments.join(" ")),
                 code,
