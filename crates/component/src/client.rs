@@ -1,5 +1,6 @@
 //! The client to the API server: one HTTP/2 connection that all requests and watches of a component share.
 
+mod connector;
 mod credentials;
 mod exec;
 mod kubeconfig;
@@ -11,10 +12,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use hyper_util::{
-    client::legacy::connect::HttpConnector,
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::{
     Client, Config,
     client::{Body, ConfigExt as _},
@@ -22,7 +20,9 @@ use kube::{
 };
 use tower::{ServiceBuilder, filter::AsyncFilterLayer};
 
+pub use connector::Connections;
 pub use credentials::Credentials;
+pub use kubeconfig::read as read_kubeconfig;
 pub use tls::client_config as tls_config;
 
 /// Where the API server is and who asks.
@@ -90,15 +90,18 @@ pub async fn connect(connection: &Connection<'_>) -> anyhow::Result<Client> {
 
 /// Makes a client from a configuration.
 ///
-/// Pings find a dead server within 30 s, so that no watch hangs on a connection that is gone.
+/// Of a server with several addresses one that answers is found. A machine that is gone without a word is noticed within
+/// seconds, a server that no longer answers within 30 s, so that no watch hangs on a connection that is gone.
 pub fn from_config(config: Config) -> anyhow::Result<Client> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(Duration::from_secs(10)));
-    let builder = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(tls::client_config(&config).context("TLS of the API server")?)
-        .https_or_http();
+    renewable(config).map(|(client, _)| client)
+}
+
+/// Makes a client whose connections can be renewed, for one whose certificate is replaced while it runs.
+pub fn renewable(config: Config) -> anyhow::Result<(Client, Connections)> {
+    let (tls, identity) = tls::with_identity(&config).context("TLS of the API server")?;
+    let connections = Connections::with(identity);
+    let tcp = connector::Connector::new(connections.clone());
+    let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
     let builder = match &config.tls_server_name {
         Some(name) => builder.with_server_name_resolver(hyper_rustls::FixedServerNameResolver::new(
             name.clone().try_into().context("tls-server-name")?,
@@ -122,5 +125,5 @@ pub fn from_config(config: Config) -> anyhow::Result<Client> {
         .layer(config.extra_headers_layer().context("headers")?)
         .map_err(tower::BoxError::from)
         .service(client);
-    Ok(Client::new(service, config.default_namespace))
+    Ok((Client::new(service, config.default_namespace), connections))
 }

@@ -107,10 +107,17 @@ where
     let mut seen = Seen { spec: None, version: None, since: Instant::now() };
     tracing::info!(lease = elector.name, "attempting to acquire leader lease");
     let shutdown = runtime.shutdown();
-    while !elector.step(&mut seen).await.unwrap_or_else(|error| {
-        tracing::warn!(error = %whole(&error), lease = elector.name, "cannot read or write the leader lease");
-        false
-    }) {
+    // One that stands by is ready: it serves as soon as it is needed. One that cannot ask who leads is not.
+    let asked = runtime.latch("leader lease");
+    loop {
+        match elector.step(&mut seen).await {
+            Ok(true) => break,
+            Ok(false) => asked.open(),
+            Err(error) => {
+                let error = whole(&error);
+                tracing::warn!(error, lease = elector.name, "cannot read or write the leader lease");
+            }
+        }
         tokio::select! {
             () = tokio::time::sleep(elector.flags.leader_elect_retry_period) => {}
             () = shutdown.cancelled() => return Ok(()),
@@ -141,7 +148,14 @@ where
             }
         }
     });
-    lead().await
+    let mut leading = std::pin::pin!(lead());
+    // Begun first, so that what it waits for counts before this no longer does.
+    tokio::select! {
+        biased;
+        ended = &mut leading => return ended,
+        () = std::future::ready(()) => asked.open(),
+    }
+    leading.await
 }
 
 struct Elector {

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// All latches of a process. Ready when each one is open.
 #[derive(Clone)]
 pub struct Readiness {
     pending: Arc<Mutex<Vec<(String, bool)>>>,
     ready: Arc<watch::Sender<bool>>,
+    /// Woken when a latch is added or opened.
+    changed: Arc<Notify>,
 }
 
 /// One thing waited for. Dropping it without [`Latch::open`] leaves the process unready.
@@ -20,7 +22,7 @@ pub struct Latch {
 
 impl Default for Readiness {
     fn default() -> Self {
-        Self { pending: Arc::default(), ready: Arc::new(watch::Sender::new(true)) }
+        Self { pending: Arc::default(), ready: Arc::new(watch::Sender::new(true)), changed: Arc::default() }
     }
 }
 
@@ -30,6 +32,7 @@ impl Readiness {
         let mut pending = self.pending.lock();
         pending.push((name.into(), false));
         self.ready.send_replace(false);
+        self.changed.notify_one();
         Latch { index: pending.len() - 1, readiness: self.clone() }
     }
 
@@ -41,6 +44,11 @@ impl Readiness {
     /// Whether every latch is open.
     pub fn is_ready(&self) -> bool {
         *self.ready.borrow()
+    }
+
+    /// Waits until a latch was added or opened since the last call. There is one caller: the process's supervisor.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Waits until every latch is open.
@@ -58,6 +66,7 @@ impl Latch {
         pending[self.index].1 = true;
         let ready = pending.iter().all(|(_, open)| *open);
         self.readiness.ready.send_replace(ready);
+        self.readiness.changed.notify_one();
     }
 }
 

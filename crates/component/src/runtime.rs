@@ -161,6 +161,20 @@ where
     code
 }
 
+/// Tells systemd what the process waits for, where that has changed.
+fn tell(readiness: &Readiness, told: &mut String) {
+    let waiting: Vec<String> =
+        readiness.checks().into_iter().filter(|(_, open)| !open).map(|(name, _)| name).collect();
+    let status = match waiting.as_slice() {
+        [] => "STATUS=Starting".to_owned(),
+        _ => format!("STATUS=Waiting for: {}", waiting.join(", ")),
+    };
+    if *told != status {
+        notify::send(&status);
+        *told = status;
+    }
+}
+
 async fn supervise<F, Fut>(start: F) -> ExitCode
 where
     F: FnOnce(Runtime) -> Fut,
@@ -186,7 +200,11 @@ where
     };
     tokio::pin!(settled);
     let mut trimmed = false;
+    let mut told = String::new();
     let failed = loop {
+        if !announced {
+            tell(&readiness, &mut told);
+        }
         tokio::select! {
             result = &mut starting, if !started => match result {
                 Ok(()) => started = true,
@@ -198,12 +216,13 @@ where
             () = readiness.wait(), if started && !announced => {
                 announced = true;
                 tracing::info!("ready");
-                notify::send("READY=1");
+                notify::send("READY=1\nSTATUS=Ready");
             }
             () = &mut settled, if started && !trimmed => {
                 trimmed = true;
                 memory::give_back();
             }
+            () = readiness.changed(), if !announced => {}
             _ = terminate.recv() => break false,
             _ = interrupt.recv() => break false,
             Some(why) = failures.recv() => {
@@ -213,7 +232,7 @@ where
             }
         }
     };
-    notify::send("STOPPING=1");
+    notify::send("STOPPING=1\nSTATUS=Finishing what is under way");
     runtime.inner.shutdown.cancel();
     runtime.inner.tasks.close();
     tokio::select! {

@@ -86,6 +86,9 @@ pub struct Flags {
     /// Whether requests without credentials are let through to authorisation; health checks alone by default
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub anonymous_auth: Option<bool>,
+    /// File (AuthenticationConfiguration) that says on which paths requests come without credentials
+    #[arg(long, value_name = "FILE")]
+    pub authentication_config: Option<PathBuf>,
     /// Whether bootstrap tokens are accepted
     #[arg(long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub enable_bootstrap_token_auth: bool,

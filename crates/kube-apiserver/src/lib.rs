@@ -7,6 +7,7 @@
 pub mod access;
 pub mod aggregation;
 pub mod alloc;
+pub mod authentication_config;
 pub mod authorization;
 pub mod bootstrap;
 pub mod convert;

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use authn::{
-    Anonymous, Authenticator, ClientAuthority, Issuer, RequestHeader, SigningKey, TokenVerifier,
-    VerificationKey,
+    Authenticator, ClientAuthority, Issuer, RequestHeader, SigningKey, TokenVerifier, VerificationKey,
 };
 use component::Runtime;
 use schema::{Resource, Stability};
@@ -24,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::token_request::TokenRequests;
 use crate::aggregation::{self, Aggregation};
 use crate::alloc::{PortRange, Ranges, Services};
+use crate::authentication_config;
 use crate::bootstrap::{self, Authentication};
 use crate::documents::Documents;
 use crate::flags::Flags;
@@ -288,11 +288,10 @@ fn authenticator(flags: &Flags, store: &Arc<Store>) -> anyhow::Result<(Authentic
         proxies,
         tokens,
         bootstrap: flags.enable_bootstrap_token_auth.then_some(objects as Arc<dyn authn::Lookup>),
-        anonymous: match flags.anonymous_auth {
-            None => Anonymous::default(),
-            Some(true) => Anonymous::Enabled,
-            Some(false) => Anonymous::Disabled,
-        },
+        anonymous: authentication_config::anonymous(
+            flags.authentication_config.as_deref(),
+            flags.anonymous_auth,
+        )?,
         api_audiences: audiences(flags),
     };
     let authentication = Authentication {

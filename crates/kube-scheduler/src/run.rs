@@ -44,12 +44,12 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
     };
     let recorder = Recorder::start(&runtime, client.clone(), "default-scheduler", None);
     let seen = Watches::start(&runtime, &client, &shared);
-    let latch = runtime.latch("informer-sync");
     let owner = runtime.clone();
     runtime.spawn("scheduling", async move {
         let shutdown = owner.shutdown();
         let leading =
-            leader::run(&owner, client.clone(), "kube-scheduler", &config.leader_election, || async move {
+            leader::run(&owner, client.clone(), "kube-scheduler", &config.leader_election, || async {
+                let latch = owner.latch("informer-sync");
                 seen.await;
                 latch.open();
                 Loop { client, shared, recorder }.run().await;

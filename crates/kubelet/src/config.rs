@@ -45,8 +45,6 @@ pub const IGNORED: &[Ignored] = &[
     ignored("topology-manager-policy"),
     ignored("memory-manager-policy"),
     ignored_switch("fail-swap-on"),
-    ignored_switch("rotate-certificates"),
-    ignored_switch("rotate-server-certificates"),
     ignored_switch("authentication-token-webhook"),
     ignored_switch("make-iptables-util-chains"),
     ignored_switch("protect-kernel-defaults"),
@@ -146,6 +144,12 @@ pub struct Flags {
     /// The key of that certificate
     #[arg(long)]
     pub tls_private_key_file: Option<PathBuf>,
+    /// Whether to renew the certificate shown to the API server before it expires
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub rotate_certificates: Option<bool>,
+    /// Whether to have the cluster sign the certificate to serve with, and renew it before it expires
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub rotate_server_certificates: Option<bool>,
     /// How long a call to the runtime may take
     #[arg(long, value_parser = component::flags::duration)]
     pub runtime_request_timeout: Option<Duration>,
@@ -211,6 +215,10 @@ pub struct Config {
     pub client_ca_file: Option<PathBuf>,
     /// The certificate and key to serve with.
     pub serving: Option<(PathBuf, PathBuf)>,
+    /// Whether the client certificate is renewed.
+    pub rotate_certificates: bool,
+    /// Whether the cluster signs the certificate to serve with.
+    pub server_tls_bootstrap: bool,
     /// Flags given that have no meaning.
     pub ignored: Vec<String>,
 }
@@ -348,6 +356,11 @@ impl Config {
             healthz: (healthz_port != 0).then(|| SocketAddr::new(healthz, healthz_port)),
             client_ca_file: flags.client_ca_file.or(x509.and_then(|x509| x509.client_ca_file)),
             serving,
+            rotate_certificates: flags.rotate_certificates.or(file.rotate_certificates).unwrap_or(false),
+            server_tls_bootstrap: flags
+                .rotate_server_certificates
+                .or(file.server_tls_bootstrap)
+                .unwrap_or(false),
             ignored,
         })
     }

@@ -5,7 +5,7 @@
 
 mod admission;
 pub mod backoff;
-mod bootstrap;
+mod certificates;
 mod config;
 pub mod container;
 pub mod csi;
@@ -39,7 +39,7 @@ use anyhow::Context;
 use cgroups::{Cgroups, Limits, convert};
 use component::{
     Runtime as Process,
-    client::{Connection, connect},
+    client::{self, Connection, Connections},
     events::Recorder,
 };
 use cri::{Client as CriClient, Runtime, Timeouts};
@@ -77,20 +77,12 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
     for folder in [&settings.root_dir, &settings.cert_dir, &settings.pod_logs_dir] {
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
-    bootstrap::ensure(
-        config.kubeconfig.as_deref(),
-        config.bootstrap_kubeconfig.as_deref(),
-        &settings.node_name,
-        &settings.cert_dir,
-    )
-    .await?;
-    let client = match &config.kubeconfig {
-        Some(path) => {
-            let connection =
-                Connection { kubeconfig: Some(path), user_agent: "kubelet", ..Connection::default() };
-            Some(connect(&connection).await?)
+    let (client, renewal) = match &config.kubeconfig {
+        Some(kubeconfig) => {
+            let (client, renewal) = connect(kubeconfig, &config, &process).await?;
+            (Some(client), renewal)
         }
-        None => None,
+        None => (None, None),
     };
     let version = await_runtime(&*runtime, &process).await?;
     tracing::info!(runtime = version.runtime_name, version = version.runtime_version, "runtime found");
@@ -133,10 +125,21 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
     if let Some(address) = config.healthz {
         component::serve::serve(&process, address, component::serve::Endpoints::open()).await?;
     }
-    server::start(&kubelet, &config).await?;
+    let serving = server::start(&kubelet, &config).await?;
     process.spawn("runtime events", source::follow_runtime(Arc::clone(&kubelet)));
     let mut store = None;
     if let Some(client) = client {
+        if let Some((source, connections)) = renewal {
+            let keeping = certificates::keep_client(source, client.clone(), connections, process.clone());
+            process.spawn("client certificate", keeping);
+        }
+        if config.server_tls_bootstrap && config.serving.is_none() {
+            let owner = Arc::clone(&kubelet);
+            let names = move || names(&owner.settings);
+            let store = certificates::Store::server(&kubelet.settings.cert_dir);
+            let keeping = certificates::keep_serving(store, serving, names, client.clone(), process.clone());
+            process.spawn("server certificate", keeping);
+        }
         let pods = Store::<Pod>::new();
         store = Some(pods.clone());
         process.spawn("pod watch", source::watch_pods(Arc::clone(&kubelet), client.clone(), pods));
@@ -151,6 +154,37 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
     process.spawn("housekeeping", housekeeping::keep(Arc::clone(&kubelet)));
     process.spawn("leftovers", source::sweep(Arc::clone(&kubelet), store));
     Ok(())
+}
+
+/// Connects to the API server, with a certificate that is asked for where there is none yet. Where it is renewed while
+/// the kubelet runs, says how.
+async fn connect(
+    kubeconfig: &Path,
+    config: &Config,
+    process: &Process,
+) -> anyhow::Result<(kube::Client, Option<(certificates::Source, Connections)>)> {
+    let source = certificates::Source {
+        node: config.settings.node_name.clone(),
+        store: certificates::Store::client(&config.settings.cert_dir),
+        kubeconfig: kubeconfig.to_owned(),
+        bootstrap: config.bootstrap_kubeconfig.clone(),
+    };
+    certificates::ensure(&source, config.rotate_certificates, process).await?;
+    let connection =
+        Connection { kubeconfig: Some(kubeconfig), user_agent: "kubelet", ..Connection::default() };
+    let mut connecting = client::config(&connection).await?;
+    let renews = config.rotate_certificates && source.store.load().is_some();
+    if renews {
+        certificates::show(&source.store, &mut connecting.auth_info);
+    }
+    let (client, connections) = client::renewable(connecting)?;
+    Ok((client, renews.then_some((source, connections))))
+}
+
+/// The names to serve under.
+fn names(settings: &settings::Settings) -> certificates::Names {
+    let addresses = machine::addresses(settings).iter().filter_map(|address| address.parse().ok()).collect();
+    certificates::Names { node: settings.node_name.clone(), addresses }
 }
 
 /// Waits for the runtime to answer: the kubelet may be started first.

@@ -24,6 +24,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::Incoming;
 use k8s_openapi::{List, api::core::v1::Pod};
+use pki::Identity;
 use rustls::pki_types::CertificateDer;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
@@ -45,9 +46,10 @@ struct Server {
     rates: rates::Rates,
 }
 
-/// Binds the port and starts serving.
-pub async fn start(kubelet: &Arc<Kubelet>, config: &Config) -> anyhow::Result<()> {
-    let tls = auth::tls(kubelet, config)?;
+/// Binds the port and starts serving. Returns the certificate that is served with, which may be replaced.
+pub async fn start(kubelet: &Arc<Kubelet>, config: &Config) -> anyhow::Result<Arc<Identity>> {
+    let identity = auth::identity(kubelet, config)?;
+    let tls = auth::tls(Arc::clone(&identity), config)?;
     let listener = listen(config.address)?;
     let bound = listener.local_addr()?;
     kubelet.port.store(bound.port(), Ordering::Relaxed);
@@ -66,7 +68,7 @@ pub async fn start(kubelet: &Arc<Kubelet>, config: &Config) -> anyhow::Result<()
         .await;
         anyhow::Ok(())
     });
-    Ok(())
+    Ok(identity)
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -10,7 +10,7 @@ use std::{
 use arc_swap::ArcSwap;
 use rustls::{
     ClientConfig, ServerConfig, SignatureScheme,
-    client::ResolvesClientCert,
+    client::{ResolvesClientCert, Resumption},
     crypto::ring::{default_provider, sign::any_supported_type},
     server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
@@ -53,6 +53,11 @@ impl Identity {
     pub fn follow(&self, certificate: &Path, key: &Path) -> Result<(), Error> {
         self.current.store(Arc::new(Loaded::read(certificate, key)?));
         Ok(())
+    }
+
+    /// The certificate that is shown now.
+    pub fn certificate(&self) -> CertificateDer<'static> {
+        self.pair().cert.first().cloned().unwrap_or_else(|| CertificateDer::from(Vec::new()))
     }
 
     /// Looks at the files at once, not only when the pair is next due.
@@ -172,8 +177,12 @@ pub fn client_config(trust: Trust, identity: Option<Arc<Identity>>) -> Result<Cl
         .map_err(Error::make)?
         .dangerous()
         .with_custom_certificate_verifier(trust.verifier());
-    Ok(match identity {
-        Some(identity) => builder.with_client_cert_resolver(identity),
-        None => builder.with_no_client_auth(),
-    })
+    let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
+    let may_change = identity.current.load().files.is_some();
+    let mut config = builder.with_client_cert_resolver(identity);
+    if may_change {
+        // A resumed session proves the certificate of its first connection, which may have expired since.
+        config.resumption = Resumption::disabled();
+    }
+    Ok(config)
 }

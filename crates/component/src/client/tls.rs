@@ -20,6 +20,11 @@ const SYSTEM: [&str; 5] = [
 
 /// Makes a client's TLS from its configuration. Certificates and authorities in files are read again when they change.
 pub fn client_config(config: &Config) -> anyhow::Result<ClientConfig> {
+    with_identity(config).map(|(tls, _)| tls)
+}
+
+/// The same, with the certificate that it shows.
+pub(super) fn with_identity(config: &Config) -> anyhow::Result<(ClientConfig, Option<Arc<Identity>>)> {
     let trust = match (config.accept_invalid_certs, &config.root_cert_file, &config.root_cert) {
         (true, ..) => Trust::anybody(),
         (_, Some(file), _) => Trust::file(file)?,
@@ -30,7 +35,7 @@ pub fn client_config(config: &Config) -> anyhow::Result<ClientConfig> {
         }
     };
     let identity = identity(&config.auth_info)?;
-    pki::client_config(trust, identity).map_err(Into::into)
+    Ok((pki::client_config(trust, identity.clone())?, identity))
 }
 
 /// The certificate of a user: data goes before files, as in client-go.

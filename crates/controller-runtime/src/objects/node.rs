@@ -45,12 +45,33 @@ pub struct NodeStatus {
     /// The conditions.
     #[serde(deserialize_with = "null_is_default")]
     pub conditions: Vec<Condition>,
+    /// Where the node is reached.
+    #[serde(deserialize_with = "null_is_default")]
+    pub addresses: Vec<NodeAddress>,
     /// Volumes that pods on the node use.
     #[serde(deserialize_with = "null_is_default")]
     pub volumes_in_use: Vec<String>,
     /// Volumes that are attached to the node.
     #[serde(deserialize_with = "null_is_default")]
     pub volumes_attached: Vec<AttachedVolume>,
+}
+
+/// Where a node is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct NodeAddress {
+    /// `InternalIP`, `ExternalIP`, `Hostname`, …
+    #[serde(rename = "type")]
+    pub kind: Box<str>,
+    /// The address or name.
+    pub address: Box<str>,
+}
+
+impl NodeAddress {
+    /// Tells whether it is an address, not a name.
+    pub fn is_ip(&self) -> bool {
+        matches!(&*self.kind, "InternalIP" | "ExternalIP")
+    }
 }
 
 /// A volume that is attached to a node.

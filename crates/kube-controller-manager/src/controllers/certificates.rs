@@ -9,6 +9,7 @@ use pki::{KeyUse, Request};
 
 pub mod approver;
 pub mod cleaner;
+mod recognize;
 pub mod signer;
 
 /// The signer of kubelets' client certificates.
@@ -19,6 +20,10 @@ const KUBELET_SERVING: &str = "kubernetes.io/kubelet-serving";
 const CLIENT: &str = "kubernetes.io/kube-apiserver-client";
 /// The signer without rules.
 const LEGACY: &str = "kubernetes.io/legacy-unknown";
+/// The signer of what a node whose other certificates have expired may still show (decision record 0021).
+const NODE_REJOIN: &str = "magnetite.internal/node-rejoin";
+/// The group of those certificates.
+const REJOINING: &str = "system:bootstrappers:node-rejoin";
 
 /// Returns the store of requests and a queue of those that changed.
 fn requests(context: &Context, name: &'static str) -> (Store<CertificateSigningRequest>, WorkQueue<Key>) {
@@ -95,6 +100,38 @@ fn for_node(usages: &[String], purpose: &str) -> Result<(), String> {
     Err(format!("usages did not match [{}]", wanted.join(" ")))
 }
 
+/// Says what is wrong with a request for a certificate by which a node may rejoin.
+fn node_rejoin_faults(request: &Request, usages: &[String]) -> Result<(), String> {
+    if request.organizations != [REJOINING] {
+        return Err(format!("subject organization is not {REJOINING}"));
+    }
+    if !request.common_name.starts_with("system:node-rejoin:") {
+        return Err("subject common name does not begin with system:node-rejoin:".to_owned());
+    }
+    without_other_names(request)?;
+    for_node(usages, "client auth")
+}
+
+/// Says why a request is not for what an agent of a node shows.
+fn agent_faults(request: &Request, usages: &[String]) -> Result<(), String> {
+    if !["system:kube-proxy", "system:podnet"].contains(&request.common_name.as_str()) {
+        return Err("subject common name is not system:kube-proxy or system:podnet".to_owned());
+    }
+    if !request.organizations.is_empty() {
+        return Err("subject organizations are not allowed".to_owned());
+    }
+    without_other_names(request)?;
+    for_node(usages, "client auth")
+}
+
+fn without_other_names(request: &Request) -> Result<(), String> {
+    let none = request.dns_names.is_empty()
+        && request.addresses.is_empty()
+        && !request.has_emails
+        && !request.has_uris;
+    if none { Ok(()) } else { Err("subjectAltNames are not allowed".to_owned()) }
+}
+
 /// Says what is wrong with any other client's request.
 fn client_faults(usages: &[String]) -> Result<(), String> {
     let optional = ["digital signature", "key encipherment"];
@@ -114,6 +151,7 @@ fn faults(signer: &str, request: &Request, usages: &[String]) -> Result<(), Stri
     match signer {
         KUBELET_CLIENT => kubelet_client_faults(request, usages),
         KUBELET_SERVING => kubelet_serving_faults(request, usages),
+        NODE_REJOIN => node_rejoin_faults(request, usages),
         CLIENT => client_faults(usages),
         _ => Ok(()),
     }
@@ -121,7 +159,7 @@ fn faults(signer: &str, request: &Request, usages: &[String]) -> Result<(), Stri
 
 /// Tells whether this controller signs for a signer.
 fn is_ours(signer: &str) -> bool {
-    [KUBELET_CLIENT, KUBELET_SERVING, CLIENT, LEGACY].contains(&signer)
+    [KUBELET_CLIENT, KUBELET_SERVING, CLIENT, LEGACY, NODE_REJOIN].contains(&signer)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use component::client::{Connection, connect};
+use pki::Described;
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
@@ -40,6 +42,141 @@ async fn a_kubelet_gets_its_certificate() {
     let path = ask(&cluster, "greedy", "system:node:w9", server).await;
     let left = cluster.get(&path).await.unwrap();
     assert!(left["status"]["conditions"].is_null(), "not approved: {left}");
+}
+
+/// A client of somebody, who asks for certificates.
+struct Asker(kube::Client);
+
+impl Asker {
+    async fn new(cluster: &Cluster, user: &str, groups: &[&str]) -> Self {
+        let kubeconfig = cluster.kubeconfig(user, groups);
+        let connection = Connection { kubeconfig: Some(&kubeconfig), master: None, user_agent: "test" };
+        Self(connect(&connection).await.unwrap())
+    }
+
+    /// Asks, and returns where the request is.
+    async fn ask(&self, signer: &str, subject: (&[&str], &str), names: &[&str], usage: &str) -> String {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        for organization in subject.0 {
+            params.distinguished_name.push(DnType::OrganizationName, *organization);
+        }
+        params.distinguished_name.push(DnType::CommonName, subject.1);
+        let address = |name: &&str| SanType::IpAddress(name.parse().unwrap());
+        params.subject_alt_names = names.iter().map(address).collect();
+        let pem = params.serialize_request(&KeyPair::generate().unwrap()).unwrap().pem().unwrap();
+        let object = json!({"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
+            "metadata": {"generateName": "csr-"}, "spec": {"request": STANDARD.encode(pem),
+                "signerName": signer, "usages": ["digital signature", usage]}});
+        let request = http::Request::post(REQUESTS).header("content-type", "application/json");
+        let made: Value =
+            self.0.request(request.body(object.to_string().into_bytes()).unwrap()).await.unwrap();
+        format!("{REQUESTS}/{}", made["metadata"]["name"].as_str().unwrap())
+    }
+}
+
+const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const NODE_CLIENT: &str = "kubernetes.io/kube-apiserver-client-kubelet";
+
+/// What an installer allows nodes and the signer.
+async fn allow(cluster: &Cluster) {
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    let create = |what: &str, group: &str| {
+        let resource = format!("certificatesigningrequests/{what}");
+        (
+            what.to_owned(),
+            group.to_owned(),
+            json!([{"apiGroups": ["certificates.k8s.io"], "resources": [resource], "verbs": ["create"]}]),
+        )
+    };
+    let group =
+        |group: &str| json!({"kind": "Group", "name": group, "apiGroup": "rbac.authorization.k8s.io"});
+    let signer =
+        json!({"kind": "ServiceAccount", "name": "certificate-controller", "namespace": "kube-system"});
+    let mut bindings = vec![
+        ("asks".to_owned(), "system:node-bootstrapper".to_owned(), group("system:bootstrappers:node-rejoin")),
+        (
+            "serving".to_owned(),
+            "system:certificates.k8s.io:kubelet-serving-approver".to_owned(),
+            signer.clone(),
+        ),
+        (
+            "client".to_owned(),
+            "system:certificates.k8s.io:kube-apiserver-client-approver".to_owned(),
+            signer.clone(),
+        ),
+        ("rejoin".to_owned(), "node-rejoin-signer".to_owned(), signer),
+    ];
+    let mut roles = vec![(
+        "node-rejoin-signer".to_owned(),
+        json!([{"apiGroups": ["certificates.k8s.io"],
+        "resources": ["signers"], "resourceNames": ["magnetite.internal/node-rejoin"], "verbs": ["approve", "sign"]}]),
+    )];
+    for (what, to, rules) in [
+        create("selfnodeserver", "system:nodes"),
+        create("nodeagent", "system:nodes"),
+        create("selfnoderejoin", "system:nodes"),
+        create("noderejoin", "system:bootstrappers:node-rejoin"),
+    ] {
+        roles.push((what.clone(), rules));
+        bindings.push((what.clone(), what, group(&to)));
+    }
+    for (name, rules) in roles {
+        let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": name}, "rules": rules});
+        cluster.create(&format!("{rbac}/clusterroles"), role).await;
+    }
+    for (name, role, subject) in bindings {
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": name}, "subjects": [subject],
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}});
+        cluster.create(&format!("{rbac}/clusterrolebindings"), binding).await;
+    }
+}
+
+#[tokio::test]
+async fn nodes_get_what_they_need_without_a_person() {
+    let cluster = Cluster::start(&["--cluster-signing-duration=2h"]).await;
+    allow(&cluster).await;
+    let node = Asker::new(&cluster, "system:node:w9", &["system:nodes"]).await;
+    let signed = |request: &Value| request["status"]["certificate"].is_string();
+    // The node is not there yet: its serving certificate waits for it.
+    let serving = node
+        .ask(
+            "kubernetes.io/kubelet-serving",
+            (&["system:nodes"], "system:node:w9"),
+            &["10.0.0.9"],
+            "server auth",
+        )
+        .await;
+    let agent =
+        node.ask("kubernetes.io/kube-apiserver-client", (&[], "system:kube-proxy"), &[], "client auth").await;
+    cluster.eventually(&agent, signed).await;
+    assert!(cluster.get(&serving).await.unwrap()["status"]["conditions"].is_null());
+    let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w9"},
+        "status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.9"}]}});
+    cluster.create("/api/v1/nodes", object).await;
+    let serving = cluster.eventually(&serving, signed).await;
+    let pem = STANDARD.decode(serving["status"]["certificate"].as_str().unwrap()).unwrap();
+    let described = Described::of_pem(std::str::from_utf8(&pem).unwrap()).unwrap();
+    assert_eq!(described.not_after.as_second() - described.not_before.as_second(), 2 * 3600);
+
+    let subject: (&[&str], &str) = (&["system:bootstrappers:node-rejoin"], "system:node-rejoin:w9");
+    let rejoin = node.ask("magnetite.internal/node-rejoin", subject, &[], "client auth").await;
+    cluster.eventually(&rejoin, signed).await;
+    let back = Asker::new(&cluster, "system:node-rejoin:w9", &["system:bootstrappers:node-rejoin"]).await;
+    let own = back.ask(NODE_CLIENT, (&["system:nodes"], "system:node:w9"), &[], "client auth").await;
+    cluster.eventually(&own, signed).await;
+    let foreign = back.ask(NODE_CLIENT, (&["system:nodes"], "system:node:w8"), &[], "client auth").await;
+    cluster.delete("/api/v1/nodes/w9").await;
+    let removed = back.ask(NODE_CLIENT, (&["system:nodes"], "system:node:w9"), &[], "client auth").await;
+    // Requests are looked at one after another: when a later one is answered, these have been.
+    let last =
+        node.ask("kubernetes.io/kube-apiserver-client", (&[], "system:podnet"), &[], "client auth").await;
+    cluster.eventually(&last, signed).await;
+    for refused in [foreign, removed] {
+        assert!(cluster.get(&refused).await.unwrap()["status"]["conditions"].is_null(), "{refused}");
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,11 @@ pub struct KubeletConfiguration {
     pub tls_cert_file: Option<PathBuf>,
     /// Its key.
     pub tls_private_key_file: Option<PathBuf>,
+    /// Whether the client certificate is renewed.
+    pub rotate_certificates: Option<bool>,
+    /// Whether the cluster signs the certificate to serve with.
+    #[serde(rename = "serverTLSBootstrap")]
+    pub server_tls_bootstrap: Option<bool>,
     /// How clients are known.
     pub authentication: Option<Authentication>,
     /// The nameservers of pods.
@@ -206,11 +211,9 @@ const WITHOUT_MEANING: &[&str] = &[
     "registryPullQPS",
     "reservedMemory",
     "reservedSystemCPUs",
-    "rotateCertificates",
     "runOnce",
     "seccompDefault",
     "serializeImagePulls",
-    "serverTLSBootstrap",
     "showHiddenMetricsForVersion",
     "shutdownGracePeriod",
     "shutdownGracePeriodByPodPriority",

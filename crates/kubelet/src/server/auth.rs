@@ -6,38 +6,43 @@ use anyhow::Context;
 use component::access::{Delegated, User, Wish};
 use http::{HeaderMap, Method, Response, StatusCode, header};
 use kube::Client;
+use pki::Identity;
 use rustls::{ServerConfig, pki_types::CertificateDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{Body, text};
 use component::cause::whole;
 
-use crate::{Config, kubelet::Kubelet};
+use crate::{Config, certificates::Store, kubelet::Kubelet};
 
 /// The user the API server's own client certificate names, as kubeadm makes it.
 const API_SERVER: &str = "kube-apiserver-kubelet-client";
 
-/// Makes the TLS side of the server. Without a certificate given, one signed by nobody is made and kept.
-pub(super) fn tls(kubelet: &Kubelet, config: &Config) -> anyhow::Result<ServerConfig> {
-    let (certificate, key) = match &config.serving {
-        Some(given) => given.clone(),
-        None => {
-            let folder = &kubelet.settings.cert_dir;
-            let made = (folder.join("kubelet.crt"), folder.join("kubelet.key"));
-            if !made.0.exists() || !made.1.exists() {
-                let now = jiff::Timestamp::now();
-                let name = &kubelet.settings.node_name;
-                let authority = pki::Authority::new(&format!("{name}-ca"), 10, now)?;
-                let addresses: Vec<_> =
-                    kubelet.facts.read().host_ips.iter().filter_map(|ip| ip.parse().ok()).collect();
-                authority
-                    .issue(&pki::Leaf::server(name, &[name], &addresses), now)?
-                    .write(folder, "kubelet")?;
-            }
-            made
-        }
-    };
-    let identity = pki::Identity::load(&certificate, &key)?;
+/// The certificate to serve with: the one given, the one that the cluster has signed, or one signed by nobody that is
+/// made and kept, also where the cluster's is still to come.
+pub(super) fn identity(kubelet: &Kubelet, config: &Config) -> anyhow::Result<Arc<Identity>> {
+    if let Some((certificate, key)) = &config.serving {
+        return Ok(Identity::load(certificate, key)?);
+    }
+    let folder = &kubelet.settings.cert_dir;
+    let signed = Store::server(folder);
+    if config.server_tls_bootstrap && signed.load().is_some() {
+        return Ok(Identity::load(&signed.current(), &signed.current())?);
+    }
+    let (certificate, key) = (folder.join("kubelet.crt"), folder.join("kubelet.key"));
+    if !certificate.exists() || !key.exists() {
+        let now = jiff::Timestamp::now();
+        let name = &kubelet.settings.node_name;
+        let authority = pki::Authority::new(&format!("{name}-ca"), 10, now)?;
+        let addresses: Vec<_> =
+            kubelet.facts.read().host_ips.iter().filter_map(|ip| ip.parse().ok()).collect();
+        authority.issue(&pki::Leaf::server(name, &[name], &addresses), now)?.write(folder, "kubelet")?;
+    }
+    Ok(Identity::load(&certificate, &key)?)
+}
+
+/// Makes the TLS side of the server.
+pub(super) fn tls(identity: Arc<Identity>, config: &Config) -> anyhow::Result<ServerConfig> {
     let verifier = match &config.client_ca_file {
         Some(path) => Some(pki::client_verifier(path).context("--client-ca-file")?),
         None => None,
