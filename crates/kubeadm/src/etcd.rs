@@ -52,6 +52,15 @@ impl Etcd {
         Ok(self.client.get("", Some(all)).await?.count() == 0)
     }
 
+    /// The name of the member that answers.
+    pub async fn own_name(&mut self) -> anyhow::Result<String> {
+        let status = self.client.status().await.context("asking etcd who it is")?;
+        let own = status.header().map_or(0, |header| header.member_id());
+        let members = self.members().await?;
+        let found = members.into_iter().find(|(id, ..)| *id == own);
+        Ok(found.context("etcd does not know itself")?.1.name)
+    }
+
     /// The version of the member that answers.
     pub async fn version(&mut self) -> anyhow::Result<String> {
         Ok(self.client.status().await?.version().to_owned())

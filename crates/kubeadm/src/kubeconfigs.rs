@@ -102,20 +102,25 @@ pub fn issue_kubelet(
 ) -> anyhow::Result<String> {
     let mut leaf = kubelet(node);
     leaf.days = days;
-    let issued = authority.issue(&leaf, now)?;
-    let name = format!("kubelet-client-{}.pem", now.strftime("%Y-%m-%d-%H-%M-%S"));
-    let file = paths.kubelet_pki().join(&name);
-    pki::write_private(&file, &format!("{}{}", issued.certificate, issued.key))?;
-    let current = kubelet_current(paths);
-    if fs::symlink_metadata(&current).is_ok() {
-        fs::remove_file(&current).with_context(|| format!("removing {}", current.display()))?;
-    }
-    // Absolute, as upstream's kubelet writes it.
-    let absolute = format!("/var/lib/kubelet/pki/{name}");
-    symlink(&absolute, &current).with_context(|| format!("linking {}", current.display()))?;
+    replace_kubelet(paths, &authority.issue(&leaf, now)?, now)?;
     let shown = Path::new("/var/lib/kubelet/pki/kubelet-client-current.pem");
     target.with(
         &format!("system:node:{node}"),
         Credentials::CertificateFiles { certificate: shown, key: shown },
     )
+}
+
+/// Makes a certificate the kubelet's current one; a kubelet that runs shows it within a minute.
+pub fn replace_kubelet(paths: &Paths, issued: &Issued, now: Timestamp) -> anyhow::Result<()> {
+    let name = format!("kubelet-client-{}.pem", now.strftime("%Y-%m-%d-%H-%M-%S"));
+    pki::write_private(&paths.kubelet_pki().join(&name), &format!("{}{}", issued.certificate, issued.key))?;
+    let current = kubelet_current(paths);
+    let link = paths.kubelet_pki().join(".kubelet-client-current.pem");
+    if fs::symlink_metadata(&link).is_ok() {
+        fs::remove_file(&link).with_context(|| format!("removing {}", link.display()))?;
+    }
+    // Absolute, as upstream's kubelet writes it.
+    symlink(format!("/var/lib/kubelet/pki/{name}"), &link)
+        .with_context(|| format!("linking {}", link.display()))?;
+    fs::rename(&link, &current).with_context(|| format!("linking {}", current.display()))
 }

@@ -26,6 +26,7 @@ pub mod node_files;
 pub mod paths;
 pub mod phases;
 pub mod preflight;
+pub mod rejoin;
 pub mod reset;
 pub mod restore;
 pub mod sealed;

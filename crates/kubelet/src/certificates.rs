@@ -58,6 +58,7 @@ mod decisions {
             organizations: vec!["system:nodes".into()],
             dns_names: Vec::new(),
             addresses: Vec::new(),
+            usage: pki::Usage::Client,
             issuer: "kubernetes".into(),
             not_before: not_before.parse().unwrap(),
             not_after: not_after.parse().unwrap(),

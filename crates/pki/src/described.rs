@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 
-use crate::Error;
+use crate::{Error, Leaf, Usage};
 
 /// What a certificate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Described {
     pub dns_names: Vec<String>,
     /// Addresses that it is good for.
     pub addresses: Vec<IpAddr>,
+    /// What it may be used for; a server's certificate where it does not say.
+    pub usage: Usage,
     /// The common name of who signed it.
     pub issuer: String,
     /// When its life begins.
@@ -41,6 +43,12 @@ impl Described {
                 _ => {}
             }
         }
+        let extended = parsed.extended_key_usage().map_err(Error::make)?.map(|extension| extension.value);
+        let usage = match extended.map(|usage| (usage.server_auth, usage.client_auth)) {
+            Some((true, true)) => Usage::Both,
+            Some((false, true)) => Usage::Client,
+            _ => Usage::Server,
+        };
         let subject = parsed.subject();
         let first = |mut names: Vec<String>| if names.is_empty() { String::new() } else { names.remove(0) };
         let text = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {
@@ -51,6 +59,7 @@ impl Described {
             organizations: subject.iter_organization().map(text).collect(),
             dns_names,
             addresses,
+            usage,
             issuer: first(parsed.issuer().iter_common_name().map(text).collect()),
             not_before: time(parsed.validity().not_before.timestamp())?,
             not_after: time(parsed.validity().not_after.timestamp())?,
@@ -61,6 +70,18 @@ impl Described {
     pub fn of_pem(text: &str) -> Result<Self, Error> {
         let certificates = crate::certificates_of(text)?;
         Self::of(certificates.first().ok_or_else(|| Error::make("no certificate"))?)
+    }
+
+    /// What a certificate that takes its place is to say.
+    pub fn leaf(&self, days: i64) -> Leaf {
+        Leaf {
+            common_name: self.common_name.clone(),
+            organizations: self.organizations.clone(),
+            dns_names: self.dns_names.clone(),
+            addresses: self.addresses.clone(),
+            usage: self.usage,
+            days,
+        }
     }
 
     /// Whether its time has come and is not over.
@@ -86,7 +107,7 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Authority, Leaf};
+    use crate::Authority;
 
     #[test]
     fn says_what_was_issued() {
@@ -100,7 +121,9 @@ mod tests {
         assert_eq!(described.organizations, ["system:nodes"]);
         assert_eq!(described.dns_names, ["w1", "localhost"]);
         assert_eq!(described.addresses, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
-        assert_eq!(described.issuer, "kubernetes");
+        assert_eq!((described.issuer.as_str(), described.usage), ("kubernetes", Usage::Server));
+        let again = authority.issue(&described.leaf(365), now).unwrap();
+        assert_eq!(Described::of_pem(&again.certificate).unwrap(), described);
         assert!(described.is_current(now) && !described.is_current(described.not_after));
         let middle =
             Timestamp::from_second((described.not_before.as_second() + described.not_after.as_second()) / 2)

@@ -12,11 +12,14 @@ use crate::{
         Api,
         certificates::{Ask, CLIENT, request},
     },
-    node_files, systemd,
+    node_files, rejoin, systemd,
 };
 
 /// How long the cluster may take to sign.
 const SIGNING: Duration = Duration::from_secs(120);
+
+/// How long it may take to sign what is not needed yet.
+const REJOIN: Duration = Duration::from_secs(20);
 
 impl Join {
     pub(super) async fn worker(&self) -> anyhow::Result<()> {
@@ -33,9 +36,20 @@ impl Join {
         }
         if self.takes("node-agents") {
             let api = Api::open(&kubeconfig).await.context("the kubelet's kubeconfig")?;
-            self.node_agents(&api).await?;
+            let (agents, ()) = futures::future::join(self.node_agents(&api), self.may_rejoin()).await;
+            agents?;
         }
         Ok(())
+    }
+
+    /// Leaves the node a way back for the day when its certificates have expired while it was off.
+    async fn may_rejoin(&self) {
+        match rejoin::ensure(&self.paths, &self.node.name, REJOIN).await {
+            Ok(_) => println!("[kubelet-start] Writing the node's way back to \"bootstrap-kubelet.conf\""),
+            Err(error) => eprintln!(
+                "\t[WARNING Rejoin]: a node whose certificates expire while it is off will have to join anew: {error:#}"
+            ),
+        }
     }
 
     pub(super) async fn start_kubelet(&self) -> anyhow::Result<()> {
