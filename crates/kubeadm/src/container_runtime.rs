@@ -18,6 +18,8 @@ const CRICTL: &str = "/etc/crictl.yaml";
 const CRICTL_FILE: &str = "runtime-endpoint: unix:///run/containerd/containerd.sock\n";
 /// The package's own configuration, kept for `kubeadm reset`.
 const BEFORE: &str = "/etc/containerd/config.toml.before-kubeadm";
+/// The registry of the images that a package of a course brings.
+pub const REGISTRY: &str = "magnetite-registry.service";
 /// How a configuration of kubeadm's begins.
 const WRITTEN: &str = "# Written by kubeadm";
 const PAUSE: &str = "registry.k8s.io/pause:3.10";
@@ -146,6 +148,8 @@ pub async fn prepare(paths: &Paths) -> anyhow::Result<Option<PathBuf>> {
         systemd::start(&["containerd"]).await?;
     }
     systemd::enable(&["containerd"]).await?;
+    // What images come in packages can be pulled from this machine itself.
+    systemd::enable_existing(&[REGISTRY]).await?;
     Ok(written)
 }
 
@@ -202,7 +206,11 @@ pub fn archives(paths: &Paths) -> anyhow::Result<Vec<PathBuf>> {
         [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end))
     };
     let mut archives: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_archive).collect();
-    archives.sort();
+    // What every pod needs first, then the cluster's own, then the rest.
+    archives.sort_by_key(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (!name.contains("pause"), !name.contains("magnetite"), name)
+    });
     Ok(archives)
 }
 

@@ -11,7 +11,7 @@ use clap::Subcommand;
 use crate::{
     cluster::Api,
     kubeconfigs::Target,
-    machine,
+    machine, node_files,
     phases::{self, Phase, Selection},
     preflight::{self, Role},
 };
@@ -240,6 +240,12 @@ impl Init {
         if cluster_phases.iter().any(|phase| self.takes(phase)) {
             let api = self.connect().await?;
             self.cluster_phases(&api).await?;
+        }
+        if self.takes("kubelet-finalize") {
+            println!(
+                "[kubelet-finalize] \"/etc/kubernetes/kubelet.conf\" points to a rotatable kubelet client certificate and key"
+            );
+            node_files::ensure_return(&self.paths, &self.node.name).await;
         }
         if let Some(importing) = importing {
             importing.await??;

@@ -9,7 +9,7 @@ use crate::{
     arguments::{self, Arguments},
     configuration::{ClusterSettings, NodeSettings},
     paths::Paths,
-    systemd,
+    rejoin, systemd,
 };
 
 /// How often a thing that is to come is looked for on this machine.
@@ -81,6 +81,16 @@ pub async fn wait_active(units: &[&str], within: Duration) -> anyhow::Result<()>
         }
     }
     Ok(())
+}
+
+/// Gives the node what lets it come back when its certificate has ended while it was off. It works without.
+pub async fn ensure_return(paths: &Paths, node: &str) {
+    if let Err(error) = rejoin::ensure(paths, node, Duration::from_secs(30)).await {
+        eprintln!(
+            "\t[WARNING Rejoin]: this node has no certificate with which to come back after its own has expired: {error:#}. \
+             It is asked for again by kubeadm-renew.timer"
+        );
+    }
 }
 
 /// Waits until a file is there, while a unit is to make it.

@@ -74,13 +74,14 @@ pub async fn enable(units: &[&str]) -> anyhow::Result<()> {
     must("--quiet enable", units).await
 }
 
-/// Has those units started at boot that are installed; timers from now on.
+/// Has those units started at boot that are installed, and now those that are for more than a boot.
 pub async fn enable_existing(units: &[&str]) -> anyhow::Result<()> {
     for name in units {
         if unit(name).await?.exists() {
             enable(&[name]).await?;
-            if name.ends_with(".timer") {
-                start(&[name]).await?;
+            if !name.ends_with("-boot.service") {
+                // None of them is needed for what is done now.
+                start_in_background(&[name]).await?;
             }
         }
     }

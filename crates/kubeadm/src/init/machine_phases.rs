@@ -62,12 +62,6 @@ impl Init {
         if self.takes("addon") {
             self.node_agents().await?;
         }
-        if self.takes("kubelet-finalize") {
-            // The kubeconfig names the file that the kubelet renews from the first.
-            println!(
-                "[kubelet-finalize] \"/etc/kubernetes/kubelet.conf\" points to a rotatable kubelet client certificate and key"
-            );
-        }
         Ok(())
     }
 

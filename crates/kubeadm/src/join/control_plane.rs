@@ -55,6 +55,9 @@ impl Join {
             let api = self.local_api().await?;
             mark_control_plane(&api, &self.node).await?;
         }
+        if self.takes("kubelet-wait-bootstrap") {
+            node_files::ensure_return(&self.paths, &self.node.name).await;
+        }
         Ok(())
     }
 

@@ -15,7 +15,12 @@ use tokio::process::Command;
 use crate::{container_runtime, paths::Paths, systemd};
 
 /// Units beside those of components.
-const OTHER_UNITS: [&str; 3] = ["kubeadm-renew.timer", "kubeadm-renew.service", "kubeadm-renew-boot.service"];
+const OTHER_UNITS: [&str; 4] = [
+    "kubeadm-renew.timer",
+    "kubeadm-renew.service",
+    "kubeadm-renew-boot.service",
+    container_runtime::REGISTRY,
+];
 
 /// The files and directories that go. Directories of packages stay, empty.
 pub fn files(paths: &Paths) -> Vec<PathBuf> {
