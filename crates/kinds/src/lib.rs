@@ -12,6 +12,7 @@ mod controller_revision;
 mod cron;
 mod cron_job;
 mod csi;
+pub mod custom_resource_definition;
 mod daemon_set;
 mod deployment;
 pub mod deprecation;
@@ -114,7 +115,9 @@ pub fn strategy(group: &str, kind: &str) -> &'static dyn Strategy {
         ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration") => {
             &webhook_configuration::WebhookConfiguration { mutating: false }
         }
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => &generic::WITH_STATUS,
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            &custom_resource_definition::CustomResourceDefinition
+        }
         ("apiregistration.k8s.io", "APIService") => &api_service::ApiService,
         ("authentication.k8s.io", "TokenRequest") => &review::TokenRequest,
         ("authentication.k8s.io", "TokenReview") => &review::TokenReview,

@@ -63,7 +63,7 @@ pub async fn create_missing(
     }
     create::fill_system_fields(&mut object);
     entry.strategy.default(&mut object);
-    let errors = kinds::create(entry.strategy, entry.row.namespaced, &mut object);
+    let errors = kinds::create(&*entry.strategy, entry.row.namespaced, &mut object);
     if !errors.is_empty() {
         return Err(Status::invalid(group, &entry.row.kind, object.name(), errors));
     }

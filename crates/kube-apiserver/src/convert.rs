@@ -15,9 +15,17 @@ pub fn to_served(entry: &Entry, object: &mut Value) {
     match &*entry.row.kind {
         "Event" => event::to_new(object),
         "HorizontalPodAutoscaler" => autoscaler::to_v1(object),
-        _ => {}
+        _ => custom(entry, object),
     }
     object["apiVersion"] = entry.api_version.as_str().into();
+}
+
+/// Versions of a custom resource differ in what they know of an object.
+fn custom(entry: &Entry, object: &mut Value) {
+    if let Some(custom) = entry.custom() {
+        custom.rules.prune(object);
+        entry.strategy.default(object);
+    }
 }
 
 /// Converts an object of the served version to the stored one.

@@ -70,6 +70,7 @@ pub async fn dispatch(asked: Asked<'_>, request: Request, user: &Arc<UserInfo>) 
     let form = form?;
     let call =
         Call { server, entry, info, query, headers: &head.headers, user, form, warnings: Default::default() };
+    call.warn(call.entry.custom().and_then(|custom| custom.warning.clone()));
     let mut answer = match handle(&call, body).await {
         Ok(answer) => answer,
         Err(status) => response::status_as(&status, &form),
@@ -104,7 +105,7 @@ async fn handle(call: &Call<'_>, body: hyper::body::Incoming) -> Result<Response
     }
     if verb == "patch" {
         // Said before the body is read: it may be large.
-        let means = patch::means(call.headers)?;
+        let means = patch::means(call.headers, call.entry.custom().is_some())?;
         let body = input::read(body).await?;
         return match (sub, means) {
             ("scale", means) => Box::pin(scale::patch(call, means, body)).await,

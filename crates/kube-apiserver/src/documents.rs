@@ -20,7 +20,9 @@ use crate::http::{Format, Query, Response, response};
 
 /// The rows that are served, and the documents made of them so far.
 pub struct Documents {
-    rows: Vec<Resource>,
+    /// The built-in rows first.
+    rows: ArcSwap<Vec<Resource>>,
+    built_in: usize,
     address: String,
     /// Groups that other servers serve.
     remote: ArcSwap<Vec<RemoteGroup>>,
@@ -36,7 +38,18 @@ struct Document {
 impl Documents {
     /// Documents about these rows, served at this address.
     pub fn new(rows: Vec<Resource>, address: String) -> Self {
-        Self { rows, address, remote: ArcSwap::default(), made: Mutex::default() }
+        let built_in = rows.len();
+        let rows = ArcSwap::from_pointee(rows);
+        Self { rows, built_in, address, remote: ArcSwap::default(), made: Mutex::default() }
+    }
+
+    /// Takes note of the custom resources that are served.
+    pub fn set_custom(&self, custom: impl IntoIterator<Item = Resource>) {
+        let built_in = self.rows.load().iter().take(self.built_in).cloned().collect::<Vec<_>>();
+        // Under the lock under which documents are made, so that none is of the rows of before.
+        let mut made = self.made.lock();
+        self.rows.store(Arc::new(built_in.into_iter().chain(custom).collect()));
+        made.clear();
     }
 
     /// Takes note of the groups that other servers serve, best first.
@@ -73,7 +86,7 @@ impl Documents {
                 Some(response)
             }
             "/openapi/v2" => Some(self.large(path, headers, openapi::v2)),
-            "/openapi/v3" => Some(plain(&openapi::v3_index(&self.rows), headers, query)),
+            "/openapi/v3" => Some(plain(&openapi::v3_index(&self.rows.load()), headers, query)),
             _ => self.versioned(path, headers, query),
         }
     }
@@ -81,7 +94,9 @@ impl Documents {
     fn versioned(&self, path: &str, headers: &HeaderMap, query: &Query<'_>) -> Option<Response> {
         if let Some(rest) = path.strip_prefix("/openapi/v3/") {
             let (group, version) = group_version(rest)?;
-            self.row_of(group, version)?;
+            if !self.serves(group, version) {
+                return None;
+            }
             return Some(self.large(path, headers, |rows| openapi::v3(rows, group, version)));
         }
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
@@ -89,7 +104,11 @@ impl Documents {
             ["apis", group] => Some(plain(&self.group(group)?, headers, query)),
             ["api", ..] | ["apis", ..] => {
                 let (group, version) = group_version(path.trim_start_matches('/'))?;
-                Some(plain(&discovery::api_resource_list(&self.rows, group, version)?, headers, query))
+                Some(plain(
+                    &discovery::api_resource_list(self.rows.load().iter(), group, version)?,
+                    headers,
+                    query,
+                ))
             }
             _ => None,
         }
@@ -97,7 +116,7 @@ impl Documents {
 
     /// `/apis` without aggregation: the groups of all servers, whether they answer or not.
     fn group_list(&self) -> Value {
-        let mut list = discovery::api_group_list(&self.rows);
+        let mut list = discovery::api_group_list(self.rows.load().iter());
         let remote = self.remote.load();
         if let Some(groups) = list["groups"].as_array_mut() {
             for group in remote.iter() {
@@ -116,7 +135,7 @@ impl Documents {
     fn group(&self, name: &str) -> Option<Value> {
         let remote = self.remote.load();
         let remote = remote.iter().find(|group| group.name == name);
-        match (discovery::api_group(&self.rows, name), remote) {
+        match (discovery::api_group(self.rows.load().iter(), name), remote) {
             (None, None) => None,
             (Some(own), None) => Some(own),
             (Some(mut own), Some(remote)) => {
@@ -153,8 +172,8 @@ impl Documents {
         groups.sort_by_key(|entry| Reverse(priority(entry)));
     }
 
-    fn row_of(&self, group: &str, version: &str) -> Option<&Resource> {
-        self.rows.iter().find(|row| row.group == group && row.version == version)
+    fn serves(&self, group: &str, version: &str) -> bool {
+        self.rows.load().iter().any(|row| row.group == group && row.version == version)
     }
 
     fn aggregated(&self, path: &str, form: Aggregated, headers: &HeaderMap) -> Response {
@@ -181,7 +200,7 @@ impl Documents {
             match made.get(key) {
                 Some(document) => document.clone(),
                 None => {
-                    let text = make(&self.rows);
+                    let text = make(&self.rows.load());
                     let document = Arc::new(Document {
                         etag: etag(&text),
                         compressed: response::compress(&text).unwrap_or_default(),
@@ -215,7 +234,7 @@ impl Documents {
     fn paths(&self) -> Vec<String> {
         let mut paths: Vec<String> =
             vec!["/.well-known/openid-configuration".into(), "/api".into(), "/apis".into()];
-        for group in schema::groups(self.rows.iter()) {
+        for group in schema::groups(self.rows.load().iter()) {
             match group.name {
                 "" => paths.extend(group.versions.iter().map(|version| format!("/api/{version}"))),
                 name => {
@@ -247,11 +266,14 @@ impl Documents {
     }
 }
 
+/// Where groups of custom resources stand among all, as upstream registers them.
+const CUSTOM_PRIORITY: i64 = 1000;
+
 /// Where a group stands among all: what an APIService says, or the server's own order for its own groups.
 fn priority(remote: &[RemoteGroup], name: &str) -> i64 {
-    let own = local_priority(name);
+    let own = if name == "apiregistration.k8s.io" { Some(i64::MAX) } else { local_priority(name) };
     own.or_else(|| remote.iter().find(|group| group.name == name).map(|group| group.priority))
-        .unwrap_or(i64::MAX)
+        .unwrap_or(CUSTOM_PRIORITY)
 }
 
 fn add_versions(entry: &mut Value, group: &RemoteGroup) {

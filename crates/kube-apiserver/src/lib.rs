@@ -15,6 +15,7 @@ pub mod dispatch;
 pub mod documents;
 pub mod encryption;
 pub mod endpoints;
+mod extension;
 pub mod flags;
 pub mod handlers;
 pub mod health;

@@ -1,14 +1,47 @@
 //! The resources that are served: each a row of the catalogue with its cache and its strategy.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use kinds::Strategy;
+use printing::CustomColumns;
 use schema::Resource;
 use storage::{Cache, SelectableField, Store};
 
 use crate::metrics::Known;
+
+/// A kind's own rules: written for a built-in kind, read from a definition for a custom one.
+pub enum Rules {
+    /// Of a built-in kind.
+    BuiltIn(&'static dyn Strategy),
+    /// Of a custom one.
+    Custom(Arc<Custom>),
+}
+
+impl Deref for Rules {
+    type Target = dyn Strategy;
+
+    fn deref(&self) -> &(dyn Strategy + 'static) {
+        match self {
+            Rules::BuiltIn(strategy) => *strategy,
+            Rules::Custom(custom) => &custom.rules,
+        }
+    }
+}
+
+/// What a definition says of one version of its resource.
+pub struct Custom {
+    /// How objects are pruned, defaulted and validated.
+    pub rules: custom_resources::Rules,
+    /// What `kubectl get` prints.
+    pub columns: CustomColumns,
+    /// Where the fields of a Scale are.
+    pub scale: Option<custom_resources::Scale>,
+    /// What a client is told that asks for this version.
+    pub warning: Option<String>,
+}
 
 /// One resource under one version.
 pub struct Entry {
@@ -21,7 +54,7 @@ pub struct Entry {
     /// Its objects; none where nothing is stored.
     cache: Option<Arc<Cache>>,
     /// The kind's own rules.
-    pub strategy: &'static dyn Strategy,
+    pub strategy: Rules,
     /// What its requests are counted by.
     pub counters: Known,
 }
@@ -33,6 +66,22 @@ impl Entry {
     /// For resources that are not stored; the dispatcher answers those before any handler is called.
     pub fn cache(&self) -> &Arc<Cache> {
         self.cache.as_ref().expect("handlers of objects are called for stored resources only")
+    }
+
+    /// What its definition says, where it is a custom resource.
+    pub fn custom(&self) -> Option<&Custom> {
+        match &self.strategy {
+            Rules::BuiltIn(_) => None,
+            Rules::Custom(custom) => Some(custom),
+        }
+    }
+
+    /// A version of a custom resource, whose objects are in this cache.
+    pub fn of_definition(row: Resource, cache: Arc<Cache>, custom: Arc<Custom>) -> Self {
+        let (api_version, stored) = (row.api_version(), row.storage_api_version());
+        let stored_as = (stored != api_version).then_some(stored);
+        let strategy = Rules::Custom(custom);
+        Self { row, api_version, stored_as, cache: Some(cache), strategy, counters: Known::default() }
     }
 
     /// Whether objects are kept.
@@ -69,13 +118,24 @@ impl Registry {
         for row in rows {
             let cache = row.stored().then(|| store.cache(&row.prefix)).flatten();
             let (api_version, stored) = (row.api_version(), row.storage_api_version());
-            let strategy = kinds::strategy(&row.group, &row.kind);
+            let strategy = Rules::BuiltIn(kinds::strategy(&row.group, &row.kind));
             let stored_as = (stored != api_version).then_some(stored);
             let list = entries.entry(row.plural.to_string()).or_default();
             let counters = Known::default();
             list.push(Arc::new(Entry { row, api_version, stored_as, cache, strategy, counters }));
         }
         Self { entries: ArcSwap::from_pointee(entries) }
+    }
+
+    /// Serves these custom resources beside the built-in ones, and no others.
+    pub fn set_custom(&self, custom: impl IntoIterator<Item = Arc<Entry>>) {
+        let mut entries: HashMap<String, Vec<Arc<Entry>>> = (**self.entries.load()).clone();
+        entries.values_mut().for_each(|list| list.retain(|entry| entry.custom().is_none()));
+        for entry in custom {
+            entries.entry(entry.row.plural.to_string()).or_default().push(entry);
+        }
+        entries.retain(|_, list| !list.is_empty());
+        self.entries.store(Arc::new(entries));
     }
 
     /// Finds a resource by the words of its path.

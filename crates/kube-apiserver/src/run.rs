@@ -15,7 +15,7 @@ use component::Runtime;
 use schema::{Resource, Stability};
 use storage::{Etcd, EtcdConfig, Freshness, Store};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,7 +33,7 @@ use crate::registry::{Registry, stored_resources};
 use crate::server::{Options, Server};
 use crate::streaming::{Kubelets, PREFERRED_ADDRESSES, Streaming};
 use crate::view::TokenObjects;
-use crate::{alloc, authorization, encryption, endpoints, http};
+use crate::{alloc, authorization, encryption, endpoints, extension, http};
 
 /// How long requests are held back while what a cluster has from the start is made.
 const FIRST_CLIENTS: Duration = Duration::from_secs(5);
@@ -131,6 +131,10 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
             if filled.await.is_err() {
                 return Ok::<_, Infallible>(());
             }
+            // Whoever asked for a custom resource before a restart finds it after it.
+            let (settled, is_settled) = oneshot::channel();
+            spawn(&runtime, "custom resources", extension::run(server.clone(), settled), &server.stop);
+            let _ = is_settled.await;
             for (name, feed) in authorization::feeds(&server) {
                 spawn(&runtime, format!("authorisation by {name}"), feed, &server.stop);
             }

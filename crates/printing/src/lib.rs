@@ -13,7 +13,7 @@ use serde_json::Value;
 
 pub use column::Column;
 pub use custom::{CustomColumn, CustomColumns};
-pub use table::{Include, definitions, row, table};
+pub use table::{Include, definitions, row, row_of, table};
 
 /// How a kind is printed.
 #[derive(Debug)]

@@ -65,13 +65,19 @@ pub fn definitions(columns: &[Column]) -> Value {
 
 /// Makes one row.
 pub fn row(printer: &Printer, object: &Value, include: Include, now: Timestamp) -> Value {
-    let mut row = Map::new();
-    row.insert("cells".to_owned(), printer.cells(object, now).into());
+    let mut row = row_of(printer.cells(object, now), object, include);
     if printer.kind == "Pod"
         && let Some(condition) = ended(object)
     {
-        row.insert("conditions".to_owned(), json!([condition]));
+        row["conditions"] = json!([condition]);
     }
+    row
+}
+
+/// Makes a row of cells.
+pub fn row_of(cells: Vec<Value>, object: &Value, include: Include) -> Value {
+    let mut row = Map::new();
+    row.insert("cells".to_owned(), cells.into());
     match include {
         Include::None => {}
         Include::Object => {

@@ -253,6 +253,7 @@ impl Row {
             selectable_fields: Names::Static(self.selectable_fields),
             stability: self.stability,
             schema: Schema::BuiltIn(self.schema),
+            published: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::catalogue::groups;
 use crate::resource::Resource;
 use crate::types::Type;
 
+mod custom;
 mod definitions;
 mod gnostic;
 mod json;
@@ -49,7 +50,7 @@ pub fn v2(rows: &[Resource]) -> Vec<u8> {
     out.end();
     out.begin("definitions");
     for (name, ty) in &document.types {
-        out.member(name, &definitions::definition(*ty, &document.kinds).json(Form::V2));
+        out.member(name, &document.definition(*ty, Form::V2));
     }
     out.end();
     out.member("securityDefinitions", &security());
@@ -76,7 +77,7 @@ pub fn v3(rows: &[Resource], group: &str, version: &str) -> Vec<u8> {
     out.begin("components");
     out.begin("schemas");
     for (name, ty) in &document.types {
-        out.member(name, &definitions::definition(*ty, &document.kinds).json(Form::V3));
+        out.member(name, &document.definition(*ty, Form::V3));
     }
     out.end();
     out.member("securitySchemes", &security());
@@ -127,6 +128,8 @@ struct Document<'a> {
     /// Everything that the paths refer to.
     types: BTreeMap<&'a str, Type<'a>>,
     kinds: Kinds<'a>,
+    /// The schemas of custom resources by the names of their types.
+    published: BTreeMap<&'a str, &'a Value>,
 }
 
 impl<'a> Document<'a> {
@@ -143,7 +146,17 @@ impl<'a> Document<'a> {
                 }
             }
         }
-        Document { paths, types, kinds: Kinds::of(rows) }
+        let published =
+            rows.iter().filter_map(|row| Some((row.ty().name(), row.published.as_deref()?))).collect();
+        Document { paths, types, kinds: Kinds::of(rows), published }
+    }
+
+    fn definition(&self, ty: Type<'a>, form: Form) -> Value {
+        match (self.published.get(ty.name()), form) {
+            (Some(schema), Form::V3) => (*schema).clone(),
+            (Some(schema), Form::V2) => custom::v2((*schema).clone()),
+            (None, form) => definitions::definition(ty, &self.kinds).json(form),
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! A catalogue row: everything the server knows about a resource besides its behaviour.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::Value;
 
 use crate::types::{Schema, Type, TypeId};
 
@@ -140,6 +143,8 @@ pub struct Resource {
     pub stability: Stability,
     /// Schema of its objects.
     pub schema: Schema,
+    /// The schema that OpenAPI documents show, where that is not made of [`Resource::schema`]: a custom resource's.
+    pub published: Option<Arc<Value>>,
 }
 
 /// A subresource of a resource.

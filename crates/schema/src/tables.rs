@@ -167,7 +167,7 @@ pub struct UnionRow {
 pub struct Tables {
     /// Every name the rows point into.
     pub text: Cow<'static, str>,
-    /// Named object types, sorted by name.
+    /// Named object types; the built-in ones are sorted by name.
     pub types: Cow<'static, [TypeRow]>,
     /// The fields of all types, one type after another.
     pub fields: Cow<'static, [FieldRow]>,

@@ -64,8 +64,16 @@ impl<'a> Type<'a> {
     pub fn list(self) -> Option<Type<'a>> {
         let tables = self.tables;
         let name = format!("{}List", self.name());
-        let at = tables.types.binary_search_by(|row| tables.text(row.name).cmp(&name)).ok()?;
+        let at = match self.is_built_in() {
+            true => tables.types.binary_search_by(|row| tables.text(row.name).cmp(&name)).ok()?,
+            false => tables.types.iter().position(|row| tables.text(row.name) == name)?,
+        };
         Some(Type { tables, id: at as u16 })
+    }
+
+    /// Says whether the type is one of the built-in ones, not a custom resource's.
+    pub fn is_built_in(self) -> bool {
+        std::ptr::eq(self.tables, &generated::TABLES)
     }
 
     /// Lists every built-in type by name.

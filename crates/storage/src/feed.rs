@@ -13,10 +13,10 @@ use crate::{Error, Etcd, Object, Progress};
 /// How many keys one read of the load asks for.
 const CHUNK: i64 = 1000;
 
-/// A resource that is to be cached from now on.
-pub(crate) struct Register {
-    pub(crate) cache: Arc<Cache>,
-    pub(crate) done: oneshot::Sender<()>,
+/// A resource that is to be cached from now on, or no longer.
+pub(crate) enum Register {
+    Add { cache: Arc<Cache>, done: oneshot::Sender<()> },
+    Remove { prefix: Box<str> },
 }
 
 /// The caches by the prefix of their keys.
@@ -28,6 +28,10 @@ pub(crate) struct Caches {
 impl Caches {
     pub(crate) fn insert(&mut self, cache: Arc<Cache>) {
         self.by_prefix.insert(cache.resource.prefix.as_str().into(), cache);
+    }
+
+    pub(crate) fn remove(&mut self, prefix: &str) -> Option<Arc<Cache>> {
+        self.by_prefix.remove(prefix)
     }
 
     pub(crate) fn get(&self, prefix: &str) -> Option<&Arc<Cache>> {
@@ -175,12 +179,15 @@ impl Feed {
                     }
                     self.apply(response.events());
                 }
-                Some(register) = self.register.recv() => {
-                    if let Err(error) = self.add(&register.cache).await {
-                        return Broken::Reconnect(format!("cannot read a new resource: {error}"));
+                Some(register) = self.register.recv() => match register {
+                    Register::Add { cache, done } => {
+                        if let Err(error) = self.add(&cache).await {
+                            return Broken::Reconnect(format!("cannot read a new resource: {error}"));
+                        }
+                        let _ = done.send(());
                     }
-                    let _ = register.done.send(());
-                }
+                    Register::Remove { prefix } => drop(self.caches.remove(&prefix)),
+                },
             }
         }
     }

@@ -102,11 +102,21 @@ impl Store {
     pub async fn add(&self, resource: Resource) -> Result<Arc<Cache>, Error> {
         let cache = Arc::new(Cache::new(resource, self.progress.clone()));
         let (done, is_done) = oneshot::channel();
-        let register = Register { cache: cache.clone(), done };
+        let register = Register::Add { cache: cache.clone(), done };
         self.register.send(register).await.map_err(|_| Error::Timeout)?;
         is_done.await.map_err(|_| Error::Timeout)?;
         self.caches.write().insert(cache.clone());
         Ok(cache)
+    }
+
+    /// Caches a resource no longer and ends its watches.
+    pub async fn remove(&self, prefix: &str) {
+        let cache = self.caches.write().remove(prefix);
+        if let Some(cache) = cache {
+            // The feed only goes when the server does.
+            let _ = self.register.send(Register::Remove { prefix: prefix.into() }).await;
+            cache.end_watches();
+        }
     }
 
     /// Waits until a read from the caches is as fresh as asked for.

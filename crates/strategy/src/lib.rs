@@ -161,6 +161,11 @@ pub trait Strategy: Sync {
         Grace::Immediate
     }
 
+    /// A finalizer that an object gets when it is deleted: the server has something to do before it goes.
+    fn deletion_finalizer(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether a PUT to a name that does not exist creates the object.
     fn allow_create_on_update(&self) -> bool {
         false

@@ -83,7 +83,8 @@ impl Configuration {
             versions: &|version, old, new| ownership::at_version(call, version, old, new),
         });
         let Applied { mut object, fields, same } = applied.map_err(|error| refuse(call, object, error))?;
-        schema::decode(ty, &mut object, FieldValidation::Ignore).map_err(|error| {
+        let own = write::Expected { ty, ..write::Expected::own(call) };
+        own.decode(&mut object, Vec::new(), FieldValidation::Ignore).map_err(|error| {
             let object = named(call, &object);
             unknown(format!("failed to convert new object ({object}) to proper version: {error}"))
         })?;

@@ -99,7 +99,7 @@ fn prepare(
     dry_run: bool,
 ) -> Result<(Value, Option<String>), Status> {
     let entry = &call.entry;
-    let strategy = entry.strategy;
+    let strategy = &*entry.strategy;
     strategy.default(&mut object);
     let fields = match owners {
         Owners::Writer => ownership::of_new(call, &mut object)?,

@@ -161,7 +161,7 @@ pub async fn remove(
         let mut nothing = Value::Null;
         call.warn(call.server.admission.admit(&attributes, &mut nothing, Some(&old), &view)?);
         call.warn(call.server.admission.validate(&attributes, &Value::Null, Some(&old), &view)?);
-        let decision = decide_deletion(entry.strategy, is_namespace(call), &old, options, Timestamp::now());
+        let decision = decide_deletion(&*entry.strategy, is_namespace(call), &old, options, Timestamp::now());
         would_go = matches!(decision, Decision::Remove);
         match decision {
             _ if options.dry_run => Ok(Change::Keep),
@@ -233,6 +233,14 @@ pub fn decide_deletion(
     now: Timestamp,
 ) -> Decision {
     let mut object = old.clone();
+    if let Some(finalizer) = strategy.deletion_finalizer()
+        && object.deletion_timestamp().is_none()
+        && !object.finalizers().any(|name| name == finalizer)
+    {
+        let finalizers: Vec<&str> = object.finalizers().chain([finalizer]).collect();
+        let finalizers = json!(finalizers);
+        object.set_at(&["metadata", "finalizers"], finalizers);
+    }
     let graceful = mark_graceful(strategy, &mut object, options, now);
     mark_finalizers(&mut object, options.propagation);
     let held = object.finalizers().next().is_some();

@@ -39,8 +39,13 @@ const READ: &[&str] = &[
 ];
 
 /// What is asked for, by the body's media type.
-pub fn means(headers: &HeaderMap) -> Result<Means, Status> {
+///
+/// Custom resources have no strategic merge: their definitions do not say how.
+pub fn means(headers: &HeaderMap, is_custom: bool) -> Result<Means, Status> {
     match media_type(headers) {
+        "application/strategic-merge-patch+json" if is_custom => {
+            Err(Status::unsupported_media_type(&[READ[0], READ[1], READ[3]]))
+        }
         "application/json-patch+json" => Ok(Means::Patch(Kind::Json)),
         "application/merge-patch+json" => Ok(Means::Patch(Kind::Merge)),
         "application/strategic-merge-patch+json" => Ok(Means::Patch(Kind::StrategicMerge)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use apimachinery::{FieldError, ObjectExt, Status, labels};
 use bytes::Bytes;
+use custom_resources::Scale;
 use http::StatusCode;
 use serde_json::{Value, json};
 use storage::{Consistency, Object};
@@ -16,6 +17,33 @@ use super::update::{self, Part, Stored};
 use super::{output, write};
 use crate::http::Response;
 use crate::http::input::Encoding;
+
+/// Where the fields of a Scale are in an object.
+struct Places<'a> {
+    wanted: Vec<&'a str>,
+    present: Vec<&'a str>,
+    /// Where the selector is as text; elsewhere it is `spec.selector`.
+    selector: Option<Vec<&'a str>>,
+}
+
+impl<'a> Places<'a> {
+    fn of(call: &'a Call<'_>) -> Self {
+        match call.entry.custom().and_then(|custom| custom.scale.as_ref()) {
+            None => {
+                Self { wanted: vec!["spec", "replicas"], present: vec!["status", "replicas"], selector: None }
+            }
+            Some(scale) => Self {
+                wanted: Scale::fields(&scale.spec_replicas_path),
+                present: Scale::fields(&scale.status_replicas_path),
+                selector: Some(Scale::fields(scale.label_selector_path.as_deref().unwrap_or_default())),
+            },
+        }
+    }
+
+    fn replicas(&self, object: &Value) -> i64 {
+        object.at(&self.wanted).and_then(Value::as_i64).unwrap_or(0)
+    }
+}
 
 /// GET of the scale.
 pub async fn get(call: &Call<'_>) -> Result<Response, Status> {
@@ -45,7 +73,7 @@ pub async fn patch(call: &Call<'_>, means: Means, body: Bytes) -> Result<Respons
     let patch = Patch::parse(call, kind, &body)?;
     store(call, |old| {
         let expected = write::Expected::sub(call)?;
-        let mut scale = of(old);
+        let mut scale = of(old, &Places::of(call));
         patch.apply(expected.ty, &mut scale)?;
         write::decode_patched(call, &mut scale, &expected)?;
         write::adopt_name(call, &mut scale)?;
@@ -62,7 +90,7 @@ async fn apply(call: &Call<'_>, body: &[u8]) -> Result<Response, Status> {
         let scale = configuration.object();
         let mut workload = json!({ "metadata": { "name": call.info.name } });
         if let Some(replicas) = scale.at(&["spec", "replicas"]) {
-            workload["spec"]["replicas"] = replicas.clone();
+            workload.set_at(&Places::of(call).wanted, replicas.clone());
         }
         let mut wanted = configuration.apply_as(call, &workload, call.entry.row.ty(), Some(current))?;
         guard(scale, &mut wanted.object);
@@ -79,7 +107,7 @@ async fn store(
         let scale = scale(current.object)?;
         let replicas = scale.at(&["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(0);
         let mut new = current.object.clone();
-        new.set_at(&["spec", "replicas"], replicas.into());
+        new.set_at(&Places::of(call).wanted, replicas.into());
         guard(&scale, &mut new);
         Ok(new.into())
     })
@@ -103,7 +131,7 @@ async fn change(
     let dry_run = call.dry_run()?;
     let stored = update::store(call, Part::Whole, dry_run, |current| {
         let wanted = wanted(current)?;
-        let replicas = wanted.object.at(&["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(0);
+        let replicas = Places::of(call).replicas(&wanted.object);
         if replicas < 0 {
             let error = FieldError::invalid("spec.replicas", replicas, "must be greater than or equal to 0");
             return Err(Status::invalid("autoscaling", "Scale", &call.info.name, vec![error]));
@@ -114,33 +142,37 @@ async fn change(
     match stored {
         Stored::Object(object, _) => answer(call, &object),
         Stored::Nowhere(object) => {
-            output::tree(StatusCode::OK, &call.entry, &of(&object), &call.form, call.query)
+            output::tree(StatusCode::OK, &call.entry, &of(&object, &Places::of(call)), &call.form, call.query)
         }
     }
 }
 
 fn answer(call: &Call<'_>, object: &Arc<Object>) -> Result<Response, Status> {
     let value = object.value().map_err(Status::internal)?;
-    output::tree(StatusCode::OK, &call.entry, &of(&value), &call.form, call.query)
+    output::tree(StatusCode::OK, &call.entry, &of(&value, &Places::of(call)), &call.form, call.query)
 }
 
 /// The scale of a workload.
-pub fn of(object: &Value) -> Value {
+fn of(object: &Value, places: &Places<'_>) -> Value {
     let mut metadata = json!({});
     for key in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         if let Some(value) = object.at(&["metadata", key]) {
             metadata[key] = value.clone();
         }
     }
-    let number = |path: &[&str]| object.at(path).and_then(Value::as_i64).unwrap_or(0);
+    let present = object.at(&places.present).and_then(Value::as_i64).unwrap_or(0);
     let mut scale = json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
-        "spec": {}, "status": { "replicas": number(&["status", "replicas"]) },
+        "spec": {}, "status": { "replicas": present },
     });
-    if number(&["spec", "replicas"]) != 0 {
-        scale["spec"]["replicas"] = number(&["spec", "replicas"]).into();
+    let wanted = places.replicas(object);
+    if wanted != 0 {
+        scale["spec"]["replicas"] = wanted.into();
     }
-    let selector = selector(object.at(&["spec", "selector"]));
+    let selector = match &places.selector {
+        None => selector(object.at(&["spec", "selector"])),
+        Some(path) => object.at(path).and_then(Value::as_str).unwrap_or_default().to_owned(),
+    };
     if !selector.is_empty() {
         scale["status"]["selector"] = selector.into();
     }
@@ -171,8 +203,10 @@ mod tests {
             "metadata": {"name": "web", "namespace": "a", "uid": "u", "resourceVersion": "4", "labels": {"x": "y"}},
             "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "web"}}}, "status": {"replicas": 2},
         });
+        let workload =
+            Places { wanted: vec!["spec", "replicas"], present: vec!["status", "replicas"], selector: None };
         assert_eq!(
-            of(&object),
+            of(&object, &workload),
             json!({
                 "kind": "Scale", "apiVersion": "autoscaling/v1",
                 "metadata": {"name": "web", "namespace": "a", "uid": "u", "resourceVersion": "4"},

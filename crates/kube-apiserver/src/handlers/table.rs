@@ -1,5 +1,7 @@
 //! Tables: rows of cells for people, as `kubectl get` prints them.
 
+use std::sync::Arc;
+
 use apimachinery::Status;
 use jiff::Timestamp;
 use printing::{Include, Printer};
@@ -7,11 +9,28 @@ use serde_json::{Value, json};
 
 use crate::http::Query;
 use crate::http::negotiate::TableVersion;
-use crate::registry::Entry;
+use crate::registry::{Custom, Entry, Rules};
+
+/// Where a resource's columns come from.
+enum Cells {
+    /// From this program.
+    Written(&'static Printer),
+    /// From its definition.
+    Declared(Arc<Custom>),
+}
+
+impl Cells {
+    fn definitions(&self) -> Value {
+        match self {
+            Cells::Written(printer) => printing::definitions(printer.columns()),
+            Cells::Declared(custom) => custom.columns.definitions(),
+        }
+    }
+}
 
 /// The columns of a resource, and how rows are made for one client.
 pub struct Columns {
-    printer: &'static Printer,
+    printer: Cells,
     version: TableVersion,
     include: Include,
     /// A watch sends the columns with its first event only.
@@ -26,7 +45,10 @@ impl Columns {
             .ok_or_else(|| Status::bad_request(format!("unrecognized includeObject value: \"{asked}\"")))?;
         // Cells are made of the stored form, which is what printers read.
         Ok(Self {
-            printer: printing::printer(&entry.row.group, &entry.row.kind),
+            printer: match &entry.strategy {
+                Rules::BuiltIn(_) => Cells::Written(printing::printer(&entry.row.group, &entry.row.kind)),
+                Rules::Custom(custom) => Cells::Declared(custom.clone()),
+            },
             version,
             include,
             sent: false,
@@ -34,7 +56,12 @@ impl Columns {
     }
 
     fn row(&self, object: &Value, now: Timestamp) -> Value {
-        printing::row(self.printer, object, self.include, now)
+        match &self.printer {
+            Cells::Written(printer) => printing::row(printer, object, self.include, now),
+            Cells::Declared(custom) => {
+                printing::row_of(custom.columns.cells(object, now), object, self.include)
+            }
+        }
     }
 
     fn document(&self, metadata: Value, definitions: Value, rows: Vec<Value>) -> Value {
@@ -46,7 +73,7 @@ impl Columns {
 
     /// A table of one object, for an event of a watch.
     pub fn one(&mut self, object: &Value) -> Value {
-        let definitions = if self.sent { json!([]) } else { printing::definitions(self.printer.columns()) };
+        let definitions = if self.sent { json!([]) } else { self.printer.definitions() };
         self.sent = true;
         let metadata = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
         self.document(metadata, definitions, vec![self.row(object, Timestamp::now())])
@@ -73,7 +100,7 @@ impl Rows {
 
     /// The table, with the list's metadata.
     pub fn finish(self, metadata: Value) -> Value {
-        let definitions = printing::definitions(self.columns.printer.columns());
+        let definitions = self.columns.printer.definitions();
         self.columns.document(metadata, definitions, self.rows)
     }
 }

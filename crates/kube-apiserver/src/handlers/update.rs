@@ -203,8 +203,8 @@ fn judge(call: &Call<'_>, part: Part, mut new: Value, old: &Value, dry_run: bool
     let entry = &call.entry;
     let (group, plural, name) = (entry.group(), entry.plural(), call.info.name.as_str());
     let strategy: &dyn Strategy = match part {
-        Part::Whole | Part::Status => entry.strategy,
-        Part::Sub => entry.strategy.subresource(&call.info.subresource).unwrap_or(entry.strategy),
+        Part::Whole | Part::Status => &*entry.strategy,
+        Part::Sub => entry.strategy.subresource(&call.info.subresource).unwrap_or(&*entry.strategy),
     };
     if !new.uid().is_empty() && new.uid() != old.uid() {
         let why = format!(

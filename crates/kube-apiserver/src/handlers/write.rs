@@ -3,12 +3,13 @@
 use admission::{Attributes, Operation, User};
 use apimachinery::{FieldError, ObjectExt, Status};
 use http::StatusCode;
-use schema::{FieldValidation, Type};
+use schema::{DecodeError, FieldValidation, Type, Warnings};
 use serde_json::{Map, Value};
 
 use super::call::{Call, options_kind};
 use super::output;
 use crate::http::input::{self, Encoding};
+use crate::registry::Custom;
 
 /// What a body must be.
 pub struct Expected<'a> {
@@ -20,13 +21,16 @@ pub struct Expected<'a> {
     pub kind: &'a str,
     /// The schema.
     pub ty: Type<'a>,
+    /// What its definition says, where it is a custom resource.
+    pub custom: Option<&'a Custom>,
 }
 
 impl<'a> Expected<'a> {
     /// An object of the resource itself.
     pub fn own(call: &'a Call<'_>) -> Self {
         let row = &call.entry.row;
-        Self { group: &row.group, version: &row.version, kind: &row.kind, ty: row.ty() }
+        let custom = call.entry.custom();
+        Self { group: &row.group, version: &row.version, kind: &row.kind, ty: row.ty(), custom }
     }
 
     /// What a subresource takes.
@@ -35,7 +39,8 @@ impl<'a> Expected<'a> {
         let sub = row.subresource(&call.info.subresource).ok_or_else(Status::no_such_resource)?;
         let (group, version, kind) = row.subresource_kind(sub);
         let ty = row.subresource_type(sub).ok_or_else(Status::no_such_resource)?;
-        Ok(Self { group, version, kind, ty })
+        let custom = call.entry.custom().filter(|_| kind == row.kind);
+        Ok(Self { group, version, kind, ty, custom })
     }
 
     fn api_version(&self) -> String {
@@ -43,6 +48,19 @@ impl<'a> Expected<'a> {
             self.version.to_owned()
         } else {
             format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// Brings an object into the form that the schema declares, and names what it does not know.
+    pub fn decode(
+        &self,
+        object: &mut Value,
+        duplicates: Vec<String>,
+        validation: FieldValidation,
+    ) -> Result<Warnings, DecodeError> {
+        match self.custom {
+            None => schema::decode_parsed(self.ty, object, duplicates, validation),
+            Some(custom) => decode_custom(&custom.rules, object, duplicates, validation),
         }
     }
 
@@ -80,8 +98,9 @@ pub fn decode(
     };
     check_kind(&parsed.value, expected)?;
     let validation = field_validation(call)?;
-    let (mut object, warnings) = parsed
-        .decode(expected.ty, validation)
+    let schema::Parsed { value: mut object, duplicates } = parsed;
+    let warnings = expected
+        .decode(&mut object, duplicates, validation)
         .map_err(|error| expected.refuse(expected.kind, expected.version, error))?;
     call.warn(warnings);
     stamp(&mut object, expected);
@@ -92,7 +111,7 @@ pub fn decode(
 pub fn decode_patched(call: &Call<'_>, object: &mut Value, expected: &Expected<'_>) -> Result<(), Status> {
     check_kind(object, expected)?;
     let validation = field_validation(call)?;
-    let warnings = schema::decode(expected.ty, object, validation).map_err(|error| match error {
+    let warnings = expected.decode(object, Vec::new(), validation).map_err(|error| match error {
         schema::DecodeError::Strict(errors) => {
             let errors =
                 errors.into_iter().map(|why| FieldError::invalid("patch", Value::Null, why)).collect();
@@ -103,6 +122,36 @@ pub fn decode_patched(call: &Call<'_>, object: &mut Value, expected: &Expected<'
     call.warn(warnings);
     stamp(object, expected);
     Ok(())
+}
+
+/// A custom object: metadata are those of any object, all else is what the definition declares.
+fn decode_custom(
+    rules: &custom_resources::Rules,
+    object: &mut Value,
+    duplicates: Vec<String>,
+    validation: FieldValidation,
+) -> Result<Warnings, DecodeError> {
+    if !object.is_object() {
+        return Err(DecodeError::Type(
+            "cannot unmarshal a value that is no object into an object".to_owned(),
+        ));
+    }
+    let mut found = duplicates;
+    let of_metadata = Type::named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta");
+    if let (Some(ty), Some(metadata)) = (of_metadata, object.get_mut("metadata")) {
+        const UNKNOWN: &str = "unknown field \"";
+        let warnings = schema::decode(ty, metadata, FieldValidation::Warn)?;
+        found.extend(warnings.into_iter().map(|text| match text.strip_prefix(UNKNOWN) {
+            Some(field) => format!("{UNKNOWN}metadata.{field}"),
+            None => text,
+        }));
+    }
+    found.extend(rules.prune(object).into_iter().map(|field| format!("unknown field {field:?}")));
+    match validation {
+        FieldValidation::Ignore => Ok(Vec::new()),
+        FieldValidation::Strict if !found.is_empty() => Err(DecodeError::Strict(found)),
+        FieldValidation::Warn | FieldValidation::Strict => Ok(found),
+    }
 }
 
 fn check_kind(object: &Value, expected: &Expected<'_>) -> Result<(), Status> {

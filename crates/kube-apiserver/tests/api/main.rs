@@ -7,6 +7,7 @@ mod apply;
 mod cluster;
 mod concurrency;
 mod discovery;
+mod extension;
 mod lists;
 mod objects;
 mod patches;

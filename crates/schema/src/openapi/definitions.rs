@@ -53,10 +53,15 @@ impl<'a> Kinds<'a> {
 
 /// Adds a type and everything that it refers to.
 pub(super) fn reach<'a>(ty: Type<'a>, types: &mut BTreeMap<&'a str, Type<'a>>) {
-    if types.insert(ty.name(), ty).is_some() {
+    // What a custom resource's tables have copied is the built-in type.
+    let ty = Type::named(ty.name()).unwrap_or(ty);
+    if ty.name().is_empty() || types.insert(ty.name(), ty).is_some() {
         return;
     }
     for field in ty.fields() {
+        if !ty.is_built_in() && !matches!(field.name(), "items" | "metadata") {
+            continue;
+        }
         let mut element = field.element();
         loop {
             match element.kind() {
@@ -128,6 +133,7 @@ pub(super) struct Schema<'a> {
 /// Makes the definition of a type.
 pub(super) fn definition<'a>(ty: Type<'a>, kinds: &Kinds<'_>) -> Schema<'a> {
     let mut schema = Schema { description: ty.description(), ..Schema::default() };
+    let listed = |field: &Field<'_>| ty.is_built_in() || matches!(field.name(), "items" | "metadata");
     (schema.ty, schema.format, schema.one_of) = match ty.name() {
         QUANTITY => (Some("string"), None, &["string", "number"][..]),
         INT_OR_STRING => (Some("string"), Some("int-or-string"), &["integer", "string"][..]),
@@ -137,7 +143,7 @@ pub(super) fn definition<'a>(ty: Type<'a>, kinds: &Kinds<'_>) -> Schema<'a> {
             _ => (Some("object"), None, &[][..]),
         },
     };
-    for field in ty.fields() {
+    for field in ty.fields().filter(listed) {
         if field.required() {
             schema.required.push(field.name());
         }

@@ -1,0 +1,111 @@
+//! The rules of a custom resource's objects, as the engine asks for them.
+
+use serde_json::Value;
+use strategy::field::Errors;
+use strategy::read::same;
+use strategy::{Resets, Strategy, count_generation, prepare_status_update};
+
+use crate::definition::Version;
+use crate::node::Node;
+use crate::{default, prune, validate};
+
+/// The rules of one version of a resource.
+#[derive(Debug)]
+pub struct Rules {
+    node: Node,
+    has_status: bool,
+    has_defaults: bool,
+}
+
+impl Rules {
+    /// The rules that a version declares.
+    pub fn of(version: &Version, keeps_unknown: bool) -> Self {
+        let mut node = version.schema().map_or_else(Node::anything, Node::read);
+        node.preserve |= keeps_unknown;
+        let has_defaults = node.has_defaults();
+        Self { node, has_status: version.subresources.status.is_some(), has_defaults }
+    }
+
+    /// The schema.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Whether objects that were stored before a default was declared lack something.
+    pub fn has_defaults(&self) -> bool {
+        self.has_defaults
+    }
+
+    /// Drops unknown fields; names them.
+    pub fn prune(&self, object: &mut Value) -> Vec<String> {
+        prune::prune(&self.node, object)
+    }
+
+    fn changed(new: &Value, old: &Value, but: &[&str]) -> bool {
+        let keys = |value: &Value| -> Vec<String> {
+            let fields = value.as_object().into_iter().flatten();
+            fields.map(|(key, _)| key.clone()).filter(|key| !but.contains(&key.as_str())).collect()
+        };
+        keys(new).iter().chain(&keys(old)).any(|key| !same(&new[key.as_str()], &old[key.as_str()]))
+    }
+}
+
+impl Strategy for Rules {
+    fn default(&self, object: &mut Value) {
+        default::default(&self.node, object);
+    }
+
+    fn prepare_for_create(&self, object: &mut Value) {
+        if let (true, Some(fields)) = (self.has_status, object.as_object_mut()) {
+            fields.remove("status");
+        }
+        strategy::write::set(strategy::write::ensure(object, "metadata"), "generation", 1);
+    }
+
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        errors.extend(validate::validate(&self.node, object, None));
+    }
+
+    fn prepare_for_update(&self, new: &mut Value, old: &Value) {
+        let but: &[&str] = if self.has_status {
+            strategy::write::copy(new, "status", old);
+            &["metadata", "status"]
+        } else {
+            &["metadata"]
+        };
+        let changed = Self::changed(new, old, but);
+        count_generation(new, old, changed);
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        errors.extend(validate::validate(&self.node, new, Some(old)));
+    }
+
+    fn prepare_status_update(&self, new: &mut Value, old: &Value) {
+        prepare_status_update(new, old);
+        // Labels and the like are the object's, not its status's.
+        let kept = [&new["metadata"]["managedFields"], &new["metadata"]["resourceVersion"]].map(Value::clone);
+        strategy::write::copy(new, "metadata", old);
+        for (name, value) in ["managedFields", "resourceVersion"].into_iter().zip(kept) {
+            if !value.is_null() {
+                strategy::write::set(strategy::write::ensure(new, "metadata"), name, value);
+            }
+        }
+    }
+
+    fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        errors.extend(validate::validate(&self.node, new, Some(old)));
+    }
+
+    fn allow_unconditional_update(&self) -> bool {
+        false
+    }
+
+    fn resets(&self, part: &str) -> Resets {
+        match (part, self.has_status) {
+            ("status", _) => Resets::AllBut(&["status"]),
+            (_, true) => Resets::Only(&["status"]),
+            (_, false) => Resets::Only(&[]),
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! What is wrong with the schemas of a definition: they must be structural, so that objects can be pruned and defaulted.
+
+use apimachinery::FieldError;
+use serde_json::{Map, Value};
+
+use crate::node::{Kind, Node};
+use crate::{default, prune, validate};
+
+/// What is wrong with the schemas of a definition (its `spec`).
+pub fn faults(spec: &Value) -> Vec<FieldError> {
+    let versions: Vec<&Value> = spec["versions"].as_array().into_iter().flatten().collect();
+    let schema = |version: &Value| version["schema"]["openAPIV3Schema"].clone();
+    let Some(first) = versions.first().map(|version| schema(version)) else { return Vec::new() };
+    // One schema for all versions is named by where it was before versions had their own.
+    if versions.iter().all(|version| schema(version) == first) {
+        return faults_of_version(&first, "spec.validation.openAPIV3Schema");
+    }
+    let of = |(index, version): (usize, &&Value)| {
+        faults_of_version(&schema(version), &format!("spec.versions[{index}].schema.openAPIV3Schema"))
+    };
+    versions.iter().enumerate().flat_map(of).collect()
+}
+
+/// What is wrong with a schema at a path.
+fn faults_of_version(schema: &Value, path: &str) -> Vec<FieldError> {
+    let Some(fields) = schema.as_object() else {
+        return vec![FieldError::required(path, "schemas are required")];
+    };
+    let mut check = Check { errors: Vec::new() };
+    match fields.get("type").and_then(Value::as_str) {
+        None | Some("") => {
+            check.errors.push(FieldError::required(format!("{path}.type"), "must not be empty at the root"));
+        }
+        Some("object") => {}
+        Some(other) => {
+            let error = FieldError::invalid(format!("{path}.type"), other, "must be object at the root");
+            check.errors.push(error);
+        }
+    }
+    check.node(fields, path, Place::Root);
+    if check.errors.is_empty() {
+        check.defaults(&Node::read(schema), path, true);
+    }
+    check.errors
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Root,
+    Field,
+    Item,
+}
+
+struct Check {
+    errors: Vec<FieldError>,
+}
+
+/// What no schema may hold, and why not.
+const UNSUPPORTED: [(&str, &str); 5] = [
+    ("$ref", "$ref is not supported"),
+    ("definitions", "definitions is not supported"),
+    ("dependencies", "dependencies is not supported"),
+    ("patternProperties", "patternProperties is not supported"),
+    ("additionalItems", "additionalItems is not supported"),
+];
+
+/// What may not stand inside `allOf` and its like.
+const ONLY_OUTSIDE: [&str; 10] = [
+    "default",
+    "description",
+    "nullable",
+    "title",
+    "type",
+    "x-kubernetes-embedded-resource",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-list-type",
+    "x-kubernetes-map-type",
+    "x-kubernetes-preserve-unknown-fields",
+];
+
+impl Check {
+    fn forbid(&mut self, path: String, why: &str) {
+        self.errors.push(FieldError::forbidden(path, why));
+    }
+
+    fn node(&mut self, schema: &Map<String, Value>, path: &str, place: Place) {
+        self.own(schema, path, place);
+        for name in ["allOf", "anyOf", "oneOf"] {
+            for (index, nested) in list(schema, name).enumerate() {
+                self.nested(nested, &format!("{path}.{name}[{index}]"));
+            }
+        }
+        if let Some(not) = schema.get("not").and_then(Value::as_object) {
+            self.nested(not, &format!("{path}.not"));
+        }
+        for (name, property) in objects(schema, "properties") {
+            let here = format!("{path}.properties[{name}]");
+            self.node(property, &here, Place::Field);
+            if place == Place::Root && name == "metadata" {
+                self.metadata(property, &here);
+            }
+        }
+        match schema.get("additionalProperties") {
+            Some(Value::Object(values)) => {
+                self.node(values, &format!("{path}.additionalProperties"), Place::Field);
+            }
+            Some(Value::Bool(false)) => self.forbid(
+                format!("{path}.additionalProperties"),
+                "additionalProperties cannot be set to false",
+            ),
+            _ => {}
+        }
+        match schema.get("items") {
+            Some(Value::Object(items)) => self.node(items, &format!("{path}.items"), Place::Item),
+            Some(Value::Array(_)) => {
+                self.forbid(format!("{path}.items"), "items must be a schema object and not an array");
+            }
+            _ => {}
+        }
+    }
+
+    fn own(&mut self, schema: &Map<String, Value>, path: &str, place: Place) {
+        let flag = |name: &str| schema.get(name).and_then(Value::as_bool) == Some(true);
+        let kind = schema.get("type").and_then(Value::as_str).unwrap_or_default();
+        let free = flag("x-kubernetes-int-or-string") || flag("x-kubernetes-preserve-unknown-fields");
+        if kind.is_empty() && !free && place != Place::Root {
+            let of = if place == Place::Item { "array items" } else { "object fields" };
+            let why = format!("must not be empty for specified {of}");
+            self.errors.push(FieldError::required(format!("{path}.type"), why));
+        }
+        if !kind.is_empty() && Kind::parse(kind).is_none() {
+            let known = ["array", "boolean", "integer", "number", "object", "string"];
+            self.errors.push(FieldError::not_supported(format!("{path}.type"), kind, &known));
+        }
+        if kind == "array" && !schema.contains_key("items") {
+            self.errors.push(FieldError::required(format!("{path}.items"), "must be specified"));
+        }
+        for (name, why) in UNSUPPORTED {
+            if schema.contains_key(name) {
+                self.forbid(format!("{path}.{name}"), why);
+            }
+        }
+        if flag("uniqueItems") {
+            let why = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
+            self.forbid(format!("{path}.uniqueItems"), why);
+        }
+        if schema.contains_key("properties") && schema.contains_key("additionalProperties") {
+            let why = "additionalProperties and properties are mutual exclusive";
+            self.forbid(format!("{path}.additionalProperties"), why);
+        }
+        if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
+            && let Err(error) = regex::Regex::new(pattern)
+        {
+            let why = format!("must be a valid regular expression, but isn't: {}", last_line(&error));
+            self.errors.push(FieldError::invalid(format!("{path}.pattern"), pattern, why));
+        }
+        self.list(schema, path, kind);
+        if let Some(map) = schema.get("x-kubernetes-map-type").and_then(Value::as_str) {
+            let field = format!("{path}.x-kubernetes-map-type");
+            if kind != "object" {
+                let why = "must be object if x-kubernetes-map-type is specified";
+                self.errors.push(FieldError::invalid(format!("{path}.type"), kind, why));
+            }
+            if !matches!(map, "atomic" | "granular") {
+                self.errors.push(FieldError::not_supported(field, map, &["atomic", "granular"]));
+            }
+        }
+    }
+
+    fn list(&mut self, schema: &Map<String, Value>, path: &str, kind: &str) {
+        let keys: Vec<&str> = texts(schema, "x-kubernetes-list-map-keys").collect();
+        let keys_path = format!("{path}.x-kubernetes-list-map-keys");
+        let Some(list) = schema.get("x-kubernetes-list-type").and_then(Value::as_str) else {
+            if !keys.is_empty() {
+                self.forbid(keys_path, "must be empty if x-kubernetes-list-type is not set to 'map'");
+            }
+            return;
+        };
+        if kind != "array" {
+            let why = "must be array if x-kubernetes-list-type is specified";
+            self.errors.push(FieldError::invalid(format!("{path}.type"), kind, why));
+        }
+        if !matches!(list, "atomic" | "set" | "map") {
+            let field = format!("{path}.x-kubernetes-list-type");
+            self.errors.push(FieldError::not_supported(field, list, &["atomic", "set", "map"]));
+        }
+        if list != "map" {
+            return;
+        }
+        if keys.is_empty() {
+            let why = "must not be empty if x-kubernetes-list-type is map";
+            self.errors.push(FieldError::required(keys_path, why));
+            return;
+        }
+        let empty = Map::new();
+        let items = schema.get("items").and_then(Value::as_object).unwrap_or(&empty);
+        let required: Vec<&str> = texts(items, "required").collect();
+        for (index, key) in keys.iter().enumerate() {
+            let here = format!("{keys_path}[{index}]");
+            let Some((_, property)) = objects(items, "properties").find(|(name, _)| name == key) else {
+                let why = "entries must all be names of item properties";
+                self.errors.push(FieldError::invalid(here, *key, why));
+                continue;
+            };
+            let kind = property.get("type").and_then(Value::as_str).unwrap_or_default();
+            if matches!(kind, "array" | "object") {
+                let why = "must be a scalar type if parent array's x-kubernetes-list-type is map";
+                let field = format!("{path}.items.properties[{key}].type");
+                self.errors.push(FieldError::invalid(field, kind, why));
+            }
+            if !required.contains(key) && !property.contains_key("default") {
+                let field = format!("{path}.items.properties[{key}].default");
+                let why = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
+                self.errors.push(FieldError::required(field, why));
+            }
+        }
+    }
+
+    fn nested(&mut self, schema: &Map<String, Value>, path: &str) {
+        let of_numbers = schema.get("type").and_then(Value::as_str).unwrap_or_default();
+        for name in ONLY_OUTSIDE {
+            // The two ways in which a number or a text is one of both may name their types.
+            let either = name == "type" && matches!(of_numbers, "integer" | "string");
+            if schema.contains_key(name) && !either {
+                self.forbid(format!("{path}.{name}"), "must be empty to be structural");
+            }
+        }
+        if schema.contains_key("additionalProperties") {
+            self.forbid(format!("{path}.additionalProperties"), "must be undefined to be structural");
+        }
+        for name in ["allOf", "anyOf", "oneOf"] {
+            for (index, nested) in list(schema, name).enumerate() {
+                self.nested(nested, &format!("{path}.{name}[{index}]"));
+            }
+        }
+        if let Some(not) = schema.get("not").and_then(Value::as_object) {
+            self.nested(not, &format!("{path}.not"));
+        }
+        for (name, property) in objects(schema, "properties") {
+            self.nested(property, &format!("{path}.properties[{name}]"));
+        }
+        if let Some(items) = schema.get("items").and_then(Value::as_object) {
+            self.nested(items, &format!("{path}.items"));
+        }
+    }
+
+    /// The server knows what metadata are; a definition may only narrow the name.
+    fn metadata(&mut self, schema: &Map<String, Value>, path: &str) {
+        if schema.get("type").and_then(Value::as_str) != Some("object") {
+            let kind = schema.get("type").cloned().unwrap_or_default();
+            self.errors.push(FieldError::invalid(format!("{path}.type"), kind, "must be object"));
+        }
+        let allowed = ["type", "description", "properties"];
+        let more = schema.keys().any(|name| !allowed.contains(&name.as_str()));
+        let names = objects(schema, "properties").all(|(name, _)| matches!(name, "name" | "generateName"));
+        if more || !names {
+            let why = "must not specify anything other than name and generateName, but metadata is implicitly specified";
+            self.forbid(path.to_owned(), why);
+        }
+    }
+
+    /// A default is a value as it may be written: nothing unknown in it, and valid.
+    fn defaults(&mut self, node: &Node, path: &str, is_root: bool) {
+        if let Some(value) = &node.default {
+            let here = format!("{path}.default");
+            let mut pruned = (**value).clone();
+            let mut wrapped = Value::Object(Map::from_iter([("default".to_owned(), pruned.take())]));
+            let holder = Node {
+                kind: Some(Kind::Object),
+                properties: [("default".into(), Node { default: None, ..node.clone() })].into(),
+                ..Node::default()
+            };
+            let unknown = prune::prune(&holder, &mut wrapped);
+            if is_root {
+                self.forbid(here, "must not be set at the root");
+            } else if !unknown.is_empty() {
+                let why = "must not have unknown fields";
+                self.errors.push(FieldError::invalid(here, (**value).clone(), why));
+            } else {
+                default::default(&holder, &mut wrapped);
+                let faults = validate::validate(&holder, &wrapped, None);
+                self.errors.extend(faults.into_iter().map(|mut fault| {
+                    fault.field = format!("{path}.{}", fault.field);
+                    fault
+                }));
+            }
+        }
+        for (name, child) in &node.properties {
+            self.defaults(child, &format!("{path}.properties[{name}]"), false);
+        }
+        if let crate::node::Additional::Of(child) = &node.additional {
+            self.defaults(child, &format!("{path}.additionalProperties"), false);
+        }
+        if let Some(child) = &node.items {
+            self.defaults(child, &format!("{path}.items"), false);
+        }
+    }
+}
+
+fn list<'a>(schema: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = &'a Map<String, Value>> {
+    schema.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
+}
+
+fn objects<'a>(
+    schema: &'a Map<String, Value>,
+    name: &str,
+) -> impl Iterator<Item = (&'a str, &'a Map<String, Value>)> {
+    let of = schema.get(name).and_then(Value::as_object).into_iter().flatten();
+    of.filter_map(|(name, schema)| Some((name.as_str(), schema.as_object()?)))
+}
+
+fn texts<'a>(schema: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = &'a str> {
+    schema.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+fn last_line(error: &regex::Error) -> String {
+    let text = error.to_string();
+    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn schemas_that_are_not_structural_are_refused_in_upstreams_words() {
+        let check = |schema: Value, expected: &[&str]| {
+            let spec = json!({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema.clone()}}]});
+            let found: Vec<String> =
+                faults(&spec).iter().map(|error| format!("{}: {}", error.field, error.body())).collect();
+            assert_eq!(found, expected, "{schema}");
+        };
+        const ROOT: &str = "spec.validation.openAPIV3Schema";
+        check(json!({"type": "object", "properties": {"spec": {"type": "object"}}}), &[]);
+        check(json!(null), &[&format!("{ROOT}: Required value: schemas are required")]);
+        check(json!({}), &[&format!("{ROOT}.type: Required value: must not be empty at the root")]);
+        check(
+            json!({"type": "object", "properties": {"spec": {}}}),
+            &[&format!(
+                "{ROOT}.properties[spec].type: Required value: must not be empty for specified object fields"
+            )],
+        );
+        check(
+            json!({"type": "object", "properties": {"l": {"type": "array"}}}),
+            &[&format!("{ROOT}.properties[l].items: Required value: must be specified")],
+        );
+        check(
+            json!({"type": "object", "properties": {"a": {"type": "object", "properties": {}, "additionalProperties": {"type": "string"}}}}),
+            &[&format!(
+                "{ROOT}.properties[a].additionalProperties: Forbidden: additionalProperties and properties are mutual exclusive"
+            )],
+        );
+        check(
+            json!({"type": "object", "anyOf": [{"type": "object", "required": ["a"]}]}),
+            &[&format!("{ROOT}.anyOf[0].type: Forbidden: must be empty to be structural")],
+        );
+        check(
+            json!({"type": "object", "properties": {"metadata": {"type": "object", "properties": {"labels": {"type": "object"}}}}}),
+            &[&format!(
+                "{ROOT}.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified"
+            )],
+        );
+        check(
+            json!({"type": "object", "properties": {"n": {"type": "integer", "default": "x"}}}),
+            &[&format!(
+                "{ROOT}.properties[n].default: Invalid value: \"string\": default in body must be of type integer: \"string\""
+            )],
+        );
+    }
+}

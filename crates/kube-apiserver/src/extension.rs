@@ -1,0 +1,226 @@
+//! Custom resources: follows their definitions and serves what these declare.
+//!
+//! Keeps true: every established definition is served in its versions, and no other; its status says what it is called
+//! and whether it is served; the objects of a definition that goes are deleted before it.
+//! Woken by: changes of definitions. Reads: them. Writes: their status; deletes objects of those that go.
+//! Gives up when: the server stops.
+
+mod cleanup;
+mod entries;
+mod status;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use custom_resources::Definition;
+use serde_json::Value;
+use storage::{Filter, Query, WatchStart};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::bootstrap::change;
+use crate::registry::Entry;
+use crate::server::Server;
+use status::Standing;
+
+/// The group of definitions.
+const GROUP: &str = "apiextensions.k8s.io";
+/// The resource of definitions.
+const PLURAL: &str = "customresourcedefinitions";
+
+/// A definition as it was last looked at.
+struct Known {
+    /// The revision of the object.
+    revision: i64,
+    definition: Arc<Definition>,
+    standing: Standing,
+    is_deleting: bool,
+    /// What is served of it, and from which definition that was made.
+    served: Option<(Arc<Definition>, Vec<Arc<Entry>>)>,
+}
+
+#[derive(Default)]
+struct Extensions {
+    known: BTreeMap<String, Known>,
+    /// Those whose objects are being deleted.
+    cleaning: JoinSet<String>,
+    cleaned: Vec<String>,
+}
+
+/// Runs until the server stops; says when all that was defined before is served.
+pub async fn run(server: Arc<Server>, settled: oneshot::Sender<()>) {
+    let mut settled = Some(settled);
+    let Some(entry) = server.registry.stored(GROUP, PLURAL) else {
+        // Turned off by --runtime-config.
+        drop(settled);
+        return std::future::pending().await;
+    };
+    let mut extensions = Extensions::default();
+    loop {
+        let Ok((mut watch, _)) = entry.cache().watch(WatchStart::Objects, Filter::default()) else {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            continue;
+        };
+        while watch.next_first().is_some() {}
+        loop {
+            while extensions.look(&server, &entry).await {}
+            if let Some(settled) = settled.take() {
+                let _ = settled.send(());
+            }
+            tokio::select! {
+                event = watch.next() => if event.is_none() { break },
+                Some(ended) = extensions.cleaning.join_next() => extensions.ended(ended),
+            }
+            // What came meanwhile is looked at with it.
+            while watch.try_next().is_some() {}
+        }
+    }
+}
+
+impl Extensions {
+    /// Looks at what has changed. Says whether to look again at once: what one definition gave up another may want.
+    async fn look(&mut self, server: &Arc<Server>, entry: &Entry) -> bool {
+        let mut present = Vec::new();
+        entry.cache().visit(&Query::default(), |object| {
+            present.push(object.clone());
+            true
+        });
+        let gone: Vec<String> = self
+            .known
+            .keys()
+            .filter(|name| !present.iter().any(|object| object.name() == **name))
+            .cloned()
+            .collect();
+        let mut changed = !gone.is_empty();
+        for name in &gone {
+            if let Some(Known { served: Some((definition, _)), .. }) = self.known.remove(name) {
+                server.store.remove(&entries::prefix(&definition)).await;
+            }
+        }
+        let mut writes = Vec::new();
+        for object in &present {
+            let name = object.name().to_owned();
+            if self.known.get(&name).is_some_and(|known| known.revision == object.revision()) {
+                continue;
+            }
+            let Ok(value) = object.value() else { continue };
+            match self.read(&name, object.revision(), &value) {
+                Ok(()) => changed = true,
+                Err(error) => tracing::error!(%error, definition = name, "unreadable definition"),
+            }
+        }
+        // Names go to those who had them first: by age, then by name.
+        let names: Vec<String> = self.known.keys().cloned().collect();
+        for name in &names {
+            if let Some(wanted) = self.stand(name) {
+                writes.push((name.clone(), wanted));
+            }
+        }
+        for name in &names {
+            changed |= self.serve(server, name).await;
+            self.clean(server, name);
+        }
+        if changed {
+            self.publish(server);
+        }
+        for (name, standing) in writes {
+            let written = change(server, GROUP, PLURAL, &name, |old| standing.apply(old)).await;
+            if let Err(status) = written
+                && status.code != 404
+            {
+                tracing::warn!(definition = name, %status, "cannot write the status of a definition");
+            }
+        }
+        !gone.is_empty()
+    }
+
+    fn read(&mut self, name: &str, revision: i64, object: &Value) -> Result<(), serde_json::Error> {
+        let definition = Definition::read(object)?;
+        let served = self.known.remove(name).and_then(|known| known.served);
+        // The same definition in other words of its status is still the same.
+        let definition = match &served {
+            Some((of, _)) if **of == definition => of.clone(),
+            _ => Arc::new(definition),
+        };
+        let known = Known {
+            revision,
+            standing: Standing::read(object),
+            is_deleting: !object["metadata"]["deletionTimestamp"].is_null(),
+            definition,
+            served,
+        };
+        self.known.insert(name.to_owned(), known);
+        Ok(())
+    }
+
+    /// Decides what a definition's status should say; gives it where it does not say that yet.
+    fn stand(&mut self, name: &str) -> Option<Standing> {
+        let known = self.known.get(name)?;
+        let mut taken = custom_resources::Taken::default();
+        for (other, of) in &self.known {
+            if other != name && of.definition.group == known.definition.group {
+                taken.add(&of.standing.accepted);
+            }
+        }
+        let wanted = known.standing.next(&known.definition, known.is_deleting, &taken);
+        if wanted == known.standing {
+            return None;
+        }
+        self.known.get_mut(name)?.standing = wanted.clone();
+        Some(wanted)
+    }
+
+    /// Makes what is served of a definition anew where it has changed; says whether it has.
+    async fn serve(&mut self, server: &Server, name: &str) -> bool {
+        let Some(known) = self.known.get_mut(name) else { return false };
+        if !known.standing.established {
+            return false;
+        }
+        if known.served.as_ref().is_some_and(|(of, _)| Arc::ptr_eq(of, &known.definition)) {
+            return false;
+        }
+        match entries::make(server, &known.definition, known.served.as_ref().map(|(of, _)| &**of)).await {
+            Ok(made) => {
+                known.served = Some((known.definition.clone(), made));
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, definition = name, "cannot serve a custom resource");
+                // It is looked at again with the next change.
+                known.revision = 0;
+                false
+            }
+        }
+    }
+
+    /// Begins to delete the objects of a definition that goes.
+    fn clean(&mut self, server: &Arc<Server>, name: &str) {
+        let Some(known) = self.known.get(name) else { return };
+        if !known.is_deleting || self.cleaned.iter().any(|cleaned| cleaned == name) {
+            return;
+        }
+        self.cleaned.push(name.to_owned());
+        let entry = known.served.as_ref().and_then(|(_, entries)| entries.first().cloned());
+        let (server, name) = (server.clone(), name.to_owned());
+        self.cleaning.spawn(async move {
+            cleanup::clean(&server, &name, entry.as_deref()).await;
+            name
+        });
+    }
+
+    fn ended(&mut self, ended: Result<String, tokio::task::JoinError>) {
+        match ended {
+            Ok(name) => self.cleaned.retain(|cleaned| *cleaned != name),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => {}
+        }
+    }
+
+    fn publish(&self, server: &Server) {
+        let served =
+            || self.known.values().filter_map(|known| known.served.as_ref()).flat_map(|(_, entries)| entries);
+        server.registry.set_custom(served().cloned());
+        server.documents.set_custom(served().map(|entry| entry.row.clone()));
+    }
+}

@@ -1,0 +1,157 @@
+//! What a definition's status says: its names, its versions, whether it is served.
+
+use apimachinery::time;
+use custom_resources::{Definition, DefinitionNames, Taken, accept};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+
+/// How a definition stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// `status.acceptedNames`
+    pub accepted: DefinitionNames,
+    /// `status.storedVersions`
+    pub stored: Vec<String>,
+    /// Whether it is served; once it is, it stays so.
+    pub established: bool,
+    /// `NamesAccepted`: status, reason and message.
+    names: (bool, String, String),
+    /// Whether its objects are being deleted.
+    terminating: bool,
+}
+
+impl Standing {
+    /// Reads the status of a definition.
+    pub fn read(object: &Value) -> Self {
+        let status = &object["status"];
+        let condition = |kind: &str| {
+            let mut conditions = status["conditions"].as_array().into_iter().flatten();
+            conditions.find(|condition| condition["type"] == kind).cloned().unwrap_or_default()
+        };
+        let holds = |kind: &str| condition(kind)["status"] == "True";
+        let names = condition("NamesAccepted");
+        let text = |field: &str| names[field].as_str().unwrap_or_default().to_owned();
+        Self {
+            accepted: DefinitionNames::deserialize(&status["acceptedNames"]).unwrap_or_default(),
+            stored: status["storedVersions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|version| Some(version.as_str()?.to_owned()))
+                .collect(),
+            established: holds("Established"),
+            names: (names["status"] == "True", text("reason"), text("message")),
+            terminating: holds("Terminating"),
+        }
+    }
+
+    /// How it should stand, given the names of others.
+    pub fn next(&self, definition: &Definition, is_deleting: bool, taken: &Taken) -> Self {
+        let decided = accept(&definition.names, &self.accepted, taken);
+        let names = match decided.conflict {
+            None => (true, "NoConflicts".to_owned(), "no conflicts found".to_owned()),
+            Some((reason, message)) => (false, reason.to_owned(), message),
+        };
+        let mut stored = self.stored.clone();
+        if let Some(version) = definition.stored_version()
+            && !stored.contains(&version.name)
+        {
+            stored.push(version.name.clone());
+        }
+        Self {
+            accepted: decided.names,
+            stored,
+            established: self.established || (names.0 && !is_deleting),
+            names,
+            terminating: is_deleting,
+        }
+    }
+
+    /// Writes it into a definition; gives `None` where that says so already.
+    pub fn apply(&self, object: &Value) -> Option<Value> {
+        if Self::read(object) == *self {
+            return None;
+        }
+        let now = time::now_rfc3339();
+        let mut object = object.clone();
+        let (accepted, reason, message) = &self.names;
+        set(&mut object, &now, "NamesAccepted", *accepted, reason, message);
+        let (reason, message) = match (self.established, accepted) {
+            (true, _) => ("InitialNamesAccepted", "the initial names have been accepted"),
+            (false, _) => ("NotAccepted", "not all names are accepted"),
+        };
+        set(&mut object, &now, "Established", self.established, reason, message);
+        if self.terminating {
+            let message = "CustomResource deletion is in progress";
+            set(&mut object, &now, "Terminating", true, "InstanceDeletionInProgress", message);
+        }
+        let names = &self.accepted;
+        let mut shown = json!({"plural": names.plural, "kind": names.kind});
+        for (field, value) in [("singular", &names.singular), ("listKind", &names.list_kind)] {
+            if !value.is_empty() {
+                shown[field] = value.as_str().into();
+            }
+        }
+        for (field, list) in [("shortNames", &names.short_names), ("categories", &names.categories)] {
+            if !list.is_empty() {
+                shown[field] = json!(list);
+            }
+        }
+        object["status"]["acceptedNames"] = shown;
+        object["status"]["storedVersions"] = json!(self.stored);
+        Some(object)
+    }
+}
+
+fn set(object: &mut Value, now: &str, kind: &str, holds: bool, reason: &str, message: &str) {
+    let status = if holds { "True" } else { "False" };
+    if !object["status"]["conditions"].is_array() {
+        object["status"]["conditions"] = json!([]);
+    }
+    let Some(conditions) = object["status"]["conditions"].as_array_mut() else { return };
+    let old = conditions.iter().position(|condition| condition["type"] == kind);
+    let since = old.map(|at| &conditions[at]).filter(|old| old["status"] == status);
+    let since = since.and_then(|old| old["lastTransitionTime"].as_str()).unwrap_or(now).to_owned();
+    let condition = json!({
+        "type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": since,
+    });
+    match old {
+        Some(at) => conditions[at] = condition,
+        None => conditions.push(condition),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn definition() -> Definition {
+        Definition::read(&json!({"spec": {"group": "example.com", "scope": "Cluster",
+            "names": {"plural": "wands", "singular": "wand", "kind": "Wand", "listKind": "WandList"},
+            "versions": [{"name": "v1", "served": true, "storage": true}]}}))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_definition_is_established_when_its_names_are_free() {
+        let standing = Standing::default().next(&definition(), false, &Taken::default());
+        assert!(standing.established);
+        let object = standing.apply(&json!({"status": {}})).unwrap();
+        assert_eq!(object["status"]["acceptedNames"]["singular"], "wand");
+        assert_eq!(object["status"]["storedVersions"], json!(["v1"]));
+        assert_eq!(object["status"]["conditions"][1]["type"], "Established");
+        assert_eq!(Standing::read(&object), standing);
+        assert_eq!(standing.apply(&object), None);
+        assert_eq!(standing.next(&definition(), false, &Taken::default()), standing);
+
+        let mut taken = Taken::default();
+        taken.add(&standing.accepted);
+        let second = Standing::default().next(&definition(), false, &taken);
+        assert!(!second.established);
+        let object = second.apply(&json!({})).unwrap();
+        assert_eq!(object["status"]["conditions"][0]["status"], "False");
+        // What is served stays so, whoever comes.
+        assert!(standing.next(&definition(), true, &taken).established);
+        assert!(standing.next(&definition(), true, &taken).terminating);
+    }
+}
