@@ -3,7 +3,10 @@
 pub mod archive;
 pub mod snapshot;
 
-use std::path::PathBuf;
+use std::{
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
@@ -30,17 +33,31 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     if flags.file.exists() {
         bail!("{} exists already", flags.file.display());
     }
-    let parent = flags.file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    save(&paths, &flags.file).await?;
+    println!(
+        "\nKeep it where the cluster's machines are not, and secret: it holds the keys of the cluster. To bring the control \
+         plane back:\n\n\tkubeadm restore {}",
+        flags.file.display()
+    );
+    Ok(())
+}
+
+/// Saves this control plane in a file.
+pub async fn save(paths: &Paths, file: &Path) -> anyhow::Result<()> {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = parent.map_or_else(|| PathBuf::from("."), PathBuf::from);
+    if !directory.exists() {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.with_context(|| format!("making {}", directory.display()))?;
+    }
     let mut etcd = Etcd::open(&["https://127.0.0.1:2379".to_owned()], &paths.pki()).await?;
     let snapshot = tempfile::NamedTempFile::new_in(&directory)
         .with_context(|| format!("making a file in {}", directory.display()))?;
     println!("[backup] Taking a snapshot of etcd");
     let taken = snapshot::take(etcd.client(), snapshot.path()).await?;
-    let name = etcd.own_name().await?;
-    let now = Timestamp::now();
-    let description =
-        Description { version: component::VERSION.into(), node: name, created: now, etcd: taken };
+    let node = etcd.own_name().await?;
+    let created = Timestamp::now();
+    let description = Description { version: component::VERSION.into(), node, created, etcd: taken };
     println!("[backup] Adding \"/etc/kubernetes\" and the kubelet's configuration");
     let mut writer = Writer::new(&directory, &description)?;
     writer.file("etcd/snapshot.db", snapshot.path())?;
@@ -48,16 +65,14 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     if paths.kubelet_config().exists() {
         writer.file("var/lib/kubelet/config.yaml", &paths.kubelet_config())?;
     }
-    writer.finish(&flags.file)?;
+    writer.finish(file)?;
     // Read back, so that a file that cannot be restored is known now and not on the day it is needed.
-    archive::describe(&flags.file)?;
+    archive::describe(file)?;
     println!(
-        "[backup] Wrote {:?}: {} keys at revision {}\n\nKeep it where the cluster's machines are not, and secret: it holds the \
-         keys of the cluster. To bring the control plane back:\n\n\tkubeadm restore {}",
-        flags.file.display().to_string(),
+        "[backup] Wrote {:?}: {} keys at revision {}",
+        file.display().to_string(),
         description.etcd.keys,
-        description.etcd.revision,
-        flags.file.display()
+        description.etcd.revision
     );
     Ok(())
 }
