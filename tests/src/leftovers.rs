@@ -20,6 +20,31 @@ pub fn none(directory: &Path, name: &str, rules_before: &[String]) -> anyhow::Re
     Ok(())
 }
 
+/// The same of machines.
+pub fn of_machines(home: &Path, name: &str, rules_before: &[String]) -> anyhow::Result<()> {
+    let state = home.join(name);
+    let mut left: Vec<String> = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let mounts = fs::read_to_string(entry.path().join("mountinfo")).unwrap_or_default();
+        let is_supply = line.split(' ').next().is_some_and(|program| program.ends_with("/machines"));
+        if (is_supply && speaks_of(&line, &state)) || speaks_of(&mounts, &state) {
+            left.push(format!("process {} {line}", entry.file_name().display()));
+        }
+    }
+    let cgroups = lab::cgroup::hierarchies()
+        .into_iter()
+        .map(|hierarchy| hierarchy.join("magnetite-machines").join(name));
+    let namespace = Path::new("/run/netns").join(format!("{name}-machines"));
+    let paths = cgroups.chain([state, namespace]).filter(|path| path.exists());
+    left.extend(paths.map(|path| path.display().to_string()));
+    let new = |rule: &String| !rules_before.contains(rule);
+    left.extend(host_rules().into_iter().filter(new).map(|rule| format!("rule {rule}")));
+    anyhow::ensure!(left.is_empty(), "left behind: {left:#?}");
+    Ok(())
+}
+
 /// Processes, namespaces, mounts, cgroups and files of a lab.
 fn of(directory: &Path, name: &str) -> Vec<String> {
     let state = directory.join(name);

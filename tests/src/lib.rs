@@ -2,7 +2,9 @@
 
 pub mod docs;
 pub mod leftovers;
+pub mod machines;
 pub mod page;
+pub mod release;
 
 use std::{
     fs,
@@ -145,7 +147,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn new(line: &str, output: &Output) -> Self {
+    pub(crate) fn new(line: &str, output: &Output) -> Self {
         Self {
             line: line.into(),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),

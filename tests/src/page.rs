@@ -16,7 +16,7 @@ const TYPED: [&str; 5] = ["kubectl", "curl", "openssl", "cat", "mkdir"];
 /// The lab's own commands, which know which lab is meant.
 const LAB: &str = "cargo xtask lab ";
 /// What a reader lets run beside, in the shell's notation.
-const BESIDE: &str = " &";
+pub(crate) const BESIDE: &str = " &";
 
 /// How a document's command line is held to the truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,9 @@ pub enum Check {
     /// Building, testing or starting another lab: its program must know the words.
     Known,
 }
+
+/// Pages of which every line is typed on machines, whatever it is, by the chapter's test.
+pub const ON_MACHINES: [&str; 1] = ["docs/tutorials/the-hard-way.md"];
 
 /// Says how a line is checked; `None` where it names no program that a document may name.
 pub fn check_of(typed: &Typed) -> Option<Check> {
@@ -86,7 +89,7 @@ pub fn walk(cluster: &Cluster, shell: &Shell<'_>, document: &Document) -> Vec<St
 }
 
 /// Programs that run beside the reader, stopped when the page ends.
-struct Beside(Vec<Child>);
+pub(crate) struct Beside(pub(crate) Vec<Child>);
 
 impl Drop for Beside {
     fn drop(&mut self) {
@@ -134,7 +137,7 @@ fn follow(cluster: &Cluster, shell: &Shell<'_>, typed: &Typed, beside: &mut Besi
 }
 
 /// Commands that fail say so in the first words of a line.
-fn is_error(line: &str) -> bool {
+pub(crate) fn is_error(line: &str) -> bool {
     const FAILURES: [&str; 6] = [
         "error",
         "command terminated with exit code",
@@ -150,7 +153,7 @@ fn is_error(line: &str) -> bool {
         || (line.starts_with("the ") && line.contains(" is invalid"))
 }
 
-fn only_looks(command: &str) -> bool {
+pub(crate) fn only_looks(command: &str) -> bool {
     const LOOKS: [&str; 10] = [
         "kubectl get ",
         "kubectl describe ",

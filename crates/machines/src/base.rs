@@ -10,6 +10,8 @@ use anyhow::{Context as _, bail};
 use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest as _, Sha256};
 
+use crate::Topology;
+
 const SUITE: &str = "bookworm";
 
 /// What our packages depend on, and what a person on a machine expects to find.
@@ -61,6 +63,7 @@ printf '[Unit]\nConditionPathIsReadWrite=\nConditionPathIsReadWrite=/proc/sys/ne
     > /etc/systemd/system/systemd-sysctl.service.d/nspawn.conf
 rm -rf /var/cache/apt/* /var/lib/apt/lists/* /usr/share/doc/* /usr/share/locale/* /usr/share/man/?? /etc/hostname
 : > /etc/machine-id
+: > /etc/default/locale
 ";
 
 /// Makes the root if it is not there yet, and says where it is. Several processes may want it at once.
@@ -110,7 +113,12 @@ pub fn lock(home: &Path, name: &str) -> anyhow::Result<Flock<File>> {
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("waiting for a lock")
 }
 
+/// Removes roots that are no longer made, unless machines may stand on them.
 fn remove_others(home: &Path, root: &Path) -> anyhow::Result<()> {
+    let in_use = fs::read_dir(home)?.flatten().any(|entry| Topology::file(&entry.path()).exists());
+    if in_use {
+        return Ok(());
+    }
     for entry in fs::read_dir(home)?.flatten() {
         let path = entry.path();
         if entry.file_name().to_string_lossy().starts_with("debian-") && path != root {

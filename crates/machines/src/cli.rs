@@ -118,7 +118,13 @@ fn run(command: Cmd) -> anyhow::Result<ExitCode> {
                 None => Software::Build { binaries: binaries.clone(), workspace: workspace() },
             };
             let begun = Instant::now();
-            let options = site::Options { name: which.name, home: home(&binaries), machines, software };
+            let options = site::Options {
+                name: which.name,
+                home: home(&binaries),
+                machines,
+                software,
+                shared: Vec::new(),
+            };
             let site = Site::up(&options)?;
             for machine in &site.topology().machines {
                 println!("{:<12} {}", machine.name, machine.address);

@@ -16,7 +16,7 @@ pub mod topology;
 use std::path::{Path, PathBuf};
 
 pub use layer::Software;
-pub use site::Site;
+pub use site::{Options, Site};
 pub use topology::{Machine, Topology};
 
 /// Directory that holds the sites of a build, and the roots they share: beside its binaries.

@@ -24,6 +24,9 @@ use crate::{
 
 const BOOTED_WITHIN: Duration = Duration::from_secs(60);
 
+/// The machines share a disk that is not theirs: how full it is must not stop a test.
+const KUBELET: &str = "EXTRA_ARGS=--eviction-hard=memory.available<100Mi,nodefs.available<0%,nodefs.inodesFree<0%,imagefs.available<0% --image-gc-high-threshold=100\n";
+
 /// What a site is to be like.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -35,6 +38,8 @@ pub struct Options {
     pub machines: Vec<String>,
     /// What is installed on them.
     pub software: Software,
+    /// Directories of the host that every machine sees, read-only: from, to.
+    pub shared: Vec<(PathBuf, PathBuf)>,
 }
 
 /// A site whose machines run.
@@ -53,7 +58,7 @@ impl Site {
         fs::create_dir_all(&state)?;
         let layer = layer::make(&options.home, &state, &root, &options.software)?;
         topology.lower = layer.directory.into_iter().chain([root]).collect();
-        topology.shared = layer.shared;
+        topology.shared = [layer.shared, options.shared.clone()].concat();
         fs::write(Topology::file(&state), serde_json::to_vec_pretty(&topology)?)?;
         network::create_fabric(&topology)?;
         let site = Self { topology };
@@ -109,7 +114,7 @@ impl Site {
     /// Writes what an installer asks for: name, identity, addresses of the others.
     fn furnish(&self, machine: &Machine) -> anyhow::Result<()> {
         let state = self.topology.machine_state(machine);
-        for directory in ["upper/etc", "work", "root", "containerd"] {
+        for directory in ["upper/etc/default", "work", "root", "containerd"] {
             fs::create_dir_all(state.join(directory))?;
         }
         // The overlay's root is the machine's: only its owner may write there, everyone may enter.
@@ -125,6 +130,7 @@ impl Site {
             ("machine-id", format!("{id}\n")),
             // Nobody answers there, and says so at once.
             ("resolv.conf", format!("nameserver {GATEWAY}\n")),
+            ("default/kubelet", KUBELET.into()),
         ] {
             fs::write(state.join("upper/etc").join(file), text)?;
         }
