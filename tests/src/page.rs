@@ -136,8 +136,8 @@ fn follow(cluster: &Cluster, shell: &Shell<'_>, typed: &Typed, beside: &mut Besi
     }
 }
 
-/// Commands that fail say so in the first words of a line.
-pub(crate) fn is_error(line: &str) -> bool {
+/// Whether a line says that its command failed.
+pub fn is_error(line: &str) -> bool {
     const FAILURES: [&str; 6] = [
         "error",
         "command terminated with exit code",
@@ -153,7 +153,8 @@ pub(crate) fn is_error(line: &str) -> bool {
         || (line.starts_with("the ") && line.contains(" is invalid"))
 }
 
-pub(crate) fn only_looks(command: &str) -> bool {
+/// Whether a command changes nothing, so that it may be typed until it shows what is wanted.
+pub fn only_looks(command: &str) -> bool {
     const LOOKS: [&str; 10] = [
         "kubectl get ",
         "kubectl describe ",
