@@ -97,11 +97,12 @@ where
     if !flags.leader_elect {
         return lead().await;
     }
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    // Not from /proc, of which a unit may see its processes alone.
+    let host = nix::unistd::gethostname().unwrap_or_default();
     let elector = Elector {
         leases: Api::namespaced(client, &flags.leader_elect_resource_namespace),
         name: flags.leader_elect_resource_name.clone().unwrap_or_else(|| name.into()),
-        me: format!("{}_{}", host.trim(), Timestamp::now().as_nanosecond()),
+        me: format!("{}_{}", host.to_string_lossy(), Timestamp::now().as_nanosecond()),
         flags: flags.clone(),
     };
     let mut seen = Seen { spec: None, version: None, since: Instant::now() };

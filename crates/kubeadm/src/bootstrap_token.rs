@@ -110,8 +110,10 @@ impl Terms {
         let mut data = json!({
             "token-id": self.token.id,
             "token-secret": self.token.secret,
-            "auth-extra-groups": self.groups.join(","),
         });
+        if !self.groups.is_empty() {
+            data["auth-extra-groups"] = self.groups.join(",").into();
+        }
         for usage in &self.usages {
             data[format!("usage-bootstrap-{usage}")] = "true".into();
         }

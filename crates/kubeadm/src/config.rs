@@ -73,15 +73,20 @@ struct Components {
 #[derive(Debug, Subcommand)]
 enum Print {
     /// Print default init configuration, that can be used for 'kubeadm init'
-    InitDefaults(Components),
+    #[command(name = "init-defaults")]
+    Init(Components),
     /// Print default join configuration, that can be used for 'kubeadm join'
-    JoinDefaults(Components),
+    #[command(name = "join-defaults")]
+    Join(Components),
     /// Print default reset configuration, that can be used for 'kubeadm reset'
-    ResetDefaults,
+    #[command(name = "reset-defaults")]
+    Reset,
     /// Print the configuration of every kubelet as 'kubeadm init' makes it
-    KubeletDefaults,
+    #[command(name = "kubelet-defaults")]
+    Kubelet,
     /// Print the configuration of every kube-proxy as 'kubeadm init' makes it
-    KubeProxyDefaults,
+    #[command(name = "kube-proxy-defaults")]
+    KubeProxy,
 }
 
 #[derive(Debug, Subcommand)]
@@ -173,7 +178,7 @@ fn registration() -> NodeRegistration {
 fn defaults(what: &Print) -> anyhow::Result<String> {
     let cluster = ClusterSettings::new(ClusterConfiguration::default())?;
     let mut texts = match what {
-        Print::InitDefaults(_) => {
+        Print::Init(_) => {
             let init = InitConfiguration {
                 bootstrap_tokens: vec![BootstrapToken {
                     token: PLACEHOLDER.into(),
@@ -188,7 +193,7 @@ fn defaults(what: &Print) -> anyhow::Result<String> {
             };
             vec![print("InitConfiguration", &init)?, print("ClusterConfiguration", &cluster.configuration)?]
         }
-        Print::JoinDefaults(_) => {
+        Print::Join(_) => {
             let join = JoinConfiguration {
                 node_registration: registration(),
                 ca_cert_path: "/etc/kubernetes/pki/ca.crt".into(),
@@ -206,7 +211,7 @@ fn defaults(what: &Print) -> anyhow::Result<String> {
             };
             vec![print("JoinConfiguration", &join)?]
         }
-        Print::ResetDefaults => {
+        Print::Reset => {
             let reset = ResetConfiguration {
                 certificates_dir: "/etc/kubernetes/pki".into(),
                 cri_socket: registration().cri_socket,
@@ -214,10 +219,10 @@ fn defaults(what: &Print) -> anyhow::Result<String> {
             };
             vec![print("ResetConfiguration", &reset)?]
         }
-        Print::KubeletDefaults => vec![formats::yaml::text(&kubelet(&cluster, None))],
-        Print::KubeProxyDefaults => vec![formats::yaml::text(&kube_proxy(&cluster, None))],
+        Print::Kubelet => vec![formats::yaml::text(&kubelet(&cluster, None))],
+        Print::KubeProxy => vec![formats::yaml::text(&kube_proxy(&cluster, None))],
     };
-    if let Print::InitDefaults(components) | Print::JoinDefaults(components) = what {
+    if let Print::Init(components) | Print::Join(components) = what {
         for component in &components.component_configs {
             texts.push(match component.as_str() {
                 "KubeletConfiguration" => formats::yaml::text(&kubelet(&cluster, None)),
@@ -240,15 +245,11 @@ mod tests {
         let components = || Components {
             component_configs: vec!["KubeletConfiguration".into(), "KubeProxyConfiguration".into()],
         };
-        for what in
-            [Print::InitDefaults(components()), Print::JoinDefaults(components()), Print::ResetDefaults]
-        {
+        for what in [Print::Init(components()), Print::Join(components()), Print::Reset] {
             let text = defaults(&what).unwrap();
             Documents::parse(&text).unwrap();
         }
-        assert!(
-            defaults(&Print::InitDefaults(Components { component_configs: vec!["Pod".into()] })).is_err()
-        );
+        assert!(defaults(&Print::Init(Components { component_configs: vec!["Pod".into()] })).is_err());
     }
 
     #[test]

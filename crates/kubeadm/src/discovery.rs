@@ -101,7 +101,7 @@ fn check_pins(given: &BootstrapTokenDiscovery) -> anyhow::Result<()> {
 }
 
 /// Whether what a server says of its cluster can be believed: not yet (the token is not there, or its signature), never
-/// (another authority), or yes.
+/// (another secret, another authority), or yes.
 fn believed(
     info: &Value,
     token: &Token,
@@ -119,7 +119,12 @@ fn believed(
         )));
     };
     if !is_signed(text, signature, token) {
-        return Ok(Err(format!("the secret part of the token {:?} is not that of the cluster's", token.id)));
+        // Waiting does not mend it.
+        bail!(
+            "couldn't validate the identity of the API Server: the secret part of the token {:?} is not that of the cluster's; \
+             list the tokens on a control plane with: kubeadm token list",
+            token.id
+        );
     }
     let target = target(text)?;
     if !given.ca_cert_hashes.is_empty() {
@@ -187,8 +192,8 @@ mod tests {
         let mut given = BootstrapTokenDiscovery { ca_cert_hashes: vec![hash], ..Default::default() };
         assert_eq!(believed(&signed(&text, &token), &token, &given).unwrap().unwrap(), there);
         let other = Token::parse("123456.1234567890123450").unwrap();
-        let why = believed(&signed(&text, &other), &token, &given).unwrap().unwrap_err();
-        assert!(why.contains("secret part"), "{why}");
+        let error = believed(&signed(&text, &other), &token, &given).unwrap_err().to_string();
+        assert!(error.contains("secret part"), "{error}");
         let why = believed(&json!({"data": {"kubeconfig": text}}), &token, &given).unwrap().unwrap_err();
         assert!(why.contains("unknown to the cluster"), "{why}");
         given.ca_cert_hashes = vec![format!("sha256:{}", "0".repeat(64))];

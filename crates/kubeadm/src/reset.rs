@@ -94,6 +94,12 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         }
         return Ok(());
     }
+    if selection.takes("cleanup-node") {
+        println!("[reset] Stopping the kubelet and all other units of the cluster");
+        // Before its etcd member goes, without which an API server would take its time to end. A unit that does not
+        // stop is met again below.
+        let _ = leftovers::stop_units(Some("kube-etcd")).await;
+    }
     if selection.takes("remove-etcd-member") {
         etcd_member::remove(&paths).await;
     }

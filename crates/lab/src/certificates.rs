@@ -2,12 +2,16 @@
 
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
-use pki::{Authority, Credentials, Issued, Kubeconfig, Leaf, Usage, write_private, write_public};
+use pki::{
+    Authority, Credentials, Issued, Kubeconfig, Leaf,
+    cluster::{CERTIFICATES, CONTROL_PLANE_USERS, ControlPlane, NODE_USERS, Signer, User},
+    write_private, write_public,
+};
 
 use crate::topology::{KUBERNETES_SERVICE, Node, Topology};
 
@@ -18,6 +22,16 @@ struct Authorities {
     cluster: Authority,
     front_proxy: Authority,
     etcd: Authority,
+}
+
+impl Authorities {
+    fn of(&self, signer: Signer) -> &Authority {
+        match signer {
+            Signer::Cluster => &self.cluster,
+            Signer::FrontProxy => &self.front_proxy,
+            Signer::Etcd => &self.etcd,
+        }
+    }
 }
 
 /// Directory that a node sees as `/etc/kubernetes`.
@@ -31,9 +45,9 @@ pub fn create(topology: &Topology, now: Timestamp) -> anyhow::Result<()> {
         return Ok(());
     }
     let authorities = Authorities {
-        cluster: Authority::new("kubernetes", CA_YEARS, now)?,
-        front_proxy: Authority::new("front-proxy-ca", CA_YEARS, now)?,
-        etcd: Authority::new("etcd-ca", CA_YEARS, now)?,
+        cluster: Authority::new(Signer::Cluster.common_name(), CA_YEARS, now)?,
+        front_proxy: Authority::new(Signer::FrontProxy.common_name(), CA_YEARS, now)?,
+        etcd: Authority::new(Signer::Etcd.common_name(), CA_YEARS, now)?,
     };
     for node in &topology.nodes {
         let directory = kubernetes_directory(topology, node);
@@ -41,7 +55,7 @@ pub fn create(topology: &Topology, now: Timestamp) -> anyhow::Result<()> {
         node_files(topology, node, &authorities, now)?;
     }
     for node in topology.etcd_nodes() {
-        etcd_files(&kubernetes_directory(topology, node).join("pki/etcd"), node, &authorities, now)?;
+        etcd_files(&kubernetes_directory(topology, node).join("pki"), node, &authorities, now)?;
     }
     control_plane_files(topology, &authorities, now)?;
     // Last: its presence says that all the rest is there.
@@ -94,27 +108,49 @@ fn node_files(
 ) -> anyhow::Result<()> {
     let directory = kubernetes_directory(topology, node);
     let user = format!("system:node:{}", node.name);
-    let file = |name: &str| directory.join(name);
-    write_kubeconfig(topology, authorities, &file("kubelet.conf"), &user, &["system:nodes"], now)?;
-    write_kubeconfig(topology, authorities, &file("kube-proxy.conf"), "system:kube-proxy", &[], now)?;
-    write_kubeconfig(topology, authorities, &file("podnet.conf"), "system:podnet", &[], now)?;
+    let path = directory.join("kubelet.conf");
+    write_kubeconfig(topology, authorities, &path, &user, &["system:nodes"], now)?;
+    for user in NODE_USERS {
+        write_user(topology, authorities, &directory, user, now)?;
+    }
     let mut serving = Leaf::server(&user, &[&node.name], &[IpAddr::V4(node.address)]);
     serving.organizations = vec!["system:nodes".into()];
     authorities.cluster.issue(&serving, now)?.write(&directory.join("pki"), "kubelet-server")?;
     Ok(())
 }
 
-fn etcd_files(
-    directory: &Path,
-    node: &Node,
+fn write_user(
+    topology: &Topology,
     authorities: &Authorities,
+    directory: &Path,
+    user: &User,
     now: Timestamp,
 ) -> anyhow::Result<()> {
-    let addresses = [IpAddr::V4(node.address), IpAddr::V4(Ipv4Addr::LOCALHOST)];
-    let leaf = Leaf::server(&node.name, &[&node.name, "localhost"], &addresses).usage(Usage::Both);
-    write_public(&directory.join("ca.crt"), authorities.etcd.certificate())?;
-    authorities.etcd.issue(&leaf, now)?.write(directory, "server")?;
-    authorities.etcd.issue(&leaf, now)?.write(directory, "peer")?;
+    let path = directory.join(format!("{}.conf", user.file));
+    write_kubeconfig(topology, authorities, &path, user.name, user.groups, now)
+}
+
+/// A node as the table of certificates sees it.
+fn machine(node: &Node) -> ControlPlane {
+    ControlPlane {
+        node: node.name.clone(),
+        address: node.address.into(),
+        service: KUBERNETES_SERVICE.into(),
+        domain: "cluster.local".into(),
+        api_names: Vec::new(),
+        etcd_names: Vec::new(),
+        etcd_peer_names: Vec::new(),
+    }
+}
+
+fn etcd_files(pki: &Path, node: &Node, authorities: &Authorities, now: Timestamp) -> anyhow::Result<()> {
+    write_public(&pki.join("etcd/ca.crt"), authorities.etcd.certificate())?;
+    for certificate in CERTIFICATES.iter().filter(|one| matches!(one.name, "etcd-server" | "etcd-peer")) {
+        authorities
+            .of(certificate.signer)
+            .issue(&(certificate.leaf)(&machine(node)), now)?
+            .write(pki, certificate.file)?;
+    }
     Ok(())
 }
 
@@ -122,40 +158,20 @@ fn control_plane_files(topology: &Topology, authorities: &Authorities, now: Time
     let node = topology.control_plane();
     let directory = kubernetes_directory(topology, node);
     let pki = directory.join("pki");
-    authorities.cluster.issued().write(&pki, "ca")?;
-    authorities.front_proxy.issued().write(&pki, "front-proxy-ca")?;
-    authorities.etcd.issued().write(&pki.join("etcd"), "ca")?;
-    let names = [
-        "kubernetes",
-        "kubernetes.default",
-        "kubernetes.default.svc",
-        "kubernetes.default.svc.cluster.local",
-        "localhost",
-        node.name.as_str(),
-    ];
-    let addresses = [KUBERNETES_SERVICE, node.address, Ipv4Addr::LOCALHOST].map(IpAddr::V4);
-    authorities
-        .cluster
-        .issue(&Leaf::server("kube-apiserver", &names, &addresses), now)?
-        .write(&pki, "apiserver")?;
-    authorities
-        .cluster
-        .issue(&Leaf::client("kube-apiserver-kubelet-client", &["system:masters"]), now)?
-        .write(&pki, "apiserver-kubelet-client")?;
-    authorities
-        .etcd
-        .issue(&Leaf::client("kube-apiserver-etcd-client", &[]), now)?
-        .write(&pki, "apiserver-etcd-client")?;
-    authorities
-        .front_proxy
-        .issue(&Leaf::client("front-proxy-client", &[]), now)?
-        .write(&pki, "front-proxy-client")?;
+    for signer in Signer::ALL {
+        authorities.of(signer).issued().write(&pki, signer.file())?;
+    }
+    for certificate in CERTIFICATES.iter().filter(|one| !matches!(one.name, "etcd-server" | "etcd-peer")) {
+        let mut leaf = (certificate.leaf)(&machine(node));
+        // In the lab nobody binds kubeadm's group of administrators.
+        leaf.organizations = leaf.organizations.iter().map(|_| "system:masters".to_owned()).collect();
+        authorities.of(certificate.signer).issue(&leaf, now)?.write(&pki, certificate.file)?;
+    }
     let (private, public) = pki::signing_key()?;
     write_private(&pki.join("sa.key"), &private)?;
     write_public(&pki.join("sa.pub"), &public)?;
-    for component in ["kube-scheduler", "kube-controller-manager", "cloud-controller-manager"] {
-        let path = directory.join(format!("{}.conf", component.trim_start_matches("kube-")));
-        write_kubeconfig(topology, authorities, &path, &format!("system:{component}"), &[], now)?;
+    for user in CONTROL_PLANE_USERS.iter().filter(|user| !user.file.ends_with("admin")) {
+        write_user(topology, authorities, &directory, user, now)?;
     }
     let administrators = ["kubeadm:cluster-admins", "system:masters"];
     write_kubeconfig(

@@ -74,6 +74,7 @@ fn leaves(paths: &Paths) -> anyhow::Result<Vec<Line>> {
 }
 
 fn authorities(paths: &Paths) -> anyhow::Result<Vec<Line>> {
+    let on_control_plane = paths.pki().join("apiserver.crt").exists();
     let mut lines = Vec::new();
     for signer in Signer::ALL {
         let path = paths.pki().join(format!("{}.crt", signer.file()));
@@ -82,7 +83,7 @@ fn authorities(paths: &Paths) -> anyhow::Result<Vec<Line>> {
             name: authority_name(signer).to_owned(),
             expires: Some(Described::of_pem(&text)?.not_after),
             authority: "",
-            external: is_external(&paths.pki(), signer),
+            external: on_control_plane && is_external(&paths.pki(), signer),
         });
     }
     lines.sort_by(|a, b| a.name.cmp(&b.name));

@@ -132,7 +132,8 @@ impl Held {
                 let config = formats::yaml::one(&text).with_context(|| path.display().to_string())?;
                 let data = config["users"][0]["user"]["client-certificate-data"].as_str();
                 let data = data.with_context(|| format!("{} holds no client certificate", path.display()))?;
-                String::from_utf8(BASE64_STANDARD.decode(data)?)?
+                let pem = BASE64_STANDARD.decode(data).with_context(|| path.display().to_string())?;
+                String::from_utf8(pem).with_context(|| path.display().to_string())?
             }
         };
         Described::of_pem(&pem).with_context(|| path.display().to_string())

@@ -94,8 +94,12 @@ fn choose(paths: &Paths, name: &str, due: bool, now: Timestamp) -> anyhow::Resul
             }
             continue;
         }
-        if !due || held.is_due(paths, now)? {
-            chosen.push(held);
+        match held.is_due(paths, now) {
+            Ok(is_due) if is_due || !due => chosen.push(held),
+            Ok(_) => {}
+            // One that is broken does not keep the others from being renewed.
+            Err(error) if name == "all" => eprintln!("W: {} cannot be renewed: {error:#}", held.name),
+            Err(error) => return Err(error),
         }
     }
     Ok(chosen)

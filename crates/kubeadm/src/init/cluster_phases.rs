@@ -204,12 +204,12 @@ pub async fn upload_certs(
     let given = BootstrapToken {
         description: "Proxy for managing TTL for the kubeadm-certs secret".into(),
         ttl: Some("2h".into()),
-        // Neither: nobody can do anything with it.
-        usages: vec!["signing".into()],
         ..BootstrapToken::default()
     };
     let mut owner = Terms::new(&given, Timestamp::now())?;
+    // Nobody can do anything with it.
     owner.usages.clear();
+    owner.groups.clear();
     let owner = api.create(SECRETS, &owner.secret()).await?;
     // One sealed with an earlier key has another owner.
     api.delete(sealed::PATH).await?;

@@ -154,7 +154,7 @@ impl Request {
             .and_then(|timeouts| timeouts.discovery.as_deref())
             .and_then(|text| component::flags::duration(text).ok())
             // A token's signature is there a moment after the token: who waits longer waits in vain.
-            .unwrap_or(Duration::from_secs(30))
+            .unwrap_or(Duration::from_secs(20))
     }
 
     /// Finds the cluster, believes in it, and reads what it says of itself.

@@ -65,9 +65,7 @@ pub async fn clean_up(paths: &Paths, socket: Option<&str>) -> anyhow::Result<()>
             failures.push(format!("{what}: {error:#}"));
         }
     };
-    println!("[reset] Stopping the kubelet and all other units of the cluster");
-    // First the timers, which might start something again, and the kubelet, which would start pods again.
-    note("stopping units", stop_units().await);
+    note("stopping units", stop_units(None).await);
     println!("[reset] Removing Kubernetes-managed containers");
     note("removing pods", remove_pods(socket.unwrap_or("unix:///run/containerd/containerd.sock")).await);
     println!("[reset] Unmounting mounted directories in \"/var/lib/kubelet\"");
@@ -95,12 +93,14 @@ pub async fn clean_up(paths: &Paths, socket: Option<&str>) -> anyhow::Result<()>
     Ok(())
 }
 
-async fn stop_units() -> anyhow::Result<()> {
+/// Stops units, and has them no longer started at boot; all but one.
+pub async fn stop_units(but: Option<&str>) -> anyhow::Result<()> {
     let mut installed = Vec::new();
-    // From the kubelet down to etcd: what asks ends before what answers.
+    // First the timers, which might start something again, and the kubelet, which would start pods again; and so on
+    // down to etcd: what asks ends before what answers.
     let all = OTHER_UNITS.iter().chain(systemd::NODE).chain(systemd::CONTROL_PLANE.iter().rev());
     for name in all.copied() {
-        if systemd::unit(name).await?.exists() {
+        if Some(name) != but && systemd::unit(name).await?.exists() {
             installed.push(name);
         }
     }
