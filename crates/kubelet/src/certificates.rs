@@ -25,7 +25,7 @@ const LATEST: f64 = 0.9;
 /// A machine's clock jumps when it wakes from sleep or finds its time server: no wait is longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The pauses between tries to have a certificate renewed.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(128);
 
 /// When a certificate is to be renewed; `share` is between 0 and 1.

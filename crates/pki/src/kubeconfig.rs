@@ -67,7 +67,9 @@ impl Kubeconfig<'_> {
             "current-context": context,
             "preferences": {},
         });
-        serde_saphyr::to_string(&config).map_err(Error::make)
+        // Scripts look for a field and take what follows it on its line.
+        let on_one_line = serde_saphyr::ser_options! { prefer_block_scalars: false };
+        serde_saphyr::to_string_with_options(&config, on_one_line).map_err(Error::make)
     }
 
     /// Writes the file (0600).
@@ -81,15 +83,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_written_yaml_reads_back() {
+    fn the_written_yaml_reads_back_and_has_each_field_on_a_line() {
+        let long = "certificate ".repeat(200);
         let kubeconfig = Kubeconfig {
             cluster: "kubernetes",
             server: "https://127.0.0.1:6443",
-            authority: "CA",
+            authority: &long,
             user: "kubernetes-admin",
             credentials: Credentials::Certificate { certificate: "C", key: "K" },
         };
-        let back: Value = serde_saphyr::from_str(&kubeconfig.to_yaml().unwrap()).unwrap();
+        let text = kubeconfig.to_yaml().unwrap();
+        let line = text.lines().find(|line| line.contains("certificate-authority-data:")).unwrap();
+        assert!(line.ends_with(&BASE64_STANDARD.encode(&long)), "{text}");
+        let back: Value = serde_saphyr::from_str(&text).unwrap();
         assert_eq!(back["current-context"], "kubernetes-admin@kubernetes");
         assert_eq!(back["clusters"][0]["cluster"]["server"], "https://127.0.0.1:6443");
         assert_eq!(back["users"][0]["user"]["client-key-data"], "Sw==");

@@ -33,10 +33,10 @@ const ANSWER: Duration = Duration::from_secs(3);
 const AHEAD: Duration = Duration::from_millis(250);
 /// A machine that lost its power sends no word of it. The kernel asks on an idle connection after this time, then every
 /// second, and gives up after the third question; on a connection with data under way it gives up after `UNHEARD`.
-const IDLE: Duration = Duration::from_secs(4);
+const IDLE: Duration = Duration::from_secs(3);
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 const QUESTIONS: u32 = 3;
-const UNHEARD: Duration = Duration::from_secs(7);
+const UNHEARD: Duration = Duration::from_secs(5);
 
 /// The open connections of a client, and the certificate that they were opened with.
 #[derive(Clone, Default)]

@@ -154,11 +154,11 @@ pub(crate) async fn ensure(source: &Source, rotates: bool, process: &Process) ->
         (_, Some(bootstrap), _) => Some(bootstrap),
     };
     let shutdown = process.shutdown();
-    let mut pause = FIRST_PAUSE / 4;
+    let mut pause = FIRST_PAUSE / 2;
     while let Err(error) = source.bootstrap().await {
         tracing::warn!(error = whole(error.as_ref()), "cannot have the node's certificate");
         tokio::select! {
-            () = tokio::time::sleep(pause) => pause = longer(pause).min(FIRST_PAUSE * 4),
+            () = tokio::time::sleep(pause) => pause = longer(pause).min(FIRST_PAUSE * 8),
             () = shutdown.cancelled() => anyhow::bail!("stopped while waiting for the node's certificate"),
         }
     }
