@@ -117,5 +117,6 @@ async fn a_control_planes_node_is_marked_and_keeps_what_it_has() {
         .iter()
         .filter_map(|taint| taint["key"].as_str())
         .collect();
-    assert_eq!(taints, ["mine", "node-role.kubernetes.io/control-plane"]);
+    // The one between is what every new node has until it is ready.
+    assert_eq!(taints, ["mine", "node.kubernetes.io/not-ready", "node-role.kubernetes.io/control-plane"]);
 }

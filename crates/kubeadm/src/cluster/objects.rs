@@ -1,6 +1,7 @@
 //! The objects that kubeadm writes into a cluster, under upstream's names.
 
 use anyhow::Context as _;
+use k8s_openapi::api::core::v1::Taint;
 use serde_json::{Value, json};
 
 /// Group of who joins with a token.
@@ -197,13 +198,14 @@ pub fn cluster_info(kubeconfig: &str) -> Vec<Value> {
     objects
 }
 
-/// Labels and taints of a control plane's node, over those it has.
-pub fn control_plane_node(node: &Value, taints: &[k8s_openapi::api::core::v1::Taint]) -> Value {
+/// What makes a node a control plane's: labels, and those of the taints that it lacks.
+pub fn control_plane_node(node: &Value, taints: &[Taint]) -> Value {
     let mut all: Vec<Value> = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
+    let there = all.len();
     for taint in taints {
         let is_there =
-            all.iter().any(|one| one["key"] == taint.key.as_str() && one["effect"] == taint.effect.as_str());
-        if !is_there {
+            |one: &Value| one["key"] == taint.key.as_str() && one["effect"] == taint.effect.as_str();
+        if !all.iter().any(is_there) {
             all.push(json!({"key": taint.key, "value": taint.value, "effect": taint.effect}));
         }
     }
@@ -211,8 +213,10 @@ pub fn control_plane_node(node: &Value, taints: &[k8s_openapi::api::core::v1::Ta
         "node-role.kubernetes.io/control-plane": "",
         "node.kubernetes.io/exclude-from-external-load-balancers": "",
     }}});
-    if !all.is_empty() {
+    if all.len() > there {
         patch["spec"] = json!({"taints": all});
+        // The list is written whole, and others write it too.
+        patch["metadata"]["resourceVersion"] = node["metadata"]["resourceVersion"].clone();
     }
     patch
 }
@@ -249,7 +253,7 @@ mod tests {
     #[test]
     fn a_taint_of_the_operators_stays() {
         let node = json!({"spec": {"taints": [{"key": "mine", "effect": "NoExecute"}]}});
-        let taint = k8s_openapi::api::core::v1::Taint {
+        let taint = Taint {
             key: "node-role.kubernetes.io/control-plane".into(),
             effect: "NoSchedule".into(),
             ..Default::default()
@@ -257,5 +261,7 @@ mod tests {
         let patch = control_plane_node(&node, std::slice::from_ref(&taint));
         assert_eq!(patch["spec"]["taints"].as_array().unwrap().len(), 2);
         assert!(control_plane_node(&json!({}), &[])["spec"].is_null());
+        let has_it = json!({"spec": {"taints": [{"key": taint.key, "effect": "NoSchedule"}]}});
+        assert!(control_plane_node(&has_it, &[taint])["spec"].is_null());
     }
 }

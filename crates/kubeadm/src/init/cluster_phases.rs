@@ -232,12 +232,18 @@ pub async fn mark_control_plane(api: &Api, node: &NodeSettings) -> anyhow::Resul
         );
     }
     let path = format!("/api/v1/nodes/{}", node.name);
-    let found = api
-        .wait(&path, REGISTRATION, |_| true)
-        .await
-        .context("the kubelet has not registered its node; see journalctl -u kubelet")?;
-    api.merge(&path, &objects::control_plane_node(&found, &node.taints)).await?;
-    Ok(())
+    let mut tries = 0;
+    loop {
+        let found = api
+            .wait(&path, REGISTRATION, |_| true)
+            .await
+            .context("the kubelet has not registered its node; see journalctl -u kubelet")?;
+        match api.merge(&path, &objects::control_plane_node(&found, &node.taints)).await {
+            // Others write to a node that has just been made.
+            Err(_) if tries < 10 => tries += 1,
+            result => return result.map(drop),
+        }
+    }
 }
 
 /// The kubeconfig that everybody may read: where the cluster is and whom it trusts, and no user.

@@ -14,7 +14,7 @@ use crate::{
     etcd::Etcd,
     init::{mark_control_plane, write_authentication},
     kubeconfigs::{self, Target},
-    node_files, sealed, systemd,
+    node_files, systemd,
 };
 
 /// How long a member may take to catch up, and an API server to be ready.
@@ -27,7 +27,7 @@ impl Join {
         let part = |name: &str| self.request.selection.takes_part("control-plane-prepare", name);
         let now = Timestamp::now();
         if part("download-certs") {
-            self.download_certs().await?;
+            self.shared_keys()?;
         }
         if part("certs") {
             self.certs(now)?;
@@ -69,33 +69,27 @@ impl Join {
         Lifetimes { authority: self.cluster.authority_days, leaf: self.cluster.leaf_days }
     }
 
-    async fn download_certs(&self) -> anyhow::Result<()> {
+    fn shared_keys(&self) -> anyhow::Result<()> {
         let pki = self.paths.pki();
-        let Some(key) = &self.certificate_key else {
+        let Some(files) = &self.shared_keys else {
             if let Some(missing) = NEEDED.iter().find(|name| !pki.join(name).exists()) {
                 bail!(
                     "{} is missing, which every control plane shares. Copy the authorities and sa.* of {} from another \
-                     control plane, or use --certificate-key with what `kubeadm init phase upload-certs --upload-certs` prints there",
+                     control plane, or use --certificate-key with what `kubeadm init phase upload-certs --upload-certs` \
+                     prints there",
                     pki.join(missing).display(),
                     pki.display()
                 );
             }
             return Ok(());
         };
-        println!(
-            "[download-certs] Downloading the certificates in Secret \"kubeadm-certs\" in the \"kube-system\" Namespace"
-        );
-        let secret = self.api.get(sealed::PATH).await?.context(
-            "Secret \"kubeadm-certs\" was not found in the \"kube-system\" Namespace. This Secret might have expired. Please, \
-             run `kubeadm init phase upload-certs --upload-certs` on a control plane to generate a new one",
-        )?;
         println!("[download-certs] Saving the certificates to the folder: {:?}", pki.display().to_string());
-        for (name, text) in sealed::open(&secret, key, self.external_etcd())? {
+        for (name, text) in files {
             let path = pki.join(name);
             if name.ends_with(".key") {
-                pki::write_private(&path, &text)?
+                pki::write_private(&path, text)?
             } else {
-                pki::write_public(&path, &text)?
+                pki::write_public(&path, text)?
             }
         }
         Ok(())

@@ -24,7 +24,7 @@ use crate::{
     paths::Paths,
     phases::Selection,
     preflight::Role,
-    sealed::CertificateKey,
+    sealed::{self, CertificateKey},
 };
 
 /// What was asked for, before the cluster is known.
@@ -59,8 +59,8 @@ pub struct Join {
     pub kubelet: Value,
     /// The configuration of every kube-proxy.
     pub kube_proxy: Value,
-    /// What opens the cluster's sealed keys.
-    pub certificate_key: Option<CertificateKey>,
+    /// The keys that the cluster keeps sealed, opened: name below the PKI's directory, content.
+    pub shared_keys: Option<Vec<(&'static str, String)>>,
 }
 
 impl Request {
@@ -187,9 +187,20 @@ impl Request {
         if self.takes("preflight") {
             check_name(&api, &node.name).await?;
         }
-        let certificate_key = match given.certificate_key.as_str() {
-            "" => None,
-            text => Some(CertificateKey::parse(text)?),
+        let shared_keys = match given.certificate_key.as_str() {
+            text if !text.is_empty()
+                && self.selection.takes_part("control-plane-prepare", "download-certs") =>
+            {
+                Some(
+                    download(
+                        &api,
+                        &CertificateKey::parse(text)?,
+                        cluster.configuration.etcd.external.is_some(),
+                    )
+                    .await?,
+                )
+            }
+            _ => None,
         };
         if self.role() == Role::ControlPlane && cluster.endpoint.is_none() {
             bail!(
@@ -210,7 +221,7 @@ impl Request {
             node,
             kubelet,
             kube_proxy,
-            certificate_key,
+            shared_keys,
         })
     }
 
@@ -230,6 +241,22 @@ impl Request {
             (None, None) => bail!("no token to join with: give one with --token"),
         }
     }
+}
+
+/// Opens the cluster's sealed keys before anything is changed here.
+async fn download(
+    api: &Api,
+    key: &CertificateKey,
+    external_etcd: bool,
+) -> anyhow::Result<Vec<(&'static str, String)>> {
+    println!(
+        "[download-certs] Downloading the certificates in Secret \"kubeadm-certs\" in the \"kube-system\" Namespace"
+    );
+    let secret = api.get(sealed::PATH).await?.context(
+        "Secret \"kubeadm-certs\" was not found in the \"kube-system\" Namespace. This Secret might have expired. Please, \
+         run `kubeadm init phase upload-certs --upload-certs` on a control plane to generate a new one",
+    )?;
+    sealed::open(&secret, key, external_etcd)
 }
 
 /// The address of this machine that the cluster's API sees.
