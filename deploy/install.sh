@@ -119,10 +119,13 @@ uninstall)
     fi
     while read -r file; do
         rm -f "$root$file"
-        rmdir -p --ignore-fail-on-non-empty "$(dirname "$root$file")" 2>/dev/null || true
+        # Directories of its own go with their last file.
+        case $file in
+        */magnetite/* | */magnetite-*/*) rmdir --ignore-fail-on-non-empty "$(dirname "$root$file")" 2>/dev/null || true ;;
+        esac
     done <"$root$state/installed-files"
     rm -f "$root$state/installed-files" "$root$state/installed-parts"
-    rmdir -p --ignore-fail-on-non-empty "$root$state" 2>/dev/null || true
+    rmdir --ignore-fail-on-non-empty "$root$state" 2>/dev/null || true
     [ -n "$root" ] || reload
     echo "Removed. The machine's state is left: /etc/kubernetes, /var/lib/kubelet, /var/lib/etcd."
     ;;

@@ -71,6 +71,11 @@ impl Release<'_> {
     }
 }
 
+/// The names of all programs that a release is made of.
+pub fn programs() -> impl Iterator<Item = &'static str> {
+    programs::INSTALLED.iter().chain(&programs::OTHERS).copied()
+}
+
 /// Makes a release and returns its files, sorted.
 pub fn build(options: &Options) -> anyhow::Result<Vec<PathBuf>> {
     let out = &options.out;

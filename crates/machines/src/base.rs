@@ -145,7 +145,7 @@ fn debootstrap(target: &Path) -> anyhow::Result<()> {
 }
 
 /// Where this machine's apt finds Debian.
-fn mirror() -> String {
+pub fn mirror() -> String {
     const ANYWHERE: &str = "http://deb.debian.org/debian";
     let asked =
         Command::new("apt-get").args(["indextargets", "--format", "$(ORIGIN) $(RELEASE) $(SITE)"]).output();

@@ -59,6 +59,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Run the Vagrant lab under QEMU, start to end, with the packages of a release: half an hour and more
+    VagrantTest {
+        /// Passed on to vagrant-test: --release, --work, --keep-box
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check that layers point one way, dependencies are used and files keep to the rules
     Tidy,
     /// Write the generated schema tables anew
@@ -124,6 +130,12 @@ fn run(task: Task) -> anyhow::Result<()> {
             cargo::build(if debug { cargo::Profile::Dev } else { cargo::Profile::Release })?;
             cargo::build_one("dist")?;
             cargo::program_alone(cargo::Profile::Dev, "dist", &arguments)
+        }
+        Task::VagrantTest { arguments } => {
+            packages::install()?;
+            packages::install_for_vagrant()?;
+            cargo::build_one("vagrant-test")?;
+            cargo::program_alone(cargo::Profile::Dev, "vagrant-test", &arguments)
         }
         Task::Tidy => tidy::check(),
         Task::Codegen => {

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 
 /// A package and a file that shows it is installed.
-const NEEDED: [(&str, &str); 18] = [
+const NEEDED: [(&str, &str); 20] = [
     ("protobuf-compiler", "/usr/bin/protoc"),
     ("libprotobuf-dev", "/usr/include/google/protobuf/empty.proto"),
     ("etcd-server", "/usr/bin/etcd"),
@@ -29,15 +29,41 @@ const NEEDED: [(&str, &str); 18] = [
     ("openssl", "/usr/bin/openssl"),
     ("systemd-container", "/usr/bin/systemd-nspawn"),
     ("debootstrap", "/usr/sbin/debootstrap"),
+    ("binutils", "/usr/bin/strip"),
+    ("lintian", "/usr/bin/lintian"),
 ];
 
 /// While it is there, Debian's packages start no service when they are installed: the lab starts its own.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
+/// What the Vagrant lab needs besides, where it runs on emulated machines.
+const FOR_VAGRANT: [(&str, &str); 8] = [
+    ("vagrant", "/usr/bin/vagrant"),
+    ("vagrant-libvirt", "/usr/share/vagrant-plugins/plugins.d/vagrant-libvirt.json"),
+    ("libvirt-daemon-system", "/usr/share/doc/libvirt-daemon-system/copyright"),
+    (
+        "libvirt-daemon-driver-qemu",
+        "/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so",
+    ),
+    ("libvirt-clients", "/usr/bin/virsh"),
+    ("qemu-system-x86", "/usr/bin/qemu-system-x86_64"),
+    ("qemu-utils", "/usr/bin/qemu-img"),
+    ("dnsmasq-base", "/usr/sbin/dnsmasq"),
+];
+
 /// Installs what is missing. Needs root; without it, says what to install.
 pub fn install() -> anyhow::Result<()> {
+    install_all(&NEEDED)
+}
+
+/// Installs what the Vagrant lab needs besides.
+pub fn install_for_vagrant() -> anyhow::Result<()> {
+    install_all(&FOR_VAGRANT)
+}
+
+fn install_all(wanted: &[(&'static str, &'static str)]) -> anyhow::Result<()> {
     let missing: Vec<&str> =
-        NEEDED.iter().filter(|(_, file)| !Path::new(file).exists()).map(|(package, _)| *package).collect();
+        wanted.iter().filter(|(_, file)| !Path::new(file).exists()).map(|(package, _)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -57,7 +83,7 @@ pub fn install() -> anyhow::Result<()> {
         fs::remove_file(POLICY)?;
     }
     installed?;
-    match NEEDED.iter().find(|(_, file)| !Path::new(file).exists()) {
+    match wanted.iter().find(|(_, file)| !Path::new(file).exists()) {
         Some((package, file)) => bail!("{package} is installed but {file} is not there"),
         None => Ok(()),
     }

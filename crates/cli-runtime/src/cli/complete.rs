@@ -21,7 +21,7 @@ fn walk(command: &'static Command, path: String, found: &mut Vec<(String, Vec<St
 }
 
 /// The commands whose arguments are types and names.
-const RESOURCES: &str = "get|describe|delete|edit|label|annotate|patch|scale|expose|wait|autoscale|rollout *";
+const RESOURCES: &str = "get|describe|delete|edit|label|annotate|patch|scale|expose|wait|autoscale|rollout\\ *";
 /// The commands whose arguments are pods.
 const PODS: &str = "logs|exec|attach|port-forward|debug";
 
@@ -67,6 +67,11 @@ _kubectl() {{
     esac
   fi
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}}
+
+# What upstream's script calls it: `complete -o default -F __start_kubectl k` is in many a profile.
+__start_kubectl() {{
+  _kubectl "$@"
 }}
 
 complete -o default -F _kubectl kubectl

@@ -69,6 +69,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "xtask",
             "codegen",
             "cluster-tests",
+            "vagrant-test",
         ],
     ),
 ];
