@@ -72,6 +72,11 @@ impl Quantity {
         clamp(ceil_div(self.nanos, 1_000_000))
     }
 
+    /// The value as the closest floating-point number.
+    pub fn as_f64(&self) -> f64 {
+        self.nanos as f64 / NANO as f64
+    }
+
     /// The family of suffixes it prints with.
     pub fn format(&self) -> Format {
         self.format

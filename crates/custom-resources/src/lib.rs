@@ -6,6 +6,7 @@
 
 mod default;
 mod definition;
+mod expressions;
 mod names;
 mod node;
 mod object;

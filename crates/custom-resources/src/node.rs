@@ -6,6 +6,8 @@ use regex::Regex;
 use schema::{ListType, MapType};
 use serde_json::{Number, Value};
 
+use crate::expressions::Expression;
+
 /// The JSON type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -108,6 +110,10 @@ pub struct Node {
     pub map: Option<MapType>,
     /// What values must fulfil besides.
     pub checks: Option<Box<Checks>>,
+    /// Rules in CEL.
+    pub expressions: Vec<Expression>,
+    /// Whether there are such rules here or anywhere below.
+    pub has_expressions: bool,
 }
 
 /// What values must fulfil besides their type.
@@ -166,7 +172,7 @@ impl Node {
     pub fn read(schema: &Value) -> Self {
         let flag = |name: &str| schema[name].as_bool().unwrap_or_default();
         let children = |name: &str| schema[name].as_object().into_iter().flatten();
-        Self {
+        let mut node = Self {
             kind: schema["type"].as_str().and_then(Kind::parse),
             nullable: flag("nullable"),
             int_or_string: flag("x-kubernetes-int-or-string"),
@@ -195,7 +201,25 @@ impl Node {
                 None => None,
             },
             checks: Checks::read(schema).map(Box::new),
-        }
+            expressions: schema["x-kubernetes-validations"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|rule| Expression::read(rule).ok())
+                .collect(),
+            has_expressions: false,
+        };
+        node.has_expressions =
+            !node.expressions.is_empty() || node.children().any(|child| child.has_expressions);
+        node
+    }
+
+    fn children(&self) -> impl Iterator<Item = &Node> {
+        let others = match &self.additional {
+            Additional::Of(node) => Some(&**node),
+            _ => None,
+        };
+        self.properties.values().chain(others).chain(self.items.as_deref())
     }
 
     /// A schema under which anything is kept, for definitions of before there had to be one.
@@ -213,14 +237,7 @@ impl Node {
 
     /// Whether a default stands here or anywhere below.
     pub fn has_defaults(&self) -> bool {
-        let below = match &self.additional {
-            Additional::Of(node) => node.has_defaults(),
-            _ => false,
-        };
-        self.default.is_some()
-            || below
-            || self.properties.values().any(Node::has_defaults)
-            || self.items.as_ref().is_some_and(|items| items.has_defaults())
+        self.default.is_some() || self.children().any(Node::has_defaults)
     }
 }
 

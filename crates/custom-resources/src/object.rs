@@ -63,7 +63,7 @@ impl Strategy for Rules {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        errors.extend(validate::validate(&self.node, object, None));
+        errors.extend(validate::validate_with_rules(&self.node, object, None));
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -78,7 +78,7 @@ impl Strategy for Rules {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        errors.extend(validate::validate(&self.node, new, Some(old)));
+        errors.extend(validate::validate_with_rules(&self.node, new, Some(old)));
     }
 
     fn prepare_status_update(&self, new: &mut Value, old: &Value) {
@@ -94,7 +94,7 @@ impl Strategy for Rules {
     }
 
     fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        errors.extend(validate::validate(&self.node, new, Some(old)));
+        errors.extend(validate::validate_with_rules(&self.node, new, Some(old)));
     }
 
     fn allow_unconditional_update(&self) -> bool {

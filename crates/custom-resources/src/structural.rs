@@ -3,6 +3,7 @@
 use apimachinery::FieldError;
 use serde_json::{Map, Value};
 
+use crate::expressions::Expression;
 use crate::node::{Kind, Node};
 use crate::{default, prune, validate};
 
@@ -65,7 +66,7 @@ const UNSUPPORTED: [(&str, &str); 5] = [
 ];
 
 /// What may not stand inside `allOf` and its like.
-const ONLY_OUTSIDE: [&str; 10] = [
+const ONLY_OUTSIDE: [&str; 11] = [
     "default",
     "description",
     "nullable",
@@ -76,6 +77,7 @@ const ONLY_OUTSIDE: [&str; 10] = [
     "x-kubernetes-list-type",
     "x-kubernetes-map-type",
     "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
 ];
 
 impl Check {
@@ -153,6 +155,12 @@ impl Check {
         {
             let why = format!("must be a valid regular expression, but isn't: {}", last_line(&error));
             self.errors.push(FieldError::invalid(format!("{path}.pattern"), pattern, why));
+        }
+        for (index, rule) in list(schema, "x-kubernetes-validations").enumerate() {
+            if let Err(why) = Expression::read(&Value::Object(rule.clone())) {
+                let field = format!("{path}.x-kubernetes-validations[{index}].rule");
+                self.errors.push(FieldError::invalid(field, Value::Object(rule.clone()), why));
+            }
         }
         self.list(schema, path, kind);
         if let Some(map) = schema.get("x-kubernetes-map-type").and_then(Value::as_str) {

@@ -7,9 +7,12 @@ mod numbers;
 use std::fmt;
 
 use apimachinery::FieldError;
+use apimachinery::status::FieldErrorKind;
 use serde_json::{Map, Value};
 
+use crate::expressions;
 use crate::node::{Additional, Checks, Node};
+pub(crate) use lists::Before;
 use numbers::text;
 
 /// Validates an object. What is as it was in `old` is let be, so that a definition can become stricter without its
@@ -17,6 +20,22 @@ use numbers::text;
 pub fn validate(node: &Node, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     Walk { errors: &mut errors }.value(node, object, old, &Path::Root);
+    errors
+}
+
+/// Validates an object and runs the rules in CEL; these only where they find what they may expect.
+pub fn validate_with_rules(node: &Node, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    use FieldErrorKind::{Required, TooLong, TooMany, TypeInvalid};
+    let mut errors = validate(node, object, old);
+    if !node.has_expressions {
+        return errors;
+    }
+    if errors.iter().any(|error| matches!(error.kind, Required | TooLong | TooMany(_) | TypeInvalid(_))) {
+        let words = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+        errors.push(FieldError::invalid("<nil>", Value::Null, words));
+        return errors;
+    }
+    errors.extend(expressions::check(node, object, old));
     errors
 }
 

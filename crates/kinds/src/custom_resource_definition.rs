@@ -97,29 +97,8 @@ impl Strategy for CustomResourceDefinition {
         validate_stored_versions(new, errors);
     }
 
-    fn create_warnings(&self, object: &Value) -> Vec<String> {
-        let has_rules = holds_key(&object["spec"]["versions"], "x-kubernetes-validations");
-        let words = "x-kubernetes-validations: this server keeps the rules and does not evaluate them";
-        has_rules.then(|| words.to_owned()).into_iter().collect()
-    }
-
-    fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
-        self.create_warnings(new)
-    }
-
     fn deletion_finalizer(&self) -> Option<&'static str> {
         Some(CLEANUP)
-    }
-}
-
-/// Whether an object of that key stands anywhere in a value.
-fn holds_key(value: &Value, key: &str) -> bool {
-    match value {
-        Value::Object(fields) => {
-            fields.contains_key(key) || fields.values().any(|value| holds_key(value, key))
-        }
-        Value::Array(items) => items.iter().any(|item| holds_key(item, key)),
-        _ => false,
     }
 }
 

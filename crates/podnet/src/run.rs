@@ -96,7 +96,11 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
 }
 
 /// Starts a task of the process that ends with it.
-pub(crate) fn spawn(runtime: &Runtime, name: &str, task: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
+pub(crate) fn spawn(
+    runtime: &Runtime,
+    name: &str,
+    task: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) {
     let shutdown = runtime.shutdown();
     runtime.spawn(name, async move {
         tokio::select! {

@@ -13,7 +13,10 @@ fn definition() -> Value {
         "items": {"type": "object", "required": ["port"], "properties": {
             "port": {"type": "integer"}, "name": {"type": "string"}}}});
     let schema = json!({"type": "object", "required": ["spec"], "properties": {
-        "spec": {"type": "object", "properties": {
+        "spec": {"type": "object",
+            "x-kubernetes-validations": [{"rule": "!has(oldSelf.core) || self.core == oldSelf.core",
+                "message": "a wand keeps its core"}],
+            "properties": {
             "core": {"type": "string", "enum": ["phoenix", "dragon"]},
             "length": {"type": "integer", "default": 11, "minimum": 1},
             "ports": ports,
@@ -78,6 +81,11 @@ async fn what_is_defined_is_served_under_its_schema() {
     let pruned = client.post(WANDS, &wand("odd", json!({"colour": 1}))).await.ok();
     assert_eq!(pruned["spec"], json!({"length": 11}));
 
+    let changed =
+        client.patch(&format!("{WANDS}/elder"), "merge-patch", &json!({"spec": {"core": "dragon"}})).await;
+    let refused = changed.refusal();
+    assert_eq!(refused.0, 422);
+    assert!(refused.1.contains(r#"spec: Invalid value: "object": a wand keeps its core"#), "{}", refused.1);
     let other = client.get("/apis/example.com/v1beta1/namespaces/default/wands/elder").await.ok();
     assert_eq!(
         (&other["apiVersion"], &other["spec"]["core"]),

@@ -10,6 +10,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "schema",
             "strategy",
             "pod-strategy",
+            "cel",
             "custom-resources",
             "kinds",
             "patch",
