@@ -120,6 +120,11 @@ pub async fn stop(units: &[&str]) -> anyhow::Result<()> {
     must("stop", units).await
 }
 
+/// Ends units' main processes at once.
+pub async fn kill(units: &[&str]) -> anyhow::Result<()> {
+    must("kill --signal=SIGKILL --kill-who=main", units).await
+}
+
 /// Restarts units and returns when each is ready again.
 pub async fn restart(units: &[&str]) -> anyhow::Result<()> {
     must("restart", units).await

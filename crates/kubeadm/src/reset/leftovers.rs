@@ -22,6 +22,9 @@ const OTHER_UNITS: [&str; 4] = [
     container_runtime::REGISTRY,
 ];
 
+/// How long units may take to end by themselves.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The files and directories that go. Directories of packages stay, empty.
 pub fn files(paths: &Paths) -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> = [
@@ -108,7 +111,14 @@ pub async fn stop_units(but: Option<&str>) -> anyhow::Result<()> {
         return Ok(());
     }
     systemd::disable(&installed).await?;
-    systemd::stop(&installed).await
+    match tokio::time::timeout(PATIENCE, systemd::stop(&installed)).await {
+        Ok(stopped) => stopped,
+        Err(_) => {
+            // One of them gives back its lease, or ends its watches, with a server that is gone.
+            systemd::kill(&installed).await?;
+            systemd::stop(&installed).await
+        }
+    }
 }
 
 async fn remove_pods(socket: &str) -> anyhow::Result<()> {
