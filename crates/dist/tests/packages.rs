@@ -1,5 +1,7 @@
 //! Packages and archive on a Debian of their own: install, upgrade, remove, purge; lintian; the units.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     fs,
     path::{Path, PathBuf},

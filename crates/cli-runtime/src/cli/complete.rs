@@ -21,7 +21,8 @@ fn walk(command: &'static Command, path: String, found: &mut Vec<(String, Vec<St
 }
 
 /// The commands whose arguments are types and names.
-const RESOURCES: &str = "get|describe|delete|edit|label|annotate|patch|scale|expose|wait|autoscale|rollout\\ *";
+const RESOURCES: &str =
+    "get|describe|delete|edit|label|annotate|patch|scale|expose|wait|autoscale|rollout\\ *";
 /// The commands whose arguments are pods.
 const PODS: &str = "logs|exec|attach|port-forward|debug";
 
