@@ -32,11 +32,12 @@ fn transcripts_print_what_documents_show() {
     cluster.end().unwrap();
 }
 
-/// A chapter's page is walked by the chapter's own test, in a lab of its own.
+/// A chapter's page is walked by the chapter's own test, in a lab or on machines of its own.
 fn is_chapter(document: &Document) -> bool {
     let tests = workspace().join("tests/tests");
     let name = document.path.file_stem().unwrap_or_default();
-    document.path.starts_with("docs/tutorials") && tests.join(name).with_extension("rs").exists()
+    let own = document.path.starts_with("docs/tutorials") && tests.join(name).with_extension("rs").exists();
+    own || ON_MACHINES.iter().any(|page| document.path.ends_with(page))
 }
 
 #[test]
