@@ -30,7 +30,7 @@ const SHORT: Duration = Duration::from_secs(1);
 const SPREAD: Duration = Duration::from_millis(500);
 
 /// Word among a process's watches that one of them, which had lost the server, has it back. The others need not wait
-/// for the ends of their pauses, which may be a minute long.
+/// for the ends of their pauses, which may be many seconds long.
 static BACK: Notify = Notify::const_new();
 
 /// Why a listing or a watch ended early.
