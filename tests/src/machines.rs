@@ -33,6 +33,16 @@ pub struct Machines {
 impl Machines {
     /// Boots machines. What an earlier, interrupted run left behind is removed first.
     pub fn start(name: &str, names: &[&str], software: Software) -> anyhow::Result<Self> {
+        Self::start_with(name, names, software, Vec::new())
+    }
+
+    /// The same with directories of the host that machines see: from, to.
+    pub fn start_with(
+        name: &str,
+        names: &[&str],
+        software: Software,
+        shared: Vec<(PathBuf, PathBuf)>,
+    ) -> anyhow::Result<Self> {
         let binaries = binaries()?;
         let home = machines::home(&binaries);
         Site::down(&home, name)?;
@@ -45,7 +55,8 @@ impl Machines {
             home,
             machines: names.iter().map(|name| (*name).into()).collect(),
             software,
-            shared: vec![(archives, IMAGES_AT.into()), (binaries, "/opt/downloads".into())],
+            shared: [shared, vec![(archives, IMAGES_AT.into()), (binaries, "/opt/downloads".into())]]
+                .concat(),
         };
         machines.site = Some(Site::up(&options)?);
         Ok(machines)

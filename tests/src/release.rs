@@ -20,15 +20,38 @@ pub fn packed(build: u32) -> anyhow::Result<PathBuf> {
         return Ok(directory);
     }
     let _ = fs::remove_dir_all(&directory);
+    let marked = home.join(format!("release-{build}-programs"));
+    mark(&binaries, &marked, build)?;
     let output = Command::new(binaries.join("dist"))
-        .args(["--debug", "--build", &build.to_string(), "--out"])
+        .args(["--debug", "--build", &build.to_string(), "--binaries"])
+        .arg(&marked)
+        .arg("--out")
         .arg(&directory)
         .stdin(Stdio::null())
         .output()
         .context("running dist")?;
     ensure!(output.status.success(), "dist: {}", String::from_utf8_lossy(&output.stderr));
+    fs::remove_dir_all(marked)?;
     fs::write(stamp, state)?;
     Ok(directory)
+}
+
+/// Copies the programs with the build's number in them, so that those of two builds differ as they would.
+fn mark(from: &Path, to: &Path, build: u32) -> anyhow::Result<()> {
+    let _ = fs::remove_dir_all(to);
+    fs::create_dir_all(to)?;
+    let number = to.join(".number");
+    fs::write(&number, build.to_string())?;
+    for program in dist::programs() {
+        let output = Command::new("objcopy")
+            .args(["--strip-debug", "--add-section"])
+            .arg(format!(".number={}", number.display()))
+            .args([from.join(program), to.join(program)])
+            .output()
+            .context("running objcopy, of the package binutils")?;
+        ensure!(output.status.success(), "objcopy: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
 }
 
 /// Sizes and times of the programs: another build is another state.

@@ -2,6 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "machines/backup.rs"]
+mod backup;
+#[path = "machines/certificates.rs"]
+mod certificates;
+#[path = "machines/upgrade.rs"]
+mod upgrade;
+
 use std::{path::Path, time::Duration};
 
 use cluster_tests::{docs::document, machines::Machines, page::workspace, release};
@@ -24,6 +31,18 @@ fn three_machines_live_through_what_machines_live_through() {
     each_machine_comes_back(&machines);
     tokens_expire(&machines);
     reset_leaves_nothing(&machines);
+    machines.end().unwrap();
+}
+
+#[test]
+fn a_cluster_is_kept_over_the_years() {
+    let (now, next) = (release::packed(1).unwrap(), release::packed(2).unwrap());
+    let shared = vec![(next, upgrade::NEXT.into())];
+    let machines = Machines::start_with("kept", &COURSE, Software::Packages(now), shared).unwrap();
+    init_and_join(&machines);
+    upgrade::a_client_sees_nothing_of_it(&machines);
+    certificates::nobody_dies_of_a_calendar(&machines);
+    backup::what_was_saved_comes_back(&machines);
     machines.end().unwrap();
 }
 
