@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use component::flags::{Ignored, ignored, ignored_switch};
 
-use crate::{backup, certs, config, init, join, reset, restore, token, upgrade};
+use crate::{backup, certs, config, init, join, kubeconfig, reset, restore, token, upgrade};
 
 /// Upstream's flags that mean nothing here.
 pub(crate) const IGNORED: &[Ignored] = &[
@@ -39,6 +39,8 @@ enum Command {
     Config(config::Flags),
     /// Commands related to handling Kubernetes certificates
     Certs(certs::Flags),
+    /// Kubeconfig file utilities
+    Kubeconfig(kubeconfig::Flags),
     /// Upgrade your cluster smoothly to a newer version with this command
     Upgrade(upgrade::Flags),
     /// Save the cluster's objects and keys of this control plane in one file
@@ -66,6 +68,7 @@ impl Cli {
             Command::Token(flags) => token::run(flags).await,
             Command::Config(flags) => config::run(flags).await,
             Command::Certs(flags) => certs::run(flags).await,
+            Command::Kubeconfig(flags) => kubeconfig::run(flags).await,
             Command::Upgrade(flags) => upgrade::run(flags).await,
             Command::Backup(flags) => backup::run(flags).await,
             Command::Restore(flags) => restore::run(flags).await,

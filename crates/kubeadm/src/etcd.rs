@@ -18,13 +18,23 @@ pub struct Etcd {
 impl Etcd {
     /// Connects to members with a client certificate of the PKI's directory.
     pub async fn open(endpoints: &[String], pki: &Path) -> anyhow::Result<Self> {
-        let read = |name: &str| {
-            let path = pki.join(name);
-            std::fs::read(&path).with_context(|| format!("reading {}", path.display()))
-        };
-        let tls = TlsOptions::new().ca_certificate(Certificate::from_pem(read("etcd/ca.crt")?)).identity(
-            Identity::from_pem(read("apiserver-etcd-client.crt")?, read("apiserver-etcd-client.key")?),
-        );
+        let [authority, certificate, key] =
+            ["etcd/ca.crt", "apiserver-etcd-client.crt", "apiserver-etcd-client.key"]
+                .map(|name| pki.join(name));
+        Self::with(endpoints, &authority, &certificate, &key).await
+    }
+
+    /// Connects to members with a client certificate, whose authority is believed.
+    pub async fn with(
+        endpoints: &[String],
+        authority: &Path,
+        certificate: &Path,
+        key: &Path,
+    ) -> anyhow::Result<Self> {
+        let read = |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
+        let tls = TlsOptions::new()
+            .ca_certificate(Certificate::from_pem(read(authority)?))
+            .identity(Identity::from_pem(read(certificate)?, read(key)?));
         Self::connect(endpoints, ConnectOptions::new().with_tls(tls)).await
     }
 

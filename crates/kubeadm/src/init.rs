@@ -10,10 +10,11 @@ use clap::Subcommand;
 
 use crate::{
     cluster::Api,
+    etcd::Etcd,
     kubeconfigs::Target,
     machine, node_files,
     phases::{self, Phase, Selection},
-    preflight::{self, Role},
+    preflight::{self, Finding, Role},
 };
 
 pub use cluster_phases::{apply_all, mark_control_plane, upload_certs};
@@ -263,7 +264,8 @@ impl Init {
     async fn preflight(&self) -> anyhow::Result<()> {
         println!("[preflight] Running pre-flight checks");
         let view = machine::view(&self.system, Role::First, self.external_etcd()).await;
-        let findings = preflight::check(&view, Role::First, self.node.port, self.external_etcd());
+        let mut findings = preflight::check(&view, Role::First, self.node.port, self.external_etcd());
+        findings.extend(self.check_external_etcd().await);
         preflight::report(&findings, &self.node.ignored_checks)?;
         if view.distribution_etcd == preflight::DistributionEtcd::Idle && !self.dry_run {
             println!(
@@ -273,6 +275,27 @@ impl Init {
             crate::systemd::disable(&["etcd"]).await?;
         }
         Ok(())
+    }
+
+    /// Whether the operator's etcd answers, member by member.
+    async fn check_external_etcd(&self) -> Vec<Finding> {
+        let Some(external) = &self.cluster.configuration.etcd.external else { return Vec::new() };
+        let files = [&external.ca_file, &external.cert_file, &external.key_file].map(std::path::Path::new);
+        let mut findings = Vec::new();
+        for endpoint in &external.endpoints {
+            let asked = async {
+                let mut etcd =
+                    Etcd::with(std::slice::from_ref(endpoint), files[0], files[1], files[2]).await?;
+                etcd.version().await
+            };
+            if let Err(error) = asked.await {
+                let message = format!(
+                    "etcd at {endpoint} does not answer: {error:#}; see that it runs, and that caFile, certFile and keyFile are of it"
+                );
+                findings.push(Finding { name: "ExternalEtcdVersion".into(), message, fatal: true });
+            }
+        }
+        findings
     }
 
     /// The cluster as this machine's own components are to reach it: without a way round.

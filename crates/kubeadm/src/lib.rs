@@ -20,6 +20,7 @@ pub mod failure;
 pub mod init;
 pub mod join;
 pub mod join_command;
+pub mod kubeconfig;
 pub mod kubeconfigs;
 pub mod machine;
 pub mod node_files;

@@ -281,8 +281,11 @@ fn check(configuration: &ClusterConfiguration, services: &[IpNet], pods: &[IpNet
             wrong.push("etcd.external.endpoints: Required value".into());
         }
         for endpoint in &external.endpoints {
-            if !endpoint.starts_with("https://") && !endpoint.starts_with("http://") {
-                wrong.push(format!("etcd.external.endpoints: Invalid value: {endpoint:?}: not a URL"));
+            if !endpoint.starts_with("https://") {
+                wrong.push(format!(
+                    "etcd.external.endpoints: Invalid value: {endpoint:?}: not a URL of the form https://host:2379 \
+                     (the API server talks to etcd by TLS alone)"
+                ));
             }
         }
     }
