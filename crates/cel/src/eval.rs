@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::ast::{Expr, Literal, Over, OverKind};
 use crate::functions;
+use crate::parser::RESERVED;
 use crate::value::{List, Map, Value};
 
 /// Why an expression has no value.
@@ -315,33 +316,12 @@ fn own_field<'v>(map: &Map<'v>, field: &str) -> Option<Value<'v>> {
 fn unescaped(name: &str) -> Option<String> {
     const SIGNS: [(&str, &str); 4] =
         [("__underscores__", "__"), ("__dot__", "."), ("__dash__", "-"), ("__slash__", "/")];
-    const WORDS: [&str; 20] = [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "while",
-    ];
+    const WORDS: [&str; 3] = ["true", "false", "null"];
     if !name.contains("__") {
         return None;
     }
     if let Some(word) = name.strip_prefix("__").and_then(|rest| rest.strip_suffix("__"))
-        && WORDS.contains(&word)
+        && (WORDS.contains(&word) || RESERVED.contains(&word))
     {
         return Some(word.to_owned());
     }

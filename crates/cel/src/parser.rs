@@ -10,7 +10,7 @@ const DEPTH: usize = 100;
 const LENGTH: usize = 100_000;
 
 /// Words that are no names.
-const RESERVED: [&str; 17] = [
+pub const RESERVED: [&str; 17] = [
     "as",
     "break",
     "const",

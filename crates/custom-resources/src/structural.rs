@@ -87,14 +87,7 @@ impl Check {
 
     fn node(&mut self, schema: &Map<String, Value>, path: &str, place: Place) {
         self.own(schema, path, place);
-        for name in ["allOf", "anyOf", "oneOf"] {
-            for (index, nested) in list(schema, name).enumerate() {
-                self.nested(nested, &format!("{path}.{name}[{index}]"));
-            }
-        }
-        if let Some(not) = schema.get("not").and_then(Value::as_object) {
-            self.nested(not, &format!("{path}.not"));
-        }
+        self.logic(schema, path);
         for (name, property) in objects(schema, "properties") {
             let here = format!("{path}.properties[{name}]");
             self.node(property, &here, Place::Field);
@@ -224,6 +217,17 @@ impl Check {
         }
     }
 
+    fn logic(&mut self, schema: &Map<String, Value>, path: &str) {
+        for name in ["allOf", "anyOf", "oneOf"] {
+            for (index, nested) in list(schema, name).enumerate() {
+                self.nested(nested, &format!("{path}.{name}[{index}]"));
+            }
+        }
+        if let Some(not) = schema.get("not").and_then(Value::as_object) {
+            self.nested(not, &format!("{path}.not"));
+        }
+    }
+
     fn nested(&mut self, schema: &Map<String, Value>, path: &str) {
         let of_numbers = schema.get("type").and_then(Value::as_str).unwrap_or_default();
         for name in ONLY_OUTSIDE {
@@ -236,14 +240,7 @@ impl Check {
         if schema.contains_key("additionalProperties") {
             self.forbid(format!("{path}.additionalProperties"), "must be undefined to be structural");
         }
-        for name in ["allOf", "anyOf", "oneOf"] {
-            for (index, nested) in list(schema, name).enumerate() {
-                self.nested(nested, &format!("{path}.{name}[{index}]"));
-            }
-        }
-        if let Some(not) = schema.get("not").and_then(Value::as_object) {
-            self.nested(not, &format!("{path}.not"));
-        }
+        self.logic(schema, path);
         for (name, property) in objects(schema, "properties") {
             self.nested(property, &format!("{path}.properties[{name}]"));
         }

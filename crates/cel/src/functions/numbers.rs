@@ -9,34 +9,30 @@ fn overflow(kind: &str) -> Error {
     Error::fault(format!("{kind} overflow"))
 }
 
+/// An operator on whole numbers; nothing where the result is none of their type.
+macro_rules! checked {
+    ($sign:expr, $left:expr, $right:expr) => {
+        match $sign {
+            "+" => $left.checked_add($right),
+            "-" => $left.checked_sub($right),
+            "*" => $left.checked_mul($right),
+            "/" | "%" if $right == 0 => return Err(by_zero($sign)),
+            "/" => $left.checked_div($right),
+            _ => $left.checked_rem($right),
+        }
+    };
+}
+
 /// `+` and its like on numbers.
 pub fn operator<'v>(sign: &str, values: &[Value<'v>]) -> Outcome<'v> {
     match values {
         [Value::Int(number)] => number.checked_neg().map(Value::Int).ok_or_else(|| overflow("integer")),
         [Value::Double(number)] => Ok(Value::Double(-number)),
         [Value::Int(left), Value::Int(right)] => {
-            let (left, right) = (*left, *right);
-            let done = match sign {
-                "+" => left.checked_add(right),
-                "-" => left.checked_sub(right),
-                "*" => left.checked_mul(right),
-                "/" | "%" if right == 0 => return Err(by_zero(sign)),
-                "/" => left.checked_div(right),
-                _ => left.checked_rem(right),
-            };
-            done.map(Value::Int).ok_or_else(|| overflow("integer"))
+            checked!(sign, *left, *right).map(Value::Int).ok_or_else(|| overflow("integer"))
         }
         [Value::Uint(left), Value::Uint(right)] => {
-            let (left, right) = (*left, *right);
-            let done = match sign {
-                "+" => left.checked_add(right),
-                "-" => left.checked_sub(right),
-                "*" => left.checked_mul(right),
-                "/" | "%" if right == 0 => return Err(by_zero(sign)),
-                "/" => left.checked_div(right),
-                _ => left.checked_rem(right),
-            };
-            done.map(Value::Uint).ok_or_else(|| overflow("unsigned integer"))
+            checked!(sign, *left, *right).map(Value::Uint).ok_or_else(|| overflow("unsigned integer"))
         }
         [Value::Double(left), Value::Double(right)] => match sign {
             "+" => Ok(Value::Double(left + right)),
