@@ -34,6 +34,13 @@ pub enum Step {
     },
     /// Types a command line.
     Type(Typed),
+    /// Types one as root of a machine, which the prompt names.
+    TypeOn {
+        /// The machine.
+        machine: String,
+        /// What is typed there.
+        typed: Typed,
+    },
 }
 
 /// A command line, and what the document says it prints.
@@ -117,7 +124,13 @@ fn read(text: &str) -> anyhow::Result<(Vec<Step>, Vec<Reference>)> {
             .iter()
             .position(|line| line.trim_start().starts_with("```"))
             .with_context(|| format!("line {number}: a fence without an end"))?;
-        let block = &lines[at..at + length];
+        // A block within a list stands as far in as its fence.
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let block: Vec<&str> = lines[at..at + length]
+            .iter()
+            .map(|line| line.strip_prefix(indent).unwrap_or(line.trim_start()))
+            .collect();
+        let block = block.as_slice();
         at += length + 1;
         match language {
             "console" => steps.extend(transcript(number, block)?),
@@ -137,27 +150,40 @@ fn read(text: &str) -> anyhow::Result<(Vec<Step>, Vec<Reference>)> {
     Ok((steps, references))
 }
 
-/// Lines after `$ ` are typed, `> ` continues them, the rest is shown.
+/// Lines after `$ ` or a machine's prompt are typed, `> ` continues them, the rest is shown.
 fn transcript(fence: usize, block: &[&str]) -> anyhow::Result<Vec<Step>> {
-    let mut typed: Vec<Typed> = Vec::new();
+    let mut typed: Vec<(Option<&str>, Typed)> = Vec::new();
     for (offset, line) in block.iter().enumerate() {
-        if let Some(command) = line.strip_prefix("$ ") {
-            typed.push(Typed { line: fence + 1 + offset, command: command.into(), shown: Vec::new() });
+        let command = line.strip_prefix("$ ").map(|command| (None, command));
+        if let Some((machine, command)) = command.or_else(|| on_machine(line)) {
+            let one = Typed { line: fence + 1 + offset, command: command.into(), shown: Vec::new() };
+            typed.push((machine, one));
             continue;
         }
-        let last =
+        let (_, last) =
             typed.last_mut().with_context(|| format!("line {fence}: a transcript begins with `$ `"))?;
         match line.strip_prefix("> ") {
             Some(more) if last.shown.is_empty() => last.command.extend(["\n", more]),
             _ => last.shown.push((*line).into()),
         }
     }
-    for one in &mut typed {
+    for (_, one) in &mut typed {
         while one.shown.last().is_some_and(|line| line.trim().is_empty()) {
             one.shown.pop();
         }
     }
-    Ok(typed.into_iter().map(Step::Type).collect())
+    let step = |(machine, typed): (Option<&str>, Typed)| match machine {
+        Some(machine) => Step::TypeOn { machine: machine.into(), typed },
+        None => Step::Type(typed),
+    };
+    Ok(typed.into_iter().map(step).collect())
+}
+
+/// `m-k8s# command`: the prompt of a machine's root.
+fn on_machine(line: &str) -> Option<(Option<&str>, &str)> {
+    let (machine, command) = line.split_once("# ")?;
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (!machine.is_empty() && machine.bytes().all(is_name)).then_some((Some(machine), command))
 }
 
 /// Every line is typed; comments and blank lines are not, a backslash continues.

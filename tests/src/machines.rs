@@ -149,8 +149,12 @@ impl Machines {
                         breaches.push(format!("{name}: {error:#}"));
                     }
                 }
-                Step::Type(typed) => {
-                    if let Err(seen) = self.follow(machine, directory, typed, &mut beside) {
+                Step::Type(typed) | Step::TypeOn { typed, .. } => {
+                    let place = match step {
+                        Step::TypeOn { machine, .. } => machine,
+                        _ => machine,
+                    };
+                    if let Err(seen) = self.follow(place, directory, typed, &mut beside) {
                         let place = format!("{}:{}", page.path.display(), typed.line);
                         breaches.push(format!("{place}: $ {}\n{}{}", typed.command, seen.out, seen.err));
                         // What comes next stands on it.

@@ -80,7 +80,8 @@ pub fn walk(cluster: &Cluster, shell: &Shell<'_>, document: &Document) -> Vec<St
                     breaches.push(format!("{place}: $ {}\n{}", typed.command, seen.out));
                 }
             }
-            Step::Type(_) => {}
+            // Machines are no labs.
+            Step::Type(_) | Step::TypeOn { .. } => {}
         }
     }
     // The next document's reader begins with a cluster in which nothing was made.

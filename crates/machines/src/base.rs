@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -11,6 +12,9 @@ use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest as _, Sha256};
 
 use crate::Topology;
+
+/// A site that is being made stands on its root from then at the latest.
+const AN_HOUR: Duration = Duration::from_secs(3600);
 
 const SUITE: &str = "bookworm";
 
@@ -76,7 +80,7 @@ pub fn root(home: &Path) -> anyhow::Result<PathBuf> {
     if root.is_dir() {
         return Ok(root);
     }
-    remove_others(home, &root)?;
+    remove_others(home, "debian-", &root)?;
     eprintln!("Making the machines' root from Debian packages, once: about two minutes");
     let partial = home.join("debian-partial");
     debootstrap(&partial)?;
@@ -113,16 +117,19 @@ pub fn lock(home: &Path, name: &str) -> anyhow::Result<Flock<File>> {
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("waiting for a lock")
 }
 
-/// Removes roots that are no longer made, unless machines may stand on them.
-fn remove_others(home: &Path, root: &Path) -> anyhow::Result<()> {
-    let in_use = fs::read_dir(home)?.flatten().any(|entry| Topology::file(&entry.path()).exists());
-    if in_use {
-        return Ok(());
-    }
-    for entry in fs::read_dir(home)?.flatten() {
-        let path = entry.path();
-        if entry.file_name().to_string_lossy().starts_with("debian-") && path != root {
-            fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
+/// Removes roots or layers of other versions, but for those on which a site stands, or may be about to.
+pub(crate) fn remove_others(home: &Path, prefix: &str, kept: &Path) -> anyhow::Result<()> {
+    let entries: Vec<PathBuf> = fs::read_dir(home)?.flatten().map(|entry| entry.path()).collect();
+    let sites = entries.iter().filter_map(|state| Topology::read(state).ok());
+    let in_use: Vec<PathBuf> = sites.flat_map(|site| site.lower).collect();
+    let is_old = |path: &Path| {
+        let age = fs::metadata(path).and_then(|metadata| metadata.modified()).map(|made| made.elapsed());
+        age.is_ok_and(|age| age.is_ok_and(|age| age > AN_HOUR))
+    };
+    for path in &entries {
+        let named = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix));
+        if named && path != kept && !in_use.contains(path) && is_old(path) {
+            fs::remove_dir_all(path).with_context(|| format!("removing {}", path.display()))?;
         }
     }
     Ok(())

@@ -106,6 +106,7 @@ fn installed(home: &Path, root: &Path, packages: &Path) -> anyhow::Result<PathBu
     if layer.is_dir() {
         return Ok(layer);
     }
+    base::remove_others(home, "layer-", &layer)?;
     let [partial, work, merged] =
         ["partial", "work", "merged"].map(|part| home.join(format!(".layer-{part}")));
     for directory in [&partial, &work, &merged] {

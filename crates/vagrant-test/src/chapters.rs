@@ -31,6 +31,7 @@ pub fn walk(vagrant: &Vagrant, page: &str) -> anyhow::Result<()> {
             Step::Type(typed) => {
                 follow(vagrant, &typed).with_context(|| format!("{page}:{}", typed.line))?;
             }
+            Step::TypeOn { typed, .. } => bail!("{page}:{}: the page is for the control plane", typed.line),
         }
     }
     Ok(())
