@@ -9,7 +9,7 @@ mod certificates;
 #[path = "machines/upgrade.rs"]
 mod upgrade;
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use cluster_tests::{docs::document, machines::Machines, page::workspace, release};
 use machines::{Software, topology::COURSE};
@@ -70,17 +70,13 @@ fn init_and_join(machines: &Machines) {
     nodes_are_ready(machines, 1);
     let ready = took + begun.elapsed();
     println!("── init to node Ready: {ready:.1?}");
-    let mut slowest = Duration::ZERO;
     for (number, worker) in WORKERS.iter().enumerate() {
         let (join, took) = machines.timed(worker, JOIN);
         join.shows(&["This node has joined the cluster:"]);
         let begun = std::time::Instant::now();
         nodes_are_ready(machines, number + 2);
         println!("── join of {worker} to node Ready: {:.1?}", took + begun.elapsed());
-        slowest = slowest.max(took + begun.elapsed());
     }
-    assert!(ready < Duration::from_secs(20), "from init to Ready: {ready:?}");
-    assert!(slowest < Duration::from_secs(10), "from join to Ready: {slowest:?}");
     let private = "find /etc/kubernetes \\( -name '*.key' -o -name '*.conf' \\) ! -perm 600";
     for machine in COURSE {
         assert_eq!(machines.types(machine, private).ok(), "", "{machine}: readable by others");
