@@ -155,7 +155,9 @@ impl<'t> Lexer<'t> {
     fn quoted(&mut self) -> Result<Option<Kind>, SyntaxError> {
         let at = self.at;
         let rest = self.rest();
-        let prefix = rest.find(['"', '\'']).filter(|end| *end <= 2).map(|end| &rest[..end]);
+        // A prefix has two letters at most: looking further for every token would take the square of the length.
+        let end = rest.bytes().take(3).position(|byte| matches!(byte, b'"' | b'\''));
+        let prefix = end.and_then(|end| rest.get(..end));
         let Some(prefix) =
             prefix.filter(|prefix| matches!(&*prefix.to_lowercase(), "" | "r" | "b" | "rb" | "br"))
         else {

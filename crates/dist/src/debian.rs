@@ -6,7 +6,16 @@ use anyhow::{Context as _, bail};
 
 use crate::{Options, Package, Release, tree::Tree};
 
-const MAINTAINER: &str = "Magnetite Maintainers <maintainers@magnetite.dev>";
+/// Whom a package names where its maker does not say: nobody in particular, at a domain that is nobody's (RFC 2606).
+const MAINTAINER: (&str, &str) = ("Magnetite Maintainers", "magnetite@example.org");
+
+/// Who answers for the packages: as Debian's own tools, by `DEBFULLNAME` and `DEBEMAIL`.
+fn maintainer() -> String {
+    let told = |name: &str, default: &str| {
+        std::env::var(name).ok().filter(|text| !text.trim().is_empty()).unwrap_or_else(|| default.to_owned())
+    };
+    format!("{} <{}>", told("DEBFULLNAME", MAINTAINER.0), told("DEBEMAIL", MAINTAINER.1))
+}
 
 /// Puts a package's files in a directory of its own.
 pub fn stage(release: &Release<'_>, package: &Package, work: &Path) -> anyhow::Result<Tree> {
@@ -59,9 +68,10 @@ fn control(options: &Options, package: &Package, size: u64) -> String {
     let own = package.needs.iter().map(|name| format!("{name} (= {version})"));
     let depends: Vec<String> = own.chain(package.depends.iter().map(|name| (*name).to_owned())).collect();
     let mut text = format!(
-        "Package: {}\nSource: magnetite\nVersion: {version}\nArchitecture: {}\nMaintainer: {MAINTAINER}\nInstalled-Size: {size}\n",
+        "Package: {}\nSource: magnetite\nVersion: {version}\nArchitecture: {}\nMaintainer: {}\nInstalled-Size: {size}\n",
         package.name,
         architecture(),
+        maintainer(),
     );
     for (field, packages) in [("Depends", depends.join(", ")), ("Recommends", package.recommends.join(", "))]
     {
@@ -113,10 +123,11 @@ fn script(body: &str) -> String {
 fn changelog(options: &Options) -> anyhow::Result<String> {
     let date = jiff::Timestamp::from_second(options.time)?.strftime("%a, %d %b %Y %H:%M:%S +0000");
     Ok(format!(
-        "magnetite ({}) unstable; urgency=medium\n\n  * Build {} of Kubernetes {}.\n\n -- {MAINTAINER}  {date}\n",
+        "magnetite ({}) unstable; urgency=medium\n\n  * Build {} of Kubernetes {}.\n\n -- {}  {date}\n",
         options.version(),
         options.build,
         crate::VERSION,
+        maintainer(),
     ))
 }
 
