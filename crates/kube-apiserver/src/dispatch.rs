@@ -70,7 +70,9 @@ pub async fn dispatch(asked: Asked<'_>, request: Request, user: &Arc<UserInfo>) 
     let form = form?;
     let call =
         Call { server, entry, info, query, headers: &head.headers, user, form, warnings: Default::default() };
-    call.warn(call.entry.custom().and_then(|custom| custom.warning.clone()));
+    if let Some(warning) = call.entry.custom().and_then(|custom| custom.warning.clone()) {
+        call.warn([warning]);
+    }
     let mut answer = match handle(&call, body).await {
         Ok(answer) => answer,
         Err(status) => response::status_as(&status, &form),

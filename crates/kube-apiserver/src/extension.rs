@@ -9,11 +9,13 @@ mod cleanup;
 mod entries;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use apimachinery::ObjectExt as _;
 use custom_resources::Definition;
+use kinds::custom_resource_definition::CLEANUP;
 use serde_json::Value;
 use storage::{Filter, Query, WatchStart};
 use tokio::sync::oneshot;
@@ -36,6 +38,8 @@ struct Known {
     definition: Arc<Definition>,
     standing: Standing,
     is_deleting: bool,
+    /// Whether it waits for its objects to be deleted.
+    waits_for_cleanup: bool,
     /// What is served of it, and from which definition that was made.
     served: Option<(Arc<Definition>, Vec<Arc<Entry>>)>,
 }
@@ -64,7 +68,7 @@ pub async fn run(server: Arc<Server>, settled: oneshot::Sender<()>) {
         };
         while watch.next_first().is_some() {}
         loop {
-            while extensions.look(&server, &entry).await {}
+            extensions.look(&server, &entry).await;
             if let Some(settled) = settled.take() {
                 let _ = settled.send(());
             }
@@ -79,8 +83,8 @@ pub async fn run(server: Arc<Server>, settled: oneshot::Sender<()>) {
 }
 
 impl Extensions {
-    /// Looks at what has changed. Says whether to look again at once: what one definition gave up another may want.
-    async fn look(&mut self, server: &Arc<Server>, entry: &Entry) -> bool {
+    /// Looks at what has changed.
+    async fn look(&mut self, server: &Arc<Server>, entry: &Entry) {
         let mut present = Vec::new();
         entry.cache().visit(&Query::default(), |object| {
             present.push(object.clone());
@@ -93,8 +97,12 @@ impl Extensions {
             .cloned()
             .collect();
         let mut changed = !gone.is_empty();
+        // A definition concerns those of its group alone, whose names are not given twice.
+        let mut groups = BTreeSet::new();
         for name in &gone {
-            if let Some(Known { served: Some((definition, _)), .. }) = self.known.remove(name) {
+            let Some(known) = self.known.remove(name) else { continue };
+            groups.insert(known.definition.group.clone());
+            if let Some((definition, _)) = known.served {
                 server.store.remove(&entries::prefix(&definition)).await;
             }
         }
@@ -106,12 +114,16 @@ impl Extensions {
             }
             let Ok(value) = object.value() else { continue };
             match self.read(&name, object.revision(), &value) {
-                Ok(()) => changed = true,
+                Ok(group) => {
+                    groups.insert(group);
+                    changed = true;
+                }
                 Err(error) => tracing::error!(%error, definition = name, "unreadable definition"),
             }
         }
-        // Names go to those who had them first: by age, then by name.
-        let names: Vec<String> = self.known.keys().cloned().collect();
+        // Who has a name keeps it; of those who want the same, the first in this order gets it.
+        let concerned = |(_, known): &(&String, &Known)| groups.contains(&known.definition.group);
+        let names: Vec<String> = self.known.iter().filter(concerned).map(|(name, _)| name.clone()).collect();
         for name in &names {
             if let Some(wanted) = self.stand(name) {
                 writes.push((name.clone(), wanted));
@@ -132,10 +144,10 @@ impl Extensions {
                 tracing::warn!(definition = name, %status, "cannot write the status of a definition");
             }
         }
-        !gone.is_empty()
     }
 
-    fn read(&mut self, name: &str, revision: i64, object: &Value) -> Result<(), serde_json::Error> {
+    /// Takes note of a definition; gives its group.
+    fn read(&mut self, name: &str, revision: i64, object: &Value) -> Result<String, serde_json::Error> {
         let definition = Definition::read(object)?;
         let served = self.known.remove(name).and_then(|known| known.served);
         // The same definition in other words of its status is still the same.
@@ -143,15 +155,18 @@ impl Extensions {
             Some((of, _)) if **of == definition => of.clone(),
             _ => Arc::new(definition),
         };
+        let is_deleting = object.deletion_timestamp().is_some();
+        let group = definition.group.clone();
         let known = Known {
             revision,
             standing: Standing::read(object),
-            is_deleting: !object["metadata"]["deletionTimestamp"].is_null(),
+            is_deleting,
+            waits_for_cleanup: is_deleting && object.finalizers().any(|name| name == CLEANUP),
             definition,
             served,
         };
         self.known.insert(name.to_owned(), known);
-        Ok(())
+        Ok(group)
     }
 
     /// Decides what a definition's status should say; gives it where it does not say that yet.
@@ -197,7 +212,7 @@ impl Extensions {
     /// Begins to delete the objects of a definition that goes.
     fn clean(&mut self, server: &Arc<Server>, name: &str) {
         let Some(known) = self.known.get(name) else { return };
-        if !known.is_deleting || self.cleaned.iter().any(|cleaned| cleaned == name) {
+        if !known.waits_for_cleanup || self.cleaned.iter().any(|cleaned| cleaned == name) {
             return;
         }
         self.cleaned.push(name.to_owned());

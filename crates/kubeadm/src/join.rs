@@ -143,9 +143,6 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
 }
 
 async fn go(options: Options, selection: Option<Selection>, begun: &mut bool) -> anyhow::Result<()> {
-    if let Some(selection) = &selection {
-        selection.check(PHASES)?;
-    }
     let request = settings::Request::new(options, selection)?;
     request.selection.check(PHASES)?;
     let role = request.role();

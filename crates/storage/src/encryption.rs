@@ -9,7 +9,7 @@ mod configuration;
 mod providers;
 mod rules;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt::Display, sync::Arc};
 
 use parking_lot::RwLock;
 
@@ -45,26 +45,27 @@ impl Encryption {
         Ok(())
     }
 
-    /// Encrypts a value that is to be written under a key of etcd.
+    /// Encrypts a value that is to be written under a key of etcd, which is the context; it is written out only for a
+    /// cipher that binds the value to it.
     pub(crate) fn seal<'a>(
         &self,
         resource: &Resource,
-        key: &str,
+        context: impl Display,
         value: &'a [u8],
     ) -> Result<Cow<'a, [u8]>, &'static str> {
         let rules = self.rules.read().clone();
-        rules.of(&resource.group, &resource.plural).seal(key, value)
+        rules.of(&resource.group, &resource.plural).seal(&context, value)
     }
 
     /// Decrypts a value that was read under a key of etcd.
     pub(crate) fn open<'a>(
         &self,
         resource: &Resource,
-        key: &str,
+        context: impl Display,
         value: &'a [u8],
     ) -> Result<Opened<'a>, &'static str> {
         let rules = self.rules.read().clone();
-        rules.of(&resource.group, &resource.plural).open(key, value)
+        rules.of(&resource.group, &resource.plural).open(&context, value)
     }
 }
 

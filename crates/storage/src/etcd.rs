@@ -118,9 +118,9 @@ impl Etcd {
         key: &str,
         value: &'a [u8],
     ) -> Result<Cow<'a, [u8]>, Error> {
-        let context = self.full_key(&resource.prefix, key);
+        let prefix = &self.prefix;
         self.encryption
-            .seal(resource, &context, value)
+            .seal(resource, format_args!("{prefix}/{}/{key}", resource.prefix), value)
             .map_err(|reason| Error::Corrupt { key: key.to_owned(), reason })
     }
 
@@ -131,8 +131,8 @@ impl Etcd {
         key: &str,
         value: &'a [u8],
     ) -> Result<Opened<'a>, &'static str> {
-        let context = self.full_key(&resource.prefix, key);
-        self.encryption.open(resource, &context, value)
+        let prefix = &self.prefix;
+        self.encryption.open(resource, format_args!("{prefix}/{}/{key}", resource.prefix), value)
     }
 
     /// What all keys begin with: `/registry` unless configured.

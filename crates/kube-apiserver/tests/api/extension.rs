@@ -220,3 +220,23 @@ async fn names_that_are_taken_are_not_given_twice() {
     let refused = client.post(DEFINITIONS, &unstructured).await.refusal();
     assert!(refused.1.contains("must not be empty for specified object fields"), "{}", refused.1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_that_others_hold_waits_for_them() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let mut held = definition();
+    held["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    client.post(DEFINITIONS, &held).await.ok();
+    let path = format!("{DEFINITIONS}/wands.example.com");
+    client.delete(&path).await.ok();
+    let waiting = eventually(|| async {
+        let found = client.get(&path).await.ok();
+        let done = found["metadata"]["finalizers"] == json!(["example.com/hold"]);
+        if done { Ok(found) } else { Err(found.to_string()) }
+    })
+    .await;
+    assert!(waiting["metadata"]["deletionTimestamp"].is_string());
+    client.patch(&path, "merge-patch", &json!({"metadata": {"finalizers": null}})).await.ok();
+    assert_eq!(client.get(&path).await.code, 404);
+}

@@ -1,6 +1,6 @@
 //! The providers of one rule: the first writes, every one reads what it wrote.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display};
 
 use super::{Opened, ciphers::Cipher};
 
@@ -42,18 +42,26 @@ pub(super) enum Writer {
 pub(super) struct Providers(pub(super) Vec<Writer>);
 
 impl Providers {
-    pub(super) fn seal<'a>(&self, context: &str, value: &'a [u8]) -> Result<Cow<'a, [u8]>, &'static str> {
+    pub(super) fn seal<'a>(
+        &self,
+        context: &dyn Display,
+        value: &'a [u8],
+    ) -> Result<Cow<'a, [u8]>, &'static str> {
         match self.0.first() {
             None | Some(Writer::Identity) => Ok(Cow::Borrowed(value)),
             Some(Writer::Key(key)) => {
                 let mut sealed = key.prefix.to_vec();
-                key.cipher.seal(&key.secret, context, value, &mut sealed)?;
+                key.cipher.seal(&key.secret, &context.to_string(), value, &mut sealed)?;
                 Ok(Cow::Owned(sealed))
             }
         }
     }
 
-    pub(super) fn open<'a>(&self, context: &str, stored: &'a [u8]) -> Result<Opened<'a>, &'static str> {
+    pub(super) fn open<'a>(
+        &self,
+        context: &dyn Display,
+        stored: &'a [u8],
+    ) -> Result<Opened<'a>, &'static str> {
         if !stored.starts_with(ENCRYPTED) {
             let identity = self.0.iter().position(|writer| matches!(writer, Writer::Identity));
             return match identity {
@@ -69,7 +77,7 @@ impl Providers {
             let Writer::Key(key) = writer else { continue };
             let Some(sealed) = stored.strip_prefix(&*key.prefix) else { continue };
             // Two keys of one name may stand beside each other while one replaces the other.
-            match key.cipher.open(&key.secret, context, sealed) {
+            match key.cipher.open(&key.secret, &context.to_string(), sealed) {
                 Ok(value) => return Ok(Opened { value: Cow::Owned(value), stale: position != 0 }),
                 Err(reason) => refused = reason,
             }
