@@ -34,11 +34,10 @@ pub fn create(cgroup: &str) -> anyhow::Result<()> {
             delegate(&path);
             let child = path.join(part);
             match fs::create_dir(&child) {
-                Ok(()) => inherit_cpuset(&path, &child),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(error).with_context(|| format!("making cgroup {}", child.display()));
                 }
+                _ => inherit_cpuset(&path, &child),
             }
             path = child;
         }
@@ -56,9 +55,14 @@ fn delegate(parent: &Path) {
     }
 }
 
-/// On v1, a new cpuset has no processors until it is given some.
+/// On v1, a new cpuset has no processors until it is given some. One that is there already may be another process's,
+/// which has not come to that yet.
 fn inherit_cpuset(parent: &Path, child: &Path) {
     for file in ["cpuset.cpus", "cpuset.mems"] {
+        let has_some = |value: String| !value.trim().is_empty();
+        if fs::read_to_string(child.join(file)).is_ok_and(has_some) {
+            continue;
+        }
         if let Ok(value) = fs::read_to_string(parent.join(file)) {
             let _ = fs::write(child.join(file), value);
         }

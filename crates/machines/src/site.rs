@@ -182,7 +182,7 @@ impl Site {
     pub fn wait_booted(&self, name: &str) -> anyhow::Result<()> {
         wait_for(&format!("{name} to boot"), BOOTED_WITHIN, || {
             if self.leader(name)?.is_none() {
-                return Ok(None);
+                bail!("{name} has no first process; its console shows: {}", self.end_of_console(name)?);
             }
             let output = self.command(name, "systemctl")?.arg("is-system-running").output()?;
             let state = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -191,6 +191,15 @@ impl Site {
                 _ => bail!("{name} is {state}; see console.log"),
             }
         })
+    }
+
+    /// The last lines that a machine wrote to its console.
+    fn end_of_console(&self, name: &str) -> anyhow::Result<String> {
+        let file = self.topology.machine_state(self.machine(name)?).join("console.log");
+        let text = fs::read(&file).with_context(|| file.display().to_string())?;
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        Ok(lines[lines.len().saturating_sub(5)..].join("; "))
     }
 
     /// The process that keeps a machine powered.
