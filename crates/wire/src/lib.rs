@@ -4,14 +4,18 @@
 //! the object's own message. The table (`messages.txt`) has a line for each message: its name, then each field's
 //! number, JSON name and type.
 
+mod decode;
+mod encode;
+mod json;
 mod reader;
 mod scalar;
 mod table;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use json::Json;
 use reader::{Reader, Wire};
-use table::{Message, Type};
+use table::Message;
 
 /// What every body begins with.
 pub const MAGIC: &[u8; 4] = b"k8s\0";
@@ -22,7 +26,7 @@ pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 /// Objects may not lie deeper in each other than this: schemas of custom resources nest, attacks nest more.
 const DEPTH: usize = 64;
 
-/// Why a body cannot be read.
+/// Why a body cannot be read or made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// The body does not begin as all of them do.
@@ -31,6 +35,9 @@ pub enum WireError {
     /// The text ends too early or holds what no message holds.
     #[error("proto: {0}")]
     Malformed(&'static str),
+    /// The JSON to write is not that of its kind.
+    #[error("json: {0}")]
+    Json(&'static str),
     /// There is no message for this kind.
     #[error("no kind {kind:?} is registered for version {api_version:?}")]
     UnknownKind {
@@ -41,19 +48,116 @@ pub enum WireError {
     },
 }
 
-/// Reads a body into the tree that its JSON form would have.
-pub fn decode(body: &[u8]) -> Result<Value, WireError> {
-    let rest = body.strip_prefix(MAGIC).ok_or(WireError::Magic)?;
-    let unknown =
-        message(table::message("runtime.Unknown").ok_or(WireError::Malformed("no table"))?, rest, DEPTH)?;
-    let text = |key| unknown["typeMeta"][key].as_str().unwrap_or_default().to_owned();
-    let (api_version, kind) = (text("apiVersion"), text("kind"));
-    let name = message_name(&api_version, &kind);
-    let Some(found) = name.as_deref().and_then(table::message) else {
+/// A kind that has a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind(&'static Message);
+
+impl Kind {
+    /// Finds a kind's message.
+    pub fn find(api_version: &str, kind: &str) -> Option<Self> {
+        table::message(&message_name(api_version, kind)?).map(Self)
+    }
+
+    /// Appends the message of an object's JSON, without an envelope.
+    pub fn encode(self, json: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
+        encode::message(self.0, json, out)
+    }
+}
+
+/// Writes an object's JSON as a whole body; the kind is read from it.
+pub fn encode(json: &[u8]) -> Result<Vec<u8>, WireError> {
+    let (api_version, kind) = kind_of(json)?;
+    let Some(found) = Kind::find(&api_version, &kind) else {
         return Err(WireError::UnknownKind { api_version, kind });
     };
-    let raw = raw_of(rest)?;
-    let mut object = message(found, raw, DEPTH)?;
+    encode_as(found, &api_version, &kind, json)
+}
+
+/// Writes an object's JSON as a whole body of a kind that is known.
+pub fn encode_as(found: Kind, api_version: &str, kind: &str, json: &[u8]) -> Result<Vec<u8>, WireError> {
+    let mut raw = Vec::with_capacity(json.len() / 2 + 64);
+    found.encode(json, &mut raw)?;
+    let mut body = opening(api_version, kind, raw.len());
+    body.reserve_exact(raw.len() + CLOSING.len());
+    body.extend_from_slice(&raw);
+    body.extend_from_slice(CLOSING);
+    Ok(body)
+}
+
+/// What stands in a body before the object's own message of this length.
+pub fn opening(api_version: &str, kind: &str, length: usize) -> Vec<u8> {
+    let mut type_meta = Vec::with_capacity(api_version.len() + kind.len() + 4);
+    encode::bytes(&mut type_meta, 1, api_version.as_bytes());
+    encode::bytes(&mut type_meta, 2, kind.as_bytes());
+    let mut head = MAGIC.to_vec();
+    encode::bytes(&mut head, 1, &type_meta);
+    // The field `raw`.
+    head.push(2 << 3 | 2);
+    encode::varint(&mut head, length as u64);
+    head
+}
+
+/// What stands in a body behind the object's own message: that it is neither encoded further nor of another type.
+pub const CLOSING: &[u8] = &[3 << 3 | 2, 0, 4 << 3 | 2, 0];
+
+/// What stands before each object in a list's message.
+pub fn item_opening(length: usize, out: &mut Vec<u8>) {
+    // The field `items`, which has one number in all lists.
+    out.push(2 << 3 | 2);
+    encode::varint(out, length as u64);
+}
+
+/// The most that [`item_opening`] appends.
+pub const ITEM_OPENING: usize = 6;
+
+/// One frame of a watch: its length, then an event around a whole body.
+pub fn watch_frame(event: &str, body: &[u8]) -> Vec<u8> {
+    // The event's object is a RawExtension, whose one field is the body.
+    let inner = 1 + encode::varint_length(body.len() as u64) + body.len();
+    let length = 2 + event.len() + 1 + encode::varint_length(inner as u64) + inner;
+    let mut frame = Vec::with_capacity(4 + length);
+    frame.extend_from_slice(&(length as u32).to_be_bytes());
+    encode::bytes(&mut frame, 1, event.as_bytes());
+    frame.push(2 << 3 | 2);
+    encode::varint(&mut frame, inner as u64);
+    encode::bytes(&mut frame, 1, body);
+    frame
+}
+
+/// The `apiVersion` and `kind` of an object's JSON.
+fn kind_of(json: &[u8]) -> Result<(String, String), WireError> {
+    let (mut api_version, mut kind) = (None, None);
+    let mut json = Json::new(json);
+    let mut more = json.open(b'{', b'}')?;
+    while more && (api_version.is_none() || kind.is_none()) {
+        let slot = match json.key()?.raw {
+            b"apiVersion" => &mut api_version,
+            b"kind" => &mut kind,
+            _ => {
+                json.skip()?;
+                more = json.more(b'}')?;
+                continue;
+            }
+        };
+        let text = json.string()?.read()?.into_owned();
+        *slot = Some(String::from_utf8(text).map_err(|_| WireError::Json("invalid UTF-8"))?);
+        more = json.more(b'}')?;
+    }
+    Ok((api_version.unwrap_or_default(), kind.unwrap_or_default()))
+}
+
+/// Reads a body into the tree that its JSON form would have.
+pub fn decode(body: &[u8]) -> Result<Value, WireError> {
+    decode_within(body, DEPTH)
+}
+
+fn decode_within(body: &[u8], depth: usize) -> Result<Value, WireError> {
+    let rest = body.strip_prefix(MAGIC).ok_or(WireError::Magic)?;
+    let Envelope { api_version, kind, raw } = envelope(rest)?;
+    let Some(found) = Kind::find(&api_version, &kind) else {
+        return Err(WireError::UnknownKind { api_version, kind });
+    };
+    let mut object = decode::message(found.0, raw, depth)?;
     if let Some(object) = object.as_object_mut() {
         object.insert("apiVersion".to_owned(), api_version.into());
         object.insert("kind".to_owned(), kind.into());
@@ -61,19 +165,69 @@ pub fn decode(body: &[u8]) -> Result<Value, WireError> {
     Ok(object)
 }
 
-/// The bytes of the object inside the envelope.
-fn raw_of(unknown: &[u8]) -> Result<&[u8], WireError> {
-    let mut reader = Reader::new(unknown);
-    let mut raw: &[u8] = &[];
-    while let Some((number, wire)) = reader.field()? {
-        if let (2, Wire::Bytes(bytes)) = (number, wire) {
-            raw = bytes;
-        }
-    }
-    Ok(raw)
+struct Envelope<'a> {
+    api_version: String,
+    kind: String,
+    raw: &'a [u8],
 }
 
-/// The name of a kind's message in the table. Options travel under the group they are options for.
+fn envelope(unknown: &[u8]) -> Result<Envelope<'_>, WireError> {
+    let mut found = Envelope { api_version: String::new(), kind: String::new(), raw: &[] };
+    let mut reader = Reader::new(unknown);
+    while let Some((number, wire)) = reader.field()? {
+        match (number, wire) {
+            (1, Wire::Bytes(bytes)) => {
+                let mut reader = Reader::new(bytes);
+                while let Some((number, wire)) = reader.field()? {
+                    match (number, wire) {
+                        (1, Wire::Bytes(bytes)) => found.api_version = scalar::text(bytes)?,
+                        (2, Wire::Bytes(bytes)) => found.kind = scalar::text(bytes)?,
+                        _ => {}
+                    }
+                }
+            }
+            (2, Wire::Bytes(bytes)) => found.raw = bytes,
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// The message of JSON schemas, which some fields hold in other forms too.
+fn schema_props() -> Result<&'static Message, WireError> {
+    table::message("apiextensions.v1.JSONSchemaProps").ok_or(WireError::Malformed("no table"))
+}
+
+/// The groups that have messages, by the word that the table has for each.
+const PACKAGES: &[(&str, &str)] = &[
+    ("", "core"),
+    ("admissionregistration.k8s.io", "admissionregistration"),
+    ("apidiscovery.k8s.io", "apidiscovery"),
+    ("apiextensions.k8s.io", "apiextensions"),
+    ("apiregistration.k8s.io", "apiregistration"),
+    ("apps", "apps"),
+    ("authentication.k8s.io", "authentication"),
+    ("authorization.k8s.io", "authorization"),
+    ("autoscaling", "autoscaling"),
+    ("batch", "batch"),
+    ("certificates.k8s.io", "certificates"),
+    ("coordination.k8s.io", "coordination"),
+    ("discovery.k8s.io", "discovery"),
+    ("events.k8s.io", "events"),
+    ("flowcontrol.apiserver.k8s.io", "flowcontrol"),
+    ("internal.apiserver.k8s.io", "apiserverinternal"),
+    ("meta.k8s.io", "meta"),
+    ("networking.k8s.io", "networking"),
+    ("node.k8s.io", "node"),
+    ("policy", "policy"),
+    ("rbac.authorization.k8s.io", "rbac"),
+    ("resource.k8s.io", "resource"),
+    ("scheduling.k8s.io", "scheduling"),
+    ("storage.k8s.io", "storage"),
+    ("storagemigration.k8s.io", "storagemigration"),
+];
+
+/// The name of a kind's message in the table. What is about requests travels under any group.
 fn message_name(api_version: &str, kind: &str) -> Option<String> {
     if kind.is_empty() {
         return None;
@@ -87,124 +241,21 @@ fn message_name(api_version: &str, kind: &str) -> Option<String> {
             | "ListOptions"
             | "GetOptions"
             | "Status"
+            | "APIVersions"
+            | "APIGroup"
+            | "APIGroupList"
+            | "APIResourceList"
     ) {
         return Some(format!("meta.v1.{kind}"));
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let package = match group {
-        "" => "core",
-        "internal.apiserver.k8s.io" => "apiserverinternal",
-        group => group.split('.').next().unwrap_or_default(),
-    };
+    let (_, package) = PACKAGES.iter().find(|(known, _)| *known == group)?;
+    // The metadata of objects is the same in both versions.
+    let version = if *package == "meta" { "v1" } else { version };
     Some(format!("{package}.{version}.{kind}"))
 }
 
-fn message(message: &Message, bytes: &[u8], depth: usize) -> Result<Value, WireError> {
-    let mut object = Map::new();
-    fill(&mut object, message, bytes, depth)?;
-    Ok(Value::Object(object))
-}
-
-fn fill(
-    object: &mut Map<String, Value>,
-    message: &Message,
-    bytes: &[u8],
-    depth: usize,
-) -> Result<(), WireError> {
-    if depth == 0 {
-        return Err(WireError::Malformed("objects lie too deep in each other"));
-    }
-    let mut reader = Reader::new(bytes);
-    while let Some((number, wire)) = reader.field()? {
-        // Fields of newer versions are passed over, as protobuf has it.
-        let Some(field) = message.field(number) else { continue };
-        match (&field.ty, wire) {
-            (Type::Inline(inner), Wire::Bytes(bytes)) => {
-                if let Some(inner) = table::message(inner) {
-                    fill(object, inner, bytes, depth - 1)?;
-                }
-            }
-            (Type::Map(inner), Wire::Bytes(bytes)) => {
-                let (key, value) = entry(inner, bytes, depth)?;
-                let map = object.entry(field.name).or_insert_with(|| Value::Object(Map::new()));
-                if let (Some(map), Some(value)) = (map.as_object_mut(), value) {
-                    map.insert(key, value);
-                }
-            }
-            (Type::List(inner), wire) => {
-                let list = object.entry(field.name).or_insert_with(|| Value::Array(Vec::new()));
-                let Some(list) = list.as_array_mut() else { continue };
-                match (inner.as_ref(), wire) {
-                    // Numbers may come packed.
-                    (Type::Int | Type::Uint | Type::Bool, Wire::Bytes(packed)) => {
-                        let mut packed = Reader::new(packed);
-                        while !packed.is_empty() {
-                            let number = Wire::Varint(packed.varint()?);
-                            list.push(value(inner, number, depth)?.unwrap_or(Value::Null));
-                        }
-                    }
-                    (inner, wire) => list.push(value(inner, wire, depth)?.unwrap_or(Value::Null)),
-                }
-            }
-            (ty, wire) => {
-                if let Some(value) = value(ty, wire, depth)? {
-                    object.insert(field.name.to_owned(), value);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// One pair of a map: a message with the key and the value.
-fn entry(ty: &Type, bytes: &[u8], depth: usize) -> Result<(String, Option<Value>), WireError> {
-    let mut reader = Reader::new(bytes);
-    let (mut key, mut found) = (String::new(), None);
-    while let Some((number, wire)) = reader.field()? {
-        match (number, wire) {
-            (1, Wire::Bytes(text)) => key = scalar::text(text)?,
-            (2, wire) => found = value(ty, wire, depth)?,
-            _ => {}
-        }
-    }
-    if found.is_none() {
-        found = scalar::zero(ty);
-    }
-    Ok((key, found))
-}
-
-/// A value; `None` for what JSON leaves out (an unset time).
-fn value(ty: &Type, wire: Wire<'_>, depth: usize) -> Result<Option<Value>, WireError> {
-    Ok(match (ty, wire) {
-        (Type::Message(name), Wire::Bytes(bytes)) => match table::message(name) {
-            Some(found) => Some(message(found, bytes, depth - 1)?),
-            None => None,
-        },
-        (Type::Schema(kind), Wire::Bytes(bytes)) => schema(*kind, bytes, depth)?,
-        (ty, wire) => scalar::value(ty, wire)?,
-    })
-}
-
-/// A JSON schema, or what may stand in its place.
-fn schema(kind: table::SchemaOr, bytes: &[u8], depth: usize) -> Result<Option<Value>, WireError> {
-    use table::SchemaOr;
-    let props = table::message("apiextensions.v1.JSONSchemaProps").ok_or(WireError::Malformed("no table"))?;
-    let mut reader = Reader::new(bytes);
-    let (mut single, mut list, mut allows) = (None, Vec::new(), None);
-    while let Some((number, wire)) = reader.field()? {
-        match (kind, number, wire) {
-            (SchemaOr::Bool, 1, Wire::Varint(flag)) => allows = Some(Value::Bool(flag != 0)),
-            (SchemaOr::Bool, 2, Wire::Bytes(bytes))
-            | (SchemaOr::List | SchemaOr::Strings, 1, Wire::Bytes(bytes)) => {
-                single = Some(message(props, bytes, depth - 1)?);
-            }
-            (SchemaOr::List, 2, Wire::Bytes(bytes)) => list.push(message(props, bytes, depth - 1)?),
-            (SchemaOr::Strings, 2, Wire::Bytes(text)) => list.push(scalar::text(text)?.into()),
-            _ => {}
-        }
-    }
-    Ok(single.or(if list.is_empty() { allows } else { Some(Value::Array(list)) }))
-}
-
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

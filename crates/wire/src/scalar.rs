@@ -23,6 +23,7 @@ pub(crate) fn zero(ty: &Type) -> Option<Value> {
         Type::Double => Some(0.0.into()),
         Type::Quantity => Some("0".into()),
         Type::Message(_) => Some(Value::Object(Default::default())),
+        Type::Texts => Some(Value::Array(Vec::new())),
         _ => None,
     }
 }
@@ -45,7 +46,6 @@ pub(crate) fn value(ty: &Type, wire: Wire<'_>) -> Result<Option<Value>, WireErro
             Some(if text.is_empty() { "0".into() } else { text.into() })
         }
         (Type::IntOrString, Wire::Bytes(bytes)) => int_or_string(bytes)?,
-        (Type::Raw | Type::Json, Wire::Bytes(bytes)) => json(bytes)?,
         (Type::Texts, Wire::Bytes(bytes)) => {
             let mut reader = Reader::new(bytes);
             let mut items = Vec::new();
@@ -117,23 +117,4 @@ fn int_or_string(bytes: &[u8]) -> Result<Option<Value>, WireError> {
         }
     }
     Ok(Some(if is_text { word.into() } else { number.into() }))
-}
-
-/// JSON text inside the message.
-fn json(bytes: &[u8]) -> Result<Option<Value>, WireError> {
-    let mut reader = Reader::new(bytes);
-    let mut raw: &[u8] = &[];
-    while let Some((number, wire)) = reader.field()? {
-        if let (1, Wire::Bytes(bytes)) = (number, wire) {
-            raw = bytes;
-        }
-    }
-    if raw.is_empty() {
-        return Ok(None);
-    }
-    // An object inside may be protobuf of its own.
-    if raw.starts_with(crate::MAGIC) {
-        return crate::decode(raw).map(Some);
-    }
-    serde_json::from_slice(raw).map(Some).map_err(|_| WireError::Malformed("raw JSON is malformed"))
 }
