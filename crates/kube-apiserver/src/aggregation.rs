@@ -24,7 +24,9 @@ use rustls::ClientConfig;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use webhooks::{Place, Service};
 
+pub(crate) use self::availability::places;
 pub use self::discovery::{RemoteGroup, RemoteVersion};
 pub use self::local::group_priority as local_priority;
 pub use self::proxy::forward;
@@ -62,15 +64,6 @@ struct State {
     places: Vec<Place>,
     /// Its resources in aggregated discovery's form; `None` while it does not answer.
     resources: Option<Arc<Value>>,
-}
-
-/// Where one endpoint of a Service listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// Address or name.
-    pub host: String,
-    /// Port.
-    pub port: u16,
 }
 
 impl Aggregation {
@@ -127,7 +120,7 @@ impl Backend {
         Service {
             namespace: text("namespace"),
             name: text("name"),
-            port: self.spec.i64_at(&["service", "port"]).unwrap_or(443),
+            port: self.spec.i64_at(&["service", "port"]).and_then(|port| port.try_into().ok()).unwrap_or(443),
         }
     }
 
@@ -153,14 +146,6 @@ impl Backend {
             resources: self.state.read().resources.clone(),
         }
     }
-}
-
-/// `spec.service` of an APIService.
-#[derive(Debug, Clone, Copy)]
-struct Service<'a> {
-    namespace: &'a str,
-    name: &'a str,
-    port: i64,
 }
 
 /// How to speak TLS with a backend.

@@ -27,6 +27,7 @@ pub mod registry;
 pub mod run;
 pub mod selection;
 pub mod server;
+pub mod service_places;
 pub mod streaming;
 pub mod view;
 

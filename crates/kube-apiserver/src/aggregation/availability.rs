@@ -74,7 +74,7 @@ impl Verdict {
 }
 
 /// Where the Service's port can be reached, or why it cannot.
-pub(super) fn places(
+pub(crate) fn places(
     wanted: Service<'_>,
     service: Option<&Value>,
     slices: &[Value],
@@ -88,10 +88,10 @@ pub(super) fn places(
     };
     if service.str_at(&["spec", "type"]) == Some("ExternalName") {
         let host = service.str_at(&["spec", "externalName"]).unwrap_or_default().to_owned();
-        return Ok(vec![Place { host, port: u16::try_from(port).unwrap_or(443) }]);
+        return Ok(vec![Place { host, port }]);
     }
     let ports = service.list_at(&["spec", "ports"]);
-    let Some(found) = ports.iter().find(|candidate| candidate.i64_at(&["port"]) == Some(port)) else {
+    let Some(found) = ports.iter().find(|candidate| candidate.i64_at(&["port"]) == Some(i64::from(port))) else {
         return Err(Verdict::no(
             "ServicePortError",
             format!("service/{name} in {namespace:?} is not listening on port {port}"),
