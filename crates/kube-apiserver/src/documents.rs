@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 
 use crate::aggregation::{RemoteGroup, local_priority};
-use crate::http::negotiate::{Negotiated, negotiate};
+use crate::http::negotiate::{Negotiated, Offer, negotiate};
 use crate::http::{Format, Query, Response, response};
 
 /// The rows that are served, and the documents made of them so far.
@@ -315,14 +315,16 @@ fn go_architecture() -> &'static str {
 }
 
 fn plain(document: &Value, headers: &HeaderMap, query: &Query<'_>) -> Response {
-    match negotiate(headers, query, false) {
-        Ok(form) => response::value(StatusCode::OK, document, &form),
-        // Discovery that is asked for in protobuf alone is answered in what there is, as older servers do.
-        Err(_) => response::value(
-            StatusCode::OK,
-            document,
-            &Negotiated { format: Format::Json, ..Negotiated::JSON },
-        ),
+    match negotiate(headers, query, Offer::DOCUMENT) {
+        // Documents that are no objects, such as the version, are JSON for everybody.
+        Ok(form) if document["kind"].is_string() || form.format != Format::Protobuf => {
+            response::value(StatusCode::OK, document, &form)
+        }
+        Ok(_) => response::value(StatusCode::OK, document, &Negotiated::JSON),
+        Err(_) if !document["kind"].is_string() => {
+            response::value(StatusCode::OK, document, &Negotiated::JSON)
+        }
+        Err(refusal) => response::status(&refusal),
     }
 }
 

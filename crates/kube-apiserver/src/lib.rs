@@ -21,6 +21,7 @@ pub mod handlers;
 pub mod health;
 pub mod http;
 pub mod metrics;
+pub mod protobuf;
 pub mod quota;
 pub mod refusal;
 pub mod registry;

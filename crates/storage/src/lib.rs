@@ -26,7 +26,7 @@ pub use error::Error;
 pub use etcd::{Etcd, EtcdConfig, Listing, Observer};
 pub use feed::Feed;
 pub use freshness::Freshness;
-pub use object::{EventType, Object};
+pub use object::{Encoded, EventType, Object};
 pub use parts::Parts;
 pub use progress::Progress;
 pub use scan::SelectableField;

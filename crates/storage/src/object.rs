@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::cache::Resource;
@@ -73,11 +74,41 @@ pub struct Object {
     labels: Box<[[u32; 4]]>,
     fields: Box<[Field]>,
     value: OnceLock<Option<Arc<Value>>>,
+    encoded: Mutex<Option<Arc<Encoded>>>,
+    /// Whether etcd holds it in another form.
+    pub(crate) is_rewritten: bool,
+}
+
+/// An object in another encoding, inside the frame of a watch's event.
+#[derive(Debug)]
+pub struct Encoded {
+    /// The frame of the event that made this version.
+    pub frame: Bytes,
+    /// Where the body of an answer about this object is in the frame.
+    pub body: Range<usize>,
+    /// Where the object's part of a list is in the frame.
+    pub item: Range<usize>,
 }
 
 impl Object {
     /// Reads a stored value: splices its revision in and notes labels and selectable fields.
     pub(crate) fn read(
+        resource: &Resource,
+        event: EventType,
+        key: &str,
+        stored: &[u8],
+        revision: i64,
+    ) -> Result<Self, &'static str> {
+        match resource.rewrite.as_ref().and_then(|rewrite| rewrite.apply(stored)) {
+            None => Self::read_as_it_is(resource, event, key, stored, revision),
+            Some(stored) => {
+                let object = Self::read_as_it_is(resource, event, key, &stored, revision)?;
+                Ok(Self { is_rewritten: true, ..object })
+            }
+        }
+    }
+
+    fn read_as_it_is(
         resource: &Resource,
         event: EventType,
         key: &str,
@@ -150,6 +181,8 @@ impl Object {
             labels,
             fields,
             value: OnceLock::new(),
+            encoded: Mutex::new(None),
+            is_rewritten: false,
         }
     }
 
@@ -173,6 +206,21 @@ impl Object {
     /// The watch frame for an event of this object, if the bytes are kept in a frame of that type.
     pub fn frame(&self, event: EventType) -> Option<Bytes> {
         (event == self.event).then(|| self.frame.clone())
+    }
+
+    /// The event that made this version, which is the one that its frame is of.
+    pub fn event(&self) -> EventType {
+        self.event
+    }
+
+    /// The object in another encoding, if that is kept with this version.
+    pub fn encoded(&self) -> Option<Arc<Encoded>> {
+        self.encoded.lock().clone()
+    }
+
+    /// Keeps the object in another encoding with this version, or forgets it.
+    pub fn keep_encoded(&self, encoded: Option<Arc<Encoded>>) {
+        *self.encoded.lock() = encoded;
     }
 
     /// The JSON as it is in etcd: without the resourceVersion.

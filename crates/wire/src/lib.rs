@@ -77,11 +77,7 @@ pub fn encode(json: &[u8]) -> Result<Vec<u8>, WireError> {
 pub fn encode_as(found: Kind, api_version: &str, kind: &str, json: &[u8]) -> Result<Vec<u8>, WireError> {
     let mut raw = Vec::with_capacity(json.len() / 2 + 64);
     found.encode(json, &mut raw)?;
-    let mut body = opening(api_version, kind, raw.len());
-    body.reserve_exact(raw.len() + CLOSING.len());
-    body.extend_from_slice(&raw);
-    body.extend_from_slice(CLOSING);
-    Ok(body)
+    Ok([&opening(api_version, kind, raw.len()), raw.as_slice(), CLOSING].concat())
 }
 
 /// What stands in a body before the object's own message of this length.
@@ -107,20 +103,25 @@ pub fn item_opening(length: usize, out: &mut Vec<u8>) {
     encode::varint(out, length as u64);
 }
 
-/// The most that [`item_opening`] appends.
-pub const ITEM_OPENING: usize = 6;
+/// How much [`item_opening`] appends.
+pub fn item_opening_length(length: usize) -> usize {
+    1 + encode::varint_length(length as u64)
+}
 
-/// One frame of a watch: its length, then an event around a whole body.
-pub fn watch_frame(event: &str, body: &[u8]) -> Vec<u8> {
+/// One frame of a watch: its length, then an event around a whole body, which comes in parts.
+pub fn watch_frame(event: &str, body: &[&[u8]]) -> Vec<u8> {
+    let size: usize = body.iter().map(|part| part.len()).sum();
     // The event's object is a RawExtension, whose one field is the body.
-    let inner = 1 + encode::varint_length(body.len() as u64) + body.len();
+    let inner = 1 + encode::varint_length(size as u64) + size;
     let length = 2 + event.len() + 1 + encode::varint_length(inner as u64) + inner;
     let mut frame = Vec::with_capacity(4 + length);
     frame.extend_from_slice(&(length as u32).to_be_bytes());
     encode::bytes(&mut frame, 1, event.as_bytes());
     frame.push(2 << 3 | 2);
     encode::varint(&mut frame, inner as u64);
-    encode::bytes(&mut frame, 1, body);
+    frame.push(1 << 3 | 2);
+    encode::varint(&mut frame, size as u64);
+    body.iter().for_each(|part| frame.extend_from_slice(part));
     frame
 }
 

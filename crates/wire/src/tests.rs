@@ -140,10 +140,10 @@ fn times_are_what_the_calendar_says() {
 
 #[test]
 fn frames_of_watches_say_their_length() {
-    let frame = watch_frame("ADDED", b"abc");
+    let frame = watch_frame("ADDED", &[b"a", b"bc"]);
     assert_eq!(frame, b"\0\0\0\x0e\x0a\x05ADDED\x12\x05\x0a\x03abc");
     for size in [100, 127, 128, 200, 20_000] {
-        let frame = watch_frame("MODIFIED", &vec![1; size]);
+        let frame = watch_frame("MODIFIED", &[&vec![1; size]]);
         assert_eq!(u32::from_be_bytes(frame[..4].try_into().unwrap()) as usize, frame.len() - 4);
     }
 }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use apimachinery::{FieldError, Status};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use http_body::{Frame, SizeHint};
 use serde_json::{Value, json};
-use storage::{Consistency, Error, Object, Page};
+use storage::{Consistency, Encoded, Error, Object, Page};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::call::Call;
 use super::continuation::Continuation;
 use super::{output, table};
-use crate::http::{Body, Format, Query, Response, Shape, response};
+use crate::http::{Body, Format, Negotiated, Query, Response, Shape, response};
+use crate::protobuf;
 use crate::selection::Selection;
 
 /// Pieces of this size are sent: large enough that a piece costs nothing, small enough to be bounded.
@@ -191,6 +192,9 @@ fn expired(call: &Call<'_>, version: &Version) -> Response {
 /// Answers with a list of objects that are made on request.
 pub fn answer_trees(call: &Call<'_>, items: Vec<Value>) -> Result<Response, Status> {
     let entry = &call.entry;
+    if let Shape::Metadata(_) = call.form.shape {
+        return Err(output::is_a_list(entry));
+    }
     if let Shape::Table(version) = call.form.shape {
         let mut rows = table::Rows::new(entry, version, call.query)?;
         for item in &items {
@@ -216,6 +220,9 @@ fn answer(call: &Call<'_>, page: Page, metadata: Value) -> Result<Response, Stat
 
 fn encode(call: &Call<'_>, page: Page, metadata: Value) -> Result<Response, Status> {
     let (entry, form) = (&call.entry, &call.form);
+    if let Shape::Metadata(_) = form.shape {
+        return Err(output::is_a_list(entry));
+    }
     if let Shape::Table(version) = form.shape {
         let mut rows = table::Rows::new(entry, version, call.query)?;
         for object in &page.objects {
@@ -223,8 +230,11 @@ fn encode(call: &Call<'_>, page: Page, metadata: Value) -> Result<Response, Stat
         }
         return Ok(response::value(StatusCode::OK, &rows.finish(metadata), form));
     }
+    if form.format == Format::Protobuf {
+        return encode_protobuf(call, page, &metadata);
+    }
     let head = match form.shape {
-        Shape::Metadata => opening("PartialObjectMetadataList", "meta.k8s.io/v1", &metadata),
+        Shape::MetadataList(version) => opening(METADATA_LIST, version.api_version(), &metadata),
         _ => opening(&entry.row.list_kind, &entry.api_version, &metadata),
     };
     let items = match (form.shape, &entry.stored_as) {
@@ -233,21 +243,71 @@ fn encode(call: &Call<'_>, page: Page, metadata: Value) -> Result<Response, Stat
             page.objects
                 .iter()
                 .filter_map(|object| match shape {
-                    Shape::Metadata => output::metadata_only(object.as_bytes()).map(Bytes::from),
+                    Shape::MetadataList(version) => {
+                        output::metadata_only(object.as_bytes(), version).map(Bytes::from)
+                    }
                     _ => Some(output::served(entry, object)),
                 })
                 .collect(),
         ),
     };
-    let list = ListBody::new(head, items);
+    Ok(send(ListBody::json(head, items), form))
+}
+
+const METADATA_LIST: &str = "PartialObjectMetadataList";
+
+/// Makes a list in protobuf: each object's message behind the list's own metadata.
+fn encode_protobuf(call: &Call<'_>, page: Page, metadata: &Value) -> Result<Response, Status> {
+    let (entry, form) = (&call.entry, &call.form);
+    let (api_version, list_kind, kind) = match form.shape {
+        Shape::MetadataList(version) => (version.api_version(), METADATA_LIST, output::METADATA),
+        _ => (entry.api_version.as_str(), &*entry.row.list_kind, &*entry.row.kind),
+    };
+    let kind = protobuf::Kind::find(api_version, kind)?;
+    let head = json!({ "metadata": metadata }).to_string();
+    let head = protobuf::Kind::find(api_version, list_kind)?.item(head.as_bytes())?;
+    let size: usize = page.objects.iter().map(|object| object.as_bytes().len()).sum();
+    let keeps = !protobuf::Kind::is_too_much(size);
+    let items = match (form.shape, &entry.stored_as) {
+        (Shape::Object, None) if keeps => {
+            let kept: Result<Vec<_>, _> = page.objects.iter().map(|object| kind.stored(object)).collect();
+            Items::Kept(kept?)
+        }
+        (shape, _) => {
+            let mut made = Vec::with_capacity(page.objects.len());
+            for object in &page.objects {
+                let json = match shape {
+                    Shape::MetadataList(version) => match output::metadata_only(object.as_bytes(), version) {
+                        Some(metadata) => Bytes::from(metadata),
+                        None => continue,
+                    },
+                    _ => output::served(entry, object),
+                };
+                made.push(Bytes::from(kind.item(&json)?));
+            }
+            Items::Made(made)
+        }
+    };
+    Ok(send(ListBody::protobuf(api_version, list_kind, &head, items), form))
+}
+
+/// Sends a list: a small or a compressed one at once, a large one piece by piece.
+fn send(list: ListBody, form: &Negotiated) -> Response {
     let length = list.length();
-    let plain = form.format == Format::Json && !(form.gzip && length >= response::GZIP_FROM);
-    if !plain || length <= PIECE {
-        return Ok(response::json(StatusCode::OK, list.into_bytes(), form));
+    let streamed = match form.format {
+        Format::Json | Format::Protobuf => !(form.gzip && length >= response::GZIP_FROM),
+        Format::PrettyJson | Format::Yaml => false,
+    };
+    if !streamed || length <= PIECE {
+        let bytes = list.into_bytes();
+        return match form.format {
+            Format::Protobuf => response::whole(StatusCode::OK, bytes, form),
+            _ => response::json(StatusCode::OK, bytes, form),
+        };
     }
     let mut response = response::with_type(StatusCode::OK, form.format.media_type(), Body::stream(list));
     response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
-    Ok(response)
+    response
 }
 
 fn opening(kind: &str, api_version: &str, metadata: &Value) -> Bytes {
@@ -256,6 +316,8 @@ fn opening(kind: &str, api_version: &str, metadata: &Value) -> Bytes {
 
 enum Items {
     Cached(Vec<Arc<Object>>),
+    /// Protobuf that the objects hold.
+    Kept(Vec<Arc<Encoded>>),
     Made(Vec<Bytes>),
 }
 
@@ -263,6 +325,7 @@ impl Items {
     fn len(&self) -> usize {
         match self {
             Self::Cached(items) => items.len(),
+            Self::Kept(items) => items.len(),
             Self::Made(items) => items.len(),
         }
     }
@@ -270,27 +333,43 @@ impl Items {
     fn get(&self, index: usize) -> &[u8] {
         match self {
             Self::Cached(items) => items[index].as_bytes(),
+            Self::Kept(items) => &items[index].frame[items[index].item.clone()],
             Self::Made(items) => &items[index],
         }
     }
+
+    fn lengths(&self) -> impl Iterator<Item = usize> {
+        (0..self.len()).map(|index| self.get(index).len())
+    }
 }
 
-/// A list on its way: the opening, the items joined by commas, the closing.
+/// A list on its way: the opening, the items each with what stands before it, the closing.
 struct ListBody {
     head: Option<Bytes>,
     items: Items,
     next: usize,
     left: usize,
+    closing: &'static [u8],
+    /// Items are fields of a message, and not separated by commas.
+    fields: bool,
 }
 
 const CLOSING: &[u8] = b"]}\n";
 
 impl ListBody {
-    fn new(head: Bytes, items: Items) -> Self {
+    fn json(head: Bytes, items: Items) -> Self {
         let commas = items.len().saturating_sub(1);
-        let bytes: usize = (0..items.len()).map(|index| items.get(index).len()).sum();
+        let bytes: usize = items.lengths().sum();
         let left = head.len() + bytes + commas + CLOSING.len();
-        Self { head: Some(head), items, next: 0, left }
+        Self { head: Some(head), items, next: 0, left, closing: CLOSING, fields: false }
+    }
+
+    fn protobuf(api_version: &str, kind: &str, metadata: &[u8], items: Items) -> Self {
+        let bytes: usize = items.lengths().map(|length| wire::item_opening_length(length) + length).sum();
+        let mut head = wire::opening(api_version, kind, metadata.len() + bytes);
+        head.extend_from_slice(metadata);
+        let left = head.len() + bytes + wire::CLOSING.len();
+        Self { head: Some(head.into()), items, next: 0, left, closing: wire::CLOSING, fields: true }
     }
 
     fn length(&self) -> usize {
@@ -305,26 +384,28 @@ impl ListBody {
         if self.left == 0 {
             return None;
         }
-        let mut piece = BytesMut::with_capacity(self.left.min(size));
+        let mut piece = Vec::with_capacity(self.left.min(size));
         if let Some(head) = self.head.take() {
-            piece.put_slice(&head);
+            piece.extend_from_slice(&head);
         }
         while self.next < self.items.len() {
             let item = self.items.get(self.next);
             if !piece.is_empty() && piece.len() + item.len() + 1 > size {
                 break;
             }
-            if self.next > 0 {
-                piece.put_u8(b',');
+            if self.fields {
+                wire::item_opening(item.len(), &mut piece);
+            } else if self.next > 0 {
+                piece.push(b',');
             }
-            piece.put_slice(item);
+            piece.extend_from_slice(item);
             self.next += 1;
         }
         if self.next == self.items.len() {
-            piece.put_slice(CLOSING);
+            piece.extend_from_slice(self.closing);
         }
         self.left -= piece.len();
-        Some(piece.freeze())
+        Some(piece.into())
     }
 }
 

@@ -11,8 +11,9 @@ use storage::Object;
 
 use super::table;
 pub use crate::convert::{to_served, to_stored};
-use crate::http::negotiate::Negotiated;
-use crate::http::{Query, Response, Shape, response};
+use crate::http::negotiate::{MetaVersion, Negotiated};
+use crate::http::{Format, Query, Response, Shape, response};
+use crate::protobuf;
 use crate::registry::Entry;
 
 /// An object's JSON in the version that is served: the cached bytes where that is the stored one.
@@ -37,10 +38,17 @@ pub fn served_value(entry: &Entry, object: &Object) -> Result<Value, Status> {
 }
 
 /// An object's metadata as a `PartialObjectMetadata`.
-pub fn metadata_only(bytes: &[u8]) -> Option<Vec<u8>> {
+pub fn metadata_only(bytes: &[u8], version: MetaVersion) -> Option<Vec<u8>> {
     let metadata = metadata_of(bytes)?;
-    const OPEN: &[u8] = br#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":"#;
-    Some([OPEN, &metadata, b"}"].concat())
+    let head = opening(METADATA, version);
+    Some([head.as_bytes(), &metadata, b"}"].concat())
+}
+
+/// The kind of an object of metadata alone.
+pub const METADATA: &str = "PartialObjectMetadata";
+
+fn opening(kind: &str, version: MetaVersion) -> String {
+    format!(r#"{{"kind":"{kind}","apiVersion":"{}","metadata":"#, version.api_version())
 }
 
 fn metadata_of(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
@@ -62,12 +70,22 @@ pub fn object(
     query: &Query<'_>,
 ) -> Result<Response, Status> {
     match form.shape {
+        Shape::Object if form.format == Format::Protobuf && entry.stored_as.is_none() => {
+            let kind = protobuf::Kind::find(&entry.api_version, &entry.row.kind)?;
+            // What is asked for once is not kept: whoever reads the same object again and again watches it.
+            let body = match object.encoded() {
+                Some(kept) => kept.frame.slice(kept.body.clone()),
+                None => kind.body(object.as_bytes())?.into(),
+            };
+            Ok(response::whole(code, body, form))
+        }
         Shape::Object => Ok(response::json(code, served(entry, object), form)),
-        Shape::Metadata => {
-            let bytes =
-                metadata_only(object.as_bytes()).ok_or_else(|| Status::internal("unreadable object"))?;
+        Shape::Metadata(version) => {
+            let bytes = metadata_only(object.as_bytes(), version)
+                .ok_or_else(|| Status::internal("unreadable object"))?;
             Ok(response::json(code, bytes.into(), form))
         }
+        Shape::MetadataList(_) => Err(not_a_list(entry)),
         Shape::Table(version) => {
             let value = object.value().map_err(Status::internal)?;
             let table = table::of_object(entry, &value, version, query)?;
@@ -86,13 +104,42 @@ pub fn tree(
 ) -> Result<Response, Status> {
     match form.shape {
         Shape::Object => Ok(response::value(code, value, form)),
-        Shape::Metadata => {
+        Shape::Metadata(version) => {
             let bytes = serde_json::to_vec(value).map_err(Status::internal)?;
-            let bytes = metadata_only(&bytes).ok_or_else(|| Status::internal("unreadable object"))?;
+            let bytes =
+                metadata_only(&bytes, version).ok_or_else(|| Status::internal("unreadable object"))?;
             Ok(response::json(code, bytes.into(), form))
         }
+        Shape::MetadataList(_) => Err(not_a_list(entry)),
         Shape::Table(version) => {
             Ok(response::value(code, &table::of_object(entry, value, version, query)?, form))
         }
     }
+}
+
+fn not_a_list(entry: &Entry) -> Status {
+    let kind = go_type(entry, &entry.row.kind);
+    let text =
+        format!("you requested PartialObjectMetadataList, but the requested object is not a list ({kind})");
+    Status::new(406, "NotAcceptable", text)
+}
+
+/// The refusal of a list as one object's metadata.
+pub fn is_a_list(entry: &Entry) -> Status {
+    let kind = go_type(entry, &entry.row.list_kind);
+    let text = format!("you requested PartialObjectMetadata, but the requested object is a list ({kind})");
+    Status::new(406, "NotAcceptable", text)
+}
+
+/// How upstream's messages name the type of an object.
+fn go_type(entry: &Entry, kind: &str) -> String {
+    if entry.custom().is_some() {
+        let list = if kind == entry.row.list_kind { "List" } else { "" };
+        return format!("*unstructured.Unstructured{list}");
+    }
+    let package = match entry.row.group.split('.').next() {
+        None | Some("") => "core",
+        Some(first) => first,
+    };
+    format!("*{package}.{kind}")
 }

@@ -8,7 +8,7 @@ use printing::{Include, Printer};
 use serde_json::{Value, json};
 
 use crate::http::Query;
-use crate::http::negotiate::TableVersion;
+use crate::http::negotiate::MetaVersion;
 use crate::registry::{Custom, Entry, Rules};
 
 /// Where a resource's columns come from.
@@ -31,7 +31,7 @@ impl Cells {
 /// The columns of a resource, and how rows are made for one client.
 pub struct Columns {
     printer: Cells,
-    version: TableVersion,
+    version: MetaVersion,
     include: Include,
     /// A watch sends the columns with its first event only.
     sent: bool,
@@ -39,7 +39,7 @@ pub struct Columns {
 
 impl Columns {
     /// Reads what the client wants in each row.
-    pub fn new(entry: &Entry, version: TableVersion, query: &Query<'_>) -> Result<Self, Status> {
+    pub fn new(entry: &Entry, version: MetaVersion, query: &Query<'_>) -> Result<Self, Status> {
         let asked = query.get("includeObject").unwrap_or_default();
         let include = Include::from_query(asked)
             .ok_or_else(|| Status::bad_request(format!("unrecognized includeObject value: \"{asked}\"")))?;
@@ -89,7 +89,7 @@ pub struct Rows {
 
 impl Rows {
     /// An empty table.
-    pub fn new(entry: &Entry, version: TableVersion, query: &Query<'_>) -> Result<Self, Status> {
+    pub fn new(entry: &Entry, version: MetaVersion, query: &Query<'_>) -> Result<Self, Status> {
         Ok(Self { columns: Columns::new(entry, version, query)?, rows: Vec::new(), now: Timestamp::now() })
     }
 
@@ -109,7 +109,7 @@ impl Rows {
 pub fn of_object(
     entry: &Entry,
     object: &Value,
-    version: TableVersion,
+    version: MetaVersion,
     query: &Query<'_>,
 ) -> Result<Value, Status> {
     Ok(Columns::new(entry, version, query)?.one(object))

@@ -1,6 +1,7 @@
 //! Watches: events as they happen, in frames that all watchers share.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,13 +10,14 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body::Frame;
 use serde_json::{Value, json};
-use storage::{Consistency, Error, Watch, WatchEvent, WatchStart};
+use storage::{Consistency, Error, EventType, Object, Watch, WatchEvent, WatchStart};
 use tokio::time::{Instant, Sleep};
 
 use super::call::Call;
 use super::list::parse_version;
 use super::{output, table};
-use crate::http::{Body, Query, Response, Shape, response};
+use crate::http::{Body, Format, Query, Response, Shape, response};
+use crate::protobuf;
 use crate::selection::Selection;
 
 /// Small frames are put together up to this size, so that a burst costs one write.
@@ -65,7 +67,7 @@ pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
                 Start::After(revision) => revision,
                 Start::Objects | Start::Now => 0,
             };
-            return Ok(too_old(asked, cache.changed()));
+            return Ok(too_old(call, asked, cache.changed()));
         }
         Err(error) => return Err(crate::refusal::of_collection(error)),
     };
@@ -83,7 +85,7 @@ pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
         ended: false,
         open: call.server.metrics.watch_opened(&call.entry.row),
     };
-    let mut response = response::with_type(StatusCode::OK, "application/json", Body::stream(body));
+    let mut response = response::with_type(StatusCode::OK, media_type(call.form.format), Body::stream(body));
     response
         .headers_mut()
         .insert(http::header::X_CONTENT_TYPE_OPTIONS, http::HeaderValue::from_static("nosniff"));
@@ -141,38 +143,68 @@ fn lasts(query: &Query<'_>) -> Duration {
 }
 
 /// As upstream, a watch that cannot begin where it should is answered by a stream of one error.
-fn too_old(asked: i64, current: i64) -> Response {
-    let status = Status::expired(format!("too old resource version: {asked} ({current})")).to_value();
-    let event = json!({ "type": "ERROR", "object": status });
-    response::with_type(StatusCode::OK, "application/json", format!("{event}\n"))
+fn too_old(call: &Call<'_>, asked: i64, current: i64) -> Response {
+    let status = Status::expired(format!("too old resource version: {asked} ({current})"));
+    let frame = error_frame(call.form.format, &status);
+    response::with_type(StatusCode::OK, media_type(call.form.format), frame)
+}
+
+/// The media type of a stream of events.
+fn media_type(format: Format) -> &'static str {
+    match format {
+        Format::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+        Format::Json | Format::PrettyJson | Format::Yaml => "application/json",
+    }
 }
 
 /// How events are put for one watcher.
 struct Frames {
-    entry: std::sync::Arc<crate::registry::Entry>,
+    entry: Arc<crate::registry::Entry>,
     shape: Shape,
     columns: Option<table::Columns>,
+    /// The kind of the events' objects, where they are sent as protobuf.
+    protobuf: Option<protobuf::Kind>,
 }
 
 impl Frames {
     fn new(call: &Call<'_>) -> Result<Self, Status> {
-        let columns = match call.form.shape {
-            Shape::Table(version) => Some(table::Columns::new(&call.entry, version, call.query)?),
-            Shape::Object | Shape::Metadata => None,
+        let (entry, shape) = (&call.entry, call.form.shape);
+        let columns = match shape {
+            Shape::Table(version) => Some(table::Columns::new(entry, version, call.query)?),
+            _ => None,
         };
-        Ok(Self { entry: call.entry.clone(), shape: call.form.shape, columns })
+        let protobuf = match (call.form.format, shape) {
+            (Format::Protobuf, Shape::Metadata(version) | Shape::MetadataList(version)) => {
+                Some(protobuf::Kind::find(version.api_version(), output::METADATA)?)
+            }
+            (Format::Protobuf, _) => Some(protobuf::Kind::find(&entry.api_version, &entry.row.kind)?),
+            _ => None,
+        };
+        Ok(Self { entry: entry.clone(), shape, columns, protobuf })
     }
 
     fn event(&mut self, WatchEvent { event, object }: &WatchEvent) -> Bytes {
-        let made = match self.shape {
-            Shape::Object if self.entry.stored_as.is_none() => {
-                return match object.frame(*event) {
-                    Some(frame) => frame,
-                    None => framed(event.opening(), object.as_bytes()),
-                };
-            }
+        if let Some(kind) = &self.protobuf {
+            let frame = self.protobuf_event(kind, *event, object);
+            // What is stored was read as this kind when it was written, so it is written as it.
+            return frame.unwrap_or_else(|status| error_frame(Format::Protobuf, &status));
+        }
+        if matches!(self.shape, Shape::Object) && self.entry.stored_as.is_none() {
+            return match object.frame(*event) {
+                Some(frame) => frame,
+                None => framed(event.opening(), object.as_bytes()),
+            };
+        }
+        framed(event.opening(), &self.made(object))
+    }
+
+    /// The object's JSON in a form that is not the stored one.
+    fn made(&mut self, object: &Object) -> Bytes {
+        match self.shape {
             Shape::Object => output::served(&self.entry, object),
-            Shape::Metadata => Bytes::from(output::metadata_only(object.as_bytes()).unwrap_or_default()),
+            Shape::Metadata(version) | Shape::MetadataList(version) => {
+                Bytes::from(output::metadata_only(object.as_bytes(), version).unwrap_or_default())
+            }
             Shape::Table(_) => {
                 let table = match (&mut self.columns, object.value()) {
                     (Some(columns), Ok(value)) => columns.one(&value),
@@ -180,8 +212,29 @@ impl Frames {
                 };
                 Bytes::from(table.to_string())
             }
+        }
+    }
+
+    fn protobuf_event(
+        &self,
+        kind: &protobuf::Kind,
+        event: EventType,
+        object: &Arc<Object>,
+    ) -> Result<Bytes, Status> {
+        let json = match self.shape {
+            Shape::Metadata(version) | Shape::MetadataList(version) => {
+                output::metadata_only(object.as_bytes(), version).map(Bytes::from).unwrap_or_default()
+            }
+            _ if self.entry.stored_as.is_some() => output::served(&self.entry, object),
+            _ => {
+                let kept = kind.stored(object)?;
+                return Ok(match event == object.event() {
+                    true => kept.frame.clone(),
+                    false => wire::watch_frame(event.name(), &[&kept.frame[kept.body.clone()]]).into(),
+                });
+            }
         };
-        framed(event.opening(), &made)
+        Ok(kind.encode(event.name(), &json)?.frame)
     }
 
     fn bookmark(&self, revision: i64, initial_end: bool) -> Bytes {
@@ -191,7 +244,9 @@ impl Frames {
         }
         let (kind, api_version) = match self.shape {
             Shape::Object => (&*self.entry.row.kind, self.entry.api_version.as_str()),
-            Shape::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1"),
+            Shape::Metadata(version) | Shape::MetadataList(version) => {
+                (output::METADATA, version.api_version())
+            }
             Shape::Table(version) => ("Table", version.api_version()),
         };
         let mut object = json!({ "kind": kind, "apiVersion": api_version, "metadata": metadata });
@@ -199,7 +254,14 @@ impl Frames {
             object["columnDefinitions"] = json!([]);
             object["rows"] = json!([]);
         }
-        framed(br#"{"type":"BOOKMARK","object":"#, object.to_string().as_bytes())
+        let json = object.to_string();
+        match &self.protobuf {
+            Some(kind) => match kind.encode("BOOKMARK", json.as_bytes()) {
+                Ok(encoded) => encoded.frame,
+                Err(status) => error_frame(Format::Protobuf, &status),
+            },
+            None => framed(br#"{"type":"BOOKMARK","object":"#, json.as_bytes()),
+        }
     }
 }
 
@@ -207,11 +269,20 @@ fn framed(opening: &[u8], object: &[u8]) -> Bytes {
     Bytes::from([opening, object, b"}\n"].concat())
 }
 
+/// A refusal as an event.
+fn error_frame(format: Format, status: &Status) -> Bytes {
+    let json = status.to_value().to_string();
+    match (format, protobuf::body(json.as_bytes())) {
+        (Format::Protobuf, Ok(body)) => wire::watch_frame("ERROR", &[&body]).into(),
+        _ => framed(br#"{"type":"ERROR","object":"#, json.as_bytes()),
+    }
+}
+
 /// A watch on its way to one client.
 struct WatchBody<G> {
     watch: Watch,
     frames: Frames,
-    progress: std::sync::Arc<storage::Progress>,
+    progress: Arc<storage::Progress>,
     /// The revision of the bookmark that ends the initial objects, until it is sent.
     initial_end: Option<i64>,
     initial: bool,

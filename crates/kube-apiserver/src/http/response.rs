@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::body::Body;
 use super::negotiate::{Format, Negotiated};
+use crate::protobuf;
 
 /// A response of this server.
 pub type Response = http::Response<Body>;
@@ -55,22 +56,49 @@ pub fn text(code: StatusCode, text: impl Into<Body>) -> Response {
 
 /// JSON bytes that are there, encoded as negotiated.
 pub fn json(code: StatusCode, bytes: Bytes, form: &Negotiated) -> Response {
-    let bytes = match form.format {
-        Format::Json => bytes,
+    match form.format {
+        Format::Json => whole(code, bytes, form),
+        Format::Protobuf => as_protobuf(code, &bytes, form),
         Format::PrettyJson | Format::Yaml => match serde_json::from_slice(&bytes) {
-            Ok(value) => encode(&value, form.format),
-            Err(_) => bytes,
+            Ok(read) => value(code, &read, form),
+            Err(_) => whole(code, bytes, form),
         },
-    };
-    whole(code, bytes, form)
+    }
 }
 
 /// A JSON value, encoded as negotiated.
 pub fn value(code: StatusCode, value: &Value, form: &Negotiated) -> Response {
-    whole(code, encode(value, form.format), form)
+    // A tree of JSON values always has a JSON text.
+    let compact = || serde_json::to_vec(value).unwrap_or_default();
+    let bytes = match form.format {
+        Format::Json => compact().into(),
+        Format::Protobuf => return as_protobuf(code, &compact(), form),
+        Format::PrettyJson => pretty(value),
+        Format::Yaml => serde_saphyr::to_string(value).map_or_else(|_| Bytes::new(), Bytes::from),
+    };
+    whole(code, bytes, form)
 }
 
-fn whole(code: StatusCode, bytes: Bytes, form: &Negotiated) -> Response {
+fn pretty(value: &Value) -> Bytes {
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"  ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    if value.serialize(&mut serializer).is_ok() {
+        bytes.push(b'\n');
+    }
+    Bytes::from(bytes)
+}
+
+/// JSON as protobuf; what has no such form is refused in JSON.
+fn as_protobuf(code: StatusCode, json: &[u8], form: &Negotiated) -> Response {
+    match protobuf::body(json) {
+        Ok(body) => whole(code, body.into(), form),
+        Err(refusal) => status(&refusal),
+    }
+}
+
+/// Bytes that are encoded as negotiated already.
+pub fn whole(code: StatusCode, bytes: Bytes, form: &Negotiated) -> Response {
     if form.gzip
         && bytes.len() >= GZIP_FROM
         && let Some(small) = compress(&bytes)
@@ -88,27 +116,6 @@ pub fn compress(bytes: &[u8]) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::new(1));
     encoder.write_all(bytes).ok()?;
     encoder.finish().ok().map(Bytes::from)
-}
-
-/// Encodes a value.
-pub fn encode(value: &Value, format: Format) -> Bytes {
-    let bytes = match format {
-        Format::Json => serde_json::to_vec(value),
-        Format::PrettyJson => {
-            let mut bytes = Vec::new();
-            let formatter = serde_json::ser::PrettyFormatter::with_indent(b"  ");
-            let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
-            value.serialize(&mut serializer).map(|()| {
-                bytes.push(b'\n');
-                bytes
-            })
-        }
-        Format::Yaml => {
-            return serde_saphyr::to_string(value).map_or_else(|_| Bytes::new(), Bytes::from);
-        }
-    };
-    // A tree of JSON values always has a JSON text.
-    bytes.map_or_else(|_| Bytes::new(), Bytes::from)
 }
 
 /// A refusal.

@@ -9,7 +9,7 @@ use authn::{Credentials, Peer, UserInfo};
 use http::StatusCode;
 use jiff::Timestamp;
 
-use super::negotiate::Negotiated;
+use super::negotiate::{Negotiated, Offer};
 use super::{Query, Request, RequestInfo, Response, headers, response};
 use crate::access::impersonation;
 use crate::dispatch;
@@ -40,7 +40,8 @@ pub async fn serve(server: Arc<Server>, connection: Connection, request: Request
         None
     };
     let route = Route::of(entry, &info, query.has("dryRun"));
-    let form = super::negotiate::negotiate(request.headers(), &query, info.subresource.is_empty());
+    let form =
+        super::negotiate::negotiate(request.headers(), &query, Offer::of(route.entry.as_deref(), &info));
     let refusal_form = form.as_ref().copied().unwrap_or(Negotiated::JSON);
     let asked =
         Asked { server: &server, connection: &connection, info: &info, query: &query, route: &route, form };
