@@ -2,7 +2,16 @@
 
 /// An expression.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Expr {
+pub struct Expr {
+    /// Its number, by which is found what is known of it besides: where it stands, what its type is.
+    pub id: u32,
+    /// What it is.
+    pub kind: ExprKind,
+}
+
+/// What an expression is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExprKind {
     /// A value that was written.
     Literal(Literal),
     /// A name.
@@ -51,10 +60,23 @@ pub enum Expr {
     List(Vec<(Expr, bool)>),
     /// `{…}`; an entry behind `?` is left out when its value is an empty optional.
     Map(Vec<(Expr, Expr, bool)>),
+    /// `Type.name{field: …}`; a field behind `?` is left out when its value is an empty optional.
+    Message(Box<str>, Vec<(Box<str>, Expr, bool)>),
     /// A macro over a list or the keys of a map.
     Over(Box<Over>),
     /// `cel.bind(name, value, then)`
     Bind(Box<str>, Box<(Expr, Expr)>),
+    /// `optional.optMap(name, then)`, or `optFlatMap`, whose result is an optional already.
+    IfPresent {
+        /// Of what.
+        of: Box<Expr>,
+        /// What the value in it is called.
+        name: Box<str>,
+        /// What is made of it.
+        then: Box<Expr>,
+        /// Whether that is an optional.
+        flat: bool,
+    },
 }
 
 /// A macro over a list or a map.
@@ -89,6 +111,8 @@ pub enum OverKind {
     Map,
     /// `transformMap`
     TransformMap,
+    /// `transformMapEntry`
+    TransformEntries,
 }
 
 /// A value that was written.
@@ -111,77 +135,61 @@ pub enum Literal {
 }
 
 impl Expr {
-    /// Calls a function with every name that is free in the expression.
-    pub fn free_names<'e>(&'e self, bound: &mut Vec<&'e str>, found: &mut dyn FnMut(&'e str)) {
-        let mut all = |expressions: &[&'e Expr], bound: &mut Vec<&'e str>| {
-            expressions.iter().for_each(|expr| expr.free_names(bound, found));
-        };
-        match self {
-            Expr::Literal(_) => {}
-            Expr::Name(name) => {
-                if !bound.contains(&&**name) {
-                    found(name);
-                }
+    /// The expressions that this one is made of, in the order in which they are written.
+    pub fn children(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Literal(_) | ExprKind::Name(_) => Vec::new(),
+            ExprKind::Field { of, .. } | ExprKind::Has { of, .. } => vec![of],
+            ExprKind::Index { of, at, .. } => vec![of, at],
+            ExprKind::Call { target, arguments, .. } => {
+                target.as_deref().into_iter().chain(arguments).collect()
             }
-            Expr::Field { of, .. } | Expr::Has { of, .. } => all(&[of], bound),
-            Expr::Index { of, at, .. } => all(&[of, at], bound),
-            Expr::Call { target, arguments, .. } => {
-                let parts: Vec<&Expr> = target.as_deref().into_iter().chain(arguments).collect();
-                all(&parts, bound);
+            ExprKind::And(left, right) | ExprKind::Or(left, right) => vec![left, right],
+            ExprKind::If(parts) => vec![&parts.0, &parts.1, &parts.2],
+            ExprKind::List(items) => items.iter().map(|(item, _)| item).collect(),
+            ExprKind::Map(entries) => entries.iter().flat_map(|(key, value, _)| [key, value]).collect(),
+            ExprKind::Message(_, fields) => fields.iter().map(|(_, value, _)| value).collect(),
+            ExprKind::Over(over) => {
+                [&over.range].into_iter().chain(&over.condition).chain(&over.result).collect()
             }
-            Expr::And(left, right) | Expr::Or(left, right) => all(&[left, right], bound),
-            Expr::If(parts) => all(&[&parts.0, &parts.1, &parts.2], bound),
-            Expr::List(items) => all(&items.iter().map(|(item, _)| item).collect::<Vec<_>>(), bound),
-            Expr::Map(entries) => {
-                let parts: Vec<&Expr> = entries.iter().flat_map(|(key, value, _)| [key, value]).collect();
-                all(&parts, bound);
-            }
-            Expr::Over(over) => {
-                all(&[&over.range], bound);
-                let depth = bound.len();
-                bound.push(&over.name);
-                bound.extend(over.second.as_deref());
-                let parts: Vec<&Expr> = over.condition.iter().chain(&over.result).collect();
-                all(&parts, bound);
-                bound.truncate(depth);
-            }
-            Expr::Bind(name, parts) => {
-                all(&[&parts.0], bound);
-                bound.push(name);
-                all(&[&parts.1], bound);
-                bound.pop();
-            }
+            ExprKind::Bind(_, parts) => vec![&parts.0, &parts.1],
+            ExprKind::IfPresent { of, then, .. } => vec![of, then],
         }
     }
 
-    /// Calls a function with the name of every function that is called, and the number of its arguments.
-    pub fn calls<'e>(&'e self, found: &mut dyn FnMut(&'e str, bool, usize)) {
-        match self {
-            Expr::Literal(_) | Expr::Name(_) => {}
-            Expr::Field { of, .. } | Expr::Has { of, .. } => of.calls(found),
-            Expr::Index { of, at, .. } => [of, at].into_iter().for_each(|part| part.calls(found)),
-            Expr::Call { function, target, arguments } => {
-                found(function, target.is_some(), arguments.len());
-                target.iter().for_each(|part| part.calls(found));
-                arguments.iter().for_each(|part| part.calls(found));
+    /// Calls a function with every name that is free in the expression.
+    pub fn free_names<'e>(&'e self, bound: &mut Vec<&'e str>, found: &mut dyn FnMut(&'e Expr, &'e str)) {
+        let depth = bound.len();
+        // What names are bound by this expression, and in how many of its first parts they do not hold yet.
+        let outside = match &self.kind {
+            ExprKind::Name(name) if !bound.contains(&&**name) => {
+                found(self, name);
+                0
             }
-            Expr::And(left, right) | Expr::Or(left, right) => {
-                [left, right].into_iter().for_each(|part| part.calls(found));
+            ExprKind::Over(_) | ExprKind::Bind(..) | ExprKind::IfPresent { .. } => 1,
+            _ => 0,
+        };
+        for (index, child) in self.children().into_iter().enumerate() {
+            if index == outside {
+                match &self.kind {
+                    ExprKind::Over(over) => {
+                        bound.push(&over.name);
+                        bound.extend(over.second.as_deref());
+                    }
+                    ExprKind::Bind(name, _) | ExprKind::IfPresent { name, .. } => bound.push(name),
+                    _ => {}
+                }
             }
-            Expr::If(parts) => [&parts.0, &parts.1, &parts.2].into_iter().for_each(|part| part.calls(found)),
-            Expr::List(items) => items.iter().for_each(|(item, _)| item.calls(found)),
-            Expr::Map(entries) => entries.iter().for_each(|(key, value, _)| {
-                key.calls(found);
-                value.calls(found);
-            }),
-            Expr::Over(over) => {
-                over.range.calls(found);
-                over.condition.iter().chain(&over.result).for_each(|part| part.calls(found));
-            }
-            Expr::Bind(_, parts) => {
-                parts.0.calls(found);
-                parts.1.calls(found);
-            }
+            child.free_names(bound, found);
         }
+        bound.truncate(depth);
+    }
+
+    /// Calls a function with the name of every function that is called, and the number of its arguments.
+    pub fn calls<'e>(&'e self, found: &mut dyn FnMut(&'e Expr, &'e str, Option<&'e Expr>, usize)) {
+        if let ExprKind::Call { function, target, arguments } = &self.kind {
+            found(self, function, target.as_deref(), arguments.len());
+        }
+        self.children().into_iter().for_each(|child| child.calls(found));
     }
 }

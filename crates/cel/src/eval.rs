@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::ast::{Expr, Literal, Over, OverKind};
+use crate::ast::{Expr, ExprKind, Literal, Over, OverKind};
 use crate::functions;
 use crate::parser::RESERVED;
-use crate::value::{List, Map, Value};
+use crate::value::{List, Map, Message, Value};
 
 /// Why an expression has no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,9 +77,9 @@ fn no_overload() -> Error {
 
 impl<'r, 'v> Scope<'r, 'v> {
     fn eval(&mut self, expr: &'r Expr) -> Outcome<'v> {
-        match expr {
-            Expr::Literal(literal) => Ok(of_literal(literal)),
-            Expr::Name(name) => {
+        match &expr.kind {
+            ExprKind::Literal(literal) => Ok(of_literal(literal)),
+            ExprKind::Name(name) => {
                 self.budget.spend(1)?;
                 let bound = self.names.iter().rev().find(|(own, _)| *own == &**name);
                 match bound {
@@ -89,47 +89,61 @@ impl<'r, 'v> Scope<'r, 'v> {
                     }),
                 }
             }
-            Expr::Field { of, field, optional } => {
-                if let Some(value) = functions::dotted(expr) {
+            ExprKind::Field { of, field, optional } => {
+                if let Some(value) = functions::value_of_dotted(of, field) {
                     return Ok(value);
                 }
                 self.budget.spend(1)?;
                 let of = self.eval(of)?;
                 select(&of, field, *optional)
             }
-            Expr::Has { of, field } => {
-                self.budget.spend(1)?;
-                match self.eval(of)? {
-                    Value::Map(map) => Ok(Value::Bool(own_field(&map, field).is_some())),
-                    Value::Optional(None) => Ok(Value::Bool(false)),
-                    Value::Optional(Some(value)) => match &*value {
-                        Value::Map(map) => Ok(Value::Bool(own_field(map, field).is_some())),
-                        _ => Err(no_overload()),
-                    },
+            // The test itself is free.
+            ExprKind::Has { of, field } => match self.eval(of)? {
+                Value::Map(map) => Ok(Value::Bool(own_field(&map, field).is_some())),
+                Value::Message(message) => Ok(Value::Bool(message.field(field).is_some())),
+                Value::Optional(None) => Ok(Value::Bool(false)),
+                Value::Optional(Some(value)) => match &*value {
+                    Value::Map(map) => Ok(Value::Bool(own_field(map, field).is_some())),
                     _ => Err(no_overload()),
-                }
-            }
-            Expr::Index { of, at, optional } => {
+                },
+                _ => Err(no_overload()),
+            },
+            ExprKind::Index { of, at, optional } => {
                 self.budget.spend(1)?;
                 let of = self.eval(of)?;
                 let at = self.eval(at)?;
                 index(&of, &at, *optional)
             }
-            Expr::And(left, right) => self.both(left, right, false),
-            Expr::Or(left, right) => self.both(left, right, true),
-            Expr::If(parts) => match self.eval(&parts.0)? {
+            ExprKind::And(left, right) => self.both(left, right, false),
+            ExprKind::Or(left, right) => self.both(left, right, true),
+            ExprKind::If(parts) => match self.eval(&parts.0)? {
                 Value::Bool(true) => self.eval(&parts.1),
                 Value::Bool(false) => self.eval(&parts.2),
                 _ => Err(no_overload()),
             },
-            Expr::List(items) => self.list(items),
-            Expr::Map(entries) => self.map(entries),
-            Expr::Over(over) => self.over(over),
-            Expr::Bind(name, parts) => {
+            ExprKind::List(items) => self.list(items),
+            ExprKind::Map(entries) => self.map(entries),
+            ExprKind::Over(over) => self.over(over),
+            ExprKind::Bind(name, parts) => {
                 let value = self.eval(&parts.0)?;
                 self.with(name, value, |scope| scope.eval(&parts.1))
             }
-            Expr::Call { function, target, arguments } => self.call(function, target.as_deref(), arguments),
+            ExprKind::Message(name, fields) => self.message(name, fields),
+            ExprKind::IfPresent { of, name, then, flat } => match self.eval(of)? {
+                Value::Optional(None) => Ok(Value::Optional(None)),
+                Value::Optional(Some(value)) => {
+                    let made = self.with(name, (*value).clone(), |scope| scope.eval(then))?;
+                    match (made, flat) {
+                        (made @ Value::Optional(_), true) => Ok(made),
+                        (_, true) => Err(no_overload()),
+                        (made, false) => Ok(Value::Optional(Some(Rc::new(made)))),
+                    }
+                }
+                _ => Err(no_overload()),
+            },
+            ExprKind::Call { function, target, arguments } => {
+                self.call(function, target.as_deref(), arguments)
+            }
         }
     }
 
@@ -191,6 +205,21 @@ impl<'r, 'v> Scope<'r, 'v> {
         Ok(Value::Map(Map::Made(Rc::new(made))))
     }
 
+    fn message(&mut self, name: &str, fields: &'r [(Box<str>, Expr, bool)]) -> Outcome<'v> {
+        self.budget.spend(40)?;
+        let mut made: Vec<(Box<str>, Value<'v>)> = Vec::with_capacity(fields.len());
+        for (field, value, optional) in fields {
+            let value = match (self.eval(value)?, optional) {
+                (Value::Optional(None), true) => continue,
+                (Value::Optional(Some(value)), true) => (*value).clone(),
+                (_, true) => return Err(no_overload()),
+                (value, false) => value,
+            };
+            made.push((field.clone(), value));
+        }
+        Ok(Value::Message(Rc::new(Message { name: name.into(), fields: made })))
+    }
+
     fn over(&mut self, over: &'r Over) -> Outcome<'v> {
         let range = self.eval(&over.range)?;
         // Index or key, and item or value.
@@ -233,7 +262,18 @@ impl<'r, 'v> Scope<'r, 'v> {
                 OverKind::Filter if holds => list.push(if is_map { key } else { item }),
                 OverKind::Map if holds => list.extend(result),
                 OverKind::TransformMap if holds => map.extend(result.map(|result| (key, result))),
-                OverKind::Filter | OverKind::Map | OverKind::TransformMap => {}
+                OverKind::TransformEntries if holds => {
+                    let Some(Value::Map(entry)) = result else { return Err(no_overload()) };
+                    for (key, value) in entry.iter() {
+                        self.budget.spend(map.len() as u64)?;
+                        if map.iter().any(|(own, _): &(Value<'v>, Value<'v>)| own.same(&key)) {
+                            let why = format!("insert failed: key {} already exists", functions::shown(&key));
+                            return Err(Error::fault(why));
+                        }
+                        map.push((key, value));
+                    }
+                }
+                OverKind::Filter | OverKind::Map | OverKind::TransformMap | OverKind::TransformEntries => {}
             }
         }
         match (failed, over.kind) {
@@ -242,7 +282,9 @@ impl<'r, 'v> Scope<'r, 'v> {
             (None, OverKind::Exists) => Ok(Value::Bool(false)),
             (None, OverKind::ExistsOne) => Ok(Value::Bool(held == 1)),
             (None, OverKind::Filter | OverKind::Map) => Ok(Value::list(list)),
-            (None, OverKind::TransformMap) => Ok(Value::Map(Map::Made(Rc::new(map)))),
+            (None, OverKind::TransformMap | OverKind::TransformEntries) => {
+                Ok(Value::Map(Map::Made(Rc::new(map))))
+            }
         }
     }
 
@@ -264,7 +306,7 @@ impl<'r, 'v> Scope<'r, 'v> {
     fn call(&mut self, function: &'r str, target: Option<&'r Expr>, arguments: &'r [Expr]) -> Outcome<'v> {
         self.budget.spend(1)?;
         // `optional.of(x)`, `ip.isCanonical(x)`, `math.greatest(…)`: functions whose names have a dot.
-        if let Some(Expr::Name(space)) = target
+        if let Some(Expr { kind: ExprKind::Name(space), .. }) = target
             && !self.names.iter().any(|(name, _)| *name == &**space)
             && functions::is_space(space)
         {
@@ -350,6 +392,11 @@ fn select<'v>(of: &Value<'v>, field: &str, absent_is_none: bool) -> Outcome<'v> 
         Value::Map(map) => match (own_field(map, field), absent_is_none) {
             (found, true) => Ok(optional(found)),
             (Some(found), false) => Ok(found),
+            (None, false) => Err(no_key(field)),
+        },
+        Value::Message(message) => match (message.field(field), absent_is_none) {
+            (found, true) => Ok(optional(found.cloned())),
+            (Some(found), false) => Ok(found.clone()),
             (None, false) => Err(no_key(field)),
         },
         Value::Optional(None) => Ok(Value::Optional(None)),

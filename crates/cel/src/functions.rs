@@ -2,9 +2,11 @@
 
 mod collections;
 mod formats;
+mod maths;
 mod network;
 mod numbers;
 mod quantities;
+pub mod semver;
 mod strings;
 mod times;
 pub mod url;
@@ -12,169 +14,20 @@ pub mod url;
 use std::rc::Rc;
 
 use crate::ast::Expr;
+pub use crate::declarations::is_space;
 use crate::eval::{Budget, Error};
+use crate::parser::{RESERVED, dotted as dotted_name};
+use crate::types::Type;
 use crate::value::Value;
 
 type Outcome<'v> = Result<Value<'v>, Error>;
 
 /// Types that are named by a word.
 const TYPES: [&str; 9] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "uint"];
-/// What function names begin with that have a dot.
-const SPACES: [&str; 7] = ["base64", "cidr", "format", "ip", "math", "optional", "sets"];
-
-/// Functions by name, and the least and greatest number of their arguments.
-const FUNCTIONS: [(&str, usize, usize); 36] = [
-    ("!", 1, 1),
-    ("negate", 1, 1),
-    ("+", 2, 2),
-    ("-", 2, 2),
-    ("*", 2, 2),
-    ("/", 2, 2),
-    ("%", 2, 2),
-    ("==", 2, 2),
-    ("!=", 2, 2),
-    ("<", 2, 2),
-    ("<=", 2, 2),
-    (">", 2, 2),
-    (">=", 2, 2),
-    ("in", 2, 2),
-    ("bool", 1, 1),
-    ("bytes", 1, 1),
-    ("cidr", 1, 1),
-    ("double", 1, 1),
-    ("duration", 1, 1),
-    ("dyn", 1, 1),
-    ("int", 1, 1),
-    ("ip", 1, 1),
-    ("isCIDR", 1, 1),
-    ("isIP", 1, 1),
-    ("isQuantity", 1, 1),
-    ("isURL", 1, 1),
-    ("matches", 2, 2),
-    ("quantity", 1, 1),
-    ("size", 1, 1),
-    ("string", 1, 1),
-    ("timestamp", 1, 1),
-    ("type", 1, 1),
-    ("uint", 1, 1),
-    ("url", 1, 1),
-    ("min", 1, 1),
-    ("max", 1, 1),
-];
-
-/// Functions that are called on something.
-const METHODS: [(&str, usize, usize); 72] = [
-    ("add", 1, 1),
-    ("asApproximateFloat", 0, 0),
-    ("asInteger", 0, 0),
-    ("charAt", 1, 1),
-    ("compareTo", 1, 1),
-    ("contains", 1, 2),
-    ("containsCIDR", 1, 1),
-    ("containsIP", 1, 1),
-    ("decode", 1, 1),
-    ("dns1035Label", 0, 0),
-    ("dns1035LabelPrefix", 0, 0),
-    ("dns1123Label", 0, 0),
-    ("dns1123LabelPrefix", 0, 0),
-    ("dns1123Subdomain", 0, 0),
-    ("dns1123SubdomainPrefix", 0, 0),
-    ("encode", 1, 1),
-    ("endsWith", 1, 1),
-    ("equivalent", 2, 2),
-    ("family", 0, 0),
-    ("find", 1, 1),
-    ("findAll", 1, 2),
-    ("format", 1, 1),
-    ("getDate", 0, 1),
-    ("getDayOfMonth", 0, 1),
-    ("getDayOfWeek", 0, 1),
-    ("getDayOfYear", 0, 1),
-    ("getEscapedPath", 0, 0),
-    ("getFullYear", 0, 1),
-    ("getHost", 0, 0),
-    ("getHostname", 0, 0),
-    ("getHours", 0, 1),
-    ("getMilliseconds", 0, 1),
-    ("getMinutes", 0, 1),
-    ("getMonth", 0, 1),
-    ("getPort", 0, 0),
-    ("getQuery", 0, 0),
-    ("getScheme", 0, 0),
-    ("getSeconds", 0, 1),
-    ("greatest", 1, usize::MAX),
-    ("hasValue", 0, 0),
-    ("indexOf", 1, 2),
-    ("intersects", 2, 2),
-    ("ip", 0, 0),
-    ("isCanonical", 1, 1),
-    ("isGlobalUnicast", 0, 0),
-    ("isGreaterThan", 1, 1),
-    ("isInteger", 0, 0),
-    ("isLessThan", 1, 1),
-    ("isLinkLocalMulticast", 0, 0),
-    ("isLinkLocalUnicast", 0, 0),
-    ("isLoopback", 0, 0),
-    ("isSorted", 0, 0),
-    ("isUnspecified", 0, 0),
-    ("join", 0, 1),
-    ("lastIndexOf", 1, 2),
-    ("least", 1, usize::MAX),
-    ("lowerAscii", 0, 0),
-    ("masked", 0, 0),
-    ("matches", 1, 1),
-    ("max", 0, 0),
-    ("min", 0, 0),
-    ("named", 1, 1),
-    ("none", 0, 0),
-    ("of", 1, 1),
-    ("ofNonZeroValue", 1, 1),
-    ("or", 1, 1),
-    ("orValue", 1, 1),
-    ("prefixLength", 0, 0),
-    ("replace", 2, 3),
-    ("reverse", 0, 0),
-    ("sign", 0, 0),
-    ("size", 0, 0),
-];
-
-/// More functions that are called on something.
-const MORE_METHODS: [(&str, usize, usize); 14] = [
-    ("byte", 0, 0),
-    ("date", 0, 0),
-    ("datetime", 0, 0),
-    ("labelValue", 0, 0),
-    ("qualifiedName", 0, 0),
-    ("split", 1, 2),
-    ("startsWith", 1, 1),
-    ("sub", 1, 1),
-    ("substring", 1, 2),
-    ("sum", 0, 0),
-    ("trim", 0, 0),
-    ("upperAscii", 0, 0),
-    ("validate", 1, 1),
-    ("value", 0, 0),
-];
-
-/// Whether a function of this name takes so many arguments.
-pub fn is_known(name: &str, on: bool, count: usize) -> bool {
-    let takes = |(own, least, most): &(&str, usize, usize)| *own == name && (*least..=*most).contains(&count);
-    match on {
-        false => FUNCTIONS.iter().any(takes),
-        true => {
-            METHODS.iter().chain(&MORE_METHODS).any(takes) || (name == "uri" || name == "uuid") && count == 0
-        }
-    }
-}
 
 /// Whether a name stands for something everywhere.
 pub fn is_name(name: &str) -> bool {
     TYPES.contains(&name) || is_space(name) || name == "google"
-}
-
-/// Whether a name begins those of functions.
-pub fn is_space(name: &str) -> bool {
-    SPACES.contains(&name)
 }
 
 /// What a name stands for everywhere.
@@ -183,14 +36,47 @@ pub fn name<'v>(name: &str) -> Option<Value<'v>> {
 }
 
 /// What a name with dots stands for.
-pub fn dotted<'v>(expr: &Expr) -> Option<Value<'v>> {
-    let Expr::Field { of, field, .. } = expr else { return None };
-    let Expr::Field { of, field: middle, .. } = &**of else { return None };
-    let Expr::Name(first) = &**of else { return None };
-    match (&**first, &**middle, &**field) {
-        ("google", "protobuf", "Timestamp") => Some(Value::Type("google.protobuf.Timestamp")),
-        ("google", "protobuf", "Duration") => Some(Value::Type("google.protobuf.Duration")),
+pub fn dotted<'t>(name: &str) -> Option<Type<'t>> {
+    match name {
+        "google.protobuf.Timestamp" => Some(Type::Timestamp),
+        "google.protobuf.Duration" => Some(Type::Duration),
         _ => None,
+    }
+}
+
+/// The value that a name with dots stands for.
+pub fn value_of_dotted<'v>(of: &Expr, field: &str) -> Option<Value<'v>> {
+    // Nearly no field is one of these: that is seen without looking further.
+    let name = match field {
+        "Timestamp" => "google.protobuf.Timestamp",
+        "Duration" => "google.protobuf.Duration",
+        _ => return None,
+    };
+    (dotted_name(of).as_deref() == Some("google.protobuf")).then_some(Value::Type(name))
+}
+
+/// The type that a name stands for everywhere.
+pub fn type_of_name<'t>(name: &str) -> Option<Type<'t>> {
+    Some(match name {
+        "bool" => Type::Bool,
+        "bytes" => Type::Bytes,
+        "double" => Type::Double,
+        "int" => Type::Int,
+        "list" => Type::list(Type::Dyn),
+        "map" => Type::map(Type::Dyn, Type::Dyn),
+        "null_type" => Type::Null,
+        "string" => Type::String,
+        "uint" => Type::Uint,
+        _ => return None,
+    })
+}
+
+/// Whether a function takes a text at all.
+pub fn takes_literal(function: &str, text: &str) -> bool {
+    match function {
+        "matches" => regex::Regex::new(text).is_ok(),
+        "timestamp" => apimachinery::time::parse(text).is_some(),
+        _ => apimachinery::time::parse_go_duration(text).is_some(),
     }
 }
 
@@ -207,43 +93,58 @@ pub fn shown(value: &Value<'_>) -> String {
     }
 }
 
+/// A property's name as a name of the language (KEP-2876); none where it cannot be one.
+pub fn escape(name: &str) -> Option<String> {
+    if RESERVED.contains(&name) || ["true", "false", "null"].contains(&name) {
+        return Some(format!("__{name}__"));
+    }
+    let first = name.chars().next()?;
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "_.-/$".contains(letter);
+    if first.is_ascii_digit() || first == '$' || !name.chars().all(fits) || name.contains('$') {
+        return None;
+    }
+    let escaped = name.replace("__", "__underscores__").replace('.', "__dot__");
+    Some(escaped.replace('-', "__dash__").replace('/', "__slash__"))
+}
+
 /// Calls a function that is called on nothing.
 pub fn function<'v>(name: &str, arguments: &[Value<'v>], budget: &Budget) -> Outcome<'v> {
     match (name, arguments) {
-        ("!", [Value::Bool(flag)]) => Ok(Value::Bool(!flag)),
-        ("==" | "!=", [left, right]) => {
+        ("!_", [Value::Bool(flag)]) => Ok(Value::Bool(!flag)),
+        ("_==_" | "_!=_", [left, right]) => {
             budget.spend_on(left.size().min(right.size()))?;
-            Ok(Value::Bool(left.same(right) == (name == "==")))
+            Ok(Value::Bool(left.same(right) == (name == "_==_")))
         }
-        ("<" | "<=" | ">" | ">=", [left, right]) => {
+        ("_<_" | "_<=_" | "_>_" | "_>=_", [left, right]) => {
             budget.spend_on(left.size().min(right.size()))?;
             let order = left.order(right).ok_or_else(no_overload)?;
             Ok(Value::Bool(match name {
-                "<" => order.is_lt(),
-                "<=" => order.is_le(),
-                ">" => order.is_gt(),
+                "_<_" => order.is_lt(),
+                "_<=_" => order.is_le(),
+                "_>_" => order.is_gt(),
                 _ => order.is_ge(),
             }))
         }
-        ("in", [item, Value::List(list)]) => {
+        ("@in", [item, Value::List(list)]) => {
             budget.spend(list.len() as u64)?;
             Ok(Value::Bool(list.iter().any(|own| own.same(item))))
         }
-        ("in", [key, Value::Map(map)]) => Ok(Value::Bool(map.get(key).is_some())),
-        ("+", [Value::List(left), Value::List(right)]) => {
+        ("@in", [key, Value::Map(map)]) => Ok(Value::Bool(map.get(key).is_some())),
+        ("_+_", [Value::List(left), Value::List(right)]) => {
             budget.spend((left.len() + right.len()) as u64)?;
             Ok(Value::list(left.iter().chain(right.iter()).collect()))
         }
-        ("+", [Value::String(left), Value::String(right)]) => {
+        ("_+_", [Value::String(left), Value::String(right)]) => {
             budget.spend_on(left.len() + right.len())?;
             Ok(Value::text(format!("{left}{right}")))
         }
-        ("+", [Value::Bytes(left), Value::Bytes(right)]) => {
+        ("_+_", [Value::Bytes(left), Value::Bytes(right)]) => {
             budget.spend_on(left.len() + right.len())?;
             Ok(Value::Bytes([&**left, &**right].concat().into()))
         }
-        ("+" | "-" | "*" | "/" | "%" | "negate", values) => {
-            times::operator(name, values).unwrap_or_else(|| numbers::operator(name, values))
+        ("_+_" | "_-_" | "_*_" | "_/_" | "_%_" | "-_", values) => {
+            let sign = if name == "-_" { "negate" } else { name.trim_matches('_') };
+            times::operator(sign, values).unwrap_or_else(|| numbers::operator(sign, values))
         }
         ("type", [value]) => Ok(Value::Type(value.type_name())),
         ("dyn", [value]) => Ok(value.clone()),
@@ -255,6 +156,11 @@ pub fn function<'v>(name: &str, arguments: &[Value<'v>], budget: &Budget) -> Out
         }
         ("quantity" | "isQuantity", [Value::String(text)]) => quantities::read(name, text),
         ("url" | "isURL", [Value::String(text)]) => url::read(name, text),
+        ("semver" | "isSemver", [Value::String(text), rest @ ..]) => match rest {
+            [] => semver::read(name, text, false),
+            [Value::Bool(lenient)] => semver::read(name, text, *lenient),
+            _ => Err(no_overload()),
+        },
         ("ip" | "isIP" | "cidr" | "isCIDR", [Value::String(text)]) => network::read(name, text),
         _ => Err(no_overload()),
     }
@@ -275,7 +181,15 @@ pub fn of_space<'v>(space: &str, name: &str, arguments: &[Value<'v>], budget: &B
             Ok(Value::Optional((!is_zero).then(|| Rc::new(value.clone()))))
         }
         ("ip", "isCanonical", [Value::String(text)]) => network::is_canonical(text),
-        ("math", "greatest" | "least", values) => collections::extreme(name == "greatest", values),
+        ("math", _, values) => maths::call(name, values),
+        ("strings", "quote", [Value::String(text)]) => {
+            budget.spend_on(text.len())?;
+            Ok(Value::text(strings::quote(text)))
+        }
+        ("jsonpatch", "escapeKey", [Value::String(text)]) => {
+            budget.spend_on(text.len())?;
+            Ok(Value::text(text.replace('~', "~0").replace('/', "~1")))
+        }
         ("sets", _, [Value::List(left), Value::List(right)]) => collections::sets(name, left, right, budget),
         ("base64", "encode" | "decode", [value]) => strings::base64(name, value),
         ("format", _, _) => formats::named(name, arguments),
@@ -301,6 +215,8 @@ pub fn method<'v>(on: &Value<'v>, name: &str, arguments: &[Value<'v>], budget: &
         (Value::Url(url), _, []) => url::method(url, name),
         (Value::Ip(address), _, []) => network::of_address(*address, name),
         (Value::Cidr(network), ..) => network::of_network(network, name, arguments),
+        (Value::Semver(version), ..) => semver::method(version, name, arguments),
+        (Value::Host(host), ..) => host.call(name, arguments, budget),
         (Value::Format(format), "validate", [Value::String(text)]) => Ok(formats::validate(format, text)),
         _ => Err(no_overload()),
     }

@@ -1,6 +1,6 @@
 //! Text into tokens.
 
-use crate::SyntaxError;
+use crate::issues::Issue;
 
 /// A token and where it begins.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +39,7 @@ const SIGNS: [&str; 24] = [
 ];
 
 /// Reads all tokens.
-pub fn tokens(text: &str) -> Result<Vec<Token>, SyntaxError> {
+pub fn tokens(text: &str) -> Result<Vec<Token>, Issue> {
     let mut lexer = Lexer { text, at: 0 };
     let mut tokens = Vec::new();
     loop {
@@ -62,8 +62,8 @@ impl<'t> Lexer<'t> {
         &self.text[self.at..]
     }
 
-    fn fault(&self, at: usize, why: impl Into<String>) -> SyntaxError {
-        SyntaxError::new(self.text, at, why)
+    fn fault(&self, at: usize, why: impl AsRef<str>) -> Issue {
+        Issue::new(at, format!("Syntax error: {}", why.as_ref()))
     }
 
     fn take(&mut self, while_so: impl Fn(char) -> bool) -> &'t str {
@@ -73,7 +73,7 @@ impl<'t> Lexer<'t> {
         &rest[..end]
     }
 
-    fn next(&mut self) -> Result<Token, SyntaxError> {
+    fn next(&mut self) -> Result<Token, Issue> {
         loop {
             self.take(char::is_whitespace);
             if !self.rest().starts_with("//") {
@@ -111,7 +111,7 @@ impl<'t> Lexer<'t> {
         self.rest().as_bytes().get(offset).is_some_and(u8::is_ascii_digit)
     }
 
-    fn number(&mut self) -> Result<Kind, SyntaxError> {
+    fn number(&mut self) -> Result<Kind, Issue> {
         let at = self.at;
         let range = |lexer: &Self| lexer.fault(at, "number out of range");
         if self.rest().starts_with("0x") || self.rest().starts_with("0X") {
@@ -152,7 +152,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// Text or octets in quotes, with `r` (as it is) and `b` (octets) before them.
-    fn quoted(&mut self) -> Result<Option<Kind>, SyntaxError> {
+    fn quoted(&mut self) -> Result<Option<Kind>, Issue> {
         let at = self.at;
         let rest = self.rest();
         // A prefix has two letters at most: looking further for every token would take the square of the length.
@@ -197,7 +197,7 @@ impl<'t> Lexer<'t> {
         Ok(Some(Kind::String(text.into())))
     }
 
-    fn escape(&mut self, bytes: &mut Vec<u8>, octets: bool) -> Result<(), SyntaxError> {
+    fn escape(&mut self, bytes: &mut Vec<u8>, octets: bool) -> Result<(), Issue> {
         let at = self.at;
         let Some(letter) = self.rest().chars().next() else {
             return Err(self.fault(at, "a string does not end"));
@@ -225,13 +225,7 @@ impl<'t> Lexer<'t> {
         Ok(())
     }
 
-    fn code(
-        &mut self,
-        bytes: &mut Vec<u8>,
-        digits: usize,
-        radix: u32,
-        octet: bool,
-    ) -> Result<(), SyntaxError> {
+    fn code(&mut self, bytes: &mut Vec<u8>, digits: usize, radix: u32, octet: bool) -> Result<(), Issue> {
         let at = self.at;
         let fault = |lexer: &Self| lexer.fault(at, "an escape has too few digits or names no character");
         let digits = self.rest().get(..digits).ok_or_else(|| fault(self))?;

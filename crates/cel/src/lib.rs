@@ -1,22 +1,33 @@
 //! The Common Expression Language (cel-spec) with the libraries that Kubernetes adds.
 //!
-//! [`Program::compile`] parses an expression and checks what it names; [`Program::run`] evaluates it over JSON values,
-//! which are read where they are, under a [`Budget`]. Everything is a pure function. Types are not checked beforehand:
-//! what does not fit is an error of the run, in upstream's words.
+//! [`Program::check`] parses an expression, finds the types of its parts in an [`Environment`] and estimates what it may
+//! cost; [`Program::compile`] only looks at what it names. [`Program::run`] evaluates it over JSON values, which are read
+//! where they are, under a [`Budget`]. Everything is a pure function, and nothing that is written in an expression makes
+//! it panic, recurse deeply or take much memory.
 
 mod ast;
+mod check;
+mod cost;
+mod declarations;
 mod eval;
 mod functions;
+mod issues;
 mod lexer;
+mod literals;
 mod parser;
+pub mod types;
 mod value;
-
-use std::fmt;
 
 use ast::Expr;
 
+pub use check::Environment;
+pub use cost::Cost;
 pub use eval::{Budget, Error};
-pub use value::{List, Map, Scalar, Typed, Value};
+pub use functions::escape;
+pub use issues::CompileError;
+pub use value::{Host, List, Map, Message, Scalar, Typed, Value};
+
+use issues::Issue;
 
 /// An expression that can be evaluated any number of times.
 #[derive(Clone, Debug)]
@@ -24,66 +35,68 @@ pub struct Program {
     expr: Expr,
 }
 
-/// Where a text is no expression, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyntaxError {
-    line: usize,
-    column: usize,
-    why: String,
-}
-
-impl SyntaxError {
-    fn new(text: &str, at: usize, why: impl Into<String>) -> Self {
-        let before = text.get(..at).unwrap_or(text);
-        let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1);
-        Self { line: 1 + before.matches('\n').count(), column, why: why.into() }
-    }
-}
-
-impl fmt::Display for SyntaxError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Syntax error: {}:{}: {}", self.line, self.column, self.why)
-    }
-}
-
-impl std::error::Error for SyntaxError {}
-
-/// Why an expression cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CompileError {
-    /// It is none.
-    #[error("{0}")]
-    Syntax(#[from] SyntaxError),
-    /// It names what there is not.
-    #[error("undeclared reference to '{0}' (in container '')")]
-    Undeclared(String),
+/// An expression whose types are known.
+#[derive(Debug)]
+pub struct Checked<'t> {
+    /// The expression.
+    pub program: Program,
+    /// What it gives.
+    pub output: types::Type<'t>,
+    /// What it may cost.
+    pub cost: Cost,
 }
 
 impl Program {
-    /// Parses an expression that may use these names.
+    /// Parses an expression that may use these names, of whatever types.
     pub fn compile(text: &str, names: &[&str]) -> Result<Self, CompileError> {
-        let expr = parser::parse(text)?;
-        let mut unknown = None;
-        expr.free_names(&mut Vec::new(), &mut |name| {
+        let parsed = parser::parse(text).map_err(|issue| CompileError::new(text, vec![issue]))?;
+        let mut unknown = Vec::new();
+        let mut say = |expr: &Expr, name: &str| {
+            let at = parsed.places[expr.id as usize] as usize;
+            unknown.push(Issue::new(at, format!("undeclared reference to '{name}' (in container '')")));
+        };
+        parsed.expr.free_names(&mut Vec::new(), &mut |expr, name| {
             if !names.contains(&name) && !functions::is_name(name) {
-                unknown.get_or_insert(name.to_owned());
+                say(expr, name);
             }
         });
-        expr.calls(&mut |name, on, count| {
-            if !functions::is_known(name, on, count) {
-                unknown.get_or_insert(name.to_owned());
+        parsed.expr.calls(&mut |expr, name, on, count| {
+            let space = on.and_then(parser::dotted).filter(|space| declarations::is_space(space));
+            let is_known = match &space {
+                Some(space) if !names.contains(&space.as_str()) => {
+                    declarations::is_known(&format!("{space}.{name}"), false, count)
+                }
+                _ => false,
+            };
+            if !is_known && !declarations::is_known(name, on.is_some(), count) {
+                say(expr, name);
             }
         });
-        match unknown {
-            Some(name) => Err(CompileError::Undeclared(name)),
-            None => Ok(Self { expr }),
+        if unknown.is_empty() {
+            Ok(Self { expr: parsed.expr })
+        } else {
+            Err(CompileError::new(text, unknown))
         }
+    }
+
+    /// Parses an expression, finds its types and estimates its cost.
+    pub fn check<'t>(text: &str, environment: &Environment<'t>) -> Result<Checked<'t>, CompileError> {
+        let refused = |issues: Vec<Issue>| CompileError::new(text, issues);
+        let parsed = parser::parse(text).map_err(|issue| refused(vec![issue]))?;
+        let typing = check::check(&parsed, environment).map_err(refused)?;
+        let faults = literals::faults(&parsed);
+        if !faults.is_empty() {
+            return Err(refused(faults));
+        }
+        let cost = cost::estimate(&parsed.expr, &typing, environment);
+        let output = typing.types[parsed.expr.id as usize].clone();
+        Ok(Checked { program: Self { expr: parsed.expr }, output, cost })
     }
 
     /// Whether the expression uses a name.
     pub fn uses(&self, wanted: &str) -> bool {
         let mut found = false;
-        self.expr.free_names(&mut Vec::new(), &mut |name| found |= name == wanted);
+        self.expr.free_names(&mut Vec::new(), &mut |_, name| found |= name == wanted);
         found
     }
 

@@ -1,11 +1,15 @@
 //! Tokens into expressions. Operators become calls of functions under their signs; macros get forms of their own.
 
-use crate::SyntaxError;
-use crate::ast::{Expr, Literal, Over, OverKind};
+mod macros;
+
+use crate::ast::{Expr, ExprKind, Literal};
+use crate::issues::Issue;
 use crate::lexer::{Kind, Token, tokens};
 
-/// How deep expressions may be nested, which bounds the stack of whoever walks them.
+/// How deep parentheses and their like may be nested, which bounds the stack of the parser.
 const DEPTH: usize = 100;
+/// How high the tree of an expression may be, which bounds the stack of whoever walks it.
+const HEIGHT: u16 = 200;
 /// How long an expression may be, in octets (upstream's limit is in characters).
 const LENGTH: usize = 100_000;
 
@@ -30,17 +34,30 @@ pub const RESERVED: [&str; 17] = [
     "while",
 ];
 
+/// What an operand may begin with, as the grammar calls it.
+const OPERAND: &str = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
+
+/// An expression and where its parts stand.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The expression.
+    pub expr: Expr,
+    /// The octet at which each part stands, by its number: an operator's sign, a call's parenthesis, a field's dot.
+    pub places: Vec<u32>,
+}
+
 /// Reads an expression.
-pub fn parse(text: &str) -> Result<Expr, SyntaxError> {
+pub fn parse(text: &str) -> Result<Parsed, Issue> {
     if text.len() > LENGTH {
         let why = format!("expression code point size exceeds limit: size: {}, limit {LENGTH}", text.len());
-        return Err(SyntaxError::new(text, 0, why));
+        return Err(Issue::new(0, why));
     }
-    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0 };
+    let mut parser =
+        Parser { text, tokens: tokens(text)?, at: 0, depth: 0, places: Vec::new(), heights: Vec::new() };
     let expr = parser.expr()?;
     match parser.kind() {
-        Kind::End => Ok(expr),
-        _ => Err(parser.unexpected()),
+        Kind::End => Ok(Parsed { expr, places: parser.places }),
+        _ => Err(parser.unexpected("<EOF>")),
     }
 }
 
@@ -49,11 +66,18 @@ struct Parser<'t> {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    places: Vec<u32>,
+    heights: Vec<u16>,
 }
 
 impl Parser<'_> {
     fn kind(&self) -> &Kind {
         &self.tokens[self.at].kind
+    }
+
+    /// Where the token stands that comes next.
+    fn here(&self) -> usize {
+        self.tokens[self.at].at
     }
 
     fn is(&self, sign: &str) -> bool {
@@ -76,35 +100,53 @@ impl Parser<'_> {
         is
     }
 
-    fn need(&mut self, sign: &str) -> Result<(), SyntaxError> {
-        if self.take(sign) { Ok(()) } else { Err(self.fault(format!("expecting '{sign}'"))) }
+    fn need(&mut self, sign: &str) -> Result<(), Issue> {
+        if self.take(sign) { Ok(()) } else { Err(self.unexpected(&format!("'{sign}'"))) }
     }
 
-    fn fault(&self, why: impl Into<String>) -> SyntaxError {
-        SyntaxError::new(self.text, self.tokens[self.at].at, why)
+    fn fault(&self, why: impl AsRef<str>) -> Issue {
+        Issue::new(self.here(), format!("Syntax error: {}", why.as_ref()))
     }
 
-    fn unexpected(&self) -> SyntaxError {
-        let at = self.tokens[self.at].at;
+    fn unexpected(&self, expected: &str) -> Issue {
         let end = self.tokens.get(self.at + 1).map_or(self.text.len(), |next| next.at);
         let found = match self.kind() {
             Kind::End => "<EOF>",
-            _ => self.text[at..end].trim_end(),
+            _ => self.text[self.here()..end].trim_end(),
         };
-        self.fault(format!("mismatched input '{found}'"))
+        self.fault(format!("mismatched input '{found}' expecting {expected}"))
     }
 
-    fn expr(&mut self) -> Result<Expr, SyntaxError> {
+    /// Makes an expression of parts that are made already.
+    fn node(&mut self, at: usize, kind: ExprKind) -> Result<Expr, Issue> {
+        let id = self.places.len() as u32;
+        let expr = Expr { id, kind };
+        let below = expr.children().into_iter().map(|child| self.heights[child.id as usize]).max();
+        let height = below.map_or(0, |below| below + 1);
+        if height > HEIGHT {
+            return Err(Issue::new(at, format!("expression recursion limit exceeded: {HEIGHT}")));
+        }
+        self.places.push(u32::try_from(at).unwrap_or(u32::MAX));
+        self.heights.push(height);
+        Ok(expr)
+    }
+
+    fn call(&mut self, at: usize, function: &str, arguments: Vec<Expr>) -> Result<Expr, Issue> {
+        self.node(at, ExprKind::Call { function: function.into(), target: None, arguments })
+    }
+
+    fn expr(&mut self) -> Result<Expr, Issue> {
         self.depth += 1;
         if self.depth > DEPTH {
-            return Err(self.fault(format!("expression recursion limit exceeded: {DEPTH}")));
+            return Err(Issue::new(self.here(), format!("expression recursion limit exceeded: {DEPTH}")));
         }
-        let condition = self.or()?;
+        let condition = self.logical("||")?;
+        let at = self.here();
         let expr = if self.take("?") {
-            let then = self.or()?;
+            let then = self.logical("||")?;
             self.need(":")?;
             let otherwise = self.expr()?;
-            Expr::If(Box::new((condition, then, otherwise)))
+            self.node(at, ExprKind::If(Box::new((condition, then, otherwise))))?
         } else {
             condition
         };
@@ -112,125 +154,143 @@ impl Parser<'_> {
         Ok(expr)
     }
 
-    fn or(&mut self) -> Result<Expr, SyntaxError> {
-        let mut left = self.and()?;
-        let mut count = 0;
-        while self.take("||") {
-            self.bounded(&mut count)?;
-            left = Expr::Or(Box::new(left), Box::new(self.and()?));
+    /// Chains of `||` and `&&` become balanced trees, so that long ones are not deep.
+    fn logical(&mut self, sign: &'static str) -> Result<Expr, Issue> {
+        let next = |parser: &mut Self| if sign == "||" { parser.logical("&&") } else { parser.relation() };
+        let mut terms = vec![Some(next(self)?)];
+        let mut places = Vec::new();
+        while self.is(sign) {
+            places.push(self.here());
+            self.at += 1;
+            terms.push(Some(next(self)?));
         }
-        Ok(left)
+        self.balanced(sign, &mut terms, &places)
     }
 
-    fn and(&mut self) -> Result<Expr, SyntaxError> {
-        let mut left = self.relation()?;
-        let mut count = 0;
-        while self.take("&&") {
-            self.bounded(&mut count)?;
-            left = Expr::And(Box::new(left), Box::new(self.relation()?));
+    fn balanced(&mut self, sign: &str, terms: &mut [Option<Expr>], places: &[usize]) -> Result<Expr, Issue> {
+        if let [term] = terms {
+            return Ok(term.take().expect("each term is taken once"));
         }
-        Ok(left)
+        let middle = places.len() / 2;
+        let (left, right) = terms.split_at_mut(middle + 1);
+        let left = Box::new(self.balanced(sign, left, &places[..middle])?);
+        let right = Box::new(self.balanced(sign, right, &places[middle + 1..])?);
+        let kind = if sign == "||" { ExprKind::Or(left, right) } else { ExprKind::And(left, right) };
+        self.node(places[middle], kind)
     }
 
-    /// Chains of one operator nest to the left as deep as they are long.
-    fn bounded(&self, count: &mut usize) -> Result<(), SyntaxError> {
-        *count += 1;
-        if *count > 10 * DEPTH { Err(self.fault("too many operators in a row")) } else { Ok(()) }
-    }
-
-    fn relation(&mut self) -> Result<Expr, SyntaxError> {
+    fn relation(&mut self) -> Result<Expr, Issue> {
         let mut left = self.sum()?;
-        let mut count = 0;
         loop {
-            let sign = match self.kind() {
-                Kind::Sign(sign) if matches!(*sign, "<" | "<=" | ">" | ">=" | "==" | "!=") => *sign,
-                Kind::Word(word) if &**word == "in" => "in",
+            let function = match self.kind() {
+                Kind::Sign("<") => "_<_",
+                Kind::Sign("<=") => "_<=_",
+                Kind::Sign(">") => "_>_",
+                Kind::Sign(">=") => "_>=_",
+                Kind::Sign("==") => "_==_",
+                Kind::Sign("!=") => "_!=_",
+                Kind::Word(word) if &**word == "in" => "@in",
                 _ => return Ok(left),
             };
+            let at = self.here();
             self.at += 1;
-            self.bounded(&mut count)?;
             let right = self.sum()?;
-            left = call(sign, vec![left, right]);
+            left = self.call(at, function, vec![left, right])?;
         }
     }
 
-    fn sum(&mut self) -> Result<Expr, SyntaxError> {
+    fn sum(&mut self) -> Result<Expr, Issue> {
         let mut left = self.product()?;
-        let mut count = 0;
-        while let Kind::Sign(sign @ ("+" | "-")) = *self.kind() {
+        loop {
+            let function = match self.kind() {
+                Kind::Sign("+") => "_+_",
+                Kind::Sign("-") => "_-_",
+                _ => return Ok(left),
+            };
+            let at = self.here();
             self.at += 1;
-            self.bounded(&mut count)?;
-            left = call(sign, vec![left, self.product()?]);
+            let right = self.product()?;
+            left = self.call(at, function, vec![left, right])?;
         }
-        Ok(left)
     }
 
-    fn product(&mut self) -> Result<Expr, SyntaxError> {
+    fn product(&mut self) -> Result<Expr, Issue> {
         let mut left = self.unary()?;
-        let mut count = 0;
-        while let Kind::Sign(sign @ ("*" | "/" | "%")) = *self.kind() {
+        loop {
+            let function = match self.kind() {
+                Kind::Sign("*") => "_*_",
+                Kind::Sign("/") => "_/_",
+                Kind::Sign("%") => "_%_",
+                _ => return Ok(left),
+            };
+            let at = self.here();
             self.at += 1;
-            self.bounded(&mut count)?;
-            left = call(sign, vec![left, self.unary()?]);
+            let right = self.unary()?;
+            left = self.call(at, function, vec![left, right])?;
         }
-        Ok(left)
     }
 
-    fn unary(&mut self) -> Result<Expr, SyntaxError> {
+    fn unary(&mut self) -> Result<Expr, Issue> {
         let mut signs = Vec::new();
         while let Kind::Sign(sign @ ("!" | "-")) = *self.kind() {
+            signs.push((self.here(), if sign == "!" { "!_" } else { "-_" }));
             self.at += 1;
-            signs.push(sign);
-            if signs.len() > DEPTH {
-                return Err(self.fault("too many operators in a row"));
-            }
         }
         // The least whole number has no positive twin.
-        if signs.last() == Some(&"-")
+        let mut expr = if let Some((at, "-_")) = signs.last().copied()
             && let Kind::Int(number) = *self.kind()
             && !matches!(self.tokens[self.at + 1].kind, Kind::Sign("." | "["))
         {
             let least = i64::try_from(number).map(|number| -number);
             let least = if number == 1 << 63 { Ok(i64::MIN) } else { least };
-            let least = least.map_err(|_| self.fault("number out of range"))?;
+            let least = least.map_err(|_| self.fault("invalid int literal"))?;
             self.at += 1;
             signs.pop();
-            let literal = Expr::Literal(Literal::Int(least));
-            return Ok(signs
-                .into_iter()
-                .rev()
-                .fold(literal, |expr, sign| call(unary_name(sign), vec![expr])));
+            self.node(at, ExprKind::Literal(Literal::Int(least)))?
+        } else {
+            self.member()?
+        };
+        for (at, function) in signs.into_iter().rev() {
+            expr = self.call(at, function, vec![expr])?;
         }
-        let member = self.member()?;
-        Ok(signs.into_iter().rev().fold(member, |expr, sign| call(unary_name(sign), vec![expr])))
+        Ok(expr)
     }
 
-    fn member(&mut self) -> Result<Expr, SyntaxError> {
+    fn member(&mut self) -> Result<Expr, Issue> {
         let mut expr = self.primary()?;
-        let mut count = 0;
         loop {
+            let at = self.here();
             if self.take(".") {
                 let optional = self.take("?");
-                let Kind::Word(field) = self.step() else { return Err(self.unexpected()) };
+                if !matches!(self.kind(), Kind::Word(_)) {
+                    return Err(self.unexpected("IDENTIFIER"));
+                }
+                let Kind::Word(field) = self.step() else { continue };
+                let open = self.here();
                 if !optional && self.take("(") {
                     let arguments = self.arguments(")")?;
-                    expr = self.method(expr, &field, arguments)?;
+                    expr = self.method(open, expr, &field, arguments)?;
                 } else {
-                    expr = Expr::Field { of: Box::new(expr), field, optional };
+                    expr = self.node(at, ExprKind::Field { of: Box::new(expr), field, optional })?;
                 }
             } else if self.take("[") {
                 let optional = self.take("?");
-                let at = Box::new(self.expr()?);
+                let index = Box::new(self.expr()?);
                 self.need("]")?;
-                expr = Expr::Index { of: Box::new(expr), at, optional };
+                expr = self.node(at, ExprKind::Index { of: Box::new(expr), at: index, optional })?;
+            } else if self.is("{")
+                && let Some(name) = dotted(&expr)
+            {
+                self.at += 1;
+                let fields = self.fields()?;
+                expr = self.node(at, ExprKind::Message(name.into(), fields))?;
             } else {
                 return Ok(expr);
             }
-            self.bounded(&mut count)?;
         }
     }
 
-    fn arguments(&mut self, end: &str) -> Result<Vec<Expr>, SyntaxError> {
+    fn arguments(&mut self, end: &str) -> Result<Vec<Expr>, Issue> {
         let mut arguments = Vec::new();
         while !self.take(end) {
             arguments.push(self.expr()?);
@@ -241,7 +301,8 @@ impl Parser<'_> {
         Ok(arguments)
     }
 
-    fn primary(&mut self) -> Result<Expr, SyntaxError> {
+    fn primary(&mut self) -> Result<Expr, Issue> {
+        let at = self.here();
         let literal = match self.kind().clone() {
             Kind::Sign("(") => {
                 self.at += 1;
@@ -251,35 +312,39 @@ impl Parser<'_> {
             }
             Kind::Sign("[") => {
                 self.at += 1;
-                return self.list();
+                return self.list(at);
             }
             Kind::Sign("{") => {
                 self.at += 1;
-                return self.map();
+                return self.map(at);
             }
-            Kind::Sign(".") => {
+            Kind::Sign(".") if matches!(self.tokens[self.at + 1].kind, Kind::Word(_)) => {
                 self.at += 1;
                 return self.primary();
             }
             Kind::Word(word) => {
-                self.at += 1;
-                match &*word {
-                    "null" => Literal::Null,
-                    "true" => Literal::Bool(true),
-                    "false" => Literal::Bool(false),
+                let literal = match &*word {
+                    "null" => Some(Literal::Null),
+                    "true" => Some(Literal::Bool(true)),
+                    "false" => Some(Literal::Bool(false)),
                     word if RESERVED.contains(&word) => {
-                        self.at -= 1;
                         return Err(self.fault(format!("reserved identifier: {word}")));
                     }
-                    _ if self.take("(") => {
+                    _ => None,
+                };
+                self.at += 1;
+                let open = self.here();
+                match literal {
+                    Some(literal) => literal,
+                    None if self.take("(") => {
                         let arguments = self.arguments(")")?;
-                        return self.function(&word, arguments);
+                        return self.function(open, &word, arguments);
                     }
-                    _ => return Ok(Expr::Name(word)),
+                    None => return self.node(at, ExprKind::Name(word)),
                 }
             }
             Kind::Int(number) => {
-                let number = i64::try_from(number).map_err(|_| self.fault("number out of range"))?;
+                let number = i64::try_from(number).map_err(|_| self.fault("invalid int literal"))?;
                 self.at += 1;
                 Literal::Int(number)
             }
@@ -299,12 +364,12 @@ impl Parser<'_> {
                 self.at += 1;
                 Literal::Bytes(bytes)
             }
-            Kind::Sign(_) | Kind::End => return Err(self.unexpected()),
+            Kind::Sign(_) | Kind::End => return Err(self.unexpected(OPERAND)),
         };
-        Ok(Expr::Literal(literal))
+        self.node(at, ExprKind::Literal(literal))
     }
 
-    fn list(&mut self) -> Result<Expr, SyntaxError> {
+    fn list(&mut self, at: usize) -> Result<Expr, Issue> {
         let mut items = Vec::new();
         while !self.take("]") {
             let optional = self.take("?");
@@ -313,10 +378,10 @@ impl Parser<'_> {
                 self.need(",")?;
             }
         }
-        Ok(Expr::List(items))
+        self.node(at, ExprKind::List(items))
     }
 
-    fn map(&mut self) -> Result<Expr, SyntaxError> {
+    fn map(&mut self, at: usize) -> Result<Expr, Issue> {
         let mut entries = Vec::new();
         while !self.take("}") {
             let optional = self.take("?");
@@ -327,115 +392,78 @@ impl Parser<'_> {
                 self.need(",")?;
             }
         }
-        Ok(Expr::Map(entries))
+        self.node(at, ExprKind::Map(entries))
     }
 
-    fn function(&self, name: &str, mut arguments: Vec<Expr>) -> Result<Expr, SyntaxError> {
-        if name == "has" {
-            return match (arguments.len(), arguments.pop()) {
-                (1, Some(Expr::Field { of, field, optional: false })) => Ok(Expr::Has { of, field }),
-                _ => Err(self.fault("invalid argument to has() macro")),
-            };
+    fn fields(&mut self) -> Result<Vec<(Box<str>, Expr, bool)>, Issue> {
+        let mut fields = Vec::new();
+        while !self.take("}") {
+            let optional = self.take("?");
+            if !matches!(self.kind(), Kind::Word(_)) {
+                return Err(self.unexpected("IDENTIFIER"));
+            }
+            let Kind::Word(name) = self.step() else { continue };
+            self.need(":")?;
+            fields.push((name, self.expr()?, optional));
+            if !self.is("}") {
+                self.need(",")?;
+            }
         }
-        Ok(Expr::Call { function: name.into(), target: None, arguments })
-    }
-
-    fn method(&self, target: Expr, name: &str, arguments: Vec<Expr>) -> Result<Expr, SyntaxError> {
-        if let Expr::Name(of) = &target
-            && (&**of, name, arguments.len()) == ("cel", "bind", 3)
-        {
-            let mut parts = arguments.into_iter();
-            if let (Some(Expr::Name(bound)), Some(value), Some(then)) =
-                (parts.next(), parts.next(), parts.next())
-            {
-                return Ok(Expr::Bind(bound, Box::new((value, then))));
-            }
-            return Err(self.fault("cel.bind() variable names must be simple identifiers"));
-        }
-        let kind = match (name, arguments.len()) {
-            ("all", 2 | 3) => OverKind::All,
-            ("exists", 2 | 3) => OverKind::Exists,
-            ("exists_one", 2 | 3) | ("existsOne", 2 | 3) => OverKind::ExistsOne,
-            ("filter", 2) => OverKind::Filter,
-            ("map", 2 | 3) | ("transformList", 3 | 4) => OverKind::Map,
-            ("transformMap", 3 | 4) => OverKind::TransformMap,
-            _ => {
-                return Ok(Expr::Call { function: name.into(), target: Some(Box::new(target)), arguments });
-            }
-        };
-        self.over(kind, name, target, arguments)
-    }
-
-    fn over(
-        &self,
-        kind: OverKind,
-        macro_name: &str,
-        range: Expr,
-        arguments: Vec<Expr>,
-    ) -> Result<Expr, SyntaxError> {
-        let count = arguments.len();
-        // `map(x, f, t)` has one name; what has two names has them before its expressions.
-        let two = match kind {
-            OverKind::All | OverKind::Exists | OverKind::ExistsOne => count == 3,
-            OverKind::Filter => false,
-            OverKind::Map => macro_name == "transformList",
-            OverKind::TransformMap => true,
-        };
-        let mut arguments = arguments.into_iter();
-        let mut name = || match arguments.next() {
-            Some(Expr::Name(name)) => Ok(name),
-            _ => Err(self.fault("argument must be a simple name")),
-        };
-        let first = name()?;
-        let second = if two { Some(name()?) } else { None };
-        let rest: Vec<Expr> = arguments.collect();
-        let makes = matches!(kind, OverKind::Map | OverKind::TransformMap);
-        let (condition, result) = match (makes, rest.len()) {
-            (false, _) => (rest.into_iter().next(), None),
-            (true, 1) => (None, rest.into_iter().next()),
-            (true, _) => {
-                let mut rest = rest.into_iter();
-                (rest.next(), rest.next())
-            }
-        };
-        Ok(Expr::Over(Box::new(Over { kind, range, name: first, second, condition, result })))
+        Ok(fields)
     }
 }
 
-fn unary_name(sign: &str) -> &'static str {
-    if sign == "!" { "!" } else { "negate" }
-}
-
-fn call(function: &str, arguments: Vec<Expr>) -> Expr {
-    Expr::Call { function: function.into(), target: None, arguments }
+/// A name with dots, where an expression is one: `google.protobuf.Timestamp`, and names of functions and messages.
+pub fn dotted(expr: &Expr) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Name(name) => Some(name.to_string()),
+        ExprKind::Field { of, field, optional: false } => Some(format!("{}.{field}", dotted(of)?)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parsed(text: &str) -> Expr {
+        parse(text).unwrap_or_else(|issue| panic!("{text}: {issue:?}")).expr
+    }
+
     #[test]
     fn operators_bind_as_the_language_says() {
-        let shape = |text: &str| format!("{:?}", parse(text).unwrap());
-        assert_eq!(shape("1 + 2 * 3"), shape("1 + (2 * 3)"));
-        assert_eq!(shape("1 - 2 - 3"), shape("(1 - 2) - 3"));
-        assert_eq!(shape("a || b && c"), shape("a || (b && c)"));
-        assert_eq!(shape("!a.b"), shape("!(a.b)"));
-        assert_eq!(shape("a ? b : c ? d : e"), shape("a ? b : (c ? d : e)"));
-        assert_eq!(shape("-1"), "Literal(Int(-1))");
-        assert_eq!(shape("-9223372036854775808"), format!("Literal(Int({}))", i64::MIN));
-        assert_eq!(shape("x in [1]"), shape("(x) in ([1])"));
+        let same = |left: &str, right: &str| assert_eq!(parsed(left), parsed(right), "{left}");
+        same("1 + 2 * 3", "1 + (2 * 3)");
+        same("1 - 2 - 3", "(1 - 2) - 3");
+        same("a || b && c", "a || (b && c)");
+        same("!a.b", "!(a.b)");
+        same("a ? b : c ? d : e", "a ? b : (c ? d : e)");
+        same("x in [1]", "(x) in ([1])");
+        let literal = |text: &str| parsed(text).kind;
+        assert_eq!(literal("-1"), ExprKind::Literal(Literal::Int(-1)));
+        assert_eq!(literal("-9223372036854775808"), ExprKind::Literal(Literal::Int(i64::MIN)));
+        assert!(
+            matches!(literal("Object.spec{replicas: 1}"), ExprKind::Message(name, _) if &*name == "Object.spec")
+        );
     }
 
     #[test]
     fn what_is_not_an_expression_is_refused_where_it_breaks() {
-        let refused = |text: &str| parse(text).unwrap_err().to_string();
-        assert_eq!(refused("1 +"), "Syntax error: 1:3: mismatched input '<EOF>'");
+        let refused = |text: &str| {
+            let issue = parse(text).err().unwrap_or_else(|| panic!("{text} was taken"));
+            format!("{} {}", issue.at, issue.why)
+        };
+        assert_eq!(refused("1 +"), format!("3 Syntax error: mismatched input '<EOF>' expecting {OPERAND}"));
+        assert_eq!(refused("a b"), "2 Syntax error: mismatched input 'b' expecting <EOF>");
         assert!(refused("self.a(").contains("mismatched input"));
         assert!(refused("has(a)").contains("invalid argument to has() macro"));
         assert!(refused("a.all(1, true)").contains("argument must be a simple name"));
         assert!(refused("for").contains("reserved identifier: for"));
-        assert!(parse(&"(".repeat(10_000)).is_err());
-        assert!(parse(&format!("{}1", "!".repeat(10_000))).is_err());
+        assert!(refused(&"(".repeat(10_000)).contains("limit exceeded"));
+        assert!(refused(&format!("{}1", "!".repeat(10_000))).contains("limit exceeded"));
+        assert!(refused(&format!("1{}", "+1".repeat(10_000))).contains("limit exceeded"));
+        assert!(refused(&format!("a{}", ".b".repeat(10_000))).contains("limit exceeded"));
+        // Long chains of conditions are not deep.
+        assert!(parse(&format!("a{}", " && a".repeat(10_000))).is_ok());
     }
 }

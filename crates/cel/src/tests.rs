@@ -105,6 +105,15 @@ fn expressions_have_the_values_that_the_language_gives_them() {
         ("ip('10.0.0.1').family() == 4 && cidr('10.0.0.0/8').containsIP('10.1.2.3')", json!(true)),
         ("!format.dns1123Label().validate('ok').hasValue() && format.named('uuid').hasValue()", json!(true)),
         ("base64.decode('aGk=') == b'hi'", json!(true)),
+        ("semver('1.2.3').isLessThan(semver('v1.10', true)) && !isSemver('1.2')", json!(true)),
+        ("semver('1.0.0-rc.1').compareTo(semver('1.0.0')) + semver('2.1.0').minor()", json!(0)),
+        ("math.ceil(1.2) + math.floor(1.8) + math.abs(-2.0)", json!(5.0)),
+        ("math.bitAnd(6, 3) + math.bitShiftLeft(1, 3) + math.sign(-7)", json!(9)),
+        ("strings.quote('a\"b')", json!("\"a\\\"b\"")),
+        ("jsonpatch.escapeKey('a/b~c')", json!("a~1b~0c")),
+        ("self.?name.optMap(n, n.size()).value()", json!(5)),
+        ("self.?nothing.optMap(n, n.size()).hasValue()", json!(false)),
+        ("self.labels.transformMapEntry(k, v, {v: k})", json!({"web": "app", "c": "a/b"})),
     ] {
         assert_eq!(run_on(text, &object), Ok(expected), "{text}");
     }
@@ -123,8 +132,14 @@ fn what_does_not_go_says_so() {
         ("{'a': 1, 'a': 2}", "Failed with repeated key"),
         ("int('x')", "type conversion error from 'string' to 'int'"),
         ("optional.none().value()", "optional.none() dereference"),
-        ("other.name", "undeclared reference to 'other' (in container '')"),
-        ("self.shout()", "undeclared reference to 'shout' (in container '')"),
+        (
+            "other.name",
+            "ERROR: <input>:1:1: undeclared reference to 'other' (in container '')\n | other.name\n | ^",
+        ),
+        (
+            "self.shout()",
+            "ERROR: <input>:1:11: undeclared reference to 'shout' (in container '')\n | self.shout()\n | ..........^",
+        ),
     ] {
         assert_eq!(run_on(text, &object), Err(expected.to_owned()), "{text}");
     }

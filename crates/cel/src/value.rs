@@ -12,7 +12,33 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
+use crate::eval::{Budget, Error};
+use crate::functions::semver::Version;
 use crate::functions::url::Url;
+
+/// Something of whoever evaluates an expression, on which the expression may call functions: an authorizer, say.
+pub trait Host {
+    /// The name of its type.
+    fn type_name(&self) -> &'static str;
+    /// Calls a function on it.
+    fn call<'v>(&self, name: &str, arguments: &[Value<'v>], budget: &Budget) -> Result<Value<'v>, Error>;
+}
+
+/// An object that an expression has made: `Object.spec{replicas: 3}`.
+#[derive(Clone)]
+pub struct Message<'v> {
+    /// The name of its type.
+    pub name: Box<str>,
+    /// Its fields.
+    pub fields: Vec<(Box<str>, Value<'v>)>,
+}
+
+impl<'v> Message<'v> {
+    /// The value of a field.
+    pub fn field(&self, name: &str) -> Option<&Value<'v>> {
+        self.fields.iter().find(|(own, _)| &**own == name).map(|(_, value)| value)
+    }
+}
 
 /// What a schema says of values, so far as it changes what they are in an expression.
 pub trait Typed {
@@ -82,6 +108,12 @@ pub enum Value<'v> {
     Cidr(IpNet),
     /// `kubernetes.NamedFormat`
     Format(&'static str),
+    /// `kubernetes.Semver`
+    Semver(Rc<Version>),
+    /// An object that was made.
+    Message(Rc<Message<'v>>),
+    /// Something of whoever evaluates.
+    Host(Rc<dyn Host>),
 }
 
 /// A list.
@@ -161,7 +193,44 @@ impl<'v> Value<'v> {
             Value::Ip(_) => "net.IP",
             Value::Cidr(_) => "net.CIDR",
             Value::Format(_) => "kubernetes.NamedFormat",
+            Value::Semver(_) => "kubernetes.Semver",
+            Value::Message(_) => "object",
+            Value::Host(host) => host.type_name(),
         }
+    }
+
+    /// The value as JSON; none where it has no such form.
+    pub fn json(&self) -> Option<Json> {
+        Some(match self {
+            Value::Null | Value::Optional(None) => Json::Null,
+            Value::Bool(flag) => (*flag).into(),
+            Value::Int(number) => (*number).into(),
+            Value::Uint(number) => (*number).into(),
+            Value::Double(number) => serde_json::Number::from_f64(*number)?.into(),
+            Value::String(text) => Json::String(text.to_string()),
+            Value::Bytes(bytes) => STANDARD.encode(bytes).into(),
+            Value::List(List::Json(items, _)) => Json::Array(items.to_vec()),
+            Value::List(list) => Json::Array(list.iter().map(|item| item.json()).collect::<Option<_>>()?),
+            Value::Map(Map::Json(fields, _)) => Json::Object((*fields).clone()),
+            Value::Map(map) => {
+                let entries =
+                    map.iter().map(|(key, value)| Some((crate::functions::shown(&key), value.json()?)));
+                Json::Object(entries.collect::<Option<_>>()?)
+            }
+            Value::Message(message) => {
+                let fields =
+                    message.fields.iter().map(|(name, value)| Some((name.to_string(), value.json()?)));
+                Json::Object(fields.collect::<Option<_>>()?)
+            }
+            Value::Optional(Some(value)) => value.json()?,
+            Value::Quantity(quantity) => quantity.to_string().into(),
+            Value::Timestamp(_) | Value::Duration(_) | Value::Ip(_) | Value::Cidr(_) => {
+                crate::functions::shown(self).into()
+            }
+            Value::Url(url) => url.text.clone().into(),
+            Value::Semver(version) => version.to_string().into(),
+            Value::Type(_) | Value::Format(_) | Value::Host(_) => return None,
+        })
     }
 
     /// How much there is of it to look at: the length of a text, a list or a map; 1 of all else.
@@ -193,6 +262,15 @@ impl<'v> Value<'v> {
             (Ip(left), Ip(right)) => left == right,
             (Cidr(left), Cidr(right)) => left == right,
             (Format(left), Format(right)) => left == right,
+            (Semver(left), Semver(right)) => left.cmp(right) == Ordering::Equal,
+            (Message(left), Message(right)) => {
+                left.name == right.name
+                    && left.fields.len() == right.fields.len()
+                    && left
+                        .fields
+                        .iter()
+                        .all(|(name, value)| right.field(name).is_some_and(|other| value.same(other)))
+            }
             (List(left), List(right)) => {
                 left.len() == right.len()
                     && left.iter().zip(right.iter()).all(|(left, right)| left.same(&right))

@@ -4,45 +4,52 @@ use serde_json::Value;
 
 use crate::node::{Additional, Node};
 
-/// Puts the defaults of a schema where a value lacks them. A null where none is allowed counts as nothing when there is a
-/// default.
-pub fn default(node: &Node, value: &mut Value) {
+/// Puts the defaults of a schema where a value lacks them; says whether anything changed. A null where none is allowed
+/// counts as nothing: it gives way to the default, and goes where there is none.
+pub fn default(node: &Node, value: &mut Value) -> bool {
+    let mut changed = false;
     match value {
         Value::Object(fields) => {
-            for (name, child) in &node.properties {
-                let Some(default) = &child.default else { continue };
-                match fields.get(&**name) {
-                    Some(Value::Null) if !child.nullable => {}
-                    Some(_) => continue,
-                    None => {}
-                }
-                fields.insert(name.to_string(), (**default).clone());
-            }
             let others = match &node.additional {
-                Additional::Of(child) => Some(child),
+                Additional::Of(child) => Some(&**child),
                 _ => None,
             };
-            for (name, field) in fields.iter_mut() {
-                let Some(child) = node.properties.get(name.as_str()).or(others.map(|child| &**child)) else {
-                    continue;
-                };
-                if let (Value::Null, false, Some(default)) = (&*field, child.nullable, &child.default) {
-                    *field = (**default).clone();
+            let child = |name: &str| node.properties.get(name).or(others);
+            let before = fields.len();
+            fields.retain(|name, field| {
+                !field.is_null() || child(name).is_none_or(|child| child.nullable || child.default.is_some())
+            });
+            changed |= fields.len() != before;
+            for (name, child) in &node.properties {
+                if let (Some(default), false) = (&child.default, fields.contains_key(&**name)) {
+                    fields.insert(name.to_string(), (**default).clone());
+                    changed = true;
                 }
-                self::default(child, field);
+            }
+            for (name, field) in fields.iter_mut() {
+                if let Some(child) = child(name) {
+                    changed |= at(child, field);
+                }
             }
         }
         Value::Array(items) => {
-            let Some(child) = &node.items else { return };
+            let Some(child) = &node.items else { return false };
             for item in items {
-                if let (Value::Null, false, Some(default)) = (&*item, child.nullable, &child.default) {
-                    *item = (**default).clone();
-                }
-                self::default(child, item);
+                changed |= at(child, item);
             }
         }
         _ => {}
     }
+    changed
+}
+
+fn at(node: &Node, value: &mut Value) -> bool {
+    let mut changed = false;
+    if let (Value::Null, false, Some(default)) = (&*value, node.nullable, &node.default) {
+        *value = (**default).clone();
+        changed = true;
+    }
+    default(node, value) || changed
 }
 
 #[cfg(test)]
@@ -57,19 +64,21 @@ mod tests {
         "spec": {"type": "object", "default": {}, "properties": {
             "size": {"type": "integer", "default": 3},
             "none": {"type": "string", "nullable": true, "default": "x"},
+            "bare": {"type": "string"},
             "list": {"type": "array", "items": {"type": "object", "properties": {"p": {"type": "string", "default": "TCP"}}}},
             "map": {"type": "object", "additionalProperties": {"type": "object", "properties": {"q": {"type": "boolean", "default": true}}}},
         }}}}));
         let defaulted = |mut object: Value| {
-            default(&node, &mut object);
+            let changed = default(&node, &mut object);
+            assert_eq!((changed, default(&node, &mut object)), (true, false));
             object
         };
         assert_eq!(defaulted(json!({})), json!({"spec": {"size": 3, "none": "x"}}));
         assert_eq!(
             defaulted(
-                json!({"spec": {"size": null, "none": null, "list": [{}, {"p": "UDP"}], "map": {"k": {}}}})
+                json!({"spec": {"size": null, "none": null, "bare": null, "free": null, "list": [{}, {"p": "UDP"}], "map": {"k": {}}}})
             ),
-            json!({"spec": {"size": 3, "none": null, "list": [{"p": "TCP"}, {"p": "UDP"}], "map": {"k": {"q": true}}}})
+            json!({"spec": {"size": 3, "none": null, "free": null, "list": [{"p": "TCP"}, {"p": "UDP"}], "map": {"k": {"q": true}}}})
         );
     }
 }

@@ -15,8 +15,30 @@ pub struct Definition {
     pub scope: String,
     /// The versions, in the order in which they were written.
     pub versions: Vec<Version>,
+    /// How objects go from one version to another.
+    pub conversion: Conversion,
     /// Keeps unknown fields everywhere; v1 objects may not say so, older ones that are stored can.
     pub preserve_unknown_fields: bool,
+}
+
+/// How objects go from one version to another.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Conversion {
+    /// `None`: versions differ in their name and in what they declare; or `Webhook`.
+    pub strategy: String,
+    /// Who converts.
+    pub webhook: Webhook,
+}
+
+/// Who converts objects.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Webhook {
+    /// Where it is.
+    pub client_config: Value,
+    /// The versions of ConversionReview that it knows, the preferred one first.
+    pub conversion_review_versions: Vec<String>,
 }
 
 /// What the resource is called.
@@ -107,6 +129,11 @@ impl Definition {
     /// Whether objects live in namespaces.
     pub fn is_namespaced(&self) -> bool {
         self.scope == "Namespaced"
+    }
+
+    /// Whether a webhook converts objects between versions.
+    pub fn converts(&self) -> bool {
+        self.conversion.strategy == "Webhook"
     }
 
     /// The version in which objects are stored.

@@ -31,8 +31,7 @@ impl Expression {
     pub fn read(rule: &Value) -> Result<Self, String> {
         let text = |name: &str| rule[name].as_str().unwrap_or_default().trim();
         let compile = |text: &str, names: &[&str]| {
-            Program::compile(text, names)
-                .map_err(|error| format!("compilation failed: ERROR: <input>: {error}"))
+            Program::compile(text, names).map_err(|error| format!("compilation failed: {error}"))
         };
         const NAMES: [&str; 2] = ["self", "oldSelf"];
         if text("rule").is_empty() {

@@ -4,6 +4,7 @@
 //! objects are pruned, defaulted and validated, and from which the tables of server-side apply are made. Everything is a
 //! pure function.
 
+mod declared;
 mod default;
 mod definition;
 mod expressions;
@@ -12,14 +13,17 @@ mod node;
 mod object;
 mod prune;
 mod published;
+mod rules;
+mod stored;
 mod structural;
 mod tables;
 mod validate;
 
-pub use definition::{Definition, DefinitionNames, Scale, Version};
+pub use definition::{Conversion, Definition, DefinitionNames, Scale, Version};
 pub use names::{Accepted, Taken, accept};
 pub use node::Node;
 pub use object::Rules;
 pub use published::published;
+pub use stored::Stored;
 pub use structural::faults;
 pub use tables::tables;

@@ -209,8 +209,9 @@ impl Node {
                 .collect(),
             has_expressions: false,
         };
-        node.has_expressions =
-            !node.expressions.is_empty() || node.children().any(|child| child.has_expressions);
+        // Those that do not compile count too: whoever looks for what is wrong must find them.
+        let has_own = schema["x-kubernetes-validations"].as_array().is_some_and(|rules| !rules.is_empty());
+        node.has_expressions = has_own || node.children().any(|child| child.has_expressions);
         node
     }
 

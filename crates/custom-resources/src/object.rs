@@ -36,6 +36,11 @@ impl Rules {
         self.has_defaults
     }
 
+    /// Puts the defaults in; says whether anything changed.
+    pub fn complete(&self, object: &mut Value) -> bool {
+        default::default(&self.node, object)
+    }
+
     /// Drops unknown fields; names them.
     pub fn prune(&self, object: &mut Value) -> Vec<String> {
         prune::prune(&self.node, object)

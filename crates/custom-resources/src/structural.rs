@@ -1,29 +1,41 @@
 //! What is wrong with the schemas of a definition: they must be structural, so that objects can be pruned and defaulted.
 
+use std::collections::BTreeSet;
+
 use apimachinery::FieldError;
 use serde_json::{Map, Value};
 
-use crate::expressions::Expression;
 use crate::node::{Kind, Node};
-use crate::{default, prune, validate};
+use crate::{default, prune, rules, validate};
 
-/// What is wrong with the schemas of a definition (its `spec`).
-pub fn faults(spec: &Value) -> Vec<FieldError> {
+/// What is wrong with the schemas of a definition (its `spec`), which was `old` before. What is as it was then is let be.
+pub fn faults(spec: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let versions: Vec<&Value> = spec["versions"].as_array().into_iter().flatten().collect();
     let schema = |version: &Value| version["schema"]["openAPIV3Schema"].clone();
     let Some(first) = versions.first().map(|version| schema(version)) else { return Vec::new() };
+    let before: Vec<&Value> = old.and_then(|old| old["versions"].as_array()).into_iter().flatten().collect();
+    let mut known = BTreeSet::new();
+    before.iter().for_each(|version| rules::texts(version, &mut known));
+    let is_unchanged = |version: &Value| {
+        let same = |old: &&&Value| old["name"] == version["name"] && old["schema"] == version["schema"];
+        before.iter().any(|old| same(&old))
+    };
     // One schema for all versions is named by where it was before versions had their own.
     if versions.iter().all(|version| schema(version) == first) {
-        return faults_of_version(&first, "spec.validation.openAPIV3Schema");
+        return match versions.iter().all(|version| is_unchanged(version)) {
+            true => Vec::new(),
+            false => faults_of_version(&first, "spec.validation.openAPIV3Schema", &known),
+        };
     }
     let of = |(index, version): (usize, &&Value)| {
-        faults_of_version(&schema(version), &format!("spec.versions[{index}].schema.openAPIV3Schema"))
+        let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
+        faults_of_version(&schema(version), &path, &known)
     };
-    versions.iter().enumerate().flat_map(of).collect()
+    versions.iter().enumerate().filter(|(_, version)| !is_unchanged(version)).flat_map(of).collect()
 }
 
 /// What is wrong with a schema at a path.
-fn faults_of_version(schema: &Value, path: &str) -> Vec<FieldError> {
+fn faults_of_version(schema: &Value, path: &str, known: &BTreeSet<&str>) -> Vec<FieldError> {
     let Some(fields) = schema.as_object() else {
         return vec![FieldError::required(path, "schemas are required")];
     };
@@ -40,7 +52,10 @@ fn faults_of_version(schema: &Value, path: &str) -> Vec<FieldError> {
     }
     check.node(fields, path, Place::Root);
     if check.errors.is_empty() {
-        check.defaults(&Node::read(schema), path, true);
+        // Rules that do not compile in a schema that is wrong would be complained about twice.
+        let node = Node::read(schema);
+        check.defaults(&node, path, true);
+        check.errors.extend(rules::faults(fields, &node, path, known));
     }
     check.errors
 }
@@ -150,10 +165,7 @@ impl Check {
             self.errors.push(FieldError::invalid(format!("{path}.pattern"), pattern, why));
         }
         for (index, rule) in list(schema, "x-kubernetes-validations").enumerate() {
-            if let Err(why) = Expression::read(&Value::Object(rule.clone())) {
-                let field = format!("{path}.x-kubernetes-validations[{index}].rule");
-                self.errors.push(FieldError::invalid(field, Value::Object(rule.clone()), why));
-            }
+            self.words(rule, schema, &format!("{path}.x-kubernetes-validations[{index}]"));
         }
         self.list(schema, path, kind);
         if let Some(map) = schema.get("x-kubernetes-map-type").and_then(Value::as_str) {
@@ -165,6 +177,57 @@ impl Check {
             if !matches!(map, "atomic" | "granular") {
                 self.errors.push(FieldError::not_supported(field, map, &["atomic", "granular"]));
             }
+        }
+    }
+
+    /// What a rule says besides its expressions.
+    fn words(&mut self, rule: &Map<String, Value>, schema: &Map<String, Value>, path: &str) {
+        const REASONS: [&str; 4] =
+            ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
+        let text = |name: &str| rule.get(name).and_then(Value::as_str).unwrap_or_default();
+        let has_lines = |text: &str| text.contains(['\n', '\r']);
+        let (own, message) = (text("rule"), text("message"));
+        let at = |name: &str| format!("{path}.{name}");
+        if own.trim().is_empty() {
+            self.errors.push(FieldError::required(at("rule"), "rule is not specified"));
+        } else if !message.is_empty() && message.trim().is_empty() {
+            let why = "message must be non-empty if specified";
+            self.errors.push(FieldError::invalid(at("message"), message, why));
+        } else if message.len() > 2048 {
+            let shown: String = message.chars().take(10).chain("...".chars()).collect();
+            let why = "message must have a maximum length of 2048 characters";
+            self.errors.push(FieldError::invalid(at("message"), shown, why));
+        } else if has_lines(message.trim()) {
+            let why = "message must not contain line breaks";
+            self.errors.push(FieldError::invalid(at("message"), message, why));
+        } else if has_lines(own.trim()) && message.trim().is_empty() {
+            let why = "message must be specified if rule contains line breaks";
+            self.errors.push(FieldError::required(at("message"), why));
+        }
+        let expression = text("messageExpression");
+        if !expression.is_empty() && expression.trim().is_empty() {
+            let why = "messageExpression must be non-empty if specified";
+            self.errors.push(FieldError::required(at("messageExpression"), why));
+        }
+        let reason = text("reason");
+        if rule.contains_key("reason") && !REASONS.contains(&reason) {
+            self.errors.push(FieldError::not_supported(at("reason"), reason, &REASONS));
+        }
+        let field = text("fieldPath");
+        if field.is_empty() {
+            return;
+        }
+        if field.trim().is_empty() {
+            let why = "fieldPath must be non-empty if specified";
+            self.errors.push(FieldError::invalid(at("fieldPath"), field, why));
+        }
+        if has_lines(field) {
+            let why = "fieldPath must not contain line breaks";
+            self.errors.push(FieldError::invalid(at("fieldPath"), field, why));
+        }
+        if let Err(why) = rules::leads_somewhere(field, schema) {
+            let why = format!("fieldPath must be a valid path: {why}");
+            self.errors.push(FieldError::invalid(at("fieldPath"), field, why));
         }
     }
 
@@ -333,8 +396,10 @@ mod tests {
     fn schemas_that_are_not_structural_are_refused_in_upstreams_words() {
         let check = |schema: Value, expected: &[&str]| {
             let spec = json!({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema.clone()}}]});
-            let found: Vec<String> =
-                faults(&spec).iter().map(|error| format!("{}: {}", error.field, error.body())).collect();
+            let found: Vec<String> = faults(&spec, None)
+                .iter()
+                .map(|error| format!("{}: {}", error.field, error.body()))
+                .collect();
             assert_eq!(found, expected, "{schema}");
         };
         const ROOT: &str = "spec.validation.openAPIV3Schema";

@@ -42,41 +42,13 @@ impl Strategy for CustomResourceDefinition {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        let spec = &object["spec"];
-        let (plural, group) = (spec["names"].text("plural"), spec.text("group"));
-        let name = object["metadata"].text("name");
-        if name != format!("{plural}.{group}") {
-            errors.invalid(&Path::root("metadata.name"), name, "must be spec.names.plural+\".\"+spec.group");
-        }
-        validate_group(object, errors);
-        validate_versions(spec, errors);
-        match spec.text("scope") {
-            "Cluster" | "Namespaced" => {}
-            "" => errors.required(&SPEC.child("scope"), ""),
-            other => errors.unsupported(&SPEC.child("scope"), other, &["Cluster", "Namespaced"]),
-        }
-        validate_names(&spec["names"], errors);
-        if spec.flag("preserveUnknownFields") == Some(true) {
-            errors.invalid(
-                &SPEC.child("preserveUnknownFields"),
-                true,
-                "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead",
-            );
-        }
-        match spec["conversion"].text("strategy") {
-            "None" => {}
-            "Webhook" => validate_webhook(spec, errors),
-            "" => errors.required(&SPEC.child("conversion").child("strategy"), ""),
-            other => {
-                let path = SPEC.child("conversion");
-                errors.unsupported(&path.child("strategy"), other, &["None", "Webhook"]);
-            }
-        }
-        errors.extend(custom_resources::faults(spec));
+        validate(object, errors);
+        errors.extend(custom_resources::faults(&object["spec"], None));
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        self.validate(new, errors);
+        validate(new, errors);
+        errors.extend(custom_resources::faults(&new["spec"], Some(&old["spec"])));
         let fields: &[&[&str]] = if is_established(old) {
             &[&["group"], &["names", "plural"], &["scope"], &["names", "kind"]]
         } else {
@@ -99,6 +71,40 @@ impl Strategy for CustomResourceDefinition {
 
     fn deletion_finalizer(&self) -> Option<&'static str> {
         Some(CLEANUP)
+    }
+}
+
+/// What every definition must be, new or changed.
+fn validate(object: &Value, errors: &mut Errors) {
+    let spec = &object["spec"];
+    let (plural, group) = (spec["names"].text("plural"), spec.text("group"));
+    let name = object["metadata"].text("name");
+    if name != format!("{plural}.{group}") {
+        errors.invalid(&Path::root("metadata.name"), name, "must be spec.names.plural+\".\"+spec.group");
+    }
+    validate_group(object, errors);
+    validate_versions(spec, errors);
+    match spec.text("scope") {
+        "Cluster" | "Namespaced" => {}
+        "" => errors.required(&SPEC.child("scope"), ""),
+        other => errors.unsupported(&SPEC.child("scope"), other, &["Cluster", "Namespaced"]),
+    }
+    validate_names(&spec["names"], errors);
+    if spec.flag("preserveUnknownFields") == Some(true) {
+        errors.invalid(
+            &SPEC.child("preserveUnknownFields"),
+            true,
+            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead",
+        );
+    }
+    match spec["conversion"].text("strategy") {
+        "None" => {}
+        "Webhook" => validate_webhook(spec, errors),
+        "" => errors.required(&SPEC.child("conversion").child("strategy"), ""),
+        other => {
+            let path = SPEC.child("conversion");
+            errors.unsupported(&path.child("strategy"), other, &["None", "Webhook"]);
+        }
     }
 }
 

@@ -240,6 +240,27 @@ fn listed(value: &Value<'_>) -> String {
     }
 }
 
+/// A text in quotes, with escapes.
+pub fn quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{b}' => out.push_str("\\v"),
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// `base64.encode` and `base64.decode`.
 pub fn base64<'v>(name: &str, value: &Value<'v>) -> Outcome<'v> {
     match (name, value) {

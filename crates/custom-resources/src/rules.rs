@@ -1,0 +1,347 @@
+//! What is wrong with the rules in CEL of a schema: what does not compile, asks for what cannot be known, costs too much.
+
+use std::collections::BTreeSet;
+
+use apimachinery::FieldError;
+use cel::types::{Place, Type};
+use cel::{Environment, Program};
+use serde_json::{Map, Value};
+
+use crate::declared;
+use crate::node::{Additional, Node};
+
+/// What a rule may cost, estimated for as many values as there may be.
+const RULE: u64 = 10_000_000;
+/// What all rules of a schema may cost together.
+const SCHEMA: u64 = 100_000_000;
+/// How many of the most expensive rules are named when all together are too expensive.
+const NAMED: usize = 4;
+
+/// Where rules stand.
+#[derive(Clone)]
+struct Context {
+    path: String,
+    /// How many values there may be here; none where only the size of a request bounds them.
+    count: Option<u64>,
+    /// The list within which values cannot be told apart, so that there is no old one.
+    uncorrelatable: Option<String>,
+    is_resource: bool,
+}
+
+struct Rules<'r> {
+    /// Rules that the definition had before: what they cost was judged then.
+    known: &'r BTreeSet<&'r str>,
+    errors: Vec<FieldError>,
+    total: u64,
+    expensive: Vec<(u64, String)>,
+}
+
+/// What is wrong with the rules of a structural schema.
+pub fn faults(
+    schema: &Map<String, Value>,
+    node: &Node,
+    path: &str,
+    known: &BTreeSet<&str>,
+) -> Vec<FieldError> {
+    if !node.has_expressions {
+        return Vec::new();
+    }
+    let mut rules = Rules { known, errors: Vec::new(), total: 0, expensive: Vec::new() };
+    let root = Context { path: path.to_owned(), count: Some(1), uncorrelatable: None, is_resource: true };
+    rules.node(schema, node, &root);
+    if rules.total > SCHEMA {
+        let why = "contributed to estimated rule & messageExpression cost total exceeding cost limit for entire OpenAPIv3 schema";
+        let named = std::mem::take(&mut rules.expensive);
+        rules.errors.extend(named.into_iter().map(|(_, path)| FieldError::forbidden(path, why)));
+        let what = "x-kubernetes-validations estimated rule & messageExpression cost total for entire OpenAPIv3 schema";
+        rules.errors.push(FieldError::forbidden(path, too_expensive(what, rules.total, SCHEMA)));
+    }
+    rules.errors
+}
+
+/// All rules that stand anywhere in a schema.
+pub fn texts<'s>(schema: &'s Value, found: &mut BTreeSet<&'s str>) {
+    match schema {
+        Value::Object(fields) => {
+            for rule in fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten()
+            {
+                found
+                    .extend(["rule", "messageExpression"].into_iter().filter_map(|name| rule[name].as_str()));
+            }
+            fields.values().for_each(|field| texts(field, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        _ => {}
+    }
+}
+
+fn too_expensive(what: &str, cost: u64, limit: u64) -> String {
+    let factor = cost as f64 / limit as f64;
+    let factor = match factor {
+        factor if factor > 100.0 => "more than 100x".to_owned(),
+        factor if factor < 1.5 => format!("{factor:.6}x"),
+        factor => format!("{factor:.1}x"),
+    };
+    format!(
+        "{what} exceeds budget by factor of {factor} (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"
+    )
+}
+
+impl Rules<'_> {
+    fn node(&mut self, schema: &Map<String, Value>, node: &Node, context: &Context) {
+        if !node.has_expressions {
+            return;
+        }
+        let child = |name: &str| schema.get(name).and_then(Value::as_object);
+        let below = |path: String, count: Option<u64>| Context {
+            path,
+            count,
+            uncorrelatable: context.uncorrelatable.clone(),
+            is_resource: false,
+        };
+        let times =
+            |most: Option<u64>| context.count.zip(most).map(|(count, most)| count.saturating_mul(most));
+        for (name, property) in child("properties").into_iter().flatten() {
+            if let (Some(property), Some(node)) = (property.as_object(), node.properties.get(name.as_str())) {
+                self.node(
+                    property,
+                    node,
+                    &below(format!("{}.properties[{name}]", context.path), context.count),
+                );
+            }
+        }
+        if let (Some(values), Additional::Of(of)) = (child("additionalProperties"), &node.additional) {
+            let most = node.checks.as_deref().and_then(|checks| checks.properties.max);
+            self.node(values, of, &below(format!("{}.additionalProperties", context.path), times(most)));
+        }
+        if let (Some(items), Some(of)) = (child("items"), &node.items) {
+            let most = node.checks.as_deref().and_then(|checks| checks.items.max);
+            let mut within = below(format!("{}.items", context.path), times(most));
+            if node.list != Some(schema::ListType::Map) {
+                within.uncorrelatable.get_or_insert_with(|| context.path.clone());
+            }
+            self.node(items, of, &within);
+        }
+        if node.expressions.is_empty() && !schema.contains_key("x-kubernetes-validations") {
+            return;
+        }
+        let place = declared::place(node, context.is_resource || node.embedded);
+        let own = schema.get("x-kubernetes-validations").and_then(Value::as_array);
+        for (index, rule) in own.into_iter().flatten().enumerate() {
+            let path = format!("{}.x-kubernetes-validations[{index}]", context.path);
+            self.rule(rule, node, place.as_ref(), context, &path);
+        }
+    }
+
+    fn rule(&mut self, rule: &Value, node: &Node, place: Option<&Place<'_>>, context: &Context, path: &str) {
+        let (rule_path, message_path) = (format!("{path}.rule"), format!("{path}.messageExpression"));
+        let Some(place) = place else {
+            let why = "internal error: failed to retrieve type information for x-kubernetes-validations";
+            self.errors.push(FieldError::invalid(rule_path, rule.clone(), why));
+            return;
+        };
+        let text = |name: &str| rule[name].as_str().unwrap_or_default().trim();
+        let optional_old = rule["optionalOldSelf"].as_bool();
+        let environment = environment(place, optional_old == Some(true));
+        let checked = match Program::check(text("rule"), &environment) {
+            Ok(checked) => checked,
+            Err(error) => {
+                let why = format!("compilation failed: {error}");
+                self.errors.push(FieldError::invalid(rule_path, rule.clone(), why));
+                return;
+            }
+        };
+        if !matches!(checked.output, Type::Bool | Type::Dyn) {
+            let why = "cel expression must evaluate to a bool";
+            self.errors.push(FieldError::invalid(rule_path, rule.clone(), why));
+            return;
+        }
+        let count = context.count.unwrap_or_else(|| declared::how_many(node));
+        self.cost("estimated rule cost", checked.cost.max.saturating_mul(count), &rule_path, text("rule"));
+        let uses_old = checked.program.uses("oldSelf");
+        if let (true, Some(within)) = (uses_old, &context.uncorrelatable) {
+            let why =
+                format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {within}");
+            self.errors.push(FieldError::invalid(rule_path, text("rule"), why));
+        } else if let (false, Some(flag)) = (uses_old, optional_old) {
+            let why = "may not be set if oldSelf is not used in rule";
+            self.errors.push(FieldError::invalid(format!("{path}.optionalOldSelf"), flag, why));
+        }
+        if text("messageExpression").is_empty() {
+            return;
+        }
+        match Program::check(text("messageExpression"), &environment) {
+            Err(error) => {
+                let why = format!("messageExpression compilation failed: {error}");
+                self.errors.push(FieldError::invalid(message_path, rule.clone(), why));
+            }
+            Ok(checked) if !matches!(checked.output, Type::String) => {
+                let why = "messageExpression must evaluate to a string";
+                self.errors.push(FieldError::invalid(message_path, rule.clone(), why));
+            }
+            Ok(checked) => {
+                let cost = checked.cost.max.saturating_mul(count);
+                self.cost("estimated messageExpression cost", cost, &message_path, text("messageExpression"));
+            }
+        }
+    }
+
+    fn cost(&mut self, what: &str, cost: u64, path: &str, text: &str) {
+        // What was there before may stay: objects are held to it as it is.
+        if self.known.contains(text) {
+            return;
+        }
+        if cost > RULE {
+            self.errors.push(FieldError::forbidden(path, too_expensive(what, cost, RULE)));
+        }
+        self.total = self.total.saturating_add(cost);
+        let at = self.expensive.partition_point(|(other, _)| *other >= cost);
+        self.expensive.insert(at, (cost, path.to_owned()));
+        self.expensive.truncate(NAMED);
+    }
+}
+
+/// What rules about a place may use.
+fn environment<'n>(place: &Place<'n>, optional_old: bool) -> Environment<'n> {
+    let environment = Environment::new().with_place("self", place.clone());
+    if !optional_old {
+        return environment.with_place("oldSelf", place.clone());
+    }
+    let old = Place { ty: Type::Optional(std::rc::Rc::new(place.ty.clone())), ..place.clone() };
+    environment.with_place("oldSelf", old)
+}
+
+/// Whether a path (`.spec.names['a b']`) leads to a field of a schema.
+pub fn leads_somewhere(path: &str, schema: &Map<String, Value>) -> Result<(), &'static str> {
+    const NOWHERE: &str = "does not refer to a valid field";
+    let (mut schema, mut rest) = (schema, path.trim());
+    while !rest.is_empty() {
+        let (name, after) = if let Some(inside) = rest.strip_prefix("['") {
+            inside.split_once("']").ok_or("unterminated quoted field name")?
+        } else if let Some(inside) = rest.strip_prefix('.') {
+            inside.split_at(inside.find(['.', '[']).unwrap_or(inside.len()))
+        } else if rest.starts_with('[') {
+            return Err("array index or unquoted field name is not supported");
+        } else {
+            return Err("must begin with a . or ['");
+        };
+        if name.is_empty() {
+            return Err("has an empty field name");
+        }
+        let child = |holder: &str| schema.get(holder).and_then(Value::as_object);
+        let property = child("properties").and_then(|properties| properties.get(name)?.as_object());
+        schema = property.or_else(|| child("additionalProperties")).ok_or(NOWHERE)?;
+        rest = after;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn found(schema: &Value, known: &[&str]) -> Vec<String> {
+        let node = Node::read(schema);
+        let known = known.iter().copied().collect();
+        let errors = faults(schema.as_object().unwrap(), &node, "root", &known);
+        errors.iter().map(|error| format!("{}: {}", error.field, error.body())).collect()
+    }
+
+    fn of_spec(rule: Value, properties: Value) -> Value {
+        json!({"type": "object", "properties": {"spec":
+            {"type": "object", "x-kubernetes-validations": [rule], "properties": properties}}})
+    }
+
+    #[test]
+    fn rules_are_checked_for_types() {
+        let check = |rule: Value, expected: &[&str]| {
+            let shown = rule.to_string();
+            let schema =
+                of_spec(rule, json!({"a": {"type": "integer"}, "b": {"type": "string", "maxLength": 5}}));
+            let at = "root.properties[spec].x-kubernetes-validations[0]";
+            let expected: Vec<String> =
+                expected.iter().map(|text| format!("{at}.{}", text.replace("RULE", &shown))).collect();
+            assert_eq!(found(&schema, &[]), expected);
+        };
+        check(json!({"rule": "self.a > 1"}), &[]);
+        check(
+            json!({"rule": "self.c > 1"}),
+            &[
+                "rule: Invalid value: RULE: compilation failed: ERROR: <input>:1:5: undefined field 'c'\n | self.c > 1\n | ....^",
+            ],
+        );
+        check(
+            json!({"rule": "self.a"}),
+            &["rule: Invalid value: RULE: cel expression must evaluate to a bool"],
+        );
+        check(
+            json!({"rule": "self.a > 1", "messageExpression": "self.a"}),
+            &["messageExpression: Invalid value: RULE: messageExpression must evaluate to a string"],
+        );
+        check(
+            json!({"rule": "self.a > 1", "messageExpression": "self.c"}),
+            &[
+                "messageExpression: Invalid value: RULE: messageExpression compilation failed: ERROR: <input>:1:5: undefined field 'c'\n | self.c\n | ....^",
+            ],
+        );
+        check(
+            json!({"rule": "self.a > 1", "optionalOldSelf": true}),
+            &["optionalOldSelf: Invalid value: true: may not be set if oldSelf is not used in rule"],
+        );
+        check(
+            json!({"rule": "!oldSelf.hasValue() || oldSelf.value().a < self.a", "optionalOldSelf": true}),
+            &[],
+        );
+        check(json!({"rule": "oldSelf.a <= self.a"}), &[]);
+    }
+
+    #[test]
+    fn values_of_lists_have_no_old_ones_unless_they_have_keys() {
+        let schema = |list: &str| {
+            json!({"type": "object", "properties": {"l": {"type": "array", "maxItems": 3, "x-kubernetes-list-type": list,
+                "x-kubernetes-list-map-keys": ["k"], "items": {"type": "object", "properties": {"k": {"type": "integer"}},
+                    "x-kubernetes-validations": [{"rule": "self.k == oldSelf.k"}]}}}})
+        };
+        assert_eq!(found(&schema("map"), &[]), [""; 0]);
+        assert_eq!(
+            found(&schema("atomic"), &[]),
+            [
+                "root.properties[l].items.x-kubernetes-validations[0].rule: Invalid value: \"self.k == oldSelf.k\": oldSelf cannot be used on the uncorrelatable portion of the schema within root.properties[l]"
+            ]
+        );
+    }
+
+    #[test]
+    fn rules_that_may_cost_too_much_are_refused() {
+        let rule = "self.l.all(x, self.l.all(y, x == y))";
+        let with = |list: Value| of_spec(json!({"rule": rule}), json!({"l": list}));
+        let text = json!({"type": "string", "maxLength": 10});
+        assert_eq!(found(&with(json!({"type": "array", "maxItems": 100, "items": text})), &[]), [""; 0]);
+        let unbounded = with(json!({"type": "array", "items": {"type": "string"}}));
+        let message = "root.properties[spec].x-kubernetes-validations[0].rule: Forbidden: estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)";
+        let errors = found(&unbounded, &[]);
+        assert_eq!(errors[0], message);
+        assert_eq!(
+            errors[1],
+            "root.properties[spec].x-kubernetes-validations[0].rule: Forbidden: contributed to estimated rule & messageExpression cost total exceeding cost limit for entire OpenAPIv3 schema"
+        );
+        assert!(errors[2].starts_with("root: Forbidden: x-kubernetes-validations estimated rule & messageExpression cost total for entire OpenAPIv3 schema exceeds budget by factor of more than 100x"));
+        // What the definition had before, it may keep.
+        assert_eq!(found(&unbounded, &[rule]), [""; 0]);
+        assert!(too_expensive("x", 12, 10).contains("factor of 1.200000x"));
+        assert!(too_expensive("x", 25, 10).contains("factor of 2.5x"));
+    }
+
+    #[test]
+    fn paths_of_rules_lead_to_fields() {
+        let schema = json!({"type": "object", "properties": {"a": {"type": "object", "properties":
+            {"b c": {"type": "string"}}}, "m": {"type": "object", "additionalProperties": {"type": "string"}}}});
+        for (path, fits) in
+            [(".a", true), (".a['b c']", true), (".m.x", true), (".b", false), ("a", false), (".a[0]", false)]
+        {
+            assert_eq!(leads_somewhere(path, schema.as_object().unwrap()).is_ok(), fits, "{path}");
+        }
+    }
+}
