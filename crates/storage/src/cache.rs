@@ -34,7 +34,30 @@ pub struct Resource {
     pub fields: Vec<SelectableField>,
     /// The field by which objects and watchers are indexed: `spec.nodeName` of pods.
     pub indexed: Option<usize>,
+    /// Brings what was stored before the present rules into their form.
+    pub(crate) rewrite: Option<Rewrite>,
     pub(crate) paths: Paths,
+}
+
+/// Brings a stored value into another form; gives nothing where it has that already.
+#[derive(Clone)]
+pub struct Rewrite(Arc<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>);
+
+impl Rewrite {
+    /// By this function.
+    pub fn by(function: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(function))
+    }
+
+    pub(crate) fn apply(&self, stored: &[u8]) -> Option<Vec<u8>> {
+        (self.0)(stored)
+    }
+}
+
+impl std::fmt::Debug for Rewrite {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Rewrite")
+    }
 }
 
 impl Resource {
@@ -42,7 +65,16 @@ impl Resource {
     pub fn new(prefix: &str, namespaced: bool, fields: Vec<SelectableField>) -> Self {
         let paths = Paths::new(fields.iter().flat_map(|field| field.paths.iter().map(Vec::as_slice)));
         let (group, plural) = Default::default();
-        Self { prefix: prefix.to_owned(), group, plural, namespaced, fields, indexed: None, paths }
+        Self {
+            prefix: prefix.to_owned(),
+            group,
+            plural,
+            namespaced,
+            fields,
+            indexed: None,
+            rewrite: None,
+            paths,
+        }
     }
 
     /// Names the resource as the API does.
@@ -55,6 +87,13 @@ impl Resource {
     /// Indexes objects and watchers by a selectable field.
     pub fn indexed_by(mut self, field: &str) -> Self {
         self.indexed = self.fields.iter().position(|known| known.name == field);
+        self
+    }
+
+    /// Brings stored values into another form as they are read. Writing one of them is a change, even to what it is read
+    /// as.
+    pub fn rewritten(mut self, rewrite: Option<Rewrite>) -> Self {
+        self.rewrite = rewrite;
         self
     }
 

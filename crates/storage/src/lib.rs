@@ -19,7 +19,7 @@ mod progress;
 mod scan;
 mod store;
 
-pub use cache::{Accepts, Cache, Filter, Page, Query, Resource, Watch, WatchEvent, WatchStart};
+pub use cache::{Accepts, Cache, Filter, Page, Query, Resource, Rewrite, Watch, WatchEvent, WatchStart};
 pub use compaction::compact_every;
 pub use encryption::{ConfigurationError, Encryption, EncryptionConfiguration};
 pub use error::Error;

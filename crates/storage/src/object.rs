@@ -416,6 +416,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_in_another_form_is_not_what_is_stored() {
+        let rewrite = crate::Rewrite::by(|stored| {
+            let text = std::str::from_utf8(stored).ok()?;
+            text.contains("v1beta1").then(|| text.replace("v1beta1", "v1").into_bytes())
+        });
+        let resource = pods().rewritten(Some(rewrite));
+        let read = |stored: &str| {
+            Object::read(&resource, EventType::Added, "default/web", stored.as_bytes(), 42).unwrap()
+        };
+        let old = read(r#"{"apiVersion":"a/v1beta1","metadata":{}}"#);
+        assert_eq!(old.as_bytes(), br#"{"apiVersion":"a/v1","metadata":{"resourceVersion":"42"}}"#);
+        assert!(old.is_rewritten);
+        assert!(!read(r#"{"apiVersion":"a/v1","metadata":{}}"#).is_rewritten);
+    }
+
+    #[test]
     fn replaces_a_version_that_was_stored() {
         for stored in [
             r#"{"metadata":{"resourceVersion":"7","name":"a"}}"#,

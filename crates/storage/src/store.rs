@@ -165,7 +165,8 @@ impl Store {
         let read = opened.and_then(|opened| {
             let event = EventType::Modified;
             let object = Object::read(&cache.resource, event, key, &opened.value, stored.revision)?;
-            Ok((Arc::new(object), opened.stale))
+            let stale = opened.stale || object.is_rewritten;
+            Ok((Arc::new(object), stale))
         });
         read.map_err(|reason| Error::Corrupt { key: key.to_owned(), reason })
     }
