@@ -12,9 +12,11 @@ use rustls_pki_types::CertificateDer;
 use crate::anonymous::Anonymous;
 use crate::bootstrap_token::BootstrapToken;
 use crate::lookup::Lookup;
+use crate::outside::Outside;
 use crate::peer::{DeferredVerifier, Peer};
 use crate::request_header::RequestHeader;
 use crate::service_account::{TokenIdentity, TokenVerifier};
+use crate::token_file::TokenFile;
 use crate::user::UserInfo;
 use crate::x509::ClientAuthority;
 
@@ -61,6 +63,10 @@ pub struct Authenticator {
     pub proxies: Option<RequestHeader>,
     /// `--service-account-key-file` and `--service-account-issuer`.
     pub tokens: Option<TokenVerifier>,
+    /// `--token-auth-file`
+    pub token_file: Option<TokenFile>,
+    /// Those who are asked about tokens that nobody here knows, in order: other issuers, a webhook.
+    pub outside: Vec<Arc<dyn Outside>>,
     /// `--enable-bootstrap-token-auth`: where the secrets are.
     pub bootstrap: Option<Arc<dyn Lookup>>,
     /// `--anonymous-auth`.
@@ -83,7 +89,7 @@ impl Authenticator {
     }
 
     /// Says who a request is from. A credential that is wrong is an error even where no credential is needed.
-    pub fn authenticate(
+    pub async fn authenticate(
         &self,
         credentials: Credentials<'_>,
         now: Timestamp,
@@ -102,7 +108,7 @@ impl Authenticator {
             None => {}
         }
         if let Some(token) = bearer_token(headers) {
-            match self.authenticate_token(&token, &self.api_audiences, now) {
+            match self.authenticate_token(&token, &self.api_audiences, now).await {
                 Ok(identity) => return Ok(identity.user),
                 Err(error) => reasons.extend(error.reasons),
             }
@@ -114,13 +120,20 @@ impl Authenticator {
     }
 
     /// Says whom a bearer token speaks for, shown to `audiences` (none: whatever the token is for).
-    pub fn authenticate_token(
+    pub async fn authenticate_token(
         &self,
         token: &str,
         audiences: &[String],
         now: Timestamp,
     ) -> Result<TokenIdentity, Unauthenticated> {
         let mut reasons = vec!["invalid bearer token".to_owned()];
+        // What says nothing of audiences is for this server alone, whatever else is asked about.
+        let here: Vec<String> =
+            audiences.iter().filter(|audience| self.api_audiences.contains(audience)).cloned().collect();
+        let is_here = !here.is_empty() || audiences.is_empty();
+        if is_here && let Some(user) = self.token_file.as_ref().and_then(|file| file.user(token)) {
+            return Ok(TokenIdentity { user, audiences: here });
+        }
         if let Some(tokens) = &self.tokens {
             match tokens.verify(token, audiences, now) {
                 Ok(Some(identity)) => return Ok(identity),
@@ -128,15 +141,27 @@ impl Authenticator {
                 Err(error) => reasons.push(error.to_string()),
             }
         }
-        // Bootstrap tokens are for this server alone, whatever else is asked about.
-        let here: Vec<String> =
-            audiences.iter().filter(|audience| self.api_audiences.contains(audience)).cloned().collect();
-        if (!here.is_empty() || audiences.is_empty())
+        if is_here
             && let Some(lookup) = &self.bootstrap
             && let Some(token) = BootstrapToken::parse(token)
             && let Some(user) = token.authenticate(lookup.as_ref(), now)
         {
             return Ok(TokenIdentity { user: Arc::new(user.authenticated()), audiences: here });
+        }
+        for outside in &self.outside {
+            match outside.identify(token, audiences, now).await {
+                Ok(Some(found)) => {
+                    // Who answers without naming audiences speaks of this server.
+                    let audiences = match found.audiences {
+                        Some(audiences) => audiences,
+                        None if is_here => here.clone(),
+                        None => continue,
+                    };
+                    return Ok(TokenIdentity { user: found.user, audiences });
+                }
+                Ok(None) => {}
+                Err(why) => reasons.push(why),
+            }
         }
         Err(Unauthenticated { reasons })
     }

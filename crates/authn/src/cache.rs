@@ -32,6 +32,12 @@ impl<K: Eq + Hash, V: Clone> Generations<K, V> {
         .cloned()
     }
 
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
+    }
+
     /// Puts a value in.
     pub fn insert(&mut self, key: K, value: V, now: Timestamp) {
         let age = now.as_second() - self.turned.as_second();

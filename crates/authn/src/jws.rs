@@ -52,12 +52,37 @@ impl<'a> Unverified<'a> {
         })
     }
 
+    /// The header's `alg`.
+    pub fn algorithm(&self) -> &str {
+        &self.header.alg
+    }
+
+    /// The header's `kid`, or empty.
+    pub fn key_id(&self) -> &str {
+        &self.header.kid
+    }
+
+    /// Whether the header has extensions that would have to be understood.
+    pub fn is_critical(&self) -> bool {
+        !self.header.crit.is_empty()
+    }
+
+    /// What is signed.
+    pub fn signed(&self) -> &'a str {
+        self.signed
+    }
+
+    /// The signature.
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
     /// Whether one of the keys made the signature: those of the token's key id, or all when none has it.
     pub fn verify(&self, keys: &[VerificationKey]) -> bool {
         let matches = |key: &&VerificationKey| {
             key.algorithm().name() == self.header.alg && key.verify(self.signed.as_bytes(), &self.signature)
         };
-        if !self.header.crit.is_empty() {
+        if self.is_critical() {
             return false;
         }
         let named = keys.iter().any(|key| key.id() == self.header.kid);

@@ -1,8 +1,8 @@
 //! Who a request is from: client certificates, service-account tokens, bootstrap tokens, a front proxy, or nobody.
 //!
 //! [`Peer`] is made once for each connection from what TLS proved; [`Authenticator::authenticate`] is asked once
-//! for each request. Nothing here does I/O or reads a clock: the server hands in the time, and a [`Lookup`] over
-//! what it already holds in memory.
+//! for each request. Nothing here does I/O or reads a clock: the server hands in the time, a [`Lookup`] over what it
+//! already holds in memory, and an [`Outside`] for each place elsewhere that knows of tokens.
 
 mod anonymous;
 mod authenticator;
@@ -12,12 +12,16 @@ pub mod claims;
 mod der;
 pub mod discovery;
 mod jws;
+pub mod jwt;
 pub mod keys;
 mod legacy;
 mod lookup;
+mod outside;
 mod peer;
 mod request_header;
 mod service_account;
+mod token_file;
+pub mod token_review;
 mod user;
 pub mod x509;
 
@@ -27,8 +31,10 @@ pub use bootstrap_token::BootstrapToken;
 pub use claims::Claims;
 pub use keys::{KeyError, SigningKey, VerificationKey};
 pub use lookup::{Lookup, Referent};
+pub use outside::{Answer, Found, Known, Outside};
 pub use peer::{DeferredVerifier, Peer};
 pub use request_header::RequestHeader;
 pub use service_account::{Issuer, TokenError, TokenIdentity, TokenVerifier};
+pub use token_file::TokenFile;
 pub use user::UserInfo;
 pub use x509::ClientAuthority;

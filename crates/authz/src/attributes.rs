@@ -1,12 +1,18 @@
 //! What authorisation is asked about.
 
-use apimachinery::{User, fields};
+use std::collections::BTreeMap;
+
+use apimachinery::{User, fields, labels};
 
 /// A request as authorisation sees it. Fields that do not apply are empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Attributes<'a> {
     /// Who asks.
     pub user: User<'a>,
+    /// The user's UID; only webhooks look at it.
+    pub uid: &'a str,
+    /// Further facts about the user; only webhooks look at them.
+    pub extra: Option<&'a BTreeMap<String, Vec<String>>>,
     /// `get`, `list`, `watch`, `create`, …, or the lower-case HTTP method for paths.
     pub verb: &'a str,
     /// Namespace; empty at the cluster scope.
@@ -28,6 +34,8 @@ pub struct Attributes<'a> {
     pub is_resource: bool,
     /// The field selector of `list`, `watch` and `deletecollection`.
     pub field_selector: Option<&'a fields::Selector>,
+    /// The label selector of these.
+    pub label_selector: Option<&'a labels::Selector>,
 }
 
 impl<'a> Attributes<'a> {

@@ -1,10 +1,15 @@
 //! The authorisers in the order that `--authorization-mode` gives them.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
+use parking_lot::RwLock;
+
+use crate::abac::Abac;
 use crate::attributes::Attributes;
 use crate::node::NodeGraph;
 use crate::rbac::{Decision, Rbac, Reason};
+use crate::webhook::{Look, Webhook};
 
 /// Members may do anything, whatever the authorisers say.
 const PRIVILEGED: &str = "system:masters";
@@ -20,6 +25,10 @@ pub enum Mode {
     Node,
     /// Roles and bindings.
     Rbac,
+    /// The policies of `--authorization-policy-file`.
+    Abac,
+    /// The service of `--authorization-webhook-config-file`.
+    Webhook,
 }
 
 /// A mode that does not exist.
@@ -43,14 +52,26 @@ impl FromStr for Mode {
             "AlwaysDeny" => Ok(Self::AlwaysDeny),
             "Node" => Ok(Self::Node),
             "RBAC" => Ok(Self::Rbac),
+            "ABAC" => Ok(Self::Abac),
+            "Webhook" => Ok(Self::Webhook),
             other => Err(UnknownMode(other.to_owned())),
         }
     }
 }
 
+/// One of the authorisers.
+pub enum Authorizer {
+    /// One that needs nothing but what the chain knows.
+    Own(Mode),
+    /// The policies of a file.
+    Abac(Abac),
+    /// A service that is asked.
+    Webhook(Webhook),
+}
+
 /// The authorisers and what they know.
 pub struct Chain {
-    modes: Vec<Mode>,
+    authorizers: RwLock<Arc<[Authorizer]>>,
     /// What RBAC knows; to be fed with the four kinds of `rbac.authorization.k8s.io`.
     pub rbac: Rbac,
     /// What the Node authoriser knows; to be fed with pods, persistent volumes, volume attachments and
@@ -64,36 +85,123 @@ impl Default for Chain {
     }
 }
 
+/// What one authoriser says at once, or whom it asks.
+enum Step<'a> {
+    Decided(Decision),
+    Ask(&'a Webhook, Vec<u8>),
+}
+
+/// What those said who did not decide.
+#[derive(Default)]
+struct Said {
+    reasons: Vec<String>,
+    failures: Vec<String>,
+}
+
+impl Said {
+    /// Takes a decision in; gives it back when it ends the matter.
+    fn hear(&mut self, decision: Decision) -> Option<Decision> {
+        match decision {
+            Decision::NoOpinion(Reason::Text(text)) if text.is_empty() => {}
+            Decision::NoOpinion(Reason::Failed(why)) => self.failures.push(why.into_owned()),
+            Decision::NoOpinion(reason) => self.reasons.push(reason.to_string()),
+            decided => return Some(decided),
+        }
+        None
+    }
+
+    fn end(self) -> Decision {
+        Decision::NoOpinion(match self.failures.as_slice() {
+            [] => self.reasons.join("\n").into(),
+            [one] => Reason::Failed(one.clone().into()),
+            many => Reason::Failed(format!("[{}]", many.join(", ")).into()),
+        })
+    }
+}
+
 impl Chain {
     /// Authorisers that know nothing yet.
     pub fn new(modes: Vec<Mode>) -> Self {
-        Self { modes, rbac: Rbac::default(), nodes: NodeGraph::default() }
+        Self::of(modes.into_iter().map(Authorizer::Own).collect())
+    }
+
+    /// Authorisers of all sorts.
+    pub fn of(authorizers: Vec<Authorizer>) -> Self {
+        Self {
+            authorizers: RwLock::new(authorizers.into()),
+            rbac: Rbac::default(),
+            nodes: NodeGraph::default(),
+        }
+    }
+
+    /// Asks others from now on. What the chain knows stays.
+    pub fn replace(&self, authorizers: Vec<Authorizer>) {
+        *self.authorizers.write() = authorizers.into();
     }
 
     /// Whether a mode is on.
     pub fn has(&self, mode: Mode) -> bool {
-        self.modes.contains(&mode)
+        self.authorizers.read().iter().any(|authorizer| match authorizer {
+            Authorizer::Own(own) => *own == mode,
+            Authorizer::Abac(_) => mode == Mode::Abac,
+            Authorizer::Webhook(_) => mode == Mode::Webhook,
+        })
+    }
+
+    fn step<'a>(&self, authorizer: &'a Authorizer, attributes: &Attributes<'_>) -> Step<'a> {
+        Step::Decided(match authorizer {
+            Authorizer::Own(Mode::AlwaysAllow) => Decision::Allow("".into()),
+            Authorizer::Own(Mode::AlwaysDeny) => Decision::NoOpinion("Everything is forbidden.".into()),
+            Authorizer::Own(Mode::Node) => self.nodes.authorize(attributes),
+            Authorizer::Own(Mode::Rbac) => self.rbac.authorize(attributes),
+            // Named without what they need, they know of nothing.
+            Authorizer::Own(Mode::Abac | Mode::Webhook) => Decision::NoOpinion("".into()),
+            Authorizer::Abac(abac) => abac.authorize(attributes),
+            Authorizer::Webhook(webhook) => match webhook.look(attributes) {
+                Look::Decided(decision) => decision,
+                Look::Ask(question) => return Step::Ask(webhook, question),
+            },
+        })
     }
 
     /// Decides. The reason of a refusal joins what each authoriser said.
+    pub async fn decide(&self, attributes: &Attributes<'_>) -> Decision {
+        if attributes.user.in_group(PRIVILEGED) {
+            return Decision::Allow("".into());
+        }
+        let authorizers = self.authorizers.read().clone();
+        let mut said = Said::default();
+        for authorizer in authorizers.iter() {
+            let decision = match self.step(authorizer, attributes) {
+                Step::Decided(decision) => decision,
+                Step::Ask(webhook, question) => webhook.decision(webhook.remote.ask(question).await),
+            };
+            if let Some(decided) = said.hear(decision) {
+                return decided;
+            }
+        }
+        said.end()
+    }
+
+    /// Decides for those who cannot wait: where a webhook has to be asked, the thread is held until it answers.
     pub fn authorize(&self, attributes: &Attributes<'_>) -> Decision {
         if attributes.user.in_group(PRIVILEGED) {
             return Decision::Allow("".into());
         }
-        let mut reasons: Vec<String> = Vec::new();
-        for mode in &self.modes {
-            let decision = match mode {
-                Mode::AlwaysAllow => Decision::Allow("".into()),
-                Mode::AlwaysDeny => Decision::NoOpinion("Everything is forbidden.".into()),
-                Mode::Node => self.nodes.authorize(attributes),
-                Mode::Rbac => self.rbac.authorize(attributes),
+        let authorizers = self.authorizers.read().clone();
+        let mut said = Said::default();
+        for authorizer in authorizers.iter() {
+            let decision = match self.step(authorizer, attributes) {
+                Step::Decided(decision) => decision,
+                Step::Ask(webhook, question) => webhook.decision(webhook.remote.ask_blocking(question)),
             };
-            match decision {
-                Decision::NoOpinion(Reason::Text(text)) if text.is_empty() => {}
-                Decision::NoOpinion(reason) => reasons.push(reason.to_string()),
-                decided => return decided,
+            if let Some(decided) = said.hear(decision) {
+                return decided;
             }
         }
-        Decision::NoOpinion(reasons.join("\n").into())
+        said.end()
     }
 }
+
+#[cfg(test)]
+mod tests;

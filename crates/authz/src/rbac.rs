@@ -64,6 +64,8 @@ impl RbacKind {
 pub enum Reason {
     /// In words; may be empty.
     Text(Cow<'static, str>),
+    /// An authoriser could not decide.
+    Failed(Cow<'static, str>),
     /// Allowed by a binding, for one of its subjects.
     Binding(Arc<Binding>, usize),
 }
@@ -83,7 +85,7 @@ impl From<String> for Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => f.write_str(text),
+            Self::Text(text) | Self::Failed(text) => f.write_str(text),
             Self::Binding(binding, subject) => write!(f, "RBAC: allowed by {}", binding.describe(*subject)),
         }
     }
@@ -104,6 +106,14 @@ impl Decision {
     /// Whether it is allowed.
     pub fn is_allowed(&self) -> bool {
         matches!(self, Self::Allow(_))
+    }
+
+    /// What kept an authoriser from deciding.
+    pub fn failure(&self) -> Option<&str> {
+        match self.reason() {
+            Reason::Failed(why) => Some(why),
+            Reason::Text(_) | Reason::Binding(..) => None,
+        }
     }
 
     /// Why.

@@ -1,11 +1,24 @@
-//! `--authentication-config`: who may come without credentials, and whose tokens are believed.
+//! `--authentication-config`, `--oidc-*`, `--authentication-token-webhook-*` and `--token-auth-file`: who may come without
+//! credentials, and whose tokens are believed besides the server's own.
+
+mod fetch;
+mod issuers;
+mod oidc_flags;
+mod token_webhook;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
-use authn::Anonymous;
+use authn::jwt::{self, JwtAuthenticator, JwtIssuer};
+use authn::{Anonymous, Outside, TokenFile};
 use serde::Deserialize;
 use serde_json::Value;
+
+pub use self::issuers::{Issuers, follow};
+pub use self::oidc_flags::OidcFlags;
+pub use self::token_webhook::TokenWebhookFlags;
+use crate::flags::Flags;
 
 const GROUP: &str = "apiserver.config.k8s.io";
 const KIND: &str = "AuthenticationConfiguration";
@@ -15,7 +28,7 @@ const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct File {
-    jwt: Vec<Value>,
+    jwt: Vec<JwtAuthenticator>,
     anonymous: Option<AnonymousSection>,
 }
 
@@ -33,16 +46,54 @@ struct Condition {
     path: String,
 }
 
-/// Reads the file and the flag, which exclude each other, into who may come without credentials.
-pub fn anonymous(file: Option<&Path>, flag: Option<bool>) -> anyhow::Result<Anonymous> {
-    let section = match file {
-        Some(path) => {
-            let text =
-                std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-            read(&text).with_context(|| format!("--authentication-config {}", path.display()))?
-        }
-        None => None,
-    };
+/// What the flags and their files say of authentication.
+pub struct Configured {
+    /// Who may come without credentials.
+    pub anonymous: Anonymous,
+    /// `--token-auth-file`
+    pub token_file: Option<TokenFile>,
+    /// Other issuers, where there are any or a file may come to name some.
+    pub issuers: Option<Arc<Issuers>>,
+    /// Those who are asked about tokens, in order.
+    pub outside: Vec<Arc<dyn Outside>>,
+}
+
+/// Reads the flags and the files that they name.
+pub fn load(flags: &Flags, api_audiences: &[String]) -> anyhow::Result<Configured> {
+    let from_flags = oidc_flags::section(&flags.oidc)?;
+    if from_flags.is_some() && flags.authentication_config.is_some() {
+        bail!("authentication-config file and oidc-* flags are mutually exclusive");
+    }
+    let own = &flags.service_account_issuer;
+    let (mut section, mut issuers) = (None, None);
+    if let Some(path) = &flags.authentication_config {
+        let read = read_file(path, own)?;
+        section = read.anonymous;
+        // An empty list may be filled while the server runs.
+        issuers = Some(Issuers::new(read.issuers, own.clone())?);
+    }
+    if let Some((section, algorithms)) = from_flags {
+        let issuer = jwt::issuer_of_flags(section, own, algorithms)
+            .map_err(|errors| anyhow::anyhow!(aggregate(&errors)))?;
+        issuers = Some(Issuers::new(vec![issuer], own.clone())?);
+    }
+    let token_file = flags.token_auth_file.as_deref().map(token_file).transpose()?;
+    let mut outside: Vec<Arc<dyn Outside>> = Vec::new();
+    outside.extend(issuers.iter().map(|issuers| issuers.clone() as Arc<dyn Outside>));
+    if let Some(webhook) = token_webhook::load(&flags.token_webhook, api_audiences)? {
+        outside.push(webhook);
+    }
+    Ok(Configured { anonymous: anonymous(section, flags.anonymous_auth)?, token_file, issuers, outside })
+}
+
+fn token_file(path: &Path) -> anyhow::Result<TokenFile> {
+    let context = || format!("--token-auth-file {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(context)?;
+    TokenFile::read(&text).with_context(context)
+}
+
+/// The section and the flag exclude each other.
+fn anonymous(section: Option<Anonymous>, flag: Option<bool>) -> anyhow::Result<Anonymous> {
     if section.is_some() && flag.is_some() {
         bail!(
             "--anonymous-auth flag cannot be set when anonymous field is configured in authentication \
@@ -57,8 +108,20 @@ pub fn anonymous(file: Option<&Path>, flag: Option<bool>) -> anyhow::Result<Anon
     })
 }
 
-fn read(text: &str) -> anyhow::Result<Option<Anonymous>> {
-    let mut value: Value = serde_saphyr::from_str(text).context("this is no YAML")?;
+/// What a file says.
+struct Read {
+    text: String,
+    anonymous: Option<Anonymous>,
+    issuers: Vec<JwtIssuer>,
+}
+
+fn read_file(path: &Path, own_issuers: &[String]) -> anyhow::Result<Read> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    read(text, own_issuers).with_context(|| format!("--authentication-config {}", path.display()))
+}
+
+fn read(text: String, own_issuers: &[String]) -> anyhow::Result<Read> {
+    let mut value: Value = serde_saphyr::from_str(&text).context("this is no YAML")?;
     let field = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
     let (api_version, kind) = (field("apiVersion"), field("kind"));
     let (group, version) = apimachinery::gvk::split_api_version(&api_version);
@@ -71,20 +134,33 @@ fn read(text: &str) -> anyhow::Result<Option<Anonymous>> {
         fields.remove("kind");
     }
     let file: File = serde_json::from_value(value).context("strict decoding error")?;
-    ensure!(
-        file.jwt.is_empty(),
-        "jwt: Forbidden: this server verifies no tokens of other issuers; remove the jwt authenticators"
-    );
-    let Some(section) = file.anonymous else { return Ok(None) };
+    let anonymous = file.anonymous.map(section).transpose()?;
+    let issuers =
+        jwt::issuers(file.jwt, own_issuers).map_err(|errors| anyhow::anyhow!(aggregate(&errors)))?;
+    Ok(Read { text, anonymous, issuers })
+}
+
+/// Errors as upstream joins them.
+fn aggregate(errors: &[apimachinery::FieldError]) -> String {
+    match errors {
+        [one] => one.to_string(),
+        many => {
+            let many: Vec<String> = many.iter().map(ToString::to_string).collect();
+            format!("[{}]", many.join(", "))
+        }
+    }
+}
+
+fn section(section: AnonymousSection) -> anyhow::Result<Anonymous> {
     if !section.enabled {
         ensure!(
             section.conditions.is_empty(),
             "anonymous.conditions: Invalid value: enabled should be set to true when conditions are defined"
         );
-        return Ok(Some(Anonymous::Disabled));
+        return Ok(Anonymous::Disabled);
     }
     if section.conditions.is_empty() {
-        return Ok(Some(Anonymous::Enabled));
+        return Ok(Anonymous::Enabled);
     }
     let paths: Vec<String> = section.conditions.into_iter().map(|condition| condition.path).collect();
     if let Some(index) = paths.iter().position(|path| !path.starts_with('/')) {
@@ -93,66 +169,8 @@ fn read(text: &str) -> anyhow::Result<Option<Anonymous>> {
             paths[index]
         );
     }
-    Ok(Some(Anonymous::Paths(paths)))
+    Ok(Anonymous::Paths(paths))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(fields: &str, expected: Result<Option<Anonymous>, &str>) {
-        let text =
-            format!("apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n{fields}");
-        let found = read(&text).map_err(|error| format!("{error:#}"));
-        match (found, expected) {
-            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{fields}"),
-            (Err(found), Err(expected)) => assert!(found.contains(expected), "{found}"),
-            (found, expected) => panic!("{fields}: {found:?}, not {expected:?}"),
-        }
-    }
-
-    #[test]
-    fn conditions_name_exact_paths() {
-        check("", Ok(None));
-        check("jwt: []", Ok(None));
-        check("anonymous: {enabled: true}", Ok(Some(Anonymous::Enabled)));
-        check("anonymous: {enabled: false}", Ok(Some(Anonymous::Disabled)));
-        let paths = Anonymous::Paths(vec!["/livez".into(), "/readyz".into()]);
-        check(
-            "anonymous:\n  enabled: true\n  conditions:\n  - path: /livez\n  - path: /readyz\n",
-            Ok(Some(paths)),
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_meant_is_refused() {
-        check(
-            "anonymous: {enabled: false, conditions: [{path: /livez}]}",
-            Err("enabled should be set to true"),
-        );
-        check("anonymous: {enabled: true, conditions: [{path: livez}]}", Err("anonymous.conditions[0].path"));
-        check("anonymous: {conditions: []}", Err("missing field `enabled`"));
-        check("anonymus: {enabled: true}", Err("unknown field `anonymus`"));
-        check("jwt: [{issuer: {url: 'https://issuer.example.org'}}]", Err("jwt: Forbidden"));
-        let other =
-            read("apiVersion: apiserver.config.k8s.io/v1\nkind: AuthorizationConfiguration\n").unwrap_err();
-        assert!(other.to_string().starts_with("no kind \"AuthorizationConfiguration\""), "{other}");
-        let version = read("apiVersion: apiserver.config.k8s.io/v9\nkind: AuthenticationConfiguration\n");
-        assert!(version.is_err());
-        let beta = read("apiVersion: apiserver.config.k8s.io/v1beta1\nkind: AuthenticationConfiguration\n");
-        assert_eq!(beta.unwrap(), None);
-    }
-
-    #[test]
-    fn the_flag_and_the_file_exclude_each_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("authentication.yaml");
-        let head = "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n";
-        std::fs::write(&path, head).unwrap();
-        assert_eq!(anonymous(Some(&path), Some(false)).unwrap(), Anonymous::Disabled);
-        assert_eq!(anonymous(None, None).unwrap(), Anonymous::default());
-        std::fs::write(&path, format!("{head}anonymous: {{enabled: true}}\n")).unwrap();
-        let refused = anonymous(Some(&path), Some(true)).unwrap_err();
-        assert!(refused.to_string().starts_with("--anonymous-auth flag cannot be set"), "{refused}");
-    }
-}
+mod tests;

@@ -1,11 +1,26 @@
-//! Feeds the authorisers from the watch cache, so that a check asks memory alone.
+//! Who decides what a request may do, and what they must know: the authorisers are fed from the watch cache, so that a check
+//! asks memory alone.
+
+mod modes;
+mod remote;
 
 use std::sync::Arc;
 
+use apimachinery::Status;
+use authz::{Attributes, Decision, Reason};
 use serde_json::Value;
 use storage::{Cache, EventType, Filter, Watch, WatchStart};
 
+pub use self::modes::{AuthorizationFlags, follow, load};
 use crate::server::Server;
+
+/// The answer to a request that may not pass: it is forbidden, or nobody could say.
+pub fn refusal(attributes: &Attributes<'_>, decision: &Decision) -> Status {
+    match decision {
+        Decision::NoOpinion(Reason::Failed(why)) => Status::internal(why),
+        other => authz::forbidden(attributes, &other.reason().to_string()),
+    }
+}
 
 /// What an authoriser is told.
 enum Told<'a> {
@@ -42,7 +57,7 @@ pub fn feeds(server: &Arc<Server>) -> Vec<(String, impl Future<Output = ()> + Se
             if let Some(entry) = server.registry.stored("rbac.authorization.k8s.io", plural) {
                 feeds.push((
                     plural.to_owned(),
-                    follow(server.clone(), entry.cache().clone(), Authoriser::Rbac(kind)),
+                    feed(server.clone(), entry.cache().clone(), Authoriser::Rbac(kind)),
                 ));
             }
         }
@@ -52,7 +67,7 @@ pub fn feeds(server: &Arc<Server>) -> Vec<(String, impl Future<Output = ()> + Se
             if let Some(entry) = server.registry.stored(group, plural) {
                 feeds.push((
                     plural.to_owned(),
-                    follow(server.clone(), entry.cache().clone(), Authoriser::Node(kind)),
+                    feed(server.clone(), entry.cache().clone(), Authoriser::Node(kind)),
                 ));
             }
         }
@@ -91,7 +106,7 @@ fn begin(server: &Server, cache: &Arc<Cache>, authoriser: Authoriser) -> Option<
     Some(watch)
 }
 
-fn follow(
+fn feed(
     server: Arc<Server>,
     cache: Arc<Cache>,
     authoriser: Authoriser,

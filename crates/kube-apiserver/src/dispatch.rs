@@ -169,11 +169,11 @@ async fn made_on_request(call: &Call<'_>, body: hyper::body::Incoming) -> Result
     write::adopt_namespace(call, &mut review)?;
     let (chain, user) = (&call.server.authorizer, call.user.as_ref());
     let answer = match &*row.plural {
-        "tokenreviews" => token_review::review(&call.server.authenticator, review, Timestamp::now())?,
+        "tokenreviews" => token_review::review(&call.server.authenticator, review, Timestamp::now()).await?,
         "selfsubjectreviews" => self_review::own(user, review),
-        "subjectaccessreviews" => subject_access::any(chain, review)?,
-        "selfsubjectaccessreviews" => subject_access::own(chain, user, review)?,
-        "localsubjectaccessreviews" => subject_access::local(chain, call.namespace(), review)?,
+        "subjectaccessreviews" => subject_access::any(chain, review).await?,
+        "selfsubjectaccessreviews" => subject_access::own(chain, user, review).await?,
+        "localsubjectaccessreviews" => subject_access::local(chain, call.namespace(), review).await?,
         "selfsubjectrulesreviews" => rules_review::own(chain, user, review)?,
         _ => return Err(not_allowed()),
     };

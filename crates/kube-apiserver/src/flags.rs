@@ -8,6 +8,9 @@ use clap::{ArgAction, Parser};
 use component::flags::{Ignored, duration, ignored, ignored_switch};
 use component::logging::LoggingFlags;
 
+use crate::authentication_config::{OidcFlags, TokenWebhookFlags};
+use crate::authorization::AuthorizationFlags;
+
 /// The Kubernetes API server: validates and stores the objects of the API and tells everyone of their changes.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "kube-apiserver")]
@@ -86,9 +89,19 @@ pub struct Flags {
     /// Whether requests without credentials are let through to authorisation; health checks alone by default
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub anonymous_auth: Option<bool>,
-    /// File (AuthenticationConfiguration) that says on which paths requests come without credentials
+    /// File (AuthenticationConfiguration) that says on which paths requests come without credentials, and whose tokens
+    /// are believed; read again when it changes
     #[arg(long, value_name = "FILE")]
     pub authentication_config: Option<PathBuf>,
+    /// Tokens of one other issuer
+    #[command(flatten)]
+    pub oidc: OidcFlags,
+    /// A service that is asked about tokens
+    #[command(flatten)]
+    pub token_webhook: TokenWebhookFlags,
+    /// File of lines token,user,uid,"group,group" whose tokens are believed
+    #[arg(long, value_name = "FILE")]
+    pub token_auth_file: Option<PathBuf>,
     /// Whether bootstrap tokens are accepted
     #[arg(long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub enable_bootstrap_token_auth: bool,
@@ -111,9 +124,9 @@ pub struct Flags {
     #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
     pub requestheader_extra_headers_prefix: Vec<String>,
 
-    /// Authorisers in order: AlwaysAllow, AlwaysDeny, Node, RBAC
-    #[arg(long, value_name = "MODE", value_delimiter = ',', default_value = "Node,RBAC")]
-    pub authorization_mode: Vec<String>,
+    /// Who decides what a request may do
+    #[command(flatten)]
+    pub authorization: AuthorizationFlags,
     /// Admission plugins to turn on besides the default ones
     #[arg(long, value_name = "PLUGIN", value_delimiter = ',')]
     pub enable_admission_plugins: Vec<String>,

@@ -67,7 +67,9 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
     let (freshness, freshness_task) = Freshness::new(etcd.clone());
     let (store, feed, filled) = Store::new(etcd.clone(), freshness, resources);
 
-    let (authenticator, authentication) = authenticator(&flags, &store)?;
+    let configured = authentication_config::load(&flags, &audiences(&flags))?;
+    let issuers = configured.issuers.clone();
+    let (authenticator, authentication) = authenticator(&flags, configured, &store)?;
     let authenticator = Arc::new(authenticator);
     let tls = tls(&flags, &authenticator)?;
     let stop = runtime.shutdown();
@@ -96,7 +98,7 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
         store,
         tokens: token_requests(&flags)?,
         authenticator,
-        authorizer: Arc::new(authorizer(&flags)?),
+        authorizer: Arc::new(authorization::load(&flags.authorization)?),
         admission: admission(&flags)?,
         services: Services::new(ranges, ports),
         quotas: crate::quota::Quotas::default(),
@@ -119,6 +121,14 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
         && let Some(path) = flags.encryption_provider_config.clone()
     {
         spawn(runtime, "encryption configuration", encryption::follow(path, encryption), &stop);
+    }
+    if let Some(issuers) = issuers {
+        let follow = authentication_config::follow(issuers, flags.authentication_config.clone());
+        spawn(runtime, "authentication configuration", follow, &stop);
+    }
+    if flags.authorization.authorization_config.is_some() {
+        let follow = authorization::follow(flags.authorization.clone(), server.authorizer.clone());
+        spawn(runtime, "authorization configuration", follow, &stop);
     }
     // Connections outlive the signal: they drain after readiness has been off for a while.
     let closing = CancellationToken::new();
@@ -252,7 +262,11 @@ fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
 }
 
-fn authenticator(flags: &Flags, store: &Arc<Store>) -> anyhow::Result<(Authenticator, Authentication)> {
+fn authenticator(
+    flags: &Flags,
+    configured: authentication_config::Configured,
+    store: &Arc<Store>,
+) -> anyhow::Result<(Authenticator, Authentication)> {
     let objects = Arc::new(TokenObjects { store: store.clone() });
     let client_ca = flags.client_ca_file.as_deref().map(read).transpose()?;
     let proxy_ca = flags.requestheader_client_ca_file.as_deref().map(read).transpose()?;
@@ -291,11 +305,10 @@ fn authenticator(flags: &Flags, store: &Arc<Store>) -> anyhow::Result<(Authentic
         clients,
         proxies,
         tokens,
+        token_file: configured.token_file,
+        outside: configured.outside,
         bootstrap: flags.enable_bootstrap_token_auth.then_some(objects as Arc<dyn authn::Lookup>),
-        anonymous: authentication_config::anonymous(
-            flags.authentication_config.as_deref(),
-            flags.anonymous_auth,
-        )?,
+        anonymous: configured.anonymous,
         api_audiences: audiences(flags),
     };
     let authentication = Authentication {
@@ -335,11 +348,6 @@ fn token_requests(flags: &Flags) -> anyhow::Result<Option<TokenRequests>> {
             .map(|longest| i64::try_from(longest.as_secs()).unwrap_or(i64::MAX)),
         extend_expiration: flags.service_account_extend_token_expiration,
     }))
-}
-
-fn authorizer(flags: &Flags) -> anyhow::Result<authz::Chain> {
-    let modes = flags.authorization_mode.iter().map(|mode| mode.parse()).collect::<Result<_, _>>()?;
-    Ok(authz::Chain::new(modes))
 }
 
 fn admission(flags: &Flags) -> anyhow::Result<admission::Chain> {

@@ -1,3 +1,4 @@
+use futures::executor::block_on;
 use http::{HeaderMap, HeaderName};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -51,7 +52,8 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 
 fn ask(authenticator: &Authenticator, peer: &Peer, pairs: &[(&'static str, &str)], path: &str) -> String {
     let headers = headers(pairs);
-    match authenticator.authenticate(Credentials { peer, headers: &headers, path }, now()) {
+    let credentials = Credentials { peer, headers: &headers, path };
+    match block_on(authenticator.authenticate(credentials, now())) {
         Ok(user) => format!("{} {:?}", user.name, user.groups),
         Err(error) => format!("401 {error}"),
     }
@@ -70,8 +72,10 @@ fn certificates_name_users_and_groups() {
         r#"system:node:w1 ["system:nodes", "system:authenticated"]"#
     );
     let headers = HeaderMap::new();
-    let user =
-        authenticator.authenticate(Credentials { peer: &peer, headers: &headers, path: "/" }, now()).unwrap();
+    let user = block_on(
+        authenticator.authenticate(Credentials { peer: &peer, headers: &headers, path: "/" }, now()),
+    )
+    .unwrap();
     assert_eq!(user.uid, "uid-1");
     assert!(user.extra[CREDENTIAL_ID][0].starts_with("X509SHA256="));
     assert_eq!(user.extra[CREDENTIAL_ID][0].len(), "X509SHA256=".len() + 64);
@@ -109,8 +113,10 @@ fn certificates_end_during_a_connection() {
     let peer = authenticator.peer(&[ca.client("jane", "g", |_| {})], now());
     let headers = HeaderMap::new();
     let credentials = Credentials { peer: &peer, headers: &headers, path: "/api" };
-    assert!(authenticator.authenticate(credentials, now()).is_ok());
-    assert!(authenticator.authenticate(credentials, "2027-01-02T00:00:00Z".parse().unwrap()).is_err());
+    assert!(block_on(authenticator.authenticate(credentials, now())).is_ok());
+    assert!(
+        block_on(authenticator.authenticate(credentials, "2027-01-02T00:00:00Z".parse().unwrap())).is_err()
+    );
 }
 
 #[test]
@@ -160,9 +166,8 @@ fn only_a_front_proxy_may_name_users() {
     let proxy = authenticator.peer(&[proxy_ca.client("front-proxy-client", "", |_| {})], now());
     assert_eq!(ask(&authenticator, &proxy, &named, "/api"), r#"jane ["a", "b", "system:authenticated"]"#);
     let headers = headers(&named);
-    let user = authenticator
-        .authenticate(Credentials { peer: &proxy, headers: &headers, path: "/" }, now())
-        .unwrap();
+    let credentials = Credentials { peer: &proxy, headers: &headers, path: "/" };
+    let user = block_on(authenticator.authenticate(credentials, now())).unwrap();
     assert_eq!(user.extra["example.org/scope"], ["s"]);
     assert!(ask(&authenticator, &proxy, &[], "/api").starts_with("401"), "the proxy itself is nobody");
     let other = authenticator.peer(&[proxy_ca.client("another", "", |_| {})], now());

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use ::http::HeaderMap;
 use apimachinery::Status;
 use authn::UserInfo;
-use authz::{Attributes, Chain, User, forbidden};
+use authz::{Attributes, Chain, User};
 use percent_encoding::percent_decode_str;
 
 use super::attributes;
+use crate::authorization::refusal;
 
 const USER: &str = "impersonate-user";
 const UID: &str = "impersonate-uid";
@@ -42,23 +43,27 @@ pub fn owns(header: &str) -> bool {
 }
 
 /// The user that the request acts for, if it asks for another and the real user may.
-pub fn impersonate(chain: &Chain, real: &UserInfo, headers: &HeaderMap) -> Result<Option<UserInfo>, Status> {
+pub async fn impersonate(
+    chain: &Chain,
+    real: &UserInfo,
+    headers: &HeaderMap,
+) -> Result<Option<UserInfo>, Status> {
     let Some(mut user) = wanted(headers)? else { return Ok(None) };
     let asks = Asks { chain, real: attributes::user(real) };
     match user.service_account() {
-        Some((namespace, name)) => asks.may("", "serviceaccounts", "", namespace, name)?,
-        None => asks.may("", "users", "", "", &user.name)?,
+        Some((namespace, name)) => asks.may("", "serviceaccounts", "", namespace, name).await?,
+        None => asks.may("", "users", "", "", &user.name).await?,
     }
     for group in &user.groups {
-        asks.may("", "groups", "", "", group)?;
+        asks.may("", "groups", "", "", group).await?;
     }
     for (key, values) in &user.extra {
         for value in values {
-            asks.may(AUTHENTICATION, "userextras", key, "", value)?;
+            asks.may(AUTHENTICATION, "userextras", key, "", value).await?;
         }
     }
     if !user.uid.is_empty() {
-        asks.may(AUTHENTICATION, "uids", "", "", &user.uid)?;
+        asks.may(AUTHENTICATION, "uids", "", "", &user.uid).await?;
     }
     if user.groups.is_empty()
         && let Some((namespace, _)) = user.service_account()
@@ -82,7 +87,7 @@ struct Asks<'a> {
 }
 
 impl Asks<'_> {
-    fn may(
+    async fn may(
         &self,
         group: &str,
         resource: &str,
@@ -102,10 +107,10 @@ impl Asks<'_> {
             is_resource: true,
             ..Attributes::default()
         };
-        let decision = self.chain.authorize(&attributes);
+        let decision = self.chain.decide(&attributes).await;
         match decision.is_allowed() {
             true => Ok(()),
-            false => Err(forbidden(&attributes, &decision.reason().to_string())),
+            false => Err(refusal(&attributes, &decision)),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `SubjectAccessReview`, `LocalSubjectAccessReview` and `SelfSubjectAccessReview`: may somebody do something?
 
-use apimachinery::{FieldError, ObjectExt as _, Status, fields};
+use apimachinery::{FieldError, ObjectExt as _, Status, fields, labels};
 use authn::UserInfo;
-use authz::{Attributes, Chain, Decision, User};
+use authz::{Attributes, Chain, Decision};
 use serde_json::{Value, json};
 
 use super::attributes;
@@ -10,17 +10,17 @@ use super::attributes;
 const GROUP: &str = "authorization.k8s.io";
 
 /// Answers a `SubjectAccessReview`.
-pub fn any(chain: &Chain, mut review: Value) -> Result<Value, Status> {
+pub async fn any(chain: &Chain, mut review: Value) -> Result<Value, Status> {
     refuse(
         &review,
         [spec_errors(&review), subject_errors(&review), metadata_errors(&review, false)].concat(),
     )?;
-    answer_for_subject(chain, &mut review);
+    answer_for_subject(chain, &mut review).await;
     Ok(review)
 }
 
 /// Answers a `LocalSubjectAccessReview`, which asks about one namespace: that of the request's path.
-pub fn local(chain: &Chain, namespace: &str, mut review: Value) -> Result<Value, Status> {
+pub async fn local(chain: &Chain, namespace: &str, mut review: Value) -> Result<Value, Status> {
     let mut errors = [spec_errors(&review), subject_errors(&review), metadata_errors(&review, true)].concat();
     let asked = review.str_at(&["spec", "resourceAttributes", "namespace"]).unwrap_or("").to_owned();
     if review.at(&["spec", "resourceAttributes"]).is_some() && asked != review.namespace() {
@@ -37,25 +37,32 @@ pub fn local(chain: &Chain, namespace: &str, mut review: Value) -> Result<Value,
             "spec.resourceAttributes.namespace must match namespace: {namespace}"
         )));
     }
-    answer_for_subject(chain, &mut review);
+    answer_for_subject(chain, &mut review).await;
     Ok(review)
 }
 
 /// Answers a `SelfSubjectAccessReview` for the user who asks.
-pub fn own(chain: &Chain, user: &UserInfo, mut review: Value) -> Result<Value, Status> {
+pub async fn own(chain: &Chain, user: &UserInfo, mut review: Value) -> Result<Value, Status> {
     refuse(&review, [spec_errors(&review), metadata_errors(&review, false)].concat())?;
-    review["status"] = decide(chain, attributes::user(user), &review);
+    review["status"] = decide(chain, user, &review).await;
     Ok(review)
 }
 
-fn answer_for_subject(chain: &Chain, review: &mut Value) {
-    let groups: Vec<String> = review
-        .list_at(&["spec", "groups"])
-        .iter()
-        .filter_map(|group| group.as_str().map(str::to_owned))
-        .collect();
-    let name = review.str_at(&["spec", "user"]).unwrap_or("").to_owned();
-    review["status"] = decide(chain, User { name: &name, groups: &groups }, review);
+async fn answer_for_subject(chain: &Chain, review: &mut Value) {
+    let text = |field| review.str_at(&["spec", field]).unwrap_or("").to_owned();
+    let strings = |list: &[Value]| -> Vec<String> {
+        list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    };
+    let extra = review.map_at(&["spec", "extra"]).into_iter().flatten();
+    let subject = UserInfo {
+        name: text("user"),
+        uid: text("uid"),
+        groups: strings(review.list_at(&["spec", "groups"])),
+        extra: extra
+            .map(|(key, values)| (key.to_lowercase(), strings(values.as_array().map_or(&[], Vec::as_slice))))
+            .collect(),
+    };
+    review["status"] = decide(chain, &subject, review).await;
 }
 
 fn refuse(review: &Value, errors: Vec<FieldError>) -> Result<(), Status> {
@@ -133,13 +140,18 @@ fn metadata_errors(review: &Value, namespaced: bool) -> Vec<FieldError> {
     }
 }
 
-fn decide(chain: &Chain, user: User<'_>, review: &Value) -> Value {
+async fn decide(chain: &Chain, user: &UserInfo, review: &Value) -> Value {
     let text = |path: [&str; 3]| review.str_at(&path).unwrap_or("");
+    let about = Attributes {
+        user: attributes::user(user),
+        uid: &user.uid,
+        extra: Some(&user.extra),
+        ..Attributes::default()
+    };
     let decision = if let Some(resource) = review.at(&["spec", "resourceAttributes"]) {
-        let selector = field_selector(resource);
+        let (field_selector, label_selector) = (field_selector(resource), label_selector(resource));
         let of = |field| resource.str_at(&[field]).unwrap_or("");
-        chain.authorize(&Attributes {
-            user,
+        let about = Attributes {
             verb: of("verb"),
             namespace: of("namespace"),
             group: of("group"),
@@ -148,26 +160,49 @@ fn decide(chain: &Chain, user: User<'_>, review: &Value) -> Value {
             subresource: of("subresource"),
             name: of("name"),
             is_resource: true,
-            field_selector: selector.as_ref(),
-            ..Attributes::default()
-        })
+            field_selector: field_selector.as_ref(),
+            label_selector: label_selector.as_ref(),
+            ..about
+        };
+        chain.decide(&about).await
     } else {
-        chain.authorize(&Attributes {
-            user,
-            verb: text(["spec", "nonResourceAttributes", "verb"]),
-            path: text(["spec", "nonResourceAttributes", "path"]),
-            ..Attributes::default()
-        })
+        let path = text(["spec", "nonResourceAttributes", "path"]);
+        let verb = text(["spec", "nonResourceAttributes", "verb"]);
+        chain.decide(&Attributes { verb, path, ..about }).await
     };
     let mut status = json!({"allowed": decision.is_allowed()});
     if matches!(decision, Decision::Deny(_)) {
         status["denied"] = json!(true);
     }
     let reason = decision.reason().to_string();
-    if !reason.is_empty() {
+    if decision.failure().is_some() {
+        status["evaluationError"] = json!(reason);
+    } else if !reason.is_empty() {
         status["reason"] = json!(reason);
     }
     status
+}
+
+/// The label selector of a review, as little of it as is understood.
+fn label_selector(resource: &Value) -> Option<labels::Selector> {
+    let selector = resource.at(&["labelSelector"])?;
+    if let Some(raw) = selector.str_at(&["rawSelector"]).filter(|raw| !raw.is_empty()) {
+        return labels::parse(raw).ok();
+    }
+    let requirements = selector.list_at(&["requirements"]).iter().filter_map(|requirement| {
+        let operator = match requirement.str_at(&["operator"])? {
+            "In" => labels::Operator::In,
+            "NotIn" => labels::Operator::NotIn,
+            "Exists" => labels::Operator::Exists,
+            "DoesNotExist" => labels::Operator::DoesNotExist,
+            _ => return None,
+        };
+        let values =
+            requirement.list_at(&["values"]).iter().filter_map(|value| value.as_str().map(str::to_owned));
+        let key = requirement.str_at(&["key"])?.to_owned();
+        Some(labels::Requirement { key, operator, values: values.collect() })
+    });
+    Some(labels::Selector { requirements: requirements.collect(), ..labels::Selector::everything() })
 }
 
 /// The field selector of a review. What cannot be understood is left out, which asks for more, not for less.

@@ -6,7 +6,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Answers a review.
-pub fn review(authenticator: &Authenticator, mut review: Value, now: Timestamp) -> Result<Value, Status> {
+pub async fn review(
+    authenticator: &Authenticator,
+    mut review: Value,
+    now: Timestamp,
+) -> Result<Value, Status> {
     let token = review.str_at(&["spec", "token"]).unwrap_or("");
     if token.is_empty() {
         return Err(Status::bad_request("token is required for TokenReview in authentication"));
@@ -17,7 +21,7 @@ pub fn review(authenticator: &Authenticator, mut review: Value, now: Timestamp) 
         .filter_map(|audience| audience.as_str().map(str::to_owned))
         .collect();
     let audiences = if asked.is_empty() { &authenticator.api_audiences } else { &asked };
-    review["status"] = match authenticator.authenticate_token(token, audiences, now) {
+    review["status"] = match authenticator.authenticate_token(token, audiences, now).await {
         Ok(identity) => {
             let mut status = json!({"authenticated": true, "user": *identity.user});
             if !identity.audiences.is_empty() {
@@ -36,6 +40,7 @@ mod tests {
 
     use authn::claims::{Grant, Reference};
     use authn::{Claims, Issuer, Lookup, Referent, SigningKey, TokenVerifier};
+    use futures::executor::block_on;
 
     use super::*;
 
@@ -77,7 +82,7 @@ mod tests {
             };
             issuer.sign(Claims::grant(grant, now, String::new())).unwrap()
         };
-        let ask = |spec: Value| match review(&authenticator, json!({"spec": spec}), now) {
+        let ask = |spec: Value| match block_on(review(&authenticator, json!({"spec": spec}), now)) {
             Ok(review) => review["status"].to_string(),
             Err(status) => status.message,
         };

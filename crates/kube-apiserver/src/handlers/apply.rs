@@ -220,7 +220,7 @@ async fn make(
     expected: &write::Expected<'_>,
     dry_run: bool,
 ) -> Result<Response, Status> {
-    authorize_verb(call.server, call.info, call.user, "create")?;
+    authorize_verb(call.server, call.info, call.user, "create").await?;
     let Wanted { object, owners } = configuration.apply(call, expected.ty, None)?;
     if !object.uid().is_empty() || !object.resource_version().is_empty() {
         let (what, value) = match object.uid() {

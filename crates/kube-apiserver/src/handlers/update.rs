@@ -79,7 +79,7 @@ pub async fn update(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<
                 ));
             }
             object.remove_at(&["metadata", "resourceVersion"]);
-            authorize_verb(call.server, call.info, call.user, "create")?;
+            authorize_verb(call.server, call.info, call.user, "create").await?;
             return create::insert(call, object.into(), dry_run).await;
         }
         first = Some(object);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use apimachinery::{Status, fields};
+use apimachinery::{Status, fields, labels};
 use authn::{Credentials, Peer, UserInfo};
 use http::StatusCode;
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::negotiate::{Negotiated, Offer};
 use super::{Query, Request, RequestInfo, Response, headers, response};
 use crate::access::impersonation;
+use crate::authorization;
 use crate::dispatch;
 use crate::health;
 use crate::metrics::Route;
@@ -97,16 +98,16 @@ async fn pass(asked: Asked<'_>, request: Request) -> Result<Response, Status> {
     }
     let now = Timestamp::now();
     let credentials = Credentials { peer: &connection.peer, headers: request.headers(), path: &info.path };
-    let mut user: Arc<UserInfo> = server.authenticator.authenticate(credentials, now).map_err(|error| {
+    let mut user: Arc<UserInfo> = server.authenticator.authenticate(credentials, now).await.map_err(|error| {
         tracing::info!(path = info.path, %error, "unable to authenticate the request");
         Status::unauthorized()
     })?;
-    if let Some(other) = impersonation::impersonate(&server.authorizer, &user, request.headers())? {
+    if let Some(other) = impersonation::impersonate(&server.authorizer, &user, request.headers()).await? {
         user = Arc::new(other);
     }
     // As upstream's --authorization-always-allow-paths: health is for whoever may connect.
     if !matches!(health, Some((_, None))) {
-        authorize(server, info, query, &user)?;
+        authorize(server, info, query, &user).await?;
     }
     if let Some((kind, only)) = health {
         return Ok(health::answer(server, kind, only, query).await);
@@ -125,24 +126,30 @@ async fn pass(asked: Asked<'_>, request: Request) -> Result<Response, Status> {
 }
 
 /// Asks whether the user may also do something else to what the request names: an update that creates is a create.
-pub fn authorize_verb(
+pub async fn authorize_verb(
     server: &Server,
     info: &RequestInfo,
     user: &UserInfo,
     verb: &'static str,
 ) -> Result<(), Status> {
-    authorize(server, &RequestInfo { verb, ..info.clone() }, &Query::default(), user)
+    authorize(server, &RequestInfo { verb, ..info.clone() }, &Query::default(), user).await
 }
 
-fn authorize(server: &Server, info: &RequestInfo, query: &Query<'_>, user: &UserInfo) -> Result<(), Status> {
-    let selector = match info.verb {
-        "list" | "watch" | "deletecollection" => {
-            query.get("fieldSelector").and_then(|text| fields::parse(text).ok())
-        }
-        _ => None,
-    };
+async fn authorize(
+    server: &Server,
+    info: &RequestInfo,
+    query: &Query<'_>,
+    user: &UserInfo,
+) -> Result<(), Status> {
+    let selects = matches!(info.verb, "list" | "watch" | "deletecollection");
+    let selector = |key| query.get(key).filter(|_| selects);
+    // What cannot be understood is left out, which asks for more, not for less.
+    let field_selector = selector("fieldSelector").and_then(|text| fields::parse(text).ok());
+    let label_selector = selector("labelSelector").and_then(|text| labels::parse(text).ok());
     let attributes = authz::Attributes {
         user: authz::User { name: &user.name, groups: &user.groups },
+        uid: &user.uid,
+        extra: Some(&user.extra),
         verb: info.verb,
         namespace: &info.namespace,
         group: &info.group,
@@ -152,13 +159,14 @@ fn authorize(server: &Server, info: &RequestInfo, query: &Query<'_>, user: &User
         name: &info.name,
         path: &info.path,
         is_resource: info.is_resource,
-        field_selector: selector.as_ref(),
+        field_selector: field_selector.as_ref(),
+        label_selector: label_selector.as_ref(),
     };
-    let decision = server.authorizer.authorize(&attributes);
+    let decision = server.authorizer.decide(&attributes).await;
     if decision.is_allowed() {
         return Ok(());
     }
-    Err(authz::forbidden(&attributes, &decision.reason().to_string()))
+    Err(authorization::refusal(&attributes, &decision))
 }
 
 /// Waits for room among the requests under way. Those who keep the cluster running do not wait.

@@ -20,7 +20,7 @@ fn ask(pairs: &[(&'static str, &str)]) -> String {
     let headers: HeaderMap =
         pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();
     let boss = UserInfo { name: "boss".into(), ..UserInfo::default() };
-    match impersonate(&chain(), &boss, &headers) {
+    match futures::executor::block_on(impersonate(&chain(), &boss, &headers)) {
         Ok(None) => "nobody".into(),
         Ok(Some(user)) => format!("{} {:?} {:?}", user.name, user.groups, user.extra),
         Err(status) => format!("{} {}", status.code, status.message),

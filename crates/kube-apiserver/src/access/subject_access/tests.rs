@@ -1,4 +1,5 @@
 use authz::Mode;
+use futures::executor::block_on;
 use serde_json::json;
 
 use super::*;
@@ -23,8 +24,8 @@ fn list_pods() -> Value {
     json!({"verb": "list", "resource": "pods", "namespace": "a"})
 }
 
-fn status(answer: Result<Value, Status>) -> String {
-    match answer {
+fn status(answer: impl Future<Output = Result<Value, Status>>) -> String {
+    match block_on(answer) {
         Ok(review) => review["status"].to_string(),
         Err(status) => status.message,
     }
@@ -78,14 +79,14 @@ fn reviews_that_ask_nothing_or_two_things_are_refused() {
     }
     let both =
         json!({"user": "jane", "resourceAttributes": list_pods(), "nonResourceAttributes": {"path": "/"}});
-    let answer = any(&chain(), review("SubjectAccessReview", both)).unwrap_err();
+    let answer = block_on(any(&chain(), review("SubjectAccessReview", both))).unwrap_err();
     assert!(
         answer.message.contains("cannot be specified in combination with resourceAttributes"),
         "{answer}"
     );
     let mut named = review("SubjectAccessReview", json!({"user": "jane", "resourceAttributes": list_pods()}));
     named["metadata"]["name"] = json!("x");
-    assert!(any(&chain(), named).unwrap_err().message.contains("must be empty"));
+    assert!(block_on(any(&chain(), named)).unwrap_err().message.contains("must be empty"));
 }
 
 #[test]

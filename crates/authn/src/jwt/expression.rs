@@ -1,0 +1,79 @@
+//! Expressions over a token's `claims` or over the `user` that they make.
+
+use std::fmt;
+
+use cel::{Budget, Program, Value};
+use serde_json::Value as Json;
+
+/// What one expression may cost: upstream's limit for a run.
+const BUDGET: u64 = 1_000_000;
+
+/// An expression over one name.
+pub(super) struct Expression {
+    text: String,
+    over: &'static str,
+    program: Program,
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Expression {
+    /// An expression over `claims` or `user`.
+    pub(super) fn new(text: &str, over: &'static str) -> Result<Self, String> {
+        match Program::compile(text, &[over]) {
+            Ok(program) => Ok(Self { text: text.to_owned(), over, program }),
+            Err(error) => Err(format!("compilation failed: {error}")),
+        }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn run<'v>(&self, value: &'v Json) -> Result<Value<'v>, String> {
+        let names = [(self.over, Value::of(value, None))];
+        self.program
+            .run(&names, &Budget::new(BUDGET))
+            .map_err(|error| format!("expression '{}' resulted in error: {error}", self.text))
+    }
+
+    /// Whether it holds.
+    pub(super) fn holds(&self, value: &Json) -> Result<bool, String> {
+        match self.run(value)? {
+            Value::Bool(holds) => Ok(holds),
+            _ => Err("validation expression must return a bool".to_owned()),
+        }
+    }
+
+    /// A text.
+    pub(super) fn string(&self, value: &Json) -> Result<String, String> {
+        match self.run(value)? {
+            Value::String(text) => Ok(text.into_owned()),
+            other => Err(format!("expression must return a string, not {}", other.type_name())),
+        }
+    }
+
+    /// A text, or a list of them; empty ones are passed over, as is nothing.
+    pub(super) fn strings(&self, value: &Json) -> Result<Vec<String>, String> {
+        let wrong = |other: &Value<'_>| {
+            format!("expression must return a string or a list of strings, not {}", other.type_name())
+        };
+        let found = match self.run(value)? {
+            Value::Null => Vec::new(),
+            Value::String(text) => vec![text.into_owned()],
+            Value::List(list) => list
+                .iter()
+                .map(|item| match item {
+                    Value::String(text) => Ok(text.into_owned()),
+                    other => Err(wrong(&other)),
+                })
+                .collect::<Result<_, _>>()?,
+            other => return Err(wrong(&other)),
+        };
+        Ok(found.into_iter().filter(|text| !text.is_empty()).collect())
+    }
+}
