@@ -69,6 +69,19 @@ fn spec(metadata: &Value, spec: &Value, path: &str, found: &mut Vec<String>) {
             found.push(format!("{path}.hostAliases[{index}].ip: non-standard IP address {address:?} will be considered invalid in a future Kubernetes release"));
         }
     }
+    repeated(spec, "hostAliases", "ip", path, found);
+    for (index, secret) in spec.items("imagePullSecrets").iter().enumerate() {
+        if secret.text("name").is_empty() {
+            found.push(format!("{path}.imagePullSecrets[{index}].name: invalid empty name {:?}", ""));
+        }
+    }
+    repeated(spec, "imagePullSecrets", "name", path, found);
+    if spec.int("terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
+        found.push(format!(
+            "{path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"
+        ));
+    }
+    selectors_of_nothing(spec, path, found);
     for list in ["initContainers", "containers"] {
         for (index, container) in spec.items(list).iter().enumerate() {
             repeated_variables(container, &format!("{path}.{list}[{index}]"), found);
@@ -82,6 +95,45 @@ fn spec(metadata: &Value, spec: &Value, path: &str, found: &mut Vec<String>) {
                         ));
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Entries of a list whose key an earlier one has.
+fn repeated(spec: &Value, list: &str, key: &str, path: &str, found: &mut Vec<String>) {
+    let items = spec.items(list);
+    for (index, item) in items.iter().enumerate() {
+        let value = item.text(key);
+        if !value.is_empty() && items[..index].iter().any(|other| other.text(key) == value) {
+            let what = if list == "hostAliases" { "ip" } else { "name" };
+            found.push(format!("{path}.{list}[{index}].{key}: duplicate {what} {value:?}"));
+        }
+    }
+}
+
+/// Constraints and terms without a selector select no pod, which is hardly meant.
+fn selectors_of_nothing(spec: &Value, path: &str, found: &mut Vec<String>) {
+    const WHY: &str = "a null labelSelector results in matching no pod";
+    for (index, constraint) in spec.items("topologySpreadConstraints").iter().enumerate() {
+        if constraint["labelSelector"].is_null() {
+            found.push(format!("{path}.topologySpreadConstraints[{index}].labelSelector: {WHY}"));
+        }
+    }
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        let affinity = &spec["affinity"][kind];
+        let required = "requiredDuringSchedulingIgnoredDuringExecution";
+        for (index, term) in affinity.items(required).iter().enumerate() {
+            if term["labelSelector"].is_null() {
+                found.push(format!("{path}.affinity.{kind}.{required}[{index}].labelSelector: {WHY}"));
+            }
+        }
+        let preferred = "preferredDuringSchedulingIgnoredDuringExecution";
+        for (index, term) in affinity.items(preferred).iter().enumerate() {
+            if term["podAffinityTerm"]["labelSelector"].is_null() {
+                found.push(format!(
+                    "{path}.affinity.{kind}.{preferred}[{index}].podAffinityTerm.labelSelector: {WHY}"
+                ));
             }
         }
     }
@@ -115,4 +167,47 @@ fn repeated_ports(container: &Value, path: &str, found: &mut Vec<String>) {
 /// Whether an IPv4 address is written with leading zeros.
 fn is_sloppy(address: &str) -> bool {
     address.split('.').any(|part| part.len() > 1 && part.starts_with('0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_will_disappoint_is_said_with_its_place() {
+        for (spec, expected) in [
+            (json!({}), ""),
+            (
+                json!({"terminationGracePeriodSeconds": -1}),
+                "spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1",
+            ),
+            (
+                json!({"imagePullSecrets": [{"name": "a"}, {"name": ""}, {"name": "a"}]}),
+                "spec.imagePullSecrets[1].name: invalid empty name \"\"|spec.imagePullSecrets[2].name: duplicate name \"a\"",
+            ),
+            (
+                json!({"hostAliases": [{"ip": "1.1.1.1"}, {"ip": "1.1.1.1"}]}),
+                "spec.hostAliases[1].ip: duplicate ip \"1.1.1.1\"",
+            ),
+            (
+                json!({"topologySpreadConstraints": [{"topologyKey": "k"}]}),
+                "spec.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod",
+            ),
+            (
+                json!({"affinity": {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": {}}]}}}),
+                "spec.affinity.podAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].podAffinityTerm.labelSelector: a null labelSelector results in matching no pod",
+            ),
+            (
+                json!({"nodeSelector": {"beta.kubernetes.io/os": "linux"}}),
+                "spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use \"kubernetes.io/os\" instead",
+            ),
+            (
+                json!({"containers": [{"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}]}),
+                "spec.containers[0].env[1]: hides previous definition of \"A\", which may be dropped when using apply",
+            ),
+        ] {
+            assert_eq!(pod(&json!({"spec": spec})).join("|"), expected);
+        }
+    }
 }
