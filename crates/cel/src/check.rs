@@ -155,6 +155,12 @@ impl<'c, 't> Checker<'c, 't> {
                 {
                     return Type::Type(Rc::new(ty));
                 }
+                // A name with dots may be declared as a whole.
+                if let Some(name) = dotted(expr)
+                    && let Some(place) = self.environment.find(&name)
+                {
+                    return place.ty.clone();
+                }
                 let of = self.expr(of);
                 let found = self.field(expr, &of, field);
                 if *optional { optional_once(found) } else { found }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::ast::{Expr, ExprKind, Literal, Over, OverKind};
 use crate::functions;
-use crate::parser::RESERVED;
+use crate::parser::{self, RESERVED};
 use crate::value::{List, Map, Message, Value};
 
 /// Why an expression has no value.
@@ -60,11 +60,14 @@ type Outcome<'v> = Result<Value<'v>, Error>;
 struct Scope<'r, 'v> {
     names: Vec<(&'r str, Value<'v>)>,
     budget: &'r Budget,
+    /// Whether some of the names have dots.
+    has_dots: bool,
 }
 
 /// Evaluates an expression.
 pub fn run<'v>(expr: &Expr, names: &[(&str, Value<'v>)], budget: &Budget) -> Outcome<'v> {
-    Scope { names: names.to_vec(), budget }.eval(expr)
+    let has_dots = names.iter().any(|(name, _)| name.contains('.'));
+    Scope { names: names.to_vec(), budget, has_dots }.eval(expr)
 }
 
 fn no_key(key: &str) -> Error {
@@ -94,13 +97,27 @@ impl<'r, 'v> Scope<'r, 'v> {
                     return Ok(value);
                 }
                 self.budget.spend(1)?;
-                let of = self.eval(of)?;
-                select(&of, field, *optional)
+                if let Some(value) = self.dotted(expr) {
+                    return Ok(value);
+                }
+                match self.eval(of)? {
+                    Value::Host(host) => match (host.field(field, self.budget), optional) {
+                        (Some(found), false) => found,
+                        (Some(found), true) => Ok(optional_of(Some(found?))),
+                        (None, true) => Ok(optional_of(None)),
+                        (None, false) => Err(no_key(field)),
+                    },
+                    of => select(&of, field, *optional),
+                }
             }
             // The test itself is free.
             ExprKind::Has { of, field } => match self.eval(of)? {
                 Value::Map(map) => Ok(Value::Bool(own_field(&map, field).is_some())),
                 Value::Message(message) => Ok(Value::Bool(message.field(field).is_some())),
+                Value::Host(host) => match host.field(field, self.budget) {
+                    Some(Err(error)) => Err(error),
+                    found => Ok(Value::Bool(found.is_some())),
+                },
                 Value::Optional(None) => Ok(Value::Bool(false)),
                 Value::Optional(Some(value)) => match &*value {
                     Value::Map(map) => Ok(Value::Bool(own_field(map, field).is_some())),
@@ -145,6 +162,12 @@ impl<'r, 'v> Scope<'r, 'v> {
                 self.call(function, target.as_deref(), arguments)
             }
         }
+    }
+
+    /// The value of a name with dots, `authorizer.requestResource`, where there is one.
+    fn dotted(&self, expr: &Expr) -> Option<Value<'v>> {
+        let name = if self.has_dots { parser::dotted(expr)? } else { return None };
+        self.names.iter().rev().find(|(own, _)| *own == name).map(|(_, value)| value.clone())
     }
 
     fn with<T>(&mut self, name: &'r str, value: Value<'v>, then: impl FnOnce(&mut Self) -> T) -> T {
@@ -383,25 +406,25 @@ fn unescaped(name: &str) -> Option<String> {
     Some(plain)
 }
 
-fn optional(value: Option<Value<'_>>) -> Value<'_> {
+fn optional_of(value: Option<Value<'_>>) -> Value<'_> {
     Value::Optional(value.map(Rc::new))
 }
 
 fn select<'v>(of: &Value<'v>, field: &str, absent_is_none: bool) -> Outcome<'v> {
     match of {
         Value::Map(map) => match (own_field(map, field), absent_is_none) {
-            (found, true) => Ok(optional(found)),
+            (found, true) => Ok(optional_of(found)),
             (Some(found), false) => Ok(found),
             (None, false) => Err(no_key(field)),
         },
         Value::Message(message) => match (message.field(field), absent_is_none) {
-            (found, true) => Ok(optional(found.cloned())),
+            (found, true) => Ok(optional_of(found.cloned())),
             (Some(found), false) => Ok(found.clone()),
             (None, false) => Err(no_key(field)),
         },
         Value::Optional(None) => Ok(Value::Optional(None)),
         Value::Optional(Some(value)) => match &**value {
-            Value::Map(map) => Ok(optional(own_field(map, field))),
+            Value::Map(map) => Ok(optional_of(own_field(map, field))),
             _ => Err(no_overload()),
         },
         _ => Err(no_overload()),
@@ -417,7 +440,7 @@ fn index<'v>(of: &Value<'v>, at: &Value<'v>, absent_is_none: bool) -> Outcome<'v
         _ => return Err(no_overload()),
     };
     match (found, absent_is_none) {
-        (found, true) => Ok(optional(found.ok())),
+        (found, true) => Ok(optional_of(found.ok())),
         (found, false) => found,
     }
 }

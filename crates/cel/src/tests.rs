@@ -157,3 +157,51 @@ fn a_budget_ends_what_costs_too_much() {
     let program = Program::compile(grow, &[]).unwrap();
     assert!(program.run(&[], &Budget::new(1_000)).is_ok());
 }
+
+/// Variables of which each is known when it is asked for, and one that is not.
+struct Variables;
+
+impl<'v> crate::Host<'v> for Variables {
+    fn type_name(&self) -> &'static str {
+        "kubernetes.variables"
+    }
+
+    fn call(&self, name: &str, arguments: &[Value<'v>], _: &Budget) -> Result<Value<'v>, Error> {
+        Ok(Value::text(format!("{name}/{}", arguments.len())))
+    }
+
+    fn field(&self, name: &str, budget: &Budget) -> Option<Result<Value<'v>, Error>> {
+        budget.spend(100).err().map(Err).or(match name {
+            "one" => Some(Ok(Value::Int(1))),
+            "broken" => Some(Err(Error::fault("it broke"))),
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn hosts_answer_for_themselves() {
+    let run = |text: &str| {
+        let program =
+            Program::compile(text, &["variables", "authorizer"]).map_err(|error| error.to_string())?;
+        let host = || Value::Host(std::rc::Rc::new(Variables));
+        let names =
+            [("variables", host()), ("authorizer", host()), ("authorizer.requestResource", Value::Int(7))];
+        let value = program.run(&names, &Budget::new(1_000)).map_err(|error| error.to_string())?;
+        Ok(shown(&value))
+    };
+    for (text, expected) in [
+        ("variables.one + authorizer.requestResource", Ok(json!(8))),
+        ("authorizer.check('get')", Ok(json!("check/1"))),
+        ("has(variables.one) && !has(variables.two)", Ok(json!(true))),
+        ("variables.?two.orValue(3)", Ok(json!(3))),
+        ("variables.broken", Err("it broke".to_owned())),
+        ("variables.two", Err("no such key: two".to_owned())),
+        (
+            "[1,2,3,4,5,6,7,8,9,10].all(x, variables.one > 0)",
+            Err("operation cancelled: actual cost limit exceeded".to_owned()),
+        ),
+    ] {
+        assert_eq!(run(text), expected, "{text}");
+    }
+}

@@ -16,12 +16,23 @@ use crate::eval::{Budget, Error};
 use crate::functions::semver::Version;
 use crate::functions::url::Url;
 
-/// Something of whoever evaluates an expression, on which the expression may call functions: an authorizer, say.
-pub trait Host {
+/// Something of whoever evaluates an expression, which the expression may ask: an authorizer, variables that are
+/// evaluated when they are first used.
+pub trait Host<'v> {
     /// The name of its type.
     fn type_name(&self) -> &'static str;
+
     /// Calls a function on it.
-    fn call<'v>(&self, name: &str, arguments: &[Value<'v>], budget: &Budget) -> Result<Value<'v>, Error>;
+    fn call(&self, name: &str, arguments: &[Value<'v>], budget: &Budget) -> Result<Value<'v>, Error> {
+        let _ = (name, arguments, budget);
+        Err(Error::fault("no such overload"))
+    }
+
+    /// The value of a field; nothing where there is no such field.
+    fn field(&self, name: &str, budget: &Budget) -> Option<Result<Value<'v>, Error>> {
+        let _ = (name, budget);
+        None
+    }
 }
 
 /// An object that an expression has made: `Object.spec{replicas: 3}`.
@@ -113,7 +124,7 @@ pub enum Value<'v> {
     /// An object that was made.
     Message(Rc<Message<'v>>),
     /// Something of whoever evaluates.
-    Host(Rc<dyn Host>),
+    Host(Rc<dyn Host<'v> + 'v>),
 }
 
 /// A list.

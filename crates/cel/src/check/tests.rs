@@ -20,8 +20,10 @@ fn environment() -> Environment<'static> {
             ("port", Place::of(port)),
         ],
     );
+    let checked = Type::Opaque("kubernetes.authorization.ResourceCheck");
     Environment::new()
         .with("self", spec)
+        .with("authorizer.requestResource", checked)
         .with("authorizer", Type::Opaque("kubernetes.authorization.Authorizer"))
 }
 
@@ -72,6 +74,7 @@ fn expressions_have_types() {
         ("'%s %d'.format(['a', 1])", "string"),
         ("self.tags.max() + string([3, 4].sum())", "string"),
         ("authorizer.group('').resource('pods').namespace('a').check('get').allowed()", "bool"),
+        ("authorizer.requestResource.check('create').allowed()", "bool"),
         ("Object{spec: Object.spec{replicas: 3}}", "Object"),
         ("[JSONPatch{op: 'add', path: '/a/' + jsonpatch.escapeKey('b/c'), value: 1}]", "list(JSONPatch)"),
         ("cel.bind(n, self.replicas, n * n)", "int"),
