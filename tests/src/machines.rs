@@ -138,8 +138,20 @@ impl Machines {
 
     /// Types every line of a page on a machine; returns those that printed something else.
     pub fn walk(&self, machine: &str, directory: &str, page: &Document) -> Vec<String> {
+        self.walk_with(machine, directory, page, |_| {})
+    }
+
+    /// The same, with what happens to the machines, unseen by the reader, before a line is typed.
+    pub fn walk_with(
+        &self,
+        machine: &str,
+        directory: &str,
+        page: &Document,
+        mut before: impl FnMut(&str),
+    ) -> Vec<String> {
         let mut breaches = Vec::new();
         let mut beside = Beside(Vec::new());
+        let mut printed = Vec::new();
         for step in &page.steps {
             match step {
                 Step::Save { name, text } => {
@@ -154,11 +166,16 @@ impl Machines {
                         Step::TypeOn { machine, .. } => machine,
                         _ => machine,
                     };
-                    if let Err(seen) = self.follow(place, directory, typed, &mut beside) {
-                        let place = format!("{}:{}", page.path.display(), typed.line);
-                        breaches.push(format!("{place}: $ {}\n{}{}", typed.command, seen.out, seen.err));
-                        // What comes next stands on it.
-                        break;
+                    before(&typed.command);
+                    let typed = Typed { command: completed(&typed.command, &printed), ..typed.clone() };
+                    match self.follow(place, directory, &typed, &mut beside) {
+                        Ok(seen) => printed.extend(seen.lines().map(str::to_owned)),
+                        Err(seen) => {
+                            let place = format!("{}:{}", page.path.display(), typed.line);
+                            breaches.push(format!("{place}: $ {}\n{}{}", typed.command, seen.out, seen.err));
+                            // What comes next stands on it.
+                            break;
+                        }
                     }
                 }
             }
@@ -172,7 +189,7 @@ impl Machines {
         directory: &str,
         typed: &Typed,
         beside: &mut Beside,
-    ) -> Result<(), Box<Seen>> {
+    ) -> Result<String, Box<Seen>> {
         if let Some(command) = typed.command.strip_suffix(BESIDE) {
             let child = self.site().command(machine, "bash").and_then(|mut bash| {
                 bash.args(["-c", &format!("cd {directory} && exec {command}")]);
@@ -180,7 +197,7 @@ impl Machines {
                 bash.spawn().context("running bash")
             });
             beside.0.push(child.unwrap_or_else(|error| panic!("{command}: {error:#}")));
-            return Ok(());
+            return Ok(String::new());
         }
         let refused = typed.shown.iter().any(|line| is_error(line));
         let begun = Instant::now();
@@ -196,7 +213,7 @@ impl Machines {
             let agreed = typed.shown.is_empty() || agrees(&typed.shown, &seen.out);
             if agreed && (seen.code != 0) == refused {
                 println!("   $ {} ({:.1?})", typed.command, begun.elapsed());
-                return Ok(());
+                return Ok(seen.out);
             }
             if !looks(&typed.command) || begun.elapsed() > PATIENCE {
                 return Err(Box::new(seen));
@@ -238,6 +255,13 @@ impl Drop for Machines {
             eprintln!("removing the machines of {}: {error:#}", self.name);
         }
     }
+}
+
+/// A command of which the page leaves something out is one that was printed before: the newest that it fits.
+fn completed(command: &str, printed: &[String]) -> String {
+    let shown = [command.to_owned()];
+    let whole = printed.iter().rev().find(|line| command.contains('…') && agrees(&shown, line.trim()));
+    whole.map_or(command, |line| line.trim()).to_owned()
 }
 
 /// A line that only looks is typed until it shows what the page shows.

@@ -28,7 +28,12 @@ pub enum Check {
 }
 
 /// Pages of which every line is typed on machines, whatever it is, by the chapter's test.
-pub const ON_MACHINES: [&str; 2] = ["docs/tutorials/nfs.md", "docs/tutorials/the-hard-way.md"];
+pub const ON_MACHINES: [&str; 4] = [
+    "docs/how-to/install-on-machines.md",
+    "docs/how-to/keep-a-cluster.md",
+    "docs/tutorials/nfs.md",
+    "docs/tutorials/the-hard-way.md",
+];
 
 /// Says how a line is checked; `None` where it names no program that a document may name.
 pub fn check_of(typed: &Typed) -> Option<Check> {

@@ -25,6 +25,9 @@ struct Cli {
     /// Pack the programs of the development build, and pack them quickly
     #[arg(long)]
     debug: bool,
+    /// Say which programs a release is made of, and no more
+    #[arg(long, hide = true)]
+    programs: bool,
     /// Where the built programs are
     #[arg(long, hide = true)]
     binaries: Option<PathBuf>,
@@ -42,6 +45,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
+    if cli.programs {
+        crate::programs().for_each(|program| println!("{program}"));
+        return Ok(());
+    }
     let own = std::env::current_exe()?;
     let beside = own.parent().context("a program has a directory")?;
     let profile = if cli.debug { "debug" } else { "release" };

@@ -41,6 +41,15 @@ fn succeed(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Builds the programs of a release, which take long enough without those of developers.
+pub fn build_release() -> anyhow::Result<()> {
+    let output = Command::new(binaries(Profile::Dev)?.join("dist")).arg("--programs").output()?;
+    let programs = String::from_utf8(output.stdout)?;
+    let mut arguments = vec!["build", "--workspace", "--release"];
+    arguments.extend(programs.lines().flat_map(|program| ["--bin", program]));
+    run(&arguments)
+}
+
 /// Builds every binary.
 pub fn build(profile: Profile) -> anyhow::Result<()> {
     let mut arguments = vec!["build", "--workspace", "--bins"];

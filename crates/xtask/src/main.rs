@@ -126,9 +126,12 @@ fn run(task: Task) -> anyhow::Result<()> {
         }
         Task::Dist { arguments } => {
             packages::install()?;
-            let debug = arguments.iter().any(|argument| argument == "--debug");
-            cargo::build(if debug { cargo::Profile::Dev } else { cargo::Profile::Release })?;
             cargo::build_one("dist")?;
+            if arguments.iter().any(|argument| argument == "--debug") {
+                cargo::build(cargo::Profile::Dev)?;
+            } else {
+                cargo::build_release()?;
+            }
             cargo::program_alone(cargo::Profile::Dev, "dist", &arguments)
         }
         Task::VagrantTest { arguments } => {
