@@ -96,6 +96,9 @@ async fn checks(server: &Server, kind: Kind, only: Option<&str>) -> Vec<Check> {
         };
     }
     checks.push(("etcd".into(), etcd.clone()));
+    if let Some(well) = server.store.etcd().encryption().health() {
+        checks.push(("kms-providers".into(), well));
+    }
     if kind == Kind::Readyz {
         checks.push(("etcd-readiness".into(), etcd));
         let synced = server.store.caches().iter().all(|cache| cache.is_loaded());

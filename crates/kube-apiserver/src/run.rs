@@ -58,7 +58,7 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
     let advertised = flags.advertise_address.map_or_else(|| own_address(flags.bind_address), Ok)?;
 
     let metrics = Metrics::new(Metrics::shared()?);
-    let encryption = encryption::load(&flags)?;
+    let encryption = encryption::load(&flags).await?;
     let etcd =
         connect(&flags).await?.observed_by(metrics.etcd_observer()).encrypted_by(Arc::clone(&encryption));
     let rows = rows(&flags.runtime_config)?;
@@ -117,6 +117,9 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
     spawn(runtime, "etcd feed", feed.run(), &drained);
     spawn(runtime, "etcd revisions", freshness_task, &drained);
     spawn(runtime, "etcd compaction", storage::compact_every(etcd, flags.etcd_compaction_interval), &stop);
+    if flags.encryption_provider_config.is_some() {
+        spawn(runtime, "key services", encryption::keep(Arc::clone(&encryption)), &stop);
+    }
     if flags.encryption_provider_config_automatic_reload
         && let Some(path) = flags.encryption_provider_config.clone()
     {

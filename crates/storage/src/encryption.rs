@@ -6,6 +6,7 @@
 
 mod ciphers;
 mod configuration;
+mod kms;
 mod providers;
 mod rules;
 
@@ -16,6 +17,9 @@ use parking_lot::RwLock;
 pub use self::configuration::{ConfigurationError, EncryptionConfiguration};
 use self::rules::Rules;
 use crate::Resource;
+
+/// What values begin with that a key service protects.
+const SERVICE: &[u8] = b"k8s:enc:kms:v2:";
 
 /// How values are encrypted, shared by all who read and write them; it can be replaced while they do.
 #[derive(Debug, Default)]
@@ -35,14 +39,58 @@ pub(crate) struct Opened<'a> {
 impl Encryption {
     /// Encrypts as a configuration says.
     pub fn new(configuration: &EncryptionConfiguration) -> Result<Self, ConfigurationError> {
-        Ok(Self { rules: RwLock::new(Arc::new(Rules::new(configuration)?)) })
+        Ok(Self { rules: RwLock::new(Arc::new(Rules::new(configuration, &[])?)) })
     }
 
     /// Encrypts as another configuration says from now on. One that is wrong changes nothing.
     pub fn replace(&self, configuration: &EncryptionConfiguration) -> Result<(), ConfigurationError> {
-        let rules = Arc::new(Rules::new(configuration)?);
+        let rules = Arc::new(Rules::new(configuration, &self.rules.read().services)?);
         *self.rules.write() = rules;
         Ok(())
+    }
+
+    /// The same, once every key service that the configuration names has given a key; one that does not changes nothing.
+    pub async fn replace_when_ready(&self, configuration: &EncryptionConfiguration) -> Result<(), String> {
+        let services = self.rules.read().services.clone();
+        let rules = Rules::new(configuration, &services).map_err(|error| error.to_string())?;
+        for service in &rules.services {
+            service.renew().await?;
+        }
+        *self.rules.write() = Arc::new(rules);
+        Ok(())
+    }
+
+    /// Asks every key service how it is, and for a key where it has another one.
+    pub async fn renew(&self) -> Result<(), String> {
+        let services = self.rules.read().services.clone();
+        let asked = futures::future::join_all(services.iter().map(|service| service.renew())).await;
+        asked.into_iter().collect()
+    }
+
+    /// How the key services are; `None` where there are none.
+    pub fn health(&self) -> Option<Result<(), String>> {
+        let services = self.rules.read().services.clone();
+        if services.is_empty() {
+            return None;
+        }
+        Some(services.iter().try_for_each(|service| service.health()))
+    }
+
+    /// Makes sure that what is needed to decrypt values is at hand: a seed that is not known is asked for once.
+    pub(crate) async fn unlock<'a>(&self, values: impl Iterator<Item = &'a [u8]>) -> Result<(), String> {
+        let services = self.rules.read().services.clone();
+        if services.is_empty() {
+            return Ok(());
+        }
+        let mut result = Ok(());
+        for value in values.filter(|value| value.starts_with(SERVICE)) {
+            for service in &services {
+                if let Some(sealed) = value.strip_prefix(service.prefix()) {
+                    result = service.unlock(sealed).await.and(result);
+                }
+            }
+        }
+        result
     }
 
     /// Encrypts a value that is to be written under a key of etcd, which is the context; it is written out only for a

@@ -59,6 +59,10 @@ pub(crate) struct Stored {
     pub(crate) revision: i64,
 }
 
+/// How often a key service is asked for a seed, and how long after a refusal.
+const UNLOCKS: u32 = 3;
+const UNLOCK_AGAIN: Duration = Duration::from_millis(300);
+
 /// Part of a range.
 #[derive(Debug)]
 pub struct Listing {
@@ -135,6 +139,24 @@ impl Etcd {
         self.encryption.open(resource, format_args!("{prefix}/{}/{key}", resource.prefix), value)
     }
 
+    /// How values are encrypted.
+    pub fn encryption(&self) -> &Arc<Encryption> {
+        &self.encryption
+    }
+
+    /// Makes sure that what decrypts values is at hand. A key service that is away for a moment is asked again; a value
+    /// whose seed it does not give is an error for whoever reads that value.
+    pub(crate) async fn unlock<'a>(&self, values: impl Iterator<Item = &'a [u8]> + Clone) {
+        for attempt in 1..=UNLOCKS {
+            let Err(error) = self.encryption.unlock(values.clone()).await else { return };
+            if attempt == UNLOCKS {
+                tracing::error!(error, "values stay encrypted");
+                return;
+            }
+            tokio::time::sleep(UNLOCK_AGAIN).await;
+        }
+    }
+
     /// What all keys begin with: `/registry` unless configured.
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -199,7 +221,9 @@ impl Etcd {
             let mut response = self.observe("get", client.get(full.as_str(), None)).await?;
             Ok(response.take_kvs().pop().map(stored))
         };
-        patiently(read).await
+        let found: Option<Stored> = patiently(read).await?;
+        self.unlock(found.iter().map(|found| found.value.as_slice())).await;
+        Ok(found)
     }
 
     /// Reads keys in order, at a revision (0: now), from after a key, at most `limit` (0: all).
@@ -231,6 +255,7 @@ impl Etcd {
         let mut response = patiently(read).await?;
         let read_at = response.header().map_or(0, |header| header.revision());
         let (more, count) = (response.more(), response.count());
+        self.unlock(response.kvs().iter().map(KeyValue::value)).await;
         let items = response
             .take_kvs()
             .into_iter()
@@ -303,7 +328,9 @@ impl Etcd {
             TxnOpResponse::Get(mut got) => got.take_kvs().pop(),
             _ => None,
         });
-        Ok(Guarded::Changed(now.map(stored)))
+        let now = now.map(stored);
+        self.unlock(now.iter().map(|now| now.value.as_slice())).await;
+        Ok(Guarded::Changed(now))
     }
 }
 

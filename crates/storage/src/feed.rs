@@ -177,6 +177,8 @@ impl Feed {
                             ));
                         }
                     }
+                    let values = response.events().iter().filter_map(|event| Some(event.kv()?.value()));
+                    self.etcd.unlock(values).await;
                     self.apply(response.events());
                 }
                 Some(register) = self.register.recv() => match register {

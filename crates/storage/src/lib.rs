@@ -19,6 +19,13 @@ mod progress;
 mod scan;
 mod store;
 
+/// The contract with key services, and the form of the values that their keys protect, generated from
+/// `proto/kms.proto`.
+#[allow(missing_docs, clippy::all)]
+pub mod kms {
+    tonic::include_proto!("v2");
+}
+
 pub use cache::{Accepts, Cache, Filter, Page, Query, Resource, Rewrite, Watch, WatchEvent, WatchStart};
 pub use compaction::compact_every;
 pub use encryption::{ConfigurationError, Encryption, EncryptionConfiguration};

@@ -1,10 +1,13 @@
 //! `EncryptionConfiguration` of `apiserver.config.k8s.io/v1`: its form, and what makes one wrong.
 
+use std::time::Duration;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 
 use super::{
     ciphers::Cipher,
+    kms::Kms,
     providers::{Key, Providers, Writer},
     rules::Pattern,
 };
@@ -35,7 +38,17 @@ struct Provider {
     aesgcm: Option<Keys>,
     secretbox: Option<Keys>,
     identity: Option<Identity>,
-    kms: Option<serde::de::IgnoredAny>,
+    kms: Option<KmsSection>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct KmsSection {
+    api_version: String,
+    name: String,
+    cachesize: Option<i64>,
+    endpoint: String,
+    timeout: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -165,11 +178,6 @@ fn pattern(name: &str) -> Result<Pattern, &'static str> {
 
 impl Provider {
     fn writers(&self, path: &str) -> Result<Vec<Writer>, ConfigurationError> {
-        if self.kms.is_some() {
-            return Err(ConfigurationError(format!(
-                "{path}.kms: Unsupported value: this API server has no kms plugins; encrypt with secretbox, aesgcm or aescbc"
-            )));
-        }
         let ciphers = [
             (Cipher::AesCbc, &self.aescbc),
             (Cipher::AesGcm, &self.aesgcm),
@@ -177,10 +185,11 @@ impl Provider {
         ];
         let named = ciphers.iter().filter_map(|(cipher, keys)| Some((*cipher, keys.as_ref()?)));
         let named: Vec<(Cipher, &Keys)> = named.collect();
-        match (named.as_slice(), &self.identity) {
-            ([], Some(_)) => Ok(vec![Writer::Identity]),
-            ([(cipher, keys)], None) => keys.writers(*cipher, &format!("{path}.{}", cipher.name())),
-            ([], None) => Err(ConfigurationError(format!(
+        match (named.as_slice(), &self.identity, &self.kms) {
+            ([], Some(_), None) => Ok(vec![Writer::Identity]),
+            ([(cipher, keys)], None, None) => keys.writers(*cipher, &format!("{path}.{}", cipher.name())),
+            ([], None, Some(kms)) => Ok(vec![Writer::Kms(kms.service(&format!("{path}.kms"))?)]),
+            ([], None, None) => Err(ConfigurationError(format!(
                 "{path}: Required value: provider does not contain any of the expected providers: KMS, AESGCM, AESCBC, Secretbox, Identity"
             ))),
             _ => Err(ConfigurationError(format!(
@@ -188,6 +197,65 @@ impl Provider {
             ))),
         }
     }
+}
+
+impl KmsSection {
+    fn service(&self, path: &str) -> Result<std::sync::Arc<Kms>, ConfigurationError> {
+        let wrong = |text: String| ConfigurationError(format!("{path}.{text}"));
+        let invalid =
+            |field: &str, value: &str, why: &str| wrong(format!("{field}: Invalid value: {value:?}: {why}"));
+        match self.api_version.as_str() {
+            "v2" => {}
+            "" | "v1" => {
+                return Err(invalid(
+                    "apiVersion",
+                    &self.api_version,
+                    "KMSv1 is deprecated and will only receive security updates going forward. Use KMSv2 instead",
+                ));
+            }
+            other => {
+                let why =
+                    format!("unsupported apiVersion {other} for KMS provider, only v1 and v2 are supported");
+                return Err(invalid("apiVersion", other, &why));
+            }
+        }
+        if self.name.is_empty() {
+            return Err(wrong("name: Required value: name is a mandatory field for a provider".into()));
+        }
+        if self.name.contains(':') {
+            let why = format!("invalid KMS provider name {}, must not contain ':'", self.name);
+            return Err(invalid("name", &self.name, &why));
+        }
+        if let Some(size) = self.cachesize {
+            return Err(invalid("cachesize", &size.to_string(), "cachesize is not supported in v2"));
+        }
+        if self.endpoint.is_empty() {
+            return Err(wrong(
+                "endpoint: Required value: endpoint is a mandatory field for a provider".into(),
+            ));
+        }
+        let Some(path) = self.endpoint.strip_prefix("unix://") else {
+            let scheme = self.endpoint.split("://").next().unwrap_or_default();
+            let why = format!("unsupported scheme {scheme:?} for KMS provider, only unix is supported");
+            return Err(invalid("endpoint", &self.endpoint, &why));
+        };
+        if !path.starts_with('/') {
+            return Err(invalid("endpoint", &self.endpoint, "the path of the socket must be absolute"));
+        }
+        let timeout = match self.timeout.as_deref() {
+            None => Duration::from_secs(3),
+            Some(text) => duration(text)
+                .filter(|timeout| !timeout.is_zero())
+                .ok_or_else(|| invalid("timeout", text, "timeout should be a positive value"))?,
+        };
+        Ok(Kms::new(&self.name, &self.endpoint, timeout))
+    }
+}
+
+/// A duration as Go writes it.
+fn duration(text: &str) -> Option<Duration> {
+    let nanos = apimachinery::time::parse_go_duration(text)?;
+    u64::try_from(nanos).ok().map(Duration::from_nanos)
 }
 
 impl Keys {

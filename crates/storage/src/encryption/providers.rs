@@ -1,8 +1,8 @@
 //! The providers of one rule: the first writes, every one reads what it wrote.
 
-use std::{borrow::Cow, fmt::Display};
+use std::{borrow::Cow, fmt::Display, sync::Arc};
 
-use super::{Opened, ciphers::Cipher};
+use super::{Opened, ciphers::Cipher, kms::Kms};
 
 /// What every encrypted value begins with.
 const ENCRYPTED: &[u8] = b"k8s:enc:";
@@ -35,6 +35,8 @@ pub(super) enum Writer {
     Identity,
     /// Values encrypted by a key.
     Key(Key),
+    /// Values encrypted by keys that a service keeps.
+    Kms(Arc<Kms>),
 }
 
 /// Those who read a resource's values, in order; the first writes. A provider with several keys is several of them.
@@ -49,6 +51,7 @@ impl Providers {
     ) -> Result<Cow<'a, [u8]>, &'static str> {
         match self.0.first() {
             None | Some(Writer::Identity) => Ok(Cow::Borrowed(value)),
+            Some(Writer::Kms(kms)) => kms.seal(&context.to_string(), value).map(Cow::Owned),
             Some(Writer::Key(key)) => {
                 let mut sealed = key.prefix.to_vec();
                 key.cipher.seal(&key.secret, &context.to_string(), value, &mut sealed)?;
@@ -74,7 +77,20 @@ impl Providers {
             _ => "no matching key was found for the provided encrypted data",
         };
         for (position, writer) in self.0.iter().enumerate() {
-            let Writer::Key(key) = writer else { continue };
+            let key = match writer {
+                Writer::Identity => continue,
+                Writer::Key(key) => key,
+                Writer::Kms(kms) => {
+                    let Some(sealed) = stored.strip_prefix(kms.prefix()) else { continue };
+                    match kms.open(&context.to_string(), sealed) {
+                        Ok(opened) => {
+                            return Ok(Opened { stale: opened.stale || position != 0, ..opened });
+                        }
+                        Err(reason) => refused = reason,
+                    }
+                    continue;
+                }
+            };
             let Some(sealed) = stored.strip_prefix(&*key.prefix) else { continue };
             // Two keys of one name may stand beside each other while one replaces the other.
             match key.cipher.open(&key.secret, &context.to_string(), sealed) {

@@ -1,7 +1,10 @@
 //! Which resources a configuration means, and what it says of them.
 
+use std::sync::Arc;
+
 use super::{
     configuration::{ConfigurationError, EncryptionConfiguration},
+    kms::Kms,
     providers::{Providers, Writer},
 };
 
@@ -10,11 +13,13 @@ use super::{
 pub(super) struct Rules {
     rules: Vec<(Pattern, Providers)>,
     others: Providers,
+    /// The key services, each once.
+    pub(super) services: Vec<Arc<Kms>>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { rules: Vec::new(), others: Providers(vec![Writer::Identity]) }
+        Self { rules: Vec::new(), others: Providers(vec![Writer::Identity]), services: Vec::new() }
     }
 }
 
@@ -50,9 +55,23 @@ impl Pattern {
 }
 
 impl Rules {
-    pub(super) fn new(configuration: &EncryptionConfiguration) -> Result<Self, ConfigurationError> {
+    /// Reads a configuration. Services that are known already stay, with what they gave.
+    pub(super) fn new(
+        configuration: &EncryptionConfiguration,
+        known: &[Arc<Kms>],
+    ) -> Result<Self, ConfigurationError> {
         let mut rules: Vec<(Pattern, Providers)> = Vec::new();
-        for (patterns, providers) in configuration.parsed()? {
+        let mut services: Vec<Arc<Kms>> = Vec::new();
+        for (patterns, mut providers) in configuration.parsed()? {
+            for writer in &mut providers.0 {
+                let Writer::Kms(kms) = writer else { continue };
+                let same = services.iter().chain(known).find(|other| other.is(kms)).cloned();
+                let service = same.unwrap_or_else(|| kms.clone());
+                if !services.iter().any(|other| Arc::ptr_eq(other, &service)) {
+                    services.push(service.clone());
+                }
+                *kms = service;
+            }
             for pattern in patterns {
                 match rules.iter_mut().find(|(earlier, _)| earlier.covers(&pattern)) {
                     // Named again: what stands there reads, too.
@@ -65,7 +84,7 @@ impl Rules {
                 }
             }
         }
-        Ok(Self { rules, ..Self::default() })
+        Ok(Self { rules, services, ..Self::default() })
     }
 
     /// What holds for a resource: the first rule that means it, or that it is stored as it is.

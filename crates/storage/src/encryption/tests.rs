@@ -238,8 +238,41 @@ fn a_wrong_configuration_says_where() {
     check(
         json!([rule(&["secrets"], json!([{"kms": {"apiVersion": "v2", "name": "x"}}]))]),
         expect![
-            "resources[0].providers[0].kms: Unsupported value: this API server has no kms plugins; encrypt with secretbox, aesgcm or aescbc"
+            "resources[0].providers[0].kms.endpoint: Required value: endpoint is a mandatory field for a provider"
         ],
+    );
+    check(
+        json!([rule(
+            &["secrets"],
+            json!([{"kms": {"apiVersion": "v2", "name": "a:b", "endpoint": "unix:///x"}}])
+        )]),
+        expect![[
+            r#"resources[0].providers[0].kms.name: Invalid value: "a:b": invalid KMS provider name a:b, must not contain ':'"#
+        ]],
+    );
+    check(
+        json!([rule(
+            &["secrets"],
+            json!([{"kms": {"apiVersion": "v2", "name": "a", "endpoint": "tcp://x"}}])
+        )]),
+        expect![[
+            r#"resources[0].providers[0].kms.endpoint: Invalid value: "tcp://x": unsupported scheme "tcp" for KMS provider, only unix is supported"#
+        ]],
+    );
+    check(
+        json!([rule(
+            &["secrets"],
+            json!([{"kms": {"apiVersion": "v2", "name": "a", "endpoint": "unix:///x", "timeout": "0s"}}])
+        )]),
+        expect![[
+            r#"resources[0].providers[0].kms.timeout: Invalid value: "0s": timeout should be a positive value"#
+        ]],
+    );
+    check(
+        json!([rule(&["secrets"], json!([{"kms": {"name": "a", "endpoint": "unix:///x"}}]))]),
+        expect![[
+            r#"resources[0].providers[0].kms.apiVersion: Invalid value: "": KMSv1 is deprecated and will only receive security updates going forward. Use KMSv2 instead"#
+        ]],
     );
     check(
         json!([rule(&["secrets"], json!([{"identity": {}, "aescbc": {"keys": []}}]))]),

@@ -22,7 +22,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
         ],
     ),
     (1, &["pki", "component", "informer", "kustomize"]),
-    (2, &["storage", "authn", "authz", "admission", "webhooks", "flow-control"]),
+    (2, &["storage", "authn", "authz", "audit", "admission", "webhooks", "flow-control"]),
     (
         3,
         &[
