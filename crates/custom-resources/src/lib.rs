@@ -4,6 +4,7 @@
 //! objects are pruned, defaulted and validated, and from which the tables of server-side apply are made. Everything is a
 //! pure function.
 
+pub mod approval;
 mod declared;
 mod default;
 mod definition;
@@ -13,6 +14,7 @@ mod node;
 mod object;
 mod prune;
 mod published;
+pub mod review;
 mod rules;
 mod stored;
 mod structural;

@@ -1,6 +1,7 @@
 //! CustomResourceDefinitions.
 
 use apimachinery::names;
+use custom_resources::approval::{ANNOTATION, Approval};
 use serde_json::{Value, json};
 use strategy::field::{Errors, Path};
 use strategy::read::{Read, same};
@@ -29,6 +30,12 @@ impl Strategy for CustomResourceDefinition {
             write::zero(names, "listKind", format!("{kind}List"));
         }
         write::missing(spec, "conversion", json!({"strategy": "None"}));
+        let service = ["conversion", "webhook", "clientConfig", "service"]
+            .iter()
+            .try_fold(spec, |value, field| write::object(value, field));
+        if let Some(service) = service {
+            write::missing(service, "port", json!(443));
+        }
     }
 
     fn prepare_for_create(&self, object: &mut Value) {
@@ -39,6 +46,20 @@ impl Strategy for CustomResourceDefinition {
             .map(|version| version["name"].clone())
             .collect();
         write::set(write::ensure(object, "status"), "storedVersions", stored);
+    }
+
+    fn prepare_for_update(&self, new: &mut Value, old: &Value) {
+        self.keeps().prepare_for_update(new, old);
+        // From now on there may be objects in the version that is stored now.
+        let mut stored: Vec<Value> = new["status"]["storedVersions"].as_array().cloned().unwrap_or_default();
+        let versions = new["spec"]["versions"].as_array().into_iter().flatten();
+        let storing = versions.filter(|version| version.flag("storage") == Some(true));
+        for name in storing.map(|version| version["name"].clone()).collect::<Vec<_>>() {
+            if !stored.contains(&name) {
+                stored.push(name);
+            }
+        }
+        write::set(write::ensure(new, "status"), "storedVersions", stored);
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
@@ -67,6 +88,18 @@ impl Strategy for CustomResourceDefinition {
 
     fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
         validate_stored_versions(new, errors);
+        let path = STATUS.child("storedVersions");
+        let stored = &new["status"]["storedVersions"];
+        if stored.as_array().is_none_or(Vec::is_empty) {
+            errors.invalid(&path, stored.clone(), "must have at least one stored version");
+        }
+        let versions = new["spec"]["versions"].as_array().into_iter().flatten();
+        for version in versions.filter(|version| version.flag("storage") == Some(true)) {
+            let name = version.text("name");
+            if !stored.as_array().into_iter().flatten().any(|stored| stored == name) {
+                errors.invalid(&path, stored.clone(), format!("must have the storage version {name}"));
+            }
+        }
     }
 
     fn deletion_finalizer(&self) -> Option<&'static str> {
@@ -98,7 +131,13 @@ fn validate(object: &Value, errors: &mut Errors) {
         );
     }
     match spec["conversion"].text("strategy") {
-        "None" => {}
+        "None" => {
+            if spec["conversion"]["webhook"].is_object() {
+                let path = SPEC.child("conversion");
+                let why = "should not be set when strategy is not set to Webhook";
+                errors.forbidden(&path.child("webhookClientConfig"), why);
+            }
+        }
         "Webhook" => validate_webhook(spec, errors),
         "" => errors.required(&SPEC.child("conversion").child("strategy"), ""),
         other => {
@@ -117,7 +156,6 @@ fn is_established(object: &Value) -> bool {
 }
 
 fn validate_group(object: &Value, errors: &mut Errors) {
-    const APPROVED: &str = "api-approved.kubernetes.io";
     let (path, group) = (SPEC.child("group"), object["spec"].text("group"));
     if group.is_empty() {
         errors.required(&path, "");
@@ -127,17 +165,14 @@ fn validate_group(object: &Value, errors: &mut Errors) {
     if !group.contains('.') {
         errors.invalid(&path, group, "should be a domain with at least one dot");
     }
-    let of_upstream = |domain: &str| group == domain || group.ends_with(&format!(".{domain}"));
-    if (of_upstream("k8s.io") || of_upstream("kubernetes.io"))
-        && object["metadata"]["annotations"].text(APPROVED).is_empty()
-    {
-        let annotations = Path::root("metadata.annotations");
-        errors.required(
-            &annotations.key(APPROVED),
-            format!(
-                "protected groups must have approval annotation {APPROVED:?}, see https://github.com/kubernetes/enhancements/pull/1111"
-            ),
-        );
+    let annotation = object["metadata"]["annotations"][ANNOTATION].as_str();
+    let Some(approval) = Approval::of(group, annotation) else { return };
+    let annotations = Path::root("metadata.annotations");
+    let (_, words) = approval.words();
+    match approval {
+        Approval::Missing => errors.required(&annotations.key(ANNOTATION), words),
+        Approval::Invalid(text) => errors.invalid(&annotations.key(ANNOTATION), text, words),
+        Approval::Approved(_) | Approval::Bypassed(_) => {}
     }
 }
 
@@ -246,16 +281,32 @@ fn validate_names(own: &Value, errors: &mut Errors) {
 
 fn validate_webhook(spec: &Value, errors: &mut Errors) {
     let conversion = SPEC.child("conversion");
-    let path = conversion.child("webhook");
     let webhook = &spec["conversion"]["webhook"];
-    let versions = spec["versions"].as_array().into_iter().flatten();
-    if versions.filter(|version| version.flag("served") == Some(true)).count() > 1 {
-        // Served unconverted, objects would be read as what they are not.
-        errors
-            .forbidden(&conversion, "this server does not call conversion webhooks: serve one version only");
-    }
-    if !webhook["clientConfig"].is_object() {
-        errors.required(&path.child("clientConfig"), "required when strategy is set to Webhook");
+    let path = conversion.child("webhookClientConfig");
+    let config = &webhook["clientConfig"];
+    match (config.is_object(), config.has("url"), config.has("service")) {
+        (false, ..) => errors.required(&path, "required when strategy is set to Webhook"),
+        (_, true, false) => {
+            let url = config.text("url");
+            if !url.starts_with("https://") {
+                let why = "'https' is the only allowed URL scheme; desired format: https://host[/path]";
+                errors.invalid(&path.child("url"), url, why);
+            }
+        }
+        (_, false, true) => {
+            let service = path.child("service");
+            for field in ["name", "namespace"] {
+                if config["service"].text(field).is_empty() {
+                    errors.required(&service.child(field), format!("service {field} is required"));
+                }
+            }
+            let port = config["service"].int("port").unwrap_or(443);
+            if !(1..=65535).contains(&port) {
+                let why = "port is not valid: must be between 1 and 65535, inclusive";
+                errors.invalid(&service.child("port"), port, why);
+            }
+        }
+        _ => errors.required(&path, "exactly one of url or service is required"),
     }
     let versions: Vec<&str> = webhook["conversionReviewVersions"]
         .as_array()
@@ -263,10 +314,18 @@ fn validate_webhook(spec: &Value, errors: &mut Errors) {
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    let reviews = path.child("conversionReviewVersions");
+    let reviews = conversion.child("conversionReviewVersions");
     if versions.is_empty() {
         errors.required(&reviews, "");
-    } else if !versions.iter().any(|version| matches!(*version, "v1" | "v1beta1")) {
+        return;
+    }
+    for (index, version) in versions.iter().enumerate() {
+        if versions[..index].contains(version) {
+            errors.invalid(&reviews.index(index), *version, "duplicate version");
+        }
+        errors.invalid_each(&reviews.index(index), &(*version).into(), names::dns1035_label_errors(version));
+    }
+    if !versions.iter().any(|version| matches!(*version, "v1" | "v1beta1")) {
         errors.invalid(
             &reviews,
             webhook["conversionReviewVersions"].clone(),
