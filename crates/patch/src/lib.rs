@@ -8,6 +8,9 @@ mod merge;
 mod merging;
 mod strategic;
 
+#[cfg(test)]
+mod properties;
+
 pub use error::PatchError;
 pub use json_patch::{MOST_OPERATIONS, json_patch};
 pub use merge::{create_merge_patch, create_three_way_merge_patch, merge_patch};

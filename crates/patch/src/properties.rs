@@ -1,0 +1,115 @@
+//! What holds of any two objects of a kind: the patch made of their difference makes the second of the first.
+
+use schema::{Element, Field, Kind, PatchStrategy, Type};
+use serde_json::{Map, Value, json};
+
+use crate::{create_merge_patch, create_two_way, merge_patch, strategic_merge_patch};
+
+/// A small generator of numbers, the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+
+    fn object(&mut self, ty: Type<'_>, depth: u64) -> Value {
+        let mut object = Map::new();
+        for field in ty.fields() {
+            if matches!(field.name(), "apiVersion" | "kind") && depth == 0 || self.roll(2 + depth) != 0 {
+                continue;
+            }
+            if let Some(value) = self.field(field, depth) {
+                object.insert(field.name().to_owned(), value);
+            }
+        }
+        Value::Object(object)
+    }
+
+    fn field(&mut self, field: Field<'_>, depth: u64) -> Option<Value> {
+        let Kind::Array(element) = field.kind() else { return self.value(field.element(), depth) };
+        let merges =
+            matches!(field.merge().strategy(), Some(PatchStrategy::Merge | PatchStrategy::MergeRetainKeys));
+        let mut items: Vec<Value> =
+            (0..1 + self.roll(3)).filter_map(|_| self.value(element, depth + 1)).collect();
+        if merges {
+            // What merges is told apart by its key, or is a set.
+            match field.merge().key() {
+                Some(key) => {
+                    for (at, item) in items.iter_mut().enumerate() {
+                        let number = at as u64 * 7 + self.roll(3);
+                        let named = element.object().and_then(|ty| ty.field(key));
+                        item[key] = match named.map(|field| field.kind()) {
+                            Some(Kind::Int32 | Kind::Int64) => number.into(),
+                            _ => format!("key{number}").into(),
+                        };
+                    }
+                }
+                None => items.dedup(),
+            }
+            let mut seen = Vec::new();
+            items.retain(|item| {
+                let fresh = !seen.contains(item);
+                seen.push(item.clone());
+                fresh
+            });
+        }
+        Some(items.into())
+    }
+
+    fn value(&mut self, element: Element<'_>, depth: u64) -> Option<Value> {
+        if depth > 9 {
+            return None;
+        }
+        Some(match element.kind() {
+            Kind::Bool => (self.roll(2) == 0).into(),
+            Kind::Int32 | Kind::Int64 => self.roll(5).into(),
+            Kind::Double => 1.5.into(),
+            Kind::Object(ty) => self.object(ty, depth + 1),
+            Kind::SchemaOrArray(_) | Kind::SchemaOrBool(_) | Kind::SchemaOrStrings(_) => json!({"type": "x"}),
+            Kind::RawExtension | Kind::FieldsV1 | Kind::Json => json!({"a": self.roll(3)}),
+            Kind::Array(inner) => (0..self.roll(3)).filter_map(|_| self.value(inner, depth + 1)).collect(),
+            Kind::Map(inner) => (0..self.roll(3))
+                .filter_map(|at| Some((format!("k{at}"), self.value(inner, depth + 1)?)))
+                .collect(),
+            _ => format!("text{}", self.roll(3)).into(),
+        })
+    }
+}
+
+/// Pairs of objects of every kind.
+fn pairs(mut check: impl FnMut(Type<'_>, &Value, &Value)) {
+    let mut dice = Dice(0xA076_1D64_78BD_642F);
+    for row in schema::catalogue().all() {
+        for _ in 0..6 {
+            let (original, modified) = (dice.object(row.ty(), 0), dice.object(row.ty(), 0));
+            check(row.ty(), &original, &modified);
+        }
+    }
+}
+
+#[test]
+fn a_merge_patch_of_the_difference_makes_the_second_of_the_first() {
+    pairs(|_, original, modified| {
+        let patch = create_merge_patch(original, modified);
+        let mut patched = original.clone();
+        merge_patch(&mut patched, &patch);
+        assert_eq!(&patched, modified, "{original}\n{patch}");
+    });
+}
+
+#[test]
+fn a_strategic_patch_of_the_difference_makes_the_second_of_the_first() {
+    pairs(|ty, original, modified| {
+        let patch = create_two_way(ty, original, modified).unwrap();
+        let mut patched = original.clone();
+        strategic_merge_patch(ty, &mut patched, patch.clone()).unwrap();
+        assert_eq!(&patched, modified, "{}\nfrom {original}\nby {patch}", ty.name());
+        // Nothing is left to do for it.
+        let nothing = create_two_way(ty, modified, modified).unwrap();
+        assert_eq!(nothing, json!({}));
+    });
+}
