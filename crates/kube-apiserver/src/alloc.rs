@@ -1,15 +1,17 @@
 //! Addresses and ports of Services: who has which, and who is about to get which.
 //!
 //! What is taken is what the Services in the cache have. What a write that is under way has chosen is reserved in
-//! the process until its Service shows in the cache. Between servers, an IPAddress object per address decides.
+//! the process until its Service shows in the cache. Between servers, an IPAddress object per address decides, and one
+//! bit per node port.
 
 mod claim;
 mod fields;
 mod ip;
 mod port;
+pub mod port_record;
 mod taken;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use storage::{Object, Query, Store};
 
-pub use self::claim::Claim;
+pub use self::claim::{Claim, Readiness};
 pub use self::ip::Ranges;
 pub use self::port::PortRange;
 use self::taken::Taken;
@@ -67,6 +69,18 @@ impl Services {
             for address in fields::addresses(&service) {
                 delete_address(&call.server.store, address, service.namespace(), service.name()).await;
             }
+            let ports = fields::node_ports(&service);
+            if !ports.is_empty() {
+                port_record::give_back(&call.server.store, self.ports, &ports).await;
+            }
+        }
+    }
+
+    /// Makes sure that what Services have is taken, and what none has is free.
+    pub async fn repair(&self, store: &Store, leaked: &mut HashMap<u16, u32>) {
+        repair_addresses(store).await;
+        if let Err(status) = port_record::repair(store, self.ports, leaked).await {
+            tracing::warn!(%status, "cannot compare node ports and Services");
         }
     }
 }
@@ -142,17 +156,21 @@ async fn delete_address(store: &Store, address: IpAddr, namespace: &str, name: &
     }
 }
 
-/// Looks every ten minutes whether addresses and Services agree.
+/// How often it is looked whether addresses, ports and Services agree, as upstream.
+const ROUND: Duration = Duration::from_secs(180);
+
+/// Looks now and then whether addresses, ports and Services agree.
 pub async fn keep_repaired(server: Arc<Server>) {
+    let mut leaked = HashMap::new();
     loop {
-        tokio::time::sleep(Duration::from_secs(600)).await;
-        repair(&server.store).await;
+        tokio::time::sleep(ROUND).await;
+        server.services.repair(&server.store, &mut leaked).await;
     }
 }
 
 /// Makes sure that every Service's address has its object: for Services of before there were such objects, and
 /// for those whose server stopped half-way.
-pub async fn repair(store: &Store) {
+async fn repair_addresses(store: &Store) {
     let Some(cache) = store.cache("services/specs") else { return };
     let mut wanted = Vec::new();
     cache.visit(&Query::default(), |object| {

@@ -12,17 +12,19 @@ use apimachinery::{ObjectExt, Status};
 use serde_json::Value;
 
 pub use self::authentication::Authentication;
+use crate::flow;
 use crate::handlers::{create, write};
 use crate::refusal::Refusal;
 use crate::server::Server;
 
 /// The steps, as `/readyz` names them.
-pub const HOOKS: [&str; 5] = [
+pub const HOOKS: [&str; 6] = [
     "start-system-namespaces-controller",
     "rbac/bootstrap-roles",
     "scheduling/bootstrap-system-priority-classes",
     "start-cluster-authentication-info-controller",
     "bootstrap-controller",
+    "priority-and-fairness-config-producer",
 ];
 
 /// Makes everything that is missing. Runs again until all of it is there: etcd may be away.
@@ -33,6 +35,7 @@ pub async fn run(server: &Arc<Server>, authentication: &Authentication) {
         until_done(server, HOOKS[2], || classes::ensure(server)),
         until_done(server, HOOKS[3], || authentication.ensure(server)),
         until_done(server, HOOKS[4], || service::ensure(server)),
+        until_done(server, HOOKS[5], || flow::ensure(server)),
     );
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::access::{rules_review, self_review, subject_access, token_review};
 use crate::aggregation;
+use crate::flow::{self, Gate};
 use crate::handlers::call::Call;
 use crate::handlers::patch::Means;
 use crate::handlers::{
@@ -73,6 +74,8 @@ pub async fn dispatch(asked: Asked<'_>, request: Request, user: &Arc<UserInfo>) 
     if let Some(warning) = call.entry.custom().and_then(|custom| custom.warning.clone()) {
         call.warn([warning]);
     }
+    let row = &call.entry.row;
+    call.warn(kinds::deprecation::warning(&row.group, &row.version, &row.kind).map(str::to_owned));
     let mut answer = match handle(&call, body).await {
         Ok(answer) => answer,
         Err(status) => response::status_as(&status, &form),
@@ -192,7 +195,6 @@ async fn component_statuses(call: &Call<'_>) -> Result<Response, Status> {
         "kind": "ComponentStatus", "apiVersion": "v1",
         "metadata": { "name": "etcd-0" }, "conditions": [condition],
     });
-    call.warn(["v1 ComponentStatus is deprecated in v1.19+".to_owned()]);
     match call.info.name.as_str() {
         "etcd-0" if call.info.verb == "get" => {
             output::tree(StatusCode::OK, &call.entry, &etcd, &call.form, call.query)
@@ -287,7 +289,12 @@ fn document(
     }
     match info.path.as_str() {
         "/metrics" => {
-            let text = server.metrics.text(&server.registry);
+            let mut text = server.metrics.text(&server.registry);
+            if let Gate::Fair(flows) = &server.gate {
+                let mut own = String::new();
+                flows.write_metrics(&mut own);
+                text.extend_from_slice(own.as_bytes());
+            }
             Ok(response::with_type(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",
@@ -295,6 +302,14 @@ fn document(
             ))
         }
         "/.well-known/openid-configuration" | "/openid/v1/jwks" => Ok(keys(server, &info.path)),
+        path if path.starts_with(flow::DUMPS) => {
+            let name = path.strip_prefix(flow::DUMPS).unwrap_or_default();
+            let table = match &server.gate {
+                Gate::Fair(flows) => flows.dump(name, query.flag("includeRequestDetails")),
+                Gate::Limits(_) => None,
+            };
+            Ok(table.map_or_else(not_found, |table| response::text(StatusCode::OK, table)))
+        }
         path => Ok(server.documents.answer(path, request.headers(), query).unwrap_or_else(not_found)),
     }
 }

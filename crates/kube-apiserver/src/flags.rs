@@ -33,7 +33,13 @@ pub struct Flags {
     /// Least TLS version: VersionTLS12 or VersionTLS13
     #[arg(long, value_name = "VERSION", default_value = "VersionTLS12")]
     pub tls_min_version: String,
-    /// Authorities whose client certificates are accepted
+    /// Ciphers of TLS 1.2, by Go's names; all that this server speaks, if none is given
+    #[arg(long, value_name = "SUITE", value_delimiter = ',')]
+    pub tls_cipher_suites: Vec<String>,
+    /// Another certificate and its key, and for which names it is shown; those that it is for, if none is given
+    #[arg(long, value_name = "CERTIFICATE,KEY[:NAME,…]", action = ArgAction::Append)]
+    pub tls_sni_cert_key: Vec<String>,
+    /// Authorities whose client certificates are accepted; read again when the file changes
     #[arg(long, value_name = "FILE")]
     pub client_ca_file: Option<PathBuf>,
 
@@ -170,12 +176,27 @@ pub struct Flags {
     /// How long a request may take
     #[arg(long, value_name = "DURATION", default_value = "1m0s", value_parser = duration)]
     pub request_timeout: Duration,
-    /// How many reads may be under way
+    /// Whether requests are let in by FlowSchemas and PriorityLevelConfigurations; by the two limits alone if not
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub enable_priority_and_fairness: bool,
+    /// How many reads may be under way; with priority and fairness, a part of the server's seats
     #[arg(long, value_name = "NUMBER", default_value_t = 400)]
     pub max_requests_inflight: usize,
     /// How many writes may be under way
     #[arg(long, value_name = "NUMBER", default_value_t = 200)]
     pub max_mutating_requests_inflight: usize,
+    /// How long this server's Lease lasts after it was renewed
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub identity_lease_duration_seconds: u32,
+    /// Which part of requests over HTTP/2 ends its connection, so that clients spread over servers: 0 to 0.02
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0)]
+    pub goaway_chance: f64,
+    /// Whether requests that come while the server stops are told to come again, instead of being served
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub shutdown_send_retry_after: bool,
+    /// Over how long open watches are ended when the server stops, so that their clients do not come back at once
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub shutdown_watch_termination_grace_period: Duration,
     /// How long readiness is off before connections are closed at the end
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     pub shutdown_delay_duration: Duration,
@@ -204,7 +225,6 @@ pub const IGNORED: &[Ignored] = &[
     ignored_switch("enable-aggregator-routing"),
     ignored_switch("enable-garbage-collector"),
     ignored_switch("enable-logs-handler"),
-    ignored_switch("enable-priority-and-fairness"),
     ignored_switch("contention-profiling"),
     ignored_switch("profiling"),
     ignored("endpoint-reconciler-type"),
@@ -214,9 +234,7 @@ pub const IGNORED: &[Ignored] = &[
     ignored("etcd-readycheck-timeout"),
     ignored("external-hostname"),
     ignored("feature-gates"),
-    ignored("goaway-chance"),
     ignored("http2-max-streams-per-connection"),
-    ignored("identity-lease-duration-seconds"),
     ignored("kubelet-timeout"),
     ignored("lease-reuse-duration-seconds"),
     ignored("livez-grace-period"),
@@ -228,12 +246,9 @@ pub const IGNORED: &[Ignored] = &[
     ignored_switch("permit-address-sharing"),
     ignored_switch("permit-port-sharing"),
     ignored_switch("service-account-lookup"),
-    ignored_switch("shutdown-send-retry-after"),
     ignored("storage-backend"),
     ignored("storage-media-type"),
     ignored("strict-transport-security-directives"),
-    ignored("tls-cipher-suites"),
-    ignored("tls-sni-cert-key"),
     ignored("tracing-config-file"),
     ignored_switch("watch-cache"),
     ignored("watch-cache-sizes"),

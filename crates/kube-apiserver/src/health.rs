@@ -119,7 +119,7 @@ async fn checks(server: &Server, kind: Kind, only: Option<&str>) -> Vec<Check> {
 
 /// Answers a health check.
 pub async fn answer(server: &Server, kind: Kind, only: Option<&str>, query: &Query<'_>) -> Response {
-    let mut checks = checks(server, kind, only).await;
+    let checks = checks(server, kind, only).await;
     if let Some(only) = only {
         return match checks.into_iter().find(|(name, _)| name == only) {
             None => response::text(StatusCode::NOT_FOUND, "404 page not found\n"),
@@ -130,9 +130,9 @@ pub async fn answer(server: &Server, kind: Kind, only: Option<&str>, query: &Que
             ),
         };
     }
-    let excluded: Vec<&str> = query.all("exclude").collect();
-    checks.retain(|(name, _)| !excluded.contains(&name.as_str()));
-    let failed = checks.iter().any(|(_, result)| result.is_err());
+    let excluded: Vec<&str> = query.all("exclude").filter(|name| !name.is_empty()).collect();
+    let is_excluded = |name: &str| excluded.contains(&name);
+    let failed = checks.iter().any(|(name, result)| result.is_err() && !is_excluded(name));
     if !failed && !query.has("verbose") {
         return response::text(StatusCode::OK, "ok");
     }
@@ -141,23 +141,34 @@ pub async fn answer(server: &Server, kind: Kind, only: Option<&str>, query: &Que
             tracing::info!(check = kind.name(), name, reason, "health check failed");
         }
     }
-    let text = report(kind, &checks);
+    let text = report(kind, &checks, &excluded);
     let code = if failed { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
     response::text(code, text)
 }
 
 /// The lines of a verbose answer. Reasons stay in the log, as upstream.
-fn report(kind: Kind, checks: &[Check]) -> String {
+fn report(kind: Kind, checks: &[Check], excluded: &[&str]) -> String {
     let mut text = String::new();
     let mut failed = false;
     for (name, result) in checks {
         match result {
+            _ if excluded.contains(&name.as_str()) => text.push_str(&format!("[+]{name} excluded: ok\n")),
             Ok(()) => text.push_str(&format!("[+]{name} ok\n")),
             Err(_) => {
                 failed = true;
                 text.push_str(&format!("[-]{name} failed: reason withheld\n"));
             }
         }
+    }
+    let mut unknown: Vec<String> = excluded
+        .iter()
+        .filter(|name| checks.iter().all(|(known, _)| known != *name))
+        .map(|name| format!("{name:?}"))
+        .collect();
+    if !unknown.is_empty() {
+        unknown.sort();
+        let unknown = unknown.join(", ");
+        text.push_str(&format!("warn: some health checks cannot be excluded: no matches for {unknown}\n"));
     }
     text.push_str(&format!("{} check {}\n", kind.name(), if failed { "failed" } else { "passed" }));
     text
@@ -180,8 +191,12 @@ mod tests {
     fn a_report_says_which_check_failed_but_not_why() {
         let checks = [("ping".to_owned(), Ok(())), ("etcd".to_owned(), Err("secret".to_owned()))];
         assert_eq!(
-            report(Kind::Readyz, &checks),
+            report(Kind::Readyz, &checks, &[]),
             "[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n"
+        );
+        assert_eq!(
+            report(Kind::Livez, &checks, &["etcd", "moon"]),
+            "[+]ping ok\n[+]etcd excluded: ok\nwarn: some health checks cannot be excluded: no matches for \"moon\"\nlivez check passed\n"
         );
     }
 }

@@ -8,15 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use authn::{
-    Authenticator, ClientAuthority, Issuer, RequestHeader, SigningKey, TokenVerifier, VerificationKey,
-};
+use authn::{Authenticator, ClientAuthority, Issuer, RequestHeader, TokenVerifier};
 use component::Runtime;
 use schema::{Resource, Stability};
 use storage::{Etcd, EtcdConfig, Freshness, Store};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot, watch};
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,13 +24,16 @@ use crate::authentication_config;
 use crate::bootstrap::{self, Authentication};
 use crate::documents::Documents;
 use crate::flags::Flags;
+use crate::flow::{self, Flows, Gate, Limits};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::registry::{Registry, stored_resources};
 use crate::server::{Options, Server};
+use crate::serving::{self, Serving};
 use crate::streaming::{Kubelets, PREFERRED_ADDRESSES, Streaming};
+use crate::token_keys;
 use crate::view::TokenObjects;
-use crate::{alloc, authorization, encryption, endpoints, extension, http};
+use crate::{alloc, authorization, encryption, endpoints, extension, http, identity};
 
 /// How long requests are held back while what a cluster has from the start is made.
 const FIRST_CLIENTS: Duration = Duration::from_secs(5);
@@ -64,6 +64,7 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
     let rows = rows(&flags.runtime_config)?;
     let mut resources = stored_resources(&rows);
     resources.push(storage::Resource::new(endpoints::LEASES, false, Vec::new()));
+    resources.push(storage::Resource::new(alloc::port_record::RANGES, false, Vec::new()));
     let (freshness, freshness_task) = Freshness::new(etcd.clone());
     let (store, feed, filled) = Store::new(etcd.clone(), freshness, resources);
 
@@ -92,6 +93,9 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
             port: address.port(),
             event_ttl: flags.event_ttl,
             request_timeout: flags.request_timeout,
+            identity_lease: Duration::from_secs(flags.identity_lease_duration_seconds.into()),
+            goaway_millionth: goaway(flags.goaway_chance)?,
+            sends_retry_after: flags.shutdown_send_retry_after,
             allow_privileged: flags.allow_privileged,
             jwks_uri: flags.service_account_jwks_uri.clone(),
         },
@@ -106,10 +110,10 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
         aggregation: Aggregation::new(proxy_identity(&flags)?, &stop),
         health,
         metrics,
-        reads: Semaphore::new(flags.max_requests_inflight),
-        writes: Semaphore::new(flags.max_mutating_requests_inflight),
+        gate: gate(&flags)?,
         loaded,
         stop: stop.clone(),
+        closing: CancellationToken::new(),
     });
 
     // What requests need lives until the last of them is answered.
@@ -134,8 +138,8 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
         spawn(runtime, "authorization configuration", follow, &stop);
     }
     // Connections outlive the signal: they drain after readiness has been off for a while.
-    let closing = CancellationToken::new();
-    let accept = http::connection::accept(server.clone(), listener, tls, closing.clone());
+    let accepting = CancellationToken::new();
+    let accept = http::connection::accept(server.clone(), listener, serving.clone(), accepting.clone());
     runtime.spawn("https", finishing.track_future(accept));
     let latch = runtime.latch("bootstrap");
     let start = {
@@ -160,6 +164,8 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
                 bootstrapped.await;
             }
             latch.open();
+            spawn(&runtime, "identity", identity::run(server.clone()), &server.stop);
+            spawn(&runtime, "priority and fairness", flow::run(server.clone()), &server.stop);
             spawn(&runtime, "API aggregation", aggregation::run(server.clone()), &server.stop);
             endpoints::run(server.clone(), server.stop.clone()).await;
             Ok(())
@@ -168,15 +174,15 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
     runtime.spawn("start", finishing.track_future(start));
     spawn(runtime, "service addresses", alloc::keep_repaired(server.clone()), &stop);
     let delay = flags.shutdown_delay_duration;
+    let spread = flags.shutdown_watch_termination_grace_period;
     let stopping = server.clone();
     runtime.spawn("shutdown", async move {
         stopping.stop.cancelled().await;
         stopping.health.stop();
         tokio::time::sleep(delay).await;
-        for cache in stopping.store.caches() {
-            cache.end_watches();
-        }
-        closing.cancel();
+        stopping.closing.cancel();
+        end_watches(&stopping, spread).await;
+        accepting.cancel();
         finishing.close();
         finishing.wait().await;
         drained.cancel();
@@ -201,6 +207,28 @@ fn spawn(
         }
         Ok::<(), Infallible>(())
     });
+}
+
+/// Ends all watches, those of one resource after those of another over the time that there is.
+async fn end_watches(server: &Server, spread: Duration) {
+    let caches = server.store.caches();
+    let watched = caches.iter().filter(|cache| cache.watch_count() > 0).count();
+    let pause = spread.checked_div(u32::try_from(watched).unwrap_or(u32::MAX)).unwrap_or_default();
+    for cache in caches {
+        let watched = cache.watch_count() > 0;
+        cache.end_watches();
+        if watched && !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// Reads `--goaway-chance` in millionths.
+fn goaway(chance: f64) -> anyhow::Result<u32> {
+    if !(0.0..=0.02).contains(&chance) {
+        bail!("--goaway-chance can not be less than 0 or greater than 0.02");
+    }
+    Ok((chance * 1e6) as u32)
 }
 
 /// The address by which this machine reaches others, where none was given.
@@ -289,19 +317,7 @@ fn authenticator(
             extra_prefixes: flags.requestheader_extra_headers_prefix.clone(),
         }),
     };
-    let mut keys = Vec::new();
-    for path in &flags.service_account_key_file {
-        let found = VerificationKey::from_pem(&read(path)?)
-            .with_context(|| format!("--service-account-key-file {}", path.display()))?;
-        keys.extend(found);
-    }
-    if let Some(path) = &flags.service_account_signing_key_file
-        && keys.is_empty()
-    {
-        let signing = SigningKey::from_pem(&read(path)?)
-            .with_context(|| format!("--service-account-signing-key-file {}", path.display()))?;
-        keys.push(signing.verification_key().clone());
-    }
+    let keys = token_keys::accepted(flags)?;
     let tokens = (!keys.is_empty() && !flags.service_account_issuer.is_empty())
         .then(|| TokenVerifier::new(keys, flags.service_account_issuer.clone(), objects.clone()));
     let authenticator = Authenticator {
@@ -336,13 +352,10 @@ fn audiences(flags: &Flags) -> Vec<String> {
 }
 
 fn token_requests(flags: &Flags) -> anyhow::Result<Option<TokenRequests>> {
-    let (Some(path), Some(issuer)) =
-        (&flags.service_account_signing_key_file, flags.service_account_issuer.first())
+    let (Some(key), Some(issuer)) = (token_keys::signing(flags)?, flags.service_account_issuer.first())
     else {
         return Ok(None);
     };
-    let key = SigningKey::from_pem(&read(path)?)
-        .with_context(|| format!("--service-account-signing-key-file {}", path.display()))?;
     Ok(Some(TokenRequests {
         issuer: Issuer::new(issuer.clone(), key),
         api_audiences: audiences(flags),
@@ -357,6 +370,18 @@ fn admission(flags: &Flags) -> anyhow::Result<admission::Chain> {
     let on: Vec<&str> = flags.enable_admission_plugins.iter().map(String::as_str).collect();
     let off: Vec<&str> = flags.disable_admission_plugins.iter().map(String::as_str).collect();
     Ok(admission::Chain::new(&on, &off)?)
+}
+
+/// Which requests are let in.
+fn gate(flags: &Flags) -> anyhow::Result<Gate> {
+    let (reads, writes) = (flags.max_requests_inflight, flags.max_mutating_requests_inflight);
+    if !flags.enable_priority_and_fairness {
+        return Ok(Gate::Limits(Limits::new(reads, writes)));
+    }
+    let Some(seats) = u32::try_from(reads.saturating_add(writes)).ok().filter(|seats| *seats > 0) else {
+        bail!("--max-requests-inflight and --max-mutating-requests-inflight must add up to more than 0");
+    };
+    Ok(Gate::Fair(Box::new(Flows::new(seats))))
 }
 
 fn streaming(flags: &Flags, stop: &CancellationToken) -> anyhow::Result<Streaming> {
@@ -380,24 +405,4 @@ fn proxy_identity(flags: &Flags) -> anyhow::Result<Option<Arc<pki::Identity>>> {
         (None, None) => Ok(None),
         _ => bail!("--proxy-client-cert-file and --proxy-client-key-file go together"),
     }
-}
-
-fn tls(flags: &Flags, authenticator: &Authenticator) -> anyhow::Result<TlsAcceptor> {
-    let identity = pki::Identity::load(&flags.tls_cert_file, &flags.tls_private_key_file)?;
-    let verifier = Arc::new(authenticator.tls_verifier());
-    let mut config = pki::server_config(identity, Some(verifier))?;
-    if flags.tls_min_version == "VersionTLS13" {
-        let versions = [&rustls::version::TLS13];
-        let identity = pki::Identity::load(&flags.tls_cert_file, &flags.tls_private_key_file)?;
-        config =
-            rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_protocol_versions(&versions)?
-                .with_client_cert_verifier(Arc::new(authenticator.tls_verifier()))
-                .with_cert_resolver(identity);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    }
-    // Sessions of clients that come again are kept in tickets at their side, not in this process's memory.
-    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    config.ticketer = rustls::crypto::ring::Ticketer::new()?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -10,7 +10,6 @@ use authz::Chain;
 use futures::future::BoxFuture;
 use serde_json::Value;
 use storage::{Consistency, Store};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Objects;
@@ -18,6 +17,7 @@ use crate::access::token_request::TokenRequests;
 use crate::aggregation::Aggregation;
 use crate::alloc::Services;
 use crate::documents::Documents;
+use crate::flow::Gate;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::quota::Quotas;
@@ -36,6 +36,12 @@ pub struct Options {
     pub event_ttl: Duration,
     /// `--request-timeout`
     pub request_timeout: Duration,
+    /// `--identity-lease-duration-seconds`
+    pub identity_lease: Duration,
+    /// `--goaway-chance`: how many of a million requests over HTTP/2 end their connection.
+    pub goaway_millionth: u32,
+    /// `--shutdown-send-retry-after`
+    pub sends_retry_after: bool,
     /// `--allow-privileged`
     pub allow_privileged: bool,
     /// `--service-account-jwks-uri`
@@ -72,14 +78,14 @@ pub struct Server {
     pub health: Health,
     /// Counters.
     pub metrics: Metrics,
-    /// `--max-requests-inflight`
-    pub reads: Semaphore,
-    /// `--max-mutating-requests-inflight`
-    pub writes: Semaphore,
+    /// Which requests are let in.
+    pub gate: Gate,
     /// Turns true when the watch caches are filled and the authorisers know what is in them.
     pub loaded: tokio::sync::watch::Receiver<bool>,
     /// Cancelled when the server stops.
     pub stop: CancellationToken,
+    /// Cancelled when it has been unready for long enough, and takes no new requests.
+    pub closing: CancellationToken,
 }
 
 impl Server {
@@ -93,7 +99,7 @@ impl Server {
         let tokens = self.tokens.as_ref()?;
         let keys = self.authenticator.tokens.as_ref()?.keys();
         let (media_type, document) = match path {
-            discovery::KEY_SET_PATH => (discovery::KEY_SET_MEDIA_TYPE, discovery::key_set(keys)),
+            discovery::KEY_SET_PATH => (discovery::KEY_SET_MEDIA_TYPE, discovery::key_set(&keys)),
             discovery::CONFIGURATION_PATH => {
                 let uri = match &self.options.jwks_uri {
                     Some(uri) => uri.clone(),
@@ -103,7 +109,7 @@ impl Server {
                         discovery::KEY_SET_PATH
                     ),
                 };
-                ("application/json", discovery::configuration(tokens.issuer.name(), &uri, keys))
+                ("application/json", discovery::configuration(tokens.issuer.name(), &uri, &keys))
             }
             _ => return None,
         };

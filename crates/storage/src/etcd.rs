@@ -287,18 +287,58 @@ impl Etcd {
             other => return other,
         };
         // It may have been done without our hearing of it. What is there tells: the value holds a uid or a
-        // content that only this write has.
+        // content that only this write has. Others may have written upon it meanwhile: its place is then among the
+        // versions since, and a conflict would be told of what is stored.
         tracing::warn!(%error, key = full, "write to etcd broke off, trying again");
         let again = || async {
             let put = TxnOp::put(full.as_str(), value, options.clone());
             match self.guarded(operation, &full, at, put).await? {
-                Guarded::Changed(Some(now)) if now.revision > at && now.value == value => {
-                    Ok(Guarded::Done(now.revision))
+                Guarded::Changed(Some(now)) if now.revision > at => {
+                    match self.written_since(&full, value, at, &now).await? {
+                        Trace::Found(revision) => Ok(Some(Guarded::Done(revision))),
+                        Trace::Never => Ok(Some(Guarded::Changed(Some(now)))),
+                        Trace::Lost => Ok(None),
+                    }
                 }
-                other => Ok(other),
+                // Whoever deleted it may have deleted what this write made of it.
+                Guarded::Changed(None) => Ok(None),
+                other => Ok(Some(other)),
             }
         };
-        patiently(again).await
+        patiently(again).await?.ok_or(error)
+    }
+
+    /// Looks among the versions of a key after a revision, from the newest back, for one of this value.
+    async fn written_since(
+        &self,
+        full: &str,
+        value: &[u8],
+        at: i64,
+        newest: &Stored,
+    ) -> Result<Trace, Error> {
+        if newest.value == value {
+            return Ok(Trace::Found(newest.revision));
+        }
+        let mut before = newest.revision;
+        for _ in 0..VERSIONS {
+            let options = GetOptions::new().with_revision(before - 1);
+            let mut client = self.client.kv_client().max_decoding_message_size(MESSAGE);
+            let found = match self.observe("get", client.get(full, Some(options))).await {
+                Ok(mut response) => response.take_kvs().pop().map(stored),
+                Err(error) if error.is_transient() => return Err(error),
+                // Compacted meanwhile.
+                Err(_) => return Ok(Trace::Lost),
+            };
+            match found {
+                Some(found) if found.revision <= at => return Ok(Trace::Never),
+                Some(found) if found.value == value => return Ok(Trace::Found(found.revision)),
+                Some(found) => before = found.revision,
+                // Before this version there was none: it was not this write that made the key.
+                None if at == 0 => return Ok(Trace::Never),
+                None => return Ok(Trace::Lost),
+            }
+        }
+        Ok(Trace::Lost)
     }
 
     /// Deletes a key if it is still at a revision.
@@ -333,6 +373,20 @@ impl Etcd {
         Ok(Guarded::Changed(now))
     }
 }
+
+/// Whether a write that broke off is among the versions of its key.
+#[derive(Debug, PartialEq, Eq)]
+enum Trace {
+    /// It became this revision.
+    Found(i64),
+    /// It was not done.
+    Never,
+    /// The versions are gone: nobody can tell.
+    Lost,
+}
+
+/// How many versions of a key are looked through: more are not written within a request's time.
+const VERSIONS: usize = 256;
 
 fn stored(item: KeyValue) -> Stored {
     let revision = item.mod_revision();
@@ -371,6 +425,45 @@ where
                 pause = (pause * 2).min(Duration::from_millis(500));
             }
             other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_that_others_wrote_upon_is_found_among_the_versions() {
+        let server = testkit::Etcd::start().unwrap();
+        let config =
+            EtcdConfig { servers: vec![server.url()], prefix: "/registry".into(), ..EtcdConfig::default() };
+        let etcd = Etcd::connect(&config).await.unwrap();
+        let mut revisions = vec![0];
+        for value in ["a", "b", "c", "d"] {
+            let at = *revisions.last().unwrap();
+            match etcd.put("things", "k", value.as_bytes(), at, None).await.unwrap() {
+                Guarded::Done(revision) => revisions.push(revision),
+                Guarded::Changed(_) => panic!("nobody else writes"),
+            }
+        }
+        let newest = etcd.get("things", "k").await.unwrap().unwrap();
+        let full = etcd.full_key("things", "k");
+        for (value, at, expected) in [
+            ("d", 3, Trace::Found(revisions[4])),
+            ("b", 1, Trace::Found(revisions[2])),
+            ("a", 0, Trace::Found(revisions[1])),
+            ("x", 1, Trace::Never),
+            ("x", 0, Trace::Never),
+            // Of before: another write of the same value.
+            ("a", 2, Trace::Never),
+        ] {
+            let at = revisions[at];
+            assert_eq!(
+                etcd.written_since(&full, value.as_bytes(), at, &newest).await.unwrap(),
+                expected,
+                "{value}"
+            );
         }
     }
 }

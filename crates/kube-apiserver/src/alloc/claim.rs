@@ -12,6 +12,7 @@ use super::fields::{
     addresses, has_addresses, has_health_check_port, has_node_ports, node_ports, number, ports, text,
 };
 use super::port::shares;
+use super::port_record;
 use super::{Reserved, Services, create_address, delete_address, is_service};
 use crate::handlers::call::Call;
 use crate::server::Server;
@@ -23,14 +24,32 @@ pub struct Claim {
     ports: Vec<u16>,
     /// Addresses whose objects were made before the Service is stored.
     recorded: Vec<IpAddr>,
+    /// Ports whose bits were set before the Service is stored.
+    recorded_ports: Vec<u16>,
     /// Addresses that the Service no longer has once it is stored.
     freed: Vec<IpAddr>,
+    freed_ports: Vec<u16>,
+    /// What another server gave to somebody else.
+    lost: Vec<Lost>,
+    /// Those of the ports that nobody asked for.
+    chosen_ports: Vec<u16>,
+    /// How many of them the write that is being made up has used.
+    used_ports: usize,
     owner: (String, String),
+}
+
+/// What a change of a Service needs before it can be stored.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Nothing.
+    Ready,
+    /// What was chosen is to be recorded by [`Claim::record_change`].
+    MustRecord,
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if self.addresses.is_empty() && self.ports.is_empty() {
+        if self.addresses.is_empty() && self.ports.is_empty() && self.lost.is_empty() {
             return;
         }
         let mut reserved = self.reserved.lock();
@@ -39,6 +58,12 @@ impl Drop for Claim {
         }
         for port in &self.ports {
             reserved.ports.remove(port);
+        }
+        for lost in &self.lost {
+            match lost {
+                Lost::Address(address) => reserved.addresses.remove(address),
+                Lost::Port(port) => reserved.ports.remove(port),
+            };
         }
     }
 }
@@ -50,7 +75,12 @@ impl Claim {
             addresses: Vec::new(),
             ports: Vec::new(),
             recorded: Vec::new(),
+            recorded_ports: Vec::new(),
             freed: Vec::new(),
+            freed_ports: Vec::new(),
+            lost: Vec::new(),
+            chosen_ports: Vec::new(),
+            used_ports: 0,
             owner: Default::default(),
         }
     }
@@ -80,8 +110,11 @@ impl Claim {
                     *service = wanted;
                     return Ok(());
                 }
-                Some(address) if chosen_by_client(&address) => {
+                Some(Lost::Address(address)) if chosen_by_client(&address) => {
                     return Err(refuse(call, service, vec![allocated(service, address)]));
+                }
+                Some(Lost::Port(port)) if node_ports(service).contains(&port) => {
+                    return Err(refuse(call, service, vec![allocated_port(service, port)]));
                 }
                 Some(_) => {}
             }
@@ -90,18 +123,49 @@ impl Claim {
     }
 
     /// Gives a changed Service what it needs more than before, and notes what it gives back.
-    pub fn change(&mut self, call: &Call<'_>, service: &mut Value, old: &Value) -> Result<(), Status> {
+    pub fn change(&mut self, call: &Call<'_>, service: &mut Value, old: &Value) -> Result<Readiness, Status> {
         if !is_service(call) || !call.info.subresource.is_empty() {
-            return Ok(());
+            return Ok(Readiness::Ready);
         }
         self.fill(call, service, Some(old))?;
-        let now = addresses(service);
+        let (now, ports) = (addresses(service), node_ports(service));
         self.freed = addresses(old).into_iter().filter(|address| !now.contains(address)).collect();
-        Ok(())
+        self.freed_ports = node_ports(old).into_iter().filter(|port| !ports.contains(port)).collect();
+        let recorded = self.addresses.iter().all(|address| self.recorded.contains(address))
+            && self.ports.iter().all(|port| self.recorded_ports.contains(port));
+        Ok(if recorded { Readiness::Ready } else { Readiness::MustRecord })
     }
 
-    /// Makes the objects of the addresses that were chosen; gives the one that another server has.
-    async fn record(&mut self, call: &Call<'_>, service: &Value) -> Result<Option<IpAddr>, Status> {
+    /// Records what a change has chosen, or refuses what it asks for and somebody else has. `service` is as it was to
+    /// be stored, `asked` says whether a port or an address of it was asked for by the client.
+    pub async fn record_change(&mut self, call: &Call<'_>, asked: &Value) -> Result<(), Status> {
+        match self.record(call, asked).await? {
+            Some(Lost::Address(address)) if addresses(asked).contains(&address) => {
+                Err(refuse(call, asked, vec![allocated(asked, address)]))
+            }
+            Some(Lost::Port(port)) if node_ports(asked).contains(&port) => {
+                Err(refuse(call, asked, vec![allocated_port(asked, port)]))
+            }
+            // Another one is chosen when the change is made up anew.
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Makes the objects of the addresses that were chosen and takes the ports; gives what another server has.
+    async fn record(&mut self, call: &Call<'_>, service: &Value) -> Result<Option<Lost>, Status> {
+        let new: Vec<u16> =
+            self.ports.iter().copied().filter(|port| !self.recorded_ports.contains(port)).collect();
+        if !new.is_empty() {
+            let store = &call.server.store;
+            if let Some(lost) = port_record::take(store, call.server.services.ports, &new).await? {
+                // Stays reserved for this write: it is taken, only not yet known here.
+                self.lost.push(Lost::Port(lost));
+                self.ports.retain(|known| *known != lost);
+                self.chosen_ports.retain(|known| *known != lost);
+                return Ok(Some(Lost::Port(lost)));
+            }
+            self.recorded_ports.extend(new);
+        }
         for address in self.addresses.clone() {
             if self.recorded.contains(&address) {
                 continue;
@@ -111,26 +175,22 @@ impl Claim {
                 .map_err(crate::refusal::of_collection)?;
             if !made {
                 self.addresses.retain(|known| *known != address);
-                // Stays reserved: it is taken, only not yet known here.
-                return Ok(Some(address));
+                self.lost.push(Lost::Address(address));
+                return Ok(Some(Lost::Address(address)));
             }
             self.recorded.push(address);
         }
         Ok(None)
     }
 
-    /// The Service is stored: what it gave up is given back, what it got is recorded.
+    /// The Service is stored: what it gave up is given back.
     pub async fn keep(mut self, server: &Server) {
         let (namespace, name) = self.owner.clone();
+        if !self.freed_ports.is_empty() {
+            port_record::give_back(&server.store, server.services.ports, &self.freed_ports).await;
+        }
         for address in std::mem::take(&mut self.freed) {
             delete_address(&server.store, address, &namespace, &name).await;
-        }
-        for address in self.addresses.clone() {
-            if !self.recorded.contains(&address)
-                && !matches!(create_address(&server.store, address, &namespace, &name).await, Ok(true))
-            {
-                tracing::error!(%address, namespace, name, "another Service has the cluster IP, or it cannot be recorded");
-            }
         }
     }
 
@@ -140,10 +200,14 @@ impl Claim {
         for address in std::mem::take(&mut self.recorded) {
             delete_address(&server.store, address, &namespace, &name).await;
         }
+        if !self.recorded_ports.is_empty() {
+            port_record::give_back(&server.store, server.services.ports, &self.recorded_ports).await;
+        }
     }
 
     fn fill(&mut self, call: &Call<'_>, service: &mut Value, old: Option<&Value>) -> Result<(), Status> {
         self.owner = (service.namespace().to_owned(), service.name().to_owned());
+        self.used_ports = 0;
         let services = &call.server.services;
         families(services, service).map_err(|errors| refuse(call, service, errors))?;
         let had = old.map(|old| (addresses(old), node_ports(old))).unwrap_or_default();
@@ -192,6 +256,11 @@ impl Claim {
                     }
                     self.addresses.push(address);
                     address
+                }
+                // Chosen when the write was made up before.
+                None if self.addresses.iter().any(|known| known.is_ipv4() == (family == "IPv4")) => {
+                    let known = self.addresses.iter().find(|known| known.is_ipv4() == (family == "IPv4"));
+                    *known.ok_or(Failure::Full("failed to allocate a serviceIP: range is full"))?
                 }
                 None => {
                     let address = {
@@ -282,6 +351,11 @@ impl Claim {
     }
 
     fn choose_port(&mut self, services: &Services, reserved: &mut Reserved) -> Result<u16, Failure> {
+        // Chosen when the write was made up before.
+        if let Some(port) = self.chosen_ports.get(self.used_ports) {
+            self.used_ports += 1;
+            return Ok(*port);
+        }
         let is_taken = |port| reserved.taken.has_port(port) || reserved.ports.contains(&port);
         let port = services
             .ports
@@ -289,8 +363,17 @@ impl Claim {
             .ok_or(Failure::Full("failed to allocate a nodePort: range is full"))?;
         reserved.ports.insert(port);
         self.ports.push(port);
+        self.chosen_ports.push(port);
+        self.used_ports += 1;
         Ok(port)
     }
+}
+
+/// What another server gave to somebody else.
+#[derive(Clone, Copy)]
+enum Lost {
+    Address(IpAddr),
+    Port(u16),
 }
 
 enum Failure {
@@ -322,6 +405,15 @@ fn cluster_ips(service: &Value) -> Value {
 fn allocated(service: &Value, address: IpAddr) -> FieldError {
     let why = format!("failed to allocate IP {address}: provided IP is already allocated");
     FieldError::invalid("spec.clusterIPs", cluster_ips(service), why)
+}
+
+fn allocated_port(service: &Value, port: u16) -> FieldError {
+    let index = ports(service).iter().position(|known| number(known.get("nodePort")) == Some(port));
+    let field = match index {
+        Some(index) => format!("spec.ports[{index}].nodePort"),
+        None => "spec.healthCheckNodePort".to_owned(),
+    };
+    FieldError::invalid(field, port, "provided port is already allocated")
 }
 
 fn out_of_range(service: &Value, address: IpAddr, range: &str) -> FieldError {

@@ -11,6 +11,12 @@ pub struct PortRange {
     pub last: u16,
 }
 
+impl std::fmt::Display for PortRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
 impl PortRange {
     /// Reads `--service-node-port-range`: `30000-32767`, or `30000+2768`.
     pub fn parse(text: &str) -> Result<Self, String> {

@@ -1,10 +1,11 @@
 //! The Service `kubernetes`, its address, and the range that it is from.
 
+use std::collections::HashMap;
+
 use apimachinery::{ObjectExt, Status, time};
 use serde_json::{Value, json};
 
 use super::{change, create_missing};
-use crate::alloc;
 use crate::server::Server;
 
 /// Makes them where they are missing.
@@ -33,7 +34,7 @@ pub(super) async fn ensure(server: &Server) -> Result<(), Status> {
         })
         .await?;
     }
-    alloc::repair(&server.store).await;
+    server.services.repair(&server.store, &mut HashMap::new()).await;
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use super::call::Call;
 use super::create::lifetime;
 use super::ownership::{self, Current, Owners, Wanted};
 use super::{create, output, write};
+use crate::alloc::{Claim, Readiness};
 use crate::http::Response;
 use crate::http::input::Encoding;
 use crate::http::service::authorize_verb;
@@ -131,8 +132,47 @@ pub async fn store(
     if part != Part::Status && call.server.quotas.concern(call) {
         charge_quotas(call, part, dry_run, &mut wanted).await?;
     }
-    let mut unstored = None;
     let mut claim = call.server.services.claim();
+    for _ in 0..CLAIMS {
+        let stored = store_claimed(call, part, dry_run, &mut wanted, &mut claim).await;
+        match stored {
+            Ok(Some(stored)) => {
+                match &stored {
+                    Stored::Object(object, outcome) => {
+                        claim.keep(call.server).await;
+                        if *outcome == Outcome::Deleted {
+                            call.server.services.forget(call, object).await;
+                        }
+                    }
+                    Stored::Nowhere(_) => claim.release(call.server).await,
+                }
+                return Ok(stored);
+            }
+            // What was chosen is recorded now, and the change is made up anew.
+            Ok(None) => {}
+            Err(status) => {
+                claim.release(call.server).await;
+                return Err(status);
+            }
+        }
+    }
+    claim.release(call.server).await;
+    Err(Status::internal("failed to allocate what the service asks for: others were faster each time"))
+}
+
+/// How often addresses and ports are chosen for a change that other servers turn out to have given away.
+const CLAIMS: usize = 10;
+
+/// Stores the change, or records first what it claims and gives nothing.
+async fn store_claimed(
+    call: &Call<'_>,
+    part: Part,
+    dry_run: bool,
+    wanted: &mut impl FnMut(Current<'_>) -> Result<Wanted, Status>,
+    claim: &mut Claim,
+) -> Result<Option<Stored>, Status> {
+    let mut unstored = None;
+    let mut must_record = None;
     let decide = |current: Option<&Arc<Object>>| -> Result<Change, Refusal> {
         let current = current
             .ok_or_else(|| Status::not_found(call.entry.group(), call.entry.plural(), &call.info.name))?;
@@ -145,7 +185,13 @@ pub async fn store(
             Owners::Settled(fields) => fields,
         };
         let mut new = judge(call, part, new, &old, dry_run)?;
-        claim.change(call, &mut new, &old)?;
+        must_record = None;
+        let asked = must_ask(call).then(|| new.clone());
+        let readiness = claim.change(call, &mut new, &old)?;
+        if readiness == Readiness::MustRecord && !dry_run {
+            must_record = asked;
+            return Ok(Change::Keep);
+        }
         if !dry_run && is_last_update(call, &new, &old) {
             return Ok(Change::Delete);
         }
@@ -163,21 +209,22 @@ pub async fn store(
         call.server.store.update::<Refusal, _>(call.entry.cache(), &call.key(), lifetime(call), decide).await;
     match result {
         Ok((object, outcome)) => {
-            if let Some(unstored) = unstored {
-                claim.release(call.server).await;
-                return Ok(Stored::Nowhere(unstored));
+            if let Some(asked) = must_record {
+                claim.record_change(call, &asked).await?;
+                return Ok(None);
             }
-            claim.keep(call.server).await;
-            if outcome == Outcome::Deleted {
-                call.server.services.forget(call, &object).await;
-            }
-            Ok(Stored::Object(object, outcome))
+            Ok(Some(match unstored {
+                Some(unstored) => Stored::Nowhere(unstored),
+                None => Stored::Object(object, outcome),
+            }))
         }
-        Err(refusal) => {
-            claim.release(call.server).await;
-            Err(refusal.into_status(&call.entry, &call.info.name))
-        }
+        Err(refusal) => Err(refusal.into_status(&call.entry, &call.info.name)),
     }
+}
+
+/// Whether what the client asks for is kept beside what is chosen for it.
+fn must_ask(call: &Call<'_>) -> bool {
+    call.entry.row.plural == "services" && call.entry.group().is_empty()
 }
 
 /// Charges what the change would use more than before. The change is made up once for this; when it loses against

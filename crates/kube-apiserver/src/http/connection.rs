@@ -13,12 +13,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::Request;
 use super::service::{self, Connection};
 use crate::server::Server;
+use crate::serving::Serving;
 
 /// How long a connection may be idle, as upstream.
 const IDLE: Duration = Duration::from_secs(90);
@@ -35,7 +37,7 @@ const WINDOW: u32 = 256 * 1024;
 pub async fn accept(
     server: Arc<Server>,
     listener: TcpListener,
-    tls: TlsAcceptor,
+    serving: Arc<Serving>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut builder = Builder::new(TokioExecutor::new());
@@ -54,7 +56,8 @@ pub async fn accept(
     let limits = Limits { connections: usize::MAX, drain: DRAIN };
     let stopping = stop.clone();
     accept::accept(listener, limits, stop, move |stream, address| {
-        let (server, tls, builder, stop) = (server.clone(), tls.clone(), builder.clone(), stopping.clone());
+        let (server, builder, stop) = (server.clone(), builder.clone(), stopping.clone());
+        let tls = serving.acceptor();
         async move {
             if let Err(error) = speak(server, stream, address, tls, &builder, stop).await {
                 tracing::debug!(%address, %error, "connection ended");
@@ -86,7 +89,15 @@ async fn speak(
         None => Peer::unknown(),
     };
     let connection = Connection { peer, client: Some(address.ip()) };
+    let goes_away = Arc::new(Notify::new());
+    let (asked_to_go, chance) = (goes_away.clone(), server.options.goaway_millionth);
     let service = service_fn(move |request: Request| {
+        if chance > 0
+            && request.version() == http::Version::HTTP_2
+            && rand::random_range(0..1_000_000) < chance
+        {
+            asked_to_go.notify_one();
+        }
         // Boxed: the connection moves it about several times before it runs.
         let answer = Box::pin(service::serve(server.clone(), connection.clone(), request));
         async move { Ok::<_, Infallible>(answer.await) }
@@ -96,6 +107,8 @@ async fn speak(
     tokio::select! {
         ended = &mut connection => return ended,
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        // What is under way goes on; the client opens another connection for what is new.
+        () = goes_away.notified() => connection.as_mut().graceful_shutdown(),
     }
     connection.await
 }

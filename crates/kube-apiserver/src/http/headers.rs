@@ -7,6 +7,11 @@ use super::Response;
 /// Identifies a request in logs of both sides.
 pub const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
+/// Which FlowSchema a request belongs to.
+pub const FLOW_SCHEMA: HeaderName = HeaderName::from_static("x-kubernetes-pf-flowschema-uid");
+/// Which PriorityLevelConfiguration.
+pub const PRIORITY_LEVEL: HeaderName = HeaderName::from_static("x-kubernetes-pf-prioritylevel-uid");
+
 /// The request's own id if it brings a sane one, else a new one.
 pub fn audit_id(headers: &HeaderMap) -> HeaderValue {
     match headers.get(&AUDIT_ID) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use apimachinery::{Status, fields, labels};
 use authn::{Credentials, Peer, UserInfo};
+use flow_control::Work;
 use http::StatusCode;
 use jiff::Timestamp;
 
@@ -14,6 +15,7 @@ use super::{Query, Request, RequestInfo, Response, headers, response};
 use crate::access::impersonation;
 use crate::authorization;
 use crate::dispatch;
+use crate::flow::{Details, Entered, Gate, Member, TurnedAway};
 use crate::health;
 use crate::metrics::Route;
 use crate::server::Server;
@@ -46,7 +48,8 @@ pub async fn serve(server: Arc<Server>, connection: Connection, request: Request
     let refusal_form = form.as_ref().copied().unwrap_or(Negotiated::JSON);
     let asked =
         Asked { server: &server, connection: &connection, info: &info, query: &query, route: &route, form };
-    let mut answer = match pass(asked, request).await {
+    let mut member = None;
+    let mut answer = match pass(asked, request, &mut member).await {
         Ok(answer) => answer,
         Err(status) => {
             if status.code >= 500 {
@@ -90,7 +93,11 @@ async fn loaded(server: &Server) -> Result<(), Status> {
     }
 }
 
-async fn pass(asked: Asked<'_>, request: Request) -> Result<Response, Status> {
+async fn pass(
+    asked: Asked<'_>,
+    request: Request,
+    member: &mut Option<Arc<Member>>,
+) -> Result<Response, Status> {
     let Asked { server, connection, info, query, route, .. } = asked;
     let health = health::Kind::of(&info.path);
     if health.is_none() {
@@ -98,25 +105,41 @@ async fn pass(asked: Asked<'_>, request: Request) -> Result<Response, Status> {
     }
     let now = Timestamp::now();
     let credentials = Credentials { peer: &connection.peer, headers: request.headers(), path: &info.path };
-    let mut user: Arc<UserInfo> = server.authenticator.authenticate(credentials, now).await.map_err(|error| {
-        tracing::info!(path = info.path, %error, "unable to authenticate the request");
-        Status::unauthorized()
-    })?;
+    let mut user: Arc<UserInfo> =
+        server.authenticator.authenticate(credentials, now).await.map_err(|error| {
+            tracing::info!(path = info.path, %error, "unable to authenticate the request");
+            Status::unauthorized()
+        })?;
     if let Some(other) = impersonation::impersonate(&server.authorizer, &user, request.headers()).await? {
         user = Arc::new(other);
     }
-    // As upstream's --authorization-always-allow-paths: health is for whoever may connect.
-    if !matches!(health, Some((_, None))) {
-        authorize(server, info, query, &user).await?;
-    }
     if let Some((kind, only)) = health {
+        // As upstream's --authorization-always-allow-paths: health is for whoever may connect.
+        if only.is_some() {
+            authorize(server, info, query, &user).await?;
+        }
         return Ok(health::answer(server, kind, only, query).await);
     }
-    if is_long_running(info, query) {
+    if server.options.sends_retry_after && server.closing.is_cancelled() {
+        return Ok(stopping());
+    }
+    if info.verb != "watch" && is_long_running(info, query) {
+        authorize(server, info, query, &user).await?;
         return dispatch::dispatch(asked, request, &user).await;
     }
-    let _permit = enter(server, info, &user).await?;
-    match tokio::time::timeout(patience(server, query), dispatch::dispatch(asked, request, &user)).await {
+    let patience = patience(server, info, query)?;
+    // A watch takes a seat while it is opened.
+    let permit = match enter(&asked, &user, patience).await {
+        Ok(permit) => permit,
+        Err(away) => {
+            server.metrics.terminated(route, 429);
+            *member = away.member.clone();
+            return Ok(turned_away(&away));
+        }
+    };
+    *member = permit.0.member();
+    authorize(server, info, query, &user).await?;
+    match tokio::time::timeout(patience, dispatch::dispatch(asked, request, &user)).await {
         Ok(answer) => answer,
         Err(_) => {
             server.metrics.terminated(route, 504);
@@ -169,37 +192,100 @@ async fn authorize(
     Err(authorization::refusal(&attributes, &decision))
 }
 
-/// Waits for room among the requests under way. Those who keep the cluster running do not wait.
+/// Waits for room among the requests under way.
 async fn enter<'a>(
-    server: &'a Server,
-    info: &RequestInfo,
+    asked: &Asked<'a>,
     user: &UserInfo,
-) -> Result<Option<(tokio::sync::SemaphorePermit<'a>, crate::metrics::Open)>, Status> {
-    if user.in_group("system:masters") {
-        return Ok(None);
-    }
-    let mutating = matches!(info.verb, "create" | "update" | "patch" | "delete" | "deletecollection");
-    let room = if mutating { &server.writes } else { &server.reads };
-    let permit = match room.try_acquire() {
-        Ok(permit) => permit,
-        // As upstream's priority and fairness: a request waits a quarter of its time in the queue at most.
-        Err(_) => match tokio::time::timeout(server.options.request_timeout / 4, room.acquire()).await {
-            Ok(Ok(permit)) => permit,
-            _ => return Err(Status::too_many_requests("too many requests, please try again later", 1)),
-        },
+    patience: Duration,
+) -> Result<(Entered<'a>, crate::metrics::Open), TurnedAway> {
+    let Asked { server, info, query, route, .. } = asked;
+    let is_write = is_write(info);
+    let entered = match &server.gate {
+        Gate::Limits(limits) => limits.enter(user.in_group("system:masters"), is_write)?,
+        Gate::Fair(flows) => {
+            let request = flow_control::Request {
+                user: &user.name,
+                groups: &user.groups,
+                verb: info.verb,
+                is_resource: info.is_resource,
+                group: &info.group,
+                resource: &info.resource,
+                subresource: &info.subresource,
+                namespace: &info.namespace,
+                path: &info.path,
+            };
+            let details = || Details {
+                user: user.name.clone(),
+                verb: info.verb,
+                path: info.path.clone(),
+                namespace: info.namespace.clone(),
+                name: info.name.clone(),
+                version: info.group_version(),
+                resource: info.resource.clone(),
+                subresource: info.subresource.clone(),
+                ..Details::default()
+            };
+            let work = || work(info, query, route);
+            // As upstream: a request waits a quarter of its time in a queue at most.
+            let permit = flows.enter(request, info.verb == "watch", patience / 4, work, details).await?;
+            Entered::Fair(permit)
+        }
     };
-    Ok(Some((permit, server.metrics.entered(mutating))))
+    Ok((entered, server.metrics.entered(is_write)))
 }
 
-/// How long the request may take: what the client asks for, up to the server's limit.
-fn patience(server: &Server, query: &Query<'_>) -> Duration {
-    let asked = query
-        .get("timeout")
-        .and_then(apimachinery::time::parse_go_duration)
-        .and_then(|nanos| u64::try_from(nanos).ok())
-        .filter(|nanos| *nanos > 0)
-        .map(Duration::from_nanos);
-    asked.map_or(server.options.request_timeout, |asked| asked.min(server.options.request_timeout))
+fn is_write(info: &RequestInfo) -> bool {
+    matches!(info.verb, "create" | "update" | "patch" | "delete" | "deletecollection")
+}
+
+/// How much a request is expected to take.
+fn work(info: &RequestInfo, query: &Query<'_>, route: &Route) -> Work {
+    let Some(entry) = route.entry.as_ref().filter(|entry| entry.is_stored()) else { return Work::ONE };
+    let reads_all = match info.verb {
+        "list" | "deletecollection" => true,
+        "watch" => !matches!(query.get("resourceVersion"), Some(version) if version != "0"),
+        _ => false,
+    };
+    if reads_all {
+        let stored = entry.cache().len() as u64;
+        // A page ends where it is full, if every object counts.
+        let selects = query.has("labelSelector") || query.has("fieldSelector");
+        let limit =
+            query.number("limit").and_then(|limit| u64::try_from(limit).ok()).filter(|limit| *limit > 0);
+        return Work::list(limit.filter(|_| !selects).map_or(stored, |limit| limit.min(stored)));
+    }
+    if is_write(info) { Work::change(entry.cache().watch_count() as u64) } else { Work::ONE }
+}
+
+/// The answer to a request that comes too late for this server.
+fn stopping() -> Response {
+    let text = "The apiserver is shutting down, please try again later.\n";
+    let mut answer = response::text(StatusCode::TOO_MANY_REQUESTS, text);
+    let headers = answer.headers_mut();
+    headers.insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("5"));
+    answer
+}
+
+/// The answer to a request for which there is no room, in upstream's words.
+fn turned_away(away: &TurnedAway) -> Response {
+    let text = "Too many requests, please try again later.\n";
+    let mut answer = response::text(StatusCode::TOO_MANY_REQUESTS, text);
+    answer.headers_mut().insert(http::header::RETRY_AFTER, away.retry_after.into());
+    answer
+}
+
+/// How long the request may take: what the client asks for, up to the server's limit. Opening a watch has the server's.
+fn patience(server: &Server, info: &RequestInfo, query: &Query<'_>) -> Result<Duration, Status> {
+    let longest = server.options.request_timeout;
+    let Some(text) = query.get("timeout").filter(|_| info.verb != "watch") else { return Ok(longest) };
+    match apimachinery::time::parse_go_duration(text).and_then(|nanos| u64::try_from(nanos).ok()) {
+        // As upstream: nothing is the server's own limit.
+        Some(0) => Ok(longest),
+        Some(nanos) => Ok(Duration::from_nanos(nanos).min(longest)),
+        None => Err(Status::bad_request(format!(
+            "invalid timeout specified in the request URL - time: invalid duration {text:?}"
+        ))),
+    }
 }
 
 /// Whether a request may last as long as it likes.

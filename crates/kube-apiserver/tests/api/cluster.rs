@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use kube_apiserver::{Flags, Server, run};
+use parking_lot::Mutex;
 use pki::{Authority, Leaf};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
@@ -23,7 +24,7 @@ use tokio_rustls::TlsConnector;
 
 /// A running server.
 pub struct Cluster {
-    pub etcd: Etcd,
+    pub etcd: Mutex<Etcd>,
     pub server: Arc<Server>,
     pub address: SocketAddr,
     runtime: Runtime,
@@ -103,7 +104,11 @@ impl Cluster {
     }
 
     pub async fn start_with(extra: &[&str]) -> Self {
-        let etcd = Etcd::start().unwrap();
+        Self::start_over(Etcd::start().unwrap(), extra).await
+    }
+
+    /// A server over this etcd.
+    pub async fn start_over(etcd: Etcd, extra: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let now = jiff::Timestamp::now();
         let authority = Authority::new("kubernetes", 1, now).unwrap();
@@ -153,7 +158,7 @@ impl Cluster {
         let runtime = Runtime::detached();
         let (server, address) = run::serve(&runtime, Flags::parse_from(&arguments)).await.unwrap();
         let cluster = Self {
-            etcd,
+            etcd: Mutex::new(etcd),
             server,
             address,
             runtime,
@@ -174,11 +179,19 @@ impl Cluster {
         self.runtime.shutdown().cancel();
     }
 
+    /// The flags of another server over the same etcd.
+    pub fn arguments_of(&self, advertised: &str, port: u16) -> Vec<String> {
+        let mut arguments = self.arguments.clone();
+        for (flag, value) in [("--advertise-address", advertised), ("--secure-port", &port.to_string())] {
+            let at = arguments.iter().position(|argument| argument == flag).unwrap();
+            arguments[at + 1] = value.to_owned();
+        }
+        arguments
+    }
+
     /// Starts another server over the same etcd and does not wait for it.
     pub async fn another(&mut self, advertised: &str) -> SocketAddr {
-        let mut arguments = self.arguments.clone();
-        let at = arguments.iter().position(|argument| argument == "--advertise-address").unwrap();
-        arguments[at + 1] = advertised.to_owned();
+        let arguments = self.arguments_of(advertised, 0);
         let runtime = Runtime::detached();
         let (_, address) = run::serve(&runtime, Flags::parse_from(&arguments)).await.unwrap();
         self.others.push(runtime);
@@ -202,8 +215,28 @@ impl Cluster {
         self.client_of(self.address, user, groups).await
     }
 
+    /// A connection without a certificate.
+    pub async fn stranger(&self) -> Client {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.authority.certificate().as_bytes()).unwrap()).unwrap();
+        let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        let (sender, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        Client { sender }
+    }
+
     /// A connection of a user in groups to one of the servers.
     pub async fn client_of(&self, address: SocketAddr, user: &str, groups: &[&str]) -> Client {
+        self.try_client_of(address, user, groups).await.unwrap()
+    }
+
+    /// As [`Cluster::client_of`]; `None` when the server does not answer.
+    pub async fn try_client_of(&self, address: SocketAddr, user: &str, groups: &[&str]) -> Option<Client> {
         let issued = self.authority.issue(&Leaf::client(user, groups), jiff::Timestamp::now()).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.authority.certificate().as_bytes()).unwrap()).unwrap();
@@ -215,14 +248,13 @@ impl Cluster {
             )
             .unwrap();
         config.alpn_protocols = vec![b"h2".to_vec()];
-        let stream = TcpStream::connect(address).await.unwrap();
+        let stream = TcpStream::connect(address).await.ok()?;
         stream.set_nodelay(true).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-        let (sender, connection) =
-            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()?;
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.ok()?;
         tokio::spawn(connection);
-        Client { sender }
+        Some(Client { sender })
     }
 }
 
@@ -234,6 +266,24 @@ impl Drop for Cluster {
 }
 
 impl Client {
+    /// An answer, or `None` when the connection broke before it was whole.
+    pub async fn try_ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Option<Answer> {
+        let mut request = Request::builder().method(method).uri(format!("https://localhost{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body)).unwrap();
+        let (head, body) = self.sender.clone().send_request(request).await.ok()?.into_parts();
+        let body = body.collect().await.ok()?.to_bytes();
+        Some(Answer { code: head.status.as_u16(), headers: head.headers, body })
+    }
+
     pub async fn send(
         &self,
         method: Method,

@@ -6,7 +6,7 @@ use crate::cluster::{Cluster, MAPS, map};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watch_neither_misses_nor_repeats_across_an_etcd_restart() {
-    let mut cluster = Cluster::start().await;
+    let cluster = Cluster::start().await;
     let client = cluster.admin().await;
     let mut events = client.watch(&format!("{MAPS}?watch=1&labelSelector=run")).await;
     let make = |number: usize| {
@@ -17,7 +17,7 @@ async fn a_watch_neither_misses_nor_repeats_across_an_etcd_restart() {
     for number in 0..5 {
         client.post(MAPS, &make(number)).await.ok();
     }
-    cluster.etcd.kill().unwrap();
+    cluster.etcd.lock().kill().unwrap();
     let ready = client.get("/readyz/etcd").await;
     assert_eq!(ready.code, 500);
     let writer = tokio::spawn({
@@ -25,7 +25,7 @@ async fn a_watch_neither_misses_nor_repeats_across_an_etcd_restart() {
         // Sent while etcd is away: it waits and is done once.
         async move { client.post(MAPS, &make(5)).await.ok() }
     });
-    cluster.etcd.start_again().unwrap();
+    cluster.etcd.lock().start_again().unwrap();
     writer.await.unwrap();
     for number in 6..10 {
         client.post(MAPS, &make(number)).await.ok();

@@ -61,6 +61,95 @@ async fn two_servers_agree_at_once() {
     endpoints(json!([{"ip": "10.0.0.5"}])).await;
 }
 
+/// Two servers choose from the same range without asking each other: what they give out is written down first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_never_give_the_same_node_port_twice() {
+    let mut cluster = Cluster::start_with(&["--service-node-port-range", "30000-30079"]).await;
+    let address = cluster.another("10.0.0.6").await;
+    let clients = [cluster.admin().await, cluster.client_of(address, "admin", &["system:masters"]).await];
+    let services = "/api/v1/namespaces/default/services";
+    let node_port = |object: &serde_json::Value| object["spec"]["ports"][0]["nodePort"].as_u64().unwrap();
+    // The same port asked for at both at once: one gets it.
+    for port in 30000..30010 {
+        let ask = |at: usize| {
+            let client = clients[at].clone();
+            let spec = json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": port}]});
+            let service = json!({"metadata": {"name": format!("p{port}-{at}")}, "spec": spec});
+            async move { client.post(services, &service).await }
+        };
+        let (one, other) = tokio::join!(ask(0), ask(1));
+        let mut codes = [one.code, other.code];
+        codes.sort_unstable();
+        assert_eq!(codes, [201, 422]);
+        let lost = if one.code == 422 { one } else { other };
+        let (_, message) = lost.refusal();
+        let why =
+            format!("spec.ports[0].nodePort: Invalid value: {port}: provided port is already allocated");
+        assert!(message.contains(&why), "{message}");
+    }
+    // Half of them as a change of a Service that is there.
+    let mut writers = Vec::new();
+    for number in 0..60 {
+        let client = clients[number % 2].clone();
+        writers.push(tokio::spawn(async move {
+            let name = format!("s{number}");
+            let kind = if number % 4 < 2 { "NodePort" } else { "ClusterIP" };
+            let spec = json!({"type": kind, "ports": [{"port": 80}]});
+            let made = client.post(services, &json!({"metadata": {"name": name}, "spec": spec})).await.ok();
+            if kind == "NodePort" {
+                return made;
+            }
+            let change = json!({"spec": {"type": "NodePort"}});
+            client.patch(&format!("{services}/{name}"), "merge-patch", &change).await.ok()
+        }));
+    }
+    let mut ports = HashSet::new();
+    for writer in writers {
+        assert!(ports.insert(node_port(&writer.await.unwrap())));
+    }
+    // Ten are left: what goes is given back, what does not fit is refused.
+    clients[0].delete(&format!("{services}/s0")).await.ok();
+    for number in 0..11 {
+        let spec = json!({"type": "NodePort", "ports": [{"port": 80}]});
+        let service = json!({"metadata": {"name": format!("late{number}")}, "spec": spec});
+        clients[number % 2].post(services, &service).await.ok();
+    }
+    let spec = json!({"type": "NodePort", "ports": [{"port": 80}]});
+    let (code, message) =
+        clients[1].post(services, &json!({"metadata": {"name": "last"}, "spec": spec})).await.refusal();
+    assert_eq!((code, message.contains("range is full")), (500, true), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_together_give_no_more_than_a_quota() {
+    let mut cluster = Cluster::start().await;
+    let address = cluster.another("10.0.0.6").await;
+    let clients = [cluster.admin().await, cluster.client_of(address, "admin", &["system:masters"]).await];
+    let quotas = "/api/v1/namespaces/default/resourcequotas";
+    let hard = json!({"count/configmaps": "20"});
+    let mut quota =
+        clients[0].post(quotas, &json!({"metadata": {"name": "q"}, "spec": {"hard": hard}})).await.ok();
+    quota["status"] = json!({"hard": hard, "used": {"count/configmaps": "0"}});
+    clients[0].put(&format!("{quotas}/q/status"), &quota).await.ok();
+    let mut writers = Vec::new();
+    for number in 0..60 {
+        let client = clients[number % 2].clone();
+        writers.push(tokio::spawn(
+            async move { client.post(MAPS, &map(&format!("m{number}"), "1")).await.code },
+        ));
+    }
+    let mut made = 0;
+    for writer in writers {
+        match writer.await.unwrap() {
+            201 => made += 1,
+            code => assert_eq!(code, 403),
+        }
+    }
+    assert_eq!(made, 20);
+    let used = clients[1].get(&format!("{quotas}/q")).await.ok()["status"]["used"].clone();
+    assert_eq!(used, json!({"count/configmaps": "20"}));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_namespace_goes_when_its_last_finalizer_does() {
     let cluster = Cluster::start().await;

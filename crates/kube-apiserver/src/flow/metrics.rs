@@ -1,0 +1,217 @@
+//! The metrics of priority and fairness, under upstream's names.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use flow_control::Reason;
+use flow_control::stats::{Counts, Histogram};
+
+use super::Flows;
+use super::lane::Member;
+
+/// A number of a schema.
+type Number = fn(&Counts) -> i64;
+
+const GAUGES: [(&str, &str, Number); 4] = [
+    (
+        "current_executing_requests",
+        "Number of requests in initial (for a WATCH) or any (for a non-WATCH) execution stage in the API Priority and Fairness subsystem",
+        |counts| counts.executing.load(Relaxed),
+    ),
+    (
+        "current_executing_seats",
+        "Concurrency (number of seats) occupied by the currently executing (initial stage for a WATCH, any stage otherwise) requests in the API Priority and Fairness subsystem",
+        |counts| counts.executing_seats.load(Relaxed),
+    ),
+    (
+        "current_inqueue_requests",
+        "Number of requests currently pending in queues of the API Priority and Fairness subsystem",
+        |counts| counts.waiting.load(Relaxed),
+    ),
+    (
+        "current_inqueue_seats",
+        "Number of seats currently pending in queues of the API Priority and Fairness subsystem",
+        |counts| counts.waiting_seats.load(Relaxed),
+    ),
+];
+
+impl Flows {
+    /// Writes all metrics.
+    pub fn write_metrics(&self, out: &mut String) {
+        let config = self.config.load();
+        let used: Vec<(&Arc<Member>, String)> = config
+            .members
+            .iter()
+            .filter(|member| {
+                member.counts.dispatched.load(Relaxed) > 0
+                    || member.counts.refused.iter().any(|count| count.load(Relaxed) > 0)
+            })
+            .map(|member| {
+                let (schema, level) = (&member.schema.name, &member.schema.level);
+                (member, format!("flow_schema=\"{schema}\",priority_level=\"{level}\""))
+            })
+            .collect();
+        head(
+            out,
+            "dispatched_requests_total",
+            "counter",
+            "Number of requests executed by API Priority and Fairness subsystem",
+        );
+        for (member, labels) in &used {
+            let count = member.counts.dispatched.load(Relaxed);
+            let _ = writeln!(out, "{PREFIX}dispatched_requests_total{{{labels}}} {count}");
+        }
+        head(
+            out,
+            "rejected_requests_total",
+            "counter",
+            "Number of requests rejected by API Priority and Fairness subsystem",
+        );
+        for (member, labels) in &used {
+            for reason in Reason::ALL {
+                let count = member.counts.refused[reason as usize].load(Relaxed);
+                if count > 0 {
+                    let reason = reason.name();
+                    let _ = writeln!(
+                        out,
+                        "{PREFIX}rejected_requests_total{{{labels},reason=\"{reason}\"}} {count}"
+                    );
+                }
+            }
+        }
+        for (name, help, number) in GAUGES {
+            head(out, name, "gauge", help);
+            for (member, labels) in &used {
+                let _ = writeln!(out, "{PREFIX}{name}{{{labels}}} {}", number(&member.counts));
+            }
+        }
+        histograms(out, &used);
+        self.write_seats(out);
+    }
+
+    /// The seats of each level.
+    fn write_seats(&self, out: &mut String) {
+        let config = self.config.load();
+        let levels: Vec<(&String, [f64; 9], u64)> = config
+            .lanes
+            .iter()
+            .map(|(name, lane)| {
+                let state = lane.state();
+                let (bounds, observed) = (state.bounds, state.observed);
+                let numbers = [
+                    f64::from(bounds.nominal),
+                    f64::from(bounds.lowest),
+                    f64::from(bounds.highest),
+                    f64::from(state.queues.seat_limit()),
+                    observed.highest,
+                    observed.average,
+                    observed.deviation,
+                    observed.smoothed,
+                    state.target,
+                ];
+                (name, numbers, state.queues.unaccommodated)
+            })
+            .collect();
+        for (place, (name, help)) in [
+            ("nominal_limit_seats", "Nominal number of execution seats configured for each priority level"),
+            (
+                "lower_limit_seats",
+                "Configured lower bound on number of execution seats available to each priority level",
+            ),
+            (
+                "upper_limit_seats",
+                "Configured upper bound on number of execution seats available to each priority level",
+            ),
+            (
+                "current_limit_seats",
+                "current derived number of execution seats available to each priority level",
+            ),
+            ("demand_seats_high_watermark", "High watermark, over last adjustment period, of demand_seats"),
+            ("demand_seats_average", "Time-weighted average, over last adjustment period, of demand_seats"),
+            (
+                "demand_seats_stdev",
+                "Time-weighted standard deviation, over last adjustment period, of demand_seats",
+            ),
+            ("demand_seats_smoothed", "Smoothed seat demands"),
+            ("target_seats", "Seat allocation targets"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            head(out, name, "gauge", help);
+            for (level, numbers, _) in &levels {
+                let _ = writeln!(out, "{PREFIX}{name}{{priority_level=\"{level}\"}} {}", numbers[place]);
+            }
+        }
+        head(
+            out,
+            "seat_fair_frac",
+            "gauge",
+            "Fair fraction of server's concurrency to allocate to each priority level that can use it",
+        );
+        let _ = writeln!(out, "{PREFIX}seat_fair_frac {}", *self.fraction.lock());
+        let name = "request_dispatch_no_accommodation_total";
+        head(
+            out,
+            name,
+            "counter",
+            "Number of times a dispatch attempt resulted in a non accommodation due to lack of available seats",
+        );
+        for (level, _, count) in levels.iter().filter(|(_, _, count)| *count > 0) {
+            let _ = writeln!(out, "{PREFIX}{name}{{priority_level=\"{level}\"}} {count}");
+        }
+    }
+}
+
+const PREFIX: &str = "apiserver_flowcontrol_";
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {PREFIX}{name} {help}\n# TYPE {PREFIX}{name} {kind}");
+}
+
+fn histograms(out: &mut String, used: &[(&Arc<Member>, String)]) {
+    fn write<const N: usize>(out: &mut String, name: &str, labels: &str, histogram: &Histogram<N>) {
+        histogram.write(out, &format!("{PREFIX}{name}"), labels);
+    }
+    head(
+        out,
+        "request_wait_duration_seconds",
+        "histogram",
+        "Length of time a request spent waiting in its queue",
+    );
+    for (member, labels) in used {
+        let name = "request_wait_duration_seconds";
+        write(out, name, &format!("execute=\"true\",{labels}"), &member.counts.waited);
+        write(out, name, &format!("execute=\"false\",{labels}"), &member.counts.waited_in_vain);
+    }
+    head(
+        out,
+        "request_execution_seconds",
+        "histogram",
+        "Duration of initial stage (for a WATCH) or any (for a non-WATCH) stage of request execution in the API Priority and Fairness subsystem",
+    );
+    for (member, labels) in used {
+        let name = "request_execution_seconds";
+        write(out, name, &format!("{labels},type=\"regular\""), &member.counts.ran);
+        write(out, name, &format!("{labels},type=\"watch\""), &member.counts.began);
+    }
+    head(
+        out,
+        "request_queue_length_after_enqueue",
+        "histogram",
+        "Length of queue in the API Priority and Fairness subsystem, as seen by each request after it is enqueued",
+    );
+    for (member, labels) in used {
+        write(out, "request_queue_length_after_enqueue", labels, &member.counts.lengths);
+    }
+    head(
+        out,
+        "work_estimated_seats",
+        "histogram",
+        "Number of estimated seats (maximum of initial and final seats) associated with requests in API Priority and Fairness",
+    );
+    for (member, labels) in used {
+        write(out, "work_estimated_seats", labels, &member.counts.seats);
+    }
+}

@@ -1,0 +1,206 @@
+//! Histories of many clients of two servers over three members of etcd, while a server and members are killed.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clap::Parser;
+use component::Runtime;
+use http::Method;
+use kube_apiserver::{Flags, run};
+use serde_json::{Value, json};
+
+use crate::cluster::{Answer, Client, Cluster, MAPS, map};
+use crate::history::{Deed, Operation, contradictions, watch_contradictions};
+
+/// By what the test's own program becomes a server that can be killed.
+const ARGUMENTS: &str = "MAGNETITE_TEST_SERVER_ARGUMENTS";
+const KEYS: usize = 3;
+const CLIENTS: usize = 6;
+
+/// Not a test by itself: run by the test below as a process of its own.
+#[test]
+#[ignore = "run by another test as a process of its own"]
+fn server_process() {
+    let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    threads.block_on(async {
+        let flags = Flags::parse_from(arguments.lines());
+        let _server = run::serve(&Runtime::detached(), flags).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+}
+
+/// A server in a process of its own.
+struct Process(Child);
+
+impl Process {
+    fn start(arguments: &[String]) -> Self {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["linearizable::server_process", "--exact", "--ignored"])
+            .env(ARGUMENTS, arguments.join("\n"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What all clients share.
+struct Run {
+    cluster: Cluster,
+    addresses: [std::net::SocketAddr; 2],
+    origin: Instant,
+    over: AtomicBool,
+    next: AtomicU64,
+}
+
+impl Run {
+    fn now(&self) -> u64 {
+        self.origin.elapsed().as_nanos() as u64
+    }
+
+    /// Asks one of the servers; `None` when the answer never came.
+    async fn ask(
+        &self,
+        client: &mut Option<Client>,
+        at: usize,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Option<Answer> {
+        if client.is_none() {
+            *client = self.cluster.try_client_of(self.addresses[at], "admin", &["system:masters"]).await;
+        }
+        let headers = [("content-type", "application/json")];
+        let asked = client.as_ref()?.try_ask(method, path, &headers, Bytes::from(body));
+        let answer = tokio::time::timeout(Duration::from_secs(5), asked).await.ok().flatten();
+        if answer.is_none() {
+            *client = None;
+        }
+        answer
+    }
+}
+
+fn state(object: &Value) -> (u64, String) {
+    let version = object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
+    (version, object["data"]["key"].as_str().unwrap().to_owned())
+}
+
+/// One client: reads, writes upon what it read, and notes both.
+async fn client(run: Arc<Run>, number: usize) -> Vec<Operation> {
+    let (mut history, mut at, mut connection) = (Vec::new(), number % 2, None);
+    while !run.over.load(Ordering::Relaxed) {
+        let key = format!("register-{}", (history.len() + number) % KEYS);
+        let path = format!("{MAPS}/{key}");
+        let began = run.now();
+        let answer = run.ask(&mut connection, at, Method::GET, &path, String::new()).await;
+        let Some(answer) = answer.filter(|answer| answer.code == 200) else {
+            // This server is away: the other one is asked.
+            at = 1 - at;
+            connection = None;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        let mut object = answer.json();
+        let (base, value) = state(&object);
+        let ended = run.now();
+        history.push(Operation { key: key.clone(), began, ended, deed: Deed::Read { version: base, value } });
+        let value = format!("{number}-{}", run.next.fetch_add(1, Ordering::Relaxed));
+        object["data"]["key"] = value.as_str().into();
+        let began = run.now();
+        let answer = run.ask(&mut connection, at, Method::PUT, &path, object.to_string()).await;
+        let deed = match answer {
+            Some(answer) if answer.code == 200 => {
+                let (version, stored) = state(&answer.json());
+                assert_eq!(stored, value);
+                Deed::Write { base, value, version: Some(version) }
+            }
+            Some(answer) if answer.code == 409 => Deed::Refused { base, value },
+            // It may have been stored all the same.
+            _ => Deed::Write { base, value, version: None },
+        };
+        history.push(Operation { key, began, ended: run.now(), deed });
+    }
+    history
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_or_reordered_while_servers_and_etcd_are_killed() {
+    let cluster = Cluster::start_over(testkit::Etcd::start_members(3).unwrap(), &[]).await;
+    let admin = cluster.admin().await;
+    for key in 0..KEYS {
+        let mut object = map(&format!("register-{key}"), "first");
+        object["metadata"]["labels"] = json!({"history": "yes"});
+        admin.post(MAPS, &object).await.ok();
+    }
+    let mut events = admin.watch(&format!("{MAPS}?watch=1&labelSelector=history")).await;
+    let port = testkit::free_port().unwrap();
+    let arguments = cluster.arguments_of("10.0.0.6", port);
+    let mut server = Process::start(&arguments);
+    let addresses = [cluster.address, ([127, 0, 0, 1], port).into()];
+    let (over, next) = (AtomicBool::new(false), AtomicU64::new(0));
+    let run = Arc::new(Run { cluster, addresses, origin: Instant::now(), over, next });
+    let clients: Vec<_> = (0..CLIENTS).map(|number| tokio::spawn(client(run.clone(), number))).collect();
+    // What is killed lives again before the next is: two members of three must agree.
+    for round in 0..6 {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        if round % 2 == 0 {
+            drop(server);
+            server = Process::start(&arguments);
+        } else {
+            let run = run.clone();
+            tokio::task::spawn_blocking(move || {
+                let mut etcd = run.cluster.etcd.lock();
+                etcd.kill_member(round % 3).unwrap();
+                std::thread::sleep(Duration::from_millis(300));
+                etcd.start_member_again(round % 3).unwrap();
+            })
+            .await
+            .unwrap();
+        }
+    }
+    run.over.store(true, Ordering::Relaxed);
+    let mut history = Vec::new();
+    for client in clients {
+        history.extend(client.await.unwrap());
+    }
+    assert_eq!(contradictions(&history), [""; 0]);
+    let written = history
+        .iter()
+        .filter(|operation| matches!(operation.deed, Deed::Write { version: Some(_), .. }))
+        .count();
+    assert!(written > 20, "only {written} writes of {} operations", history.len());
+    // The watch has told every version, once and in order.
+    let admin = run.cluster.admin().await;
+    let mut last = 0;
+    for key in 0..KEYS {
+        let path = format!("{MAPS}/register-{key}");
+        let object = testkit::eventually(|| async {
+            let answer = admin.get(&path).await;
+            if answer.code == 200 { Ok(answer.json()) } else { Err(answer) }
+        })
+        .await;
+        last = last.max(state(&object).0);
+    }
+    let mut told = Vec::new();
+    while told.last().is_none_or(|(_, version, _)| *version < last) {
+        let event = events.next().await.expect("the watch lives on");
+        let (version, value) = state(&event["object"]);
+        told.push((event["object"]["metadata"]["name"].as_str().unwrap().to_owned(), version, value));
+    }
+    // The first events are of the three keys as they were, in the order of their names.
+    assert_eq!(watch_contradictions(&history, &told), [""; 0]);
+}
