@@ -67,9 +67,9 @@ impl Documents {
     pub fn answer(&self, path: &str, headers: &HeaderMap, query: &Query<'_>) -> Option<Response> {
         let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
         if matches!(path, "/api" | "/apis")
-            && let Some(form) = wants_aggregated(headers)
+            && let Some((form, format)) = wants_aggregated(headers)
         {
-            return Some(self.aggregated(path, form, headers));
+            return Some(self.aggregated(path, form, format, headers));
         }
         match path {
             "/version" => Some(plain(&version(), headers, query)),
@@ -176,19 +176,25 @@ impl Documents {
         self.rows.load().iter().any(|row| row.group == group && row.version == version)
     }
 
-    fn aggregated(&self, path: &str, form: Aggregated, headers: &HeaderMap) -> Response {
+    fn aggregated(&self, path: &str, form: Aggregated, format: Format, headers: &HeaderMap) -> Response {
         let core = path == "/api";
-        let key = format!("{path}#{}", form.content_type());
+        let media_type = aggregated_type(form, format);
+        let key = format!("{path}#{media_type}");
         let mut response = self.large(&key, headers, |rows| {
             let of_path = rows.iter().filter(|row| row.group.is_empty() == core);
             let mut groups = discovery::aggregated_groups(of_path);
             if !core {
                 self.add_remote(&mut groups);
             }
-            serde_json::to_vec(&discovery::aggregated(form, groups)).unwrap_or_default()
+            let json = serde_json::to_vec(&discovery::aggregated(form, groups)).unwrap_or_default();
+            match format {
+                // Its kinds have messages, so it has a form.
+                Format::Protobuf => wire::encode(&json).unwrap_or_default(),
+                _ => json,
+            }
         });
         if response.headers().contains_key(CONTENT_TYPE) {
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         }
         response
     }
@@ -328,28 +334,44 @@ fn plain(document: &Value, headers: &HeaderMap, query: &Query<'_>) -> Response {
     }
 }
 
-/// The form of aggregated discovery that comes first among the client's wishes, before the plain one.
-fn wants_aggregated(headers: &HeaderMap) -> Option<Aggregated> {
+/// The form of aggregated discovery that comes first among the client's wishes, before the plain one, and its
+/// encoding.
+fn wants_aggregated(headers: &HeaderMap) -> Option<(Aggregated, Format)> {
     let accept = headers.get(http::header::ACCEPT)?.to_str().ok()?;
     for wish in accept.split(',') {
         let mut parts = wish.split(';').map(str::trim);
-        if !parts.next().is_some_and(|kind| matches!(kind, "application/json" | "*/*" | "application/*")) {
-            continue;
-        }
+        let format = match parts.next() {
+            Some("application/json" | "*/*" | "application/*") => Format::Json,
+            Some(wire::MEDIA_TYPE) => Format::Protobuf,
+            _ => continue,
+        };
         let rest: Vec<&str> = parts.filter(|part| !part.starts_with("q=")).collect();
         if rest.is_empty() {
             return None;
         }
         if rest.contains(&"as=APIGroupDiscoveryList") && rest.contains(&"g=apidiscovery.k8s.io") {
             if rest.contains(&"v=v2") {
-                return Some(Aggregated::V2);
+                return Some((Aggregated::V2, format));
             }
             if rest.contains(&"v=v2beta1") {
-                return Some(Aggregated::V2Beta1);
+                return Some((Aggregated::V2Beta1, format));
             }
         }
     }
     None
+}
+
+/// The content type of aggregated discovery.
+fn aggregated_type(form: Aggregated, format: Format) -> &'static str {
+    match (form, format) {
+        (Aggregated::V2, Format::Protobuf) => {
+            "application/vnd.kubernetes.protobuf;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+        }
+        (Aggregated::V2Beta1, Format::Protobuf) => {
+            "application/vnd.kubernetes.protobuf;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
+        }
+        (form, _) => form.content_type(),
+    }
 }
 
 /// Whether a media type is among the client's wishes.
@@ -392,8 +414,11 @@ mod tests {
         };
         let v2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
         let v2beta1 = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
-        assert_eq!(wants(&format!("{v2},{v2beta1},application/json")), Some(Aggregated::V2));
-        assert_eq!(wants(&format!("{v2beta1},application/json")), Some(Aggregated::V2Beta1));
+        let json = |form| Some((form, Format::Json));
+        assert_eq!(wants(&format!("{v2},{v2beta1},application/json")), json(Aggregated::V2));
+        assert_eq!(wants(&format!("{v2beta1},application/json")), json(Aggregated::V2Beta1));
+        let binary = v2.replace("json", "vnd.kubernetes.protobuf");
+        assert_eq!(wants(&binary), Some((Aggregated::V2, Format::Protobuf)));
         assert_eq!(wants(&format!("application/json,{v2}")), None);
         assert_eq!(wants("application/vnd.kubernetes.protobuf"), None);
     }

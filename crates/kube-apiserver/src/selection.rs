@@ -87,6 +87,19 @@ impl Selection {
         Ok(selection)
     }
 
+    /// The one name that is selected, if the fields say so.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Selects the object of this name alone.
+    pub fn require_name(&mut self, name: &str) {
+        if self.name.as_deref() != Some(name) {
+            self.name = Some(name.to_owned());
+            self.terms.push((Term::Name, name.to_owned(), true));
+        }
+    }
+
     /// Whether every object of the namespace is selected.
     pub fn is_everything(&self) -> bool {
         self.labels.is_everything() && self.terms.is_empty() && self.indexed.is_none()

@@ -1,5 +1,6 @@
 //! Lists: a page of objects at one revision, put together from cached bytes while it is sent.
 
+use std::num::IntErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -49,8 +50,9 @@ pub async fn list(call: &Call<'_>) -> Result<Response, Status> {
         Err(error) => return Err(crate::refusal::of_collection(error)),
     };
     let token = page.more.then(|| page.objects.last()).flatten().map(|last| {
-        let revision = if matches!(version, Version::ContinueNow(_)) { -1 } else { page.revision };
-        Continuation { revision, after: last.key().to_owned() }.encode(call.namespace())
+        // Also behind a page that was not of the first page's moment: from there on the list is of one again.
+        let after = last.key().to_owned();
+        Continuation { revision: page.revision, after }.encode(call.namespace())
     });
     let metadata = list_metadata(page.revision, token, page.remaining);
     answer(call, page, metadata)
@@ -91,11 +93,19 @@ async fn page(
 
 /// Reads `limit`.
 pub fn limit(query: &Query<'_>) -> Result<usize, Status> {
-    let Some(text) = query.get("limit") else { return Ok(0) };
-    let limit: i64 = text
-        .parse()
-        .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing \"{text}\": invalid syntax")))?;
-    Ok(usize::try_from(limit).unwrap_or(0))
+    Ok(number(query, "limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0))
+}
+
+/// Reads a number; what is none is refused in Go's words.
+pub fn number(query: &Query<'_>, key: &str) -> Result<Option<i64>, Status> {
+    let Some(text) = query.get(key) else { return Ok(None) };
+    text.parse().map(Some).map_err(|error: std::num::ParseIntError| {
+        let why = match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+            _ => "invalid syntax",
+        };
+        Status::bad_request(format!("strconv.ParseInt: parsing \"{text}\": {why}"))
+    })
 }
 
 /// Reads a resourceVersion.
@@ -106,37 +116,40 @@ pub fn parse_version(text: &str) -> Result<i64, Status> {
     })
 }
 
-/// Reads what state of the resource the list is of.
-pub fn version(query: &Query<'_>, namespace: &str, limit: usize) -> Result<Version, Status> {
-    let (version, matching) = (query.get("resourceVersion"), query.get("resourceVersionMatch"));
-    let refuse = |error| Err(Status::invalid("meta.k8s.io", "ListOptions", "", vec![error]));
-    if query.has("sendInitialEvents") && !query.all("sendInitialEvents").all(str::is_empty) {
-        return refuse(FieldError::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
-    }
-    if let Some(matching) = matching {
+/// What is wrong with a list's options, all of it.
+fn refusals(query: &Query<'_>) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let version = query.get("resourceVersion");
+    if let Some(matching) = query.get("resourceVersionMatch") {
         let field = "resourceVersionMatch";
-        if query.get("continue").is_some() {
-            return refuse(FieldError::forbidden(
-                field,
-                "resourceVersionMatch is forbidden when continue is provided",
-            ));
-        }
+        let mut forbid = |why| errors.push(FieldError::forbidden(field, why));
         if version.is_none() {
-            return refuse(FieldError::forbidden(
-                field,
-                "resourceVersionMatch is forbidden unless resourceVersion is provided",
-            ));
+            forbid("resourceVersionMatch is forbidden unless resourceVersion is provided");
         }
-        if !matches!(matching, "Exact" | "NotOlderThan") {
-            return refuse(FieldError::not_supported(field, matching, &["Exact", "NotOlderThan", ""]));
+        if query.get("continue").is_some() {
+            forbid("resourceVersionMatch is forbidden when continue is provided");
         }
         if matching == "Exact" && version == Some("0") {
-            return refuse(FieldError::forbidden(
-                field,
-                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
-            ));
+            forbid("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+        }
+        if !matches!(matching, "Exact" | "NotOlderThan") {
+            errors.push(FieldError::not_supported(field, matching, &["Exact", "NotOlderThan", ""]));
         }
     }
+    if query.has("sendInitialEvents") && !query.all("sendInitialEvents").all(str::is_empty) {
+        let why = "sendInitialEvents is forbidden for list";
+        errors.push(FieldError::forbidden("sendInitialEvents", why));
+    }
+    errors
+}
+
+/// Reads what state of the resource the list is of.
+pub fn version(query: &Query<'_>, namespace: &str, limit: usize) -> Result<Version, Status> {
+    let errors = refusals(query);
+    if !errors.is_empty() {
+        return Err(Status::invalid("meta.k8s.io", "ListOptions", "", errors));
+    }
+    let (version, matching) = (query.get("resourceVersion"), query.get("resourceVersionMatch"));
     if let Some(token) = query.get("continue") {
         if version.is_some_and(|version| version != "0") {
             return Err(Status::bad_request(
@@ -453,6 +466,10 @@ mod tests {
             (
                 "resourceVersionMatch=Exact",
                 "422: ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+            ),
+            (
+                "resourceVersionMatch=Nearly&continue=x&sendInitialEvents=true",
+                "422: ListOptions.meta.k8s.io \"\" is invalid: [resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided, resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided, resourceVersionMatch: Unsupported value: \"Nearly\": supported values: \"Exact\", \"NotOlderThan\", \"\", sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list]",
             ),
             (
                 "resourceVersion=0&resourceVersionMatch=Exact",

@@ -14,7 +14,7 @@ use storage::{Consistency, Error, EventType, Object, Watch, WatchEvent, WatchSta
 use tokio::time::{Instant, Sleep};
 
 use super::call::Call;
-use super::list::parse_version;
+use super::list::{number, parse_version};
 use super::{output, table};
 use crate::http::{Body, Format, Query, Response, Shape, response};
 use crate::protobuf;
@@ -24,6 +24,10 @@ use crate::selection::Selection;
 const PIECE: usize = 32 * 1024;
 /// How often a client that asked for bookmarks gets one, as upstream.
 const BOOKMARKS: Duration = Duration::from_secs(60);
+/// A last bookmark comes this long before the end, so that the client goes on where it was, as upstream.
+const BEFORE_END: Duration = Duration::from_secs(2);
+/// No watch is asked for that lasts longer; a timer must be able to hold it.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// How long a watch lasts at least when the client does not say, as upstream's `--min-request-timeout`.
 const LASTS: u64 = 1800;
 
@@ -46,9 +50,9 @@ enum Start {
 /// Opens a watch.
 pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
     let (store, cache) = (&call.server.store, call.entry.cache());
-    let selection = Selection::parse(&call.entry, call.namespace(), call.query)?;
+    let selection = selection(call)?;
     let beginning = beginning(call.query)?;
-    let lasts = lasts(call.query);
+    let lasts = lasts(call.query)?;
     let opened = match store.catch_up(beginning.consistency).await {
         Ok(()) => {
             let start = match beginning.start {
@@ -72,6 +76,7 @@ pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
         Err(error) => return Err(crate::refusal::of_collection(error)),
     };
     let bookmarks = call.query.flag("allowWatchBookmarks");
+    let now = Instant::now();
     let body = WatchBody {
         watch,
         frames: Frames::new(call)?,
@@ -79,9 +84,9 @@ pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
         initial_end: (beginning.marks_end && bookmarks).then_some(revision),
         initial: true,
         bookmarks,
-        next_bookmark: Instant::now() + BOOKMARKS,
-        ends: Instant::now() + lasts,
-        timer: Box::pin(tokio::time::sleep(lasts.min(BOOKMARKS))),
+        next_bookmark: next_bookmark(now, now + lasts),
+        ends: now + lasts,
+        timer: Box::pin(tokio::time::sleep_until(next_bookmark(now, now + lasts).min(now + lasts))),
         ended: false,
         open: call.server.metrics.watch_opened(&call.entry.row),
     };
@@ -92,29 +97,39 @@ pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
     Ok(response)
 }
 
+/// What is wrong with a watch's options, all of it.
+fn refusals(query: &Query<'_>) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let field = "resourceVersionMatch";
+    let asks = query.all("sendInitialEvents").any(|text| !text.is_empty());
+    let matching = query.get(field);
+    if asks && matching != Some("NotOlderThan") {
+        let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        errors.push(FieldError::forbidden(field, why));
+    }
+    if let Some(matching) = matching {
+        if !asks {
+            let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            errors.push(FieldError::forbidden(field, why));
+        }
+        if matching != "NotOlderThan" {
+            errors.push(FieldError::not_supported(field, matching, &["NotOlderThan"]));
+        }
+        if query.get("continue").is_some() {
+            let why = "resourceVersionMatch is forbidden when continue is provided";
+            errors.push(FieldError::forbidden(field, why));
+        }
+    }
+    errors
+}
+
 fn beginning(query: &Query<'_>) -> Result<Beginning, Status> {
-    let refuse = |error| Err(Status::invalid("meta.k8s.io", "ListOptions", "", vec![error]));
+    let errors = refusals(query);
+    if !errors.is_empty() {
+        return Err(Status::invalid("meta.k8s.io", "ListOptions", "", errors));
+    }
     let initial =
         query.all("sendInitialEvents").find(|text| !text.is_empty()).map(|_| query.flag("sendInitialEvents"));
-    let matching = query.get("resourceVersionMatch");
-    match (initial, matching) {
-        (None, Some(_)) => {
-            return refuse(FieldError::forbidden(
-                "resourceVersionMatch",
-                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-            ));
-        }
-        (Some(_), None) => {
-            return refuse(FieldError::forbidden(
-                "resourceVersionMatch",
-                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            ));
-        }
-        (Some(_), Some(matching)) if matching != "NotOlderThan" => {
-            return refuse(FieldError::not_supported("resourceVersionMatch", matching, &["NotOlderThan"]));
-        }
-        _ => {}
-    }
     let version = match query.get("resourceVersion") {
         None => None,
         Some(text) => Some(parse_version(text)?),
@@ -135,11 +150,31 @@ fn beginning(query: &Query<'_>) -> Result<Beginning, Status> {
     })
 }
 
-fn lasts(query: &Query<'_>) -> Duration {
-    match query.number("timeoutSeconds") {
-        Some(seconds) if seconds > 0 => Duration::from_secs(seconds as u64),
+fn lasts(query: &Query<'_>) -> Result<Duration, Status> {
+    Ok(match number(query, "timeoutSeconds")? {
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds as u64).min(LONGEST),
         _ => Duration::from_secs(rand::random_range(LASTS..2 * LASTS)),
+    })
+}
+
+/// The old paths below `/watch/` name one object where others select it.
+fn selection(call: &Call<'_>) -> Result<Selection, Status> {
+    let mut selection = Selection::parse(&call.entry, call.namespace(), call.query)?;
+    let name = &call.info.name;
+    if !name.is_empty() {
+        if call.query.get("fieldSelector").is_some() && selection.name() != Some(name) {
+            return Err(Status::bad_request("fieldSelector metadata.name doesn't match requested name"));
+        }
+        selection.require_name(name);
     }
+    Ok(selection)
+}
+
+/// When the next bookmark is due: once a minute, and shortly before the end.
+fn next_bookmark(now: Instant, ends: Instant) -> Instant {
+    let last = ends.checked_sub(BEFORE_END).unwrap_or(ends);
+    let next = now + BOOKMARKS;
+    if last > now && last < next { last } else { next }
 }
 
 /// As upstream, a watch that cannot begin where it should is answered by a stream of one error.
@@ -371,7 +406,7 @@ impl<G: Unpin> http_body::Body for WatchBody<G> {
             }
             let due = this.bookmarks && now >= this.next_bookmark;
             if now >= this.next_bookmark {
-                this.next_bookmark = now + BOOKMARKS;
+                this.next_bookmark = next_bookmark(now, this.ends);
             }
             this.timer.as_mut().reset(this.ends.min(this.next_bookmark));
             if due {
@@ -401,6 +436,10 @@ mod tests {
             ),
             ("sendInitialEvents=false&resourceVersionMatch=NotOlderThan", "Latest Now false"),
             (
+                "sendInitialEvents=true&resourceVersionMatch=Exact&continue=x",
+                "422 ListOptions.meta.k8s.io \"\" is invalid: [resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan, resourceVersionMatch: Unsupported value: \"Exact\": supported values: \"NotOlderThan\", resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided]",
+            ),
+            (
                 "sendInitialEvents=true",
                 "422 ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
             ),
@@ -414,6 +453,15 @@ mod tests {
                 Err(status) => format!("{} {}", status.code, status.message),
             };
             assert_eq!(found, expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_bookmark_comes_each_minute_and_before_the_end() {
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        for (ends, expected) in [(300, 60), (62, 60), (61, 59), (30, 28), (3, 1), (2, 60), (1, 60)] {
+            assert_eq!(next_bookmark(now, after(ends)), after(expected), "{ends}");
         }
     }
 }

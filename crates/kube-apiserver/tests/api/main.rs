@@ -7,6 +7,7 @@ mod apply;
 mod cluster;
 mod concurrency;
 mod discovery;
+mod encodings;
 mod extension;
 mod fairness;
 mod history;
