@@ -31,9 +31,7 @@ pub mod run;
 pub mod selection;
 pub mod server;
 pub mod service_places;
-pub mod serving;
 pub mod streaming;
-pub mod token_keys;
 pub mod view;
 
 pub use flags::{Flags, IGNORED};
