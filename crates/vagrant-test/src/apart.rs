@@ -23,6 +23,10 @@ remember_owner = 0
 
 /// Makes the box if it is wanted, then runs this program again in namespaces; all processes end with it.
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
+    fs::create_dir_all(&settings.work)?;
+    // Two runs in one place would make one box.
+    let lock = fs::File::create(settings.work.join(".lock"))?;
+    lock.try_lock().with_context(|| format!("{} is in use by another run", settings.work.display()))?;
     let made = settings.work.join("box/magnetite.box");
     if !(settings.keep_box && made.exists()) {
         make_box(&settings.work.join("box"))?;
@@ -53,7 +57,9 @@ fn make_box(directory: &Path) -> anyhow::Result<()> {
     let listed = String::from_utf8_lossy(&key.stdout).into_owned();
     let key = listed.lines().find(|line| line.ends_with("/keys/vagrant.pub")).context("Vagrant's own key")?;
     let begun = std::time::Instant::now();
-    let status = Command::new("sh")
+    // What is mounted in the box's root, and who runs there, goes when the script ends, however it ends.
+    let status = Command::new("unshare")
+        .args(["--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh"])
         .arg(&script)
         .arg(directory)
         .arg(machines::base::mirror())

@@ -5,7 +5,7 @@ directory=$1
 mirror=$2
 root=$directory/root
 mkdir -p "$directory"
-rm -rf "$root"
+rm -rf --one-file-system "$root"
 
 # What the packages depend on is in the box: the machines have no network but their own.
 include=systemd-sysv,dbus,udev,kmod,linux-image-cloud-amd64,initramfs-tools,openssh-server,sudo,ifupdown,isc-dhcp-client
@@ -46,7 +46,7 @@ cp "$root"/boot/initrd.img-* "$directory/initrd"
 truncate -s 6G "$directory/disk"
 mke2fs -q -F -t ext4 -O ^metadata_csum_seed -d "$root" "$directory/disk"
 qemu-img convert -O qcow2 "$directory/disk" "$directory/box.img"
-rm -rf "$root" "$directory/disk"
+rm -rf --one-file-system "$root" "$directory/disk"
 echo '{"provider": "libvirt", "format": "qcow2", "virtual_size": 6}' >"$directory/metadata.json"
 cat >"$directory/Vagrantfile" <<END
 Vagrant.configure("2") do |config|
