@@ -53,9 +53,15 @@ enum Compare {
     GreaterEqual,
 }
 
+/// Ranges and filters may not lie deeper in each other: reading them takes stack.
+const DEEPEST: usize = 200;
+
 impl Template {
     /// Reads a template; with `allow_missing`, fields that are not there print as nothing.
     pub fn parse(text: &str, allow_missing: bool) -> Result<Self> {
+        if text.matches("range").count() + text.matches("[?").count() > DEEPEST {
+            return Err(Error::message(format!("error parsing jsonpath {text}, it is too deep")));
+        }
         let mut parser = Parser { chars: text.chars().collect(), at: 0 };
         let nodes = parser
             .nodes(false)
@@ -336,7 +342,15 @@ impl Parser {
                             other => return Err(format!("unrecognized identifier {other}")),
                         }
                     }
-                    _ => nodes.push(Node::Path(self.path()?)),
+                    _ => {
+                        let before = self.at;
+                        let path = self.path()?;
+                        if self.at == before {
+                            let found = c as u32;
+                            return Err(format!("unrecognized character in action: U+{found:04X} '{c}'"));
+                        }
+                        nodes.push(Node::Path(path));
+                    }
                 }
             }
         }

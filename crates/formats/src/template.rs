@@ -59,7 +59,11 @@ impl Template {
         let fail = |reason: String| {
             Error::message(format!("error parsing template {text}, template: output:1: {reason}"))
         };
-        let mut pieces = pieces(text).map_err(fail)?.into_iter().peekable();
+        let pieces = pieces(text).map_err(fail)?;
+        if nesting(&pieces) > DEEPEST {
+            return Err(fail(format!("max expression depth {DEEPEST} exceeded")));
+        }
+        let mut pieces = pieces.into_iter().peekable();
         let (nodes, end) = nodes(&mut pieces).map_err(fail)?;
         match end {
             None => Ok(Self { nodes }),
@@ -75,6 +79,40 @@ impl Template {
         })?;
         Ok(scope.text)
     }
+}
+
+/// A range over a number takes no more turns.
+const MOST_TURNS: i64 = 1 << 20;
+
+/// Blocks and parentheses may not lie deeper in each other: reading them takes stack.
+const DEEPEST: usize = 200;
+
+/// How deep blocks and parentheses lie in each other at most.
+fn nesting(pieces: &[Piece]) -> usize {
+    let (mut blocks, mut deepest) = (0_usize, 0);
+    for piece in pieces {
+        let Piece::Action(tokens) = piece else { continue };
+        match tokens.first() {
+            Some(Token::Word(word)) if matches!(word.as_str(), "if" | "with" | "range" | "else") => {
+                blocks += 1;
+            }
+            _ => {}
+        }
+        let mut open = 0_usize;
+        for token in tokens {
+            match token {
+                Token::Symbol('(') => open += 1,
+                Token::Symbol(')') => open = open.saturating_sub(1),
+                _ => {}
+            }
+            deepest = deepest.max(blocks + open);
+        }
+        // Where a block with branches ends is not worth finding out: their number is a bound of their depth.
+        if matches!(tokens.first(), Some(Token::Word(word)) if word == "end") {
+            blocks = blocks.saturating_sub(1);
+        }
+    }
+    deepest
 }
 
 enum Piece {
@@ -396,6 +434,9 @@ impl Scope {
             }
             Value::Object(fields) => fields.into_iter().map(|(key, value)| (key.into(), value)).collect(),
             Value::Null => Vec::new(),
+            Value::Number(count) if count.as_i64().is_some_and(|count| count > MOST_TURNS) => {
+                return Err(format!("range can't iterate over {count}"));
+            }
             Value::Number(count) => {
                 (0..count.as_i64().unwrap_or(0)).map(|at| (at.into(), at.into())).collect()
             }

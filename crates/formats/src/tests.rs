@@ -38,9 +38,10 @@ fn jsonpath_finds_what_kubectl_finds() {
         let found = jsonpath::Template::parse(path, true).unwrap().render(&pods()).unwrap();
         assert_eq!(found, expected, "{path}");
     }
-    for wrong in ["{.a", "{range .a}x", "{end}", "{.a[?(x]}", "{foo}"] {
+    for wrong in ["{. > 1)", "{)}", "{a == 1}", "{.a", "{range .a}x", "{end}", "{.a[?(x]}", "{foo}"] {
         assert!(jsonpath::Template::parse(wrong, true).is_err(), "{wrong}");
     }
+    assert!(jsonpath::Template::parse(&"{.a[?(@".repeat(20_000), true).is_err());
     assert!(jsonpath::Template::parse("{.missing}", false).unwrap().render(&pods()).is_err());
 }
 
@@ -67,6 +68,12 @@ fn go_templates_render() {
     }
     assert!(template::Template::parse("{{range .items}}").is_err());
     assert!(template::Template::parse("{{.a").is_err());
+    for deep in ["(len ", "}}{{if .a}}{{"] {
+        let text = format!("{{{{if {}}}}}", deep.repeat(20_000));
+        assert!(template::Template::parse(&text).is_err(), "{deep}");
+    }
+    let endless = template::Template::parse("{{range 99999999999}}x{{end}}").unwrap();
+    assert!(endless.render(&json!({})).is_err());
 }
 
 #[test]
