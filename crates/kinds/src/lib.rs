@@ -4,6 +4,7 @@
 //! with the rules of [`strategy::metadata`]. Everything is a pure function over `serde_json::Value`.
 
 mod address;
+pub mod admission_expressions;
 mod admission_policy;
 mod api_service;
 pub mod certificate_signing_request;

@@ -8,6 +8,8 @@ use strategy::selectors;
 use strategy::write;
 use strategy::{Keeps, Strategy, count_generation};
 
+use crate::admission_expressions;
+
 /// The rules of both kinds of webhook configurations.
 pub struct WebhookConfiguration {
     /// Whether the webhooks change objects.
@@ -112,6 +114,12 @@ fn validate_hook(hook: &Value, path: &Path, errors: &mut Errors) {
     for key in ["namespaceSelector", "objectSelector"] {
         selectors::validate(&hook[key], &path.child(key), errors);
     }
+    admission_expressions::check_conditions(
+        hook.items("matchConditions"),
+        &admission_expressions::of_webhooks(),
+        &path.child("matchConditions"),
+        errors,
+    );
     let config = &hook["clientConfig"];
     let config_path = path.child("clientConfig");
     match (config.has("url"), config.has("service")) {
@@ -171,6 +179,26 @@ fn validate_rule(rule: &Value, path: &Path, errors: &mut Errors) {
 mod tests {
     use super::*;
     use strategy::testing::{created, defaulted};
+
+    #[test]
+    fn conditions_are_expressions() {
+        let by = |expression: &str| {
+            let hook = json!({"webhooks": [{"name": "a.b.c", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+                "clientConfig": {"url": "https://x"}, "matchConditions": [{"name": "c", "expression": expression}]}]});
+            created(&WebhookConfiguration { mutating: false }, hook)
+        };
+        assert_eq!(by("object.metadata.name == 'a' && request.userInfo.username != 'b'"), "");
+        assert_eq!(by("authorizer.requestResource.check('update').allowed()"), "");
+        let broken = by("... [}");
+        assert!(
+            broken.starts_with(
+                "webhooks[0].matchConditions[0].expression: Invalid value: \"... [}\": compilation failed: "
+            ),
+            "{broken}"
+        );
+        let wrong = by("1 + 1");
+        assert!(wrong.ends_with("must evaluate to bool"), "{wrong}");
+    }
 
     #[test]
     fn webhooks_are_complete() {

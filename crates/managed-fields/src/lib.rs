@@ -29,5 +29,6 @@ mod tests;
 pub use apply::{Applied, Apply, ApplyError, Conflict, apply};
 pub use entries::{DecodeError, check};
 pub use last_applied::LAST_APPLIED;
+pub use merge::merge;
 pub use strategy::Resets;
 pub use update::{AtVersion, Fields, Update, Versions, Writer, update};
