@@ -7,6 +7,7 @@
 mod claim;
 mod fields;
 mod ip;
+mod pools;
 mod port;
 pub mod port_record;
 mod taken;

@@ -15,6 +15,7 @@ mod pod_garbage;
 mod resource_quota;
 mod root_ca;
 mod service_account;
+mod service_cidr;
 mod service_pods;
 mod taint_eviction;
 mod token_secret;
@@ -84,6 +85,14 @@ const OWN: &[Controller] = &[
         event_source: "root-ca-certificate-publisher",
         by_default: true,
         start: root_ca::start,
+    },
+    Controller {
+        name: "service-cidr-controller",
+        alias: "service-cidr",
+        account: "service-cidrs-controller",
+        event_source: "service-cidr-controller",
+        by_default: true,
+        start: service_cidr::start,
     },
     Controller {
         name: "node-ipam-controller",

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use apimachinery::{FieldError, ObjectExt, Status};
+use ipnet::IpNet;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::fields::{
     addresses, has_addresses, has_health_check_port, has_node_ports, node_ports, number, ports, text,
 };
+use super::pools;
 use super::port::shares;
 use super::port_record;
 use super::{Reserved, Services, create_address, delete_address, is_service};
@@ -226,7 +228,7 @@ impl Claim {
         let mut reserved = reserved.lock();
         reserved.taken.refresh(&call.server.store);
         if needs_address {
-            self.fill_addresses(services, service, &had.0, &mut reserved)
+            self.fill_addresses(call, service, &had.0, &mut reserved)
                 .map_err(|failure| failure.status(call, service))?;
         }
         self.fill_ports(services, service, &had.1, &mut reserved)
@@ -235,21 +237,26 @@ impl Claim {
 
     fn fill_addresses(
         &mut self,
-        services: &Services,
+        call: &Call<'_>,
         service: &mut Value,
         had: &[IpAddr],
         reserved: &mut Reserved,
     ) -> Result<(), Failure> {
         let mut chosen: Vec<IpAddr> = Vec::new();
         for family in wanted_families(service) {
-            let Some(range) = services.ranges.of(&family) else { continue };
+            let ranges = pools::of(&call.server.store, &call.server.services.ranges, &family);
+            if ranges.is_empty() {
+                continue;
+            }
             let asked =
                 addresses(service).into_iter().find(|address| address.is_ipv4() == (family == "IPv4"));
-            let address = match asked {
-                Some(address) if had.contains(&address) || self.addresses.contains(&address) => address,
-                Some(address) => {
-                    if !range.contains(&address) || address == range.network() {
-                        return Err(Failure::Invalid(out_of_range(service, address, &range.to_string())));
+            let before = self.addresses.iter().find(|known| known.is_ipv4() == (family == "IPv4")).copied();
+            let address = match (asked, before) {
+                (Some(address), _) if had.contains(&address) || self.addresses.contains(&address) => address,
+                (Some(address), _) => {
+                    if !ranges.iter().any(|range| pools::has(range, address)) {
+                        let ranges: Vec<String> = ranges.iter().map(ToString::to_string).collect();
+                        return Err(Failure::Invalid(out_of_range(service, address, &ranges.join(", "))));
                     }
                     if reserved.taken.has_address(address) || !reserved.addresses.insert(address) {
                         return Err(Failure::Invalid(allocated(service, address)));
@@ -258,19 +265,10 @@ impl Claim {
                     address
                 }
                 // Chosen when the write was made up before.
-                None if self.addresses.iter().any(|known| known.is_ipv4() == (family == "IPv4")) => {
-                    let known = self.addresses.iter().find(|known| known.is_ipv4() == (family == "IPv4"));
-                    *known.ok_or(Failure::Full("failed to allocate a serviceIP: range is full"))?
-                }
-                None => {
-                    let address = {
-                        let is_taken = |address| {
-                            reserved.taken.has_address(address) || reserved.addresses.contains(&address)
-                        };
-                        let count = reserved.taken.address_count() + reserved.addresses.len();
-                        super::ip::choose(range, is_taken, count, rand::random())
-                    }
-                    .ok_or(Failure::Full("failed to allocate a serviceIP: range is full"))?;
+                (None, Some(address)) => address,
+                (None, None) => {
+                    let address = choose_address(&ranges, reserved)
+                        .ok_or(Failure::Full("failed to allocate a serviceIP: range is full"))?;
                     reserved.addresses.insert(address);
                     self.addresses.push(address);
                     address
@@ -367,6 +365,13 @@ impl Claim {
         self.used_ports += 1;
         Ok(port)
     }
+}
+
+/// A free address of the first range that has one.
+fn choose_address(ranges: &[IpNet], reserved: &Reserved) -> Option<IpAddr> {
+    let is_taken = |address| reserved.taken.has_address(address) || reserved.addresses.contains(&address);
+    let count = reserved.taken.address_count() + reserved.addresses.len();
+    ranges.iter().find_map(|range| super::ip::choose(range, is_taken, count, rand::random()))
 }
 
 /// What another server gave to somebody else.

@@ -153,7 +153,14 @@ impl Cluster {
         ]
         .map(str::to_owned)
         .to_vec();
-        arguments.extend(extra.iter().map(|argument| (*argument).to_owned()));
+        // What is said already is replaced.
+        let mut extra = extra.iter().map(|argument| (*argument).to_owned());
+        while let Some(argument) = extra.next() {
+            match arguments.iter().position(|known| *known == argument && known.starts_with("--")) {
+                Some(at) => arguments[at + 1] = extra.next().expect("a value follows its flag"),
+                None => arguments.push(argument),
+            }
+        }
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = Runtime::detached();
         let (server, address) = run::serve(&runtime, Flags::parse_from(&arguments)).await.unwrap();
@@ -213,6 +220,11 @@ impl Cluster {
     /// A connection of a user in groups.
     pub async fn client(&self, user: &str, groups: &[&str]) -> Client {
         self.client_of(self.address, user, groups).await
+    }
+
+    /// A file of the server: `ca.crt`, `apiserver.key`, `sa.pub`, …
+    pub fn file(&self, name: &str) -> std::path::PathBuf {
+        self._directory.path().join(name)
     }
 
     /// A connection without a certificate.

@@ -70,6 +70,35 @@ async fn addresses_and_ports_are_given_out_once() {
     assert_eq!(headless["spec"]["clusterIPs"], json!(["None"]));
 }
 
+/// Six addresses, then another range: the condition that its controller sets is set here by hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_range_is_given_from_when_it_is_ready_and_the_first_is_full() {
+    let cluster = Cluster::start_with(&["--service-cluster-ip-range", "10.97.0.0/29"]).await;
+    let client = cluster.admin().await;
+    let make = |name: String, spec: Value| {
+        let client = client.clone();
+        async move { client.post(SERVICES, &service(&name, spec)).await }
+    };
+    // Six addresses, one of which the Service kubernetes has.
+    for number in 0..5 {
+        make(format!("s{number}"), json!({"ports": [{"port": 80}]})).await.ok();
+    }
+    let (code, message) = make("full".into(), json!({"ports": [{"port": 80}]})).await.refusal();
+    assert_eq!((code, message.contains("range is full")), (500, true), "{message}");
+    let ranges = "/apis/networking.k8s.io/v1/servicecidrs";
+    let range = json!({"metadata": {"name": "more"}, "spec": {"cidrs": ["10.98.0.0/24"]}});
+    let mut range = client.post(ranges, &range).await.ok();
+    let asked = json!({"clusterIP": "10.98.0.9", "ports": [{"port": 80}]});
+    let (code, message) = make("asks".into(), asked.clone()).await.refusal();
+    assert_eq!((code, message.contains("not in the valid range")), (422, true), "{message}");
+    range["status"] = json!({"conditions": [{"type": "Ready", "status": "True", "reason": "", "message": "ready",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
+    client.put(&format!("{ranges}/more/status"), &range).await.ok();
+    assert_eq!(make("asks".into(), asked).await.ok()["spec"]["clusterIP"], "10.98.0.9");
+    let given = make("given".into(), json!({"ports": [{"port": 80}]})).await.ok();
+    assert!(given["spec"]["clusterIP"].as_str().unwrap().starts_with("10.98.0."), "{given}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_services_never_share_an_address() {
     let cluster = Cluster::start().await;
