@@ -17,6 +17,7 @@ use crate::{
 };
 
 const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 const LISTS: usize = 100;
 const GETS_PER_OBJECT: usize = 5;
 const LATENCIES: usize = 200;
@@ -41,6 +42,8 @@ struct Round {
     get_cpu: f64,
     list_cpu: f64,
     list_bytes: usize,
+    list_protobuf_cpu: f64,
+    get_protobuf_cpu: f64,
     update_cpu: f64,
     watch_over_put: f64,
     resident_idle: f64,
@@ -67,6 +70,8 @@ pub async fn measure(objects: usize, clients: usize, rounds: usize) -> anyhow::R
             "≤ 3",
             "29–30",
         ),
+        Row::new("GET in protobuf", of(|round| round.get_protobuf_cpu), "ms", "≤ GET", ""),
+        Row::new("LIST in protobuf", of(|round| round.list_protobuf_cpu), "ms", "≤ LIST", ""),
         Row::new("update, processor time", of(|round| round.update_cpu), "ms", "≤ 0.15", "1.1–1.2"),
         Row::new("creates a second", of(|round| round.create_rate), "", "", ""),
         Row::new("raw etcd puts a second", of(|round| round.etcd_rate), "", "", ""),
@@ -147,6 +152,18 @@ async fn round(objects: usize, clients: usize) -> anyhow::Result<Round> {
         Ok(size)
     };
     (round.list_cpu, round.list_bytes) = cpu_of(server.pid(), LISTS, lists).await?;
+
+    let gets = spread(&connections, objects, |mut client: Client, number| async move {
+        client.get_as(&format!("{COLLECTION}/object-{number}"), PROTOBUF).await.map(drop)
+    });
+    round.get_protobuf_cpu = cpu_of(server.pid(), objects, gets).await?.0;
+    let lists = async {
+        for _ in 0..LISTS {
+            lister.get_as(COLLECTION, PROTOBUF).await?;
+        }
+        Ok(())
+    };
+    round.list_protobuf_cpu = cpu_of(server.pid(), LISTS, lists).await?.0;
 
     let update = spread(&connections, objects, |mut client: Client, number| async move {
         let path = format!("{COLLECTION}/object-{number}");

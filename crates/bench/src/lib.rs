@@ -12,6 +12,7 @@ mod proxy;
 mod runtime;
 mod server;
 mod table;
+mod watches;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,12 @@ struct Cli {
     /// Clients, each with an HTTP/2 connection of its own
     #[arg(long, default_value_t = 16)]
     clients: usize,
+    /// Watches that are open at once
+    #[arg(long, default_value_t = 10_000)]
+    watchers: usize,
+    /// Events that each of them gets
+    #[arg(long, default_value_t = 1000)]
+    events: usize,
     /// Rounds of which the median counts
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -40,6 +47,8 @@ enum Which {
     All,
     /// The API server alone, against etcd
     Apiserver,
+    /// Many watchers of one resource of the API server
+    Watches,
     /// Pods, Services and memory in a lab of three nodes
     Cluster,
 }
@@ -66,11 +75,15 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: &Cli) -> anyhow::Result<()> {
-    if cli.which != Which::Cluster {
+    if matches!(cli.which, Which::All | Which::Apiserver) {
         let rows = api::measure(cli.objects, cli.clients, cli.rounds).await?;
         table::print("API server", &rows);
     }
-    if cli.which != Which::Apiserver {
+    if matches!(cli.which, Which::All | Which::Apiserver | Which::Watches) {
+        let rows = watches::measure(cli.watchers, cli.events).await?;
+        table::print("Watches", &rows);
+    }
+    if matches!(cli.which, Which::All | Which::Cluster) {
         let rows = cluster::measure().await?;
         table::print("Cluster", &rows);
     }

@@ -49,6 +49,15 @@ impl Client {
         Ok(body)
     }
 
+    /// Reads an answer in an encoding of its own.
+    pub async fn get_as(&mut self, path: &str, accept: &str) -> anyhow::Result<Bytes> {
+        let response = self.start_as(Method::GET, path, Bytes::new(), accept).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        anyhow::ensure!(status.is_success(), "GET {path} as {accept}: {status}");
+        Ok(body)
+    }
+
     /// Sends a request and returns the answer with its body still to come, as watches need.
     pub async fn start(
         &mut self,
@@ -56,11 +65,21 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> anyhow::Result<http::Response<hyper::body::Incoming>> {
+        self.start_as(method, path, body, "application/json").await
+    }
+
+    async fn start_as(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        accept: &str,
+    ) -> anyhow::Result<http::Response<hyper::body::Incoming>> {
         let request = Request::builder()
             .method(method)
             .uri(format!("https://{}{path}", self.authority))
             .header("content-type", "application/json")
-            .header("accept", "application/json")
+            .header("accept", accept)
             .body(Full::new(body))?;
         self.sender.ready().await?;
         Ok(self.sender.send_request(request).await?)
