@@ -26,6 +26,7 @@ pub use names::{Accepted, Taken, accept};
 pub use node::Node;
 pub use object::Rules;
 pub use published::published;
+pub use rules::at_path;
 pub use stored::Stored;
 pub use structural::faults;
 pub use tables::tables;

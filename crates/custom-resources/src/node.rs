@@ -223,6 +223,16 @@ impl Node {
         self.properties.values().chain(others).chain(self.items.as_deref())
     }
 
+    /// Forgets what values must fulfil, for those who only prune and default.
+    pub fn forget_rules(&mut self) {
+        (self.checks, self.expressions, self.has_expressions) = (None, Vec::new(), false);
+        self.properties.values_mut().for_each(Node::forget_rules);
+        if let Additional::Of(values) = &mut self.additional {
+            values.forget_rules();
+        }
+        self.items.iter_mut().for_each(|items| items.forget_rules());
+    }
+
     /// A schema under which anything is kept, for definitions of before there had to be one.
     pub fn anything() -> Self {
         Self { kind: Some(Kind::Object), preserve: true, ..Self::default() }

@@ -26,6 +26,13 @@ impl Rules {
         Self { node, has_status: version.subresources.status.is_some(), has_defaults }
     }
 
+    /// As [`Rules::of`], for those who only prune and default.
+    pub fn outline(version: &Version, keeps_unknown: bool) -> Self {
+        let mut rules = Self::of(version, keeps_unknown);
+        rules.node.forget_rules();
+        rules
+    }
+
     /// The schema.
     pub fn node(&self) -> &Node {
         &self.node

@@ -211,8 +211,11 @@ fn environment<'n>(place: &Place<'n>, optional_old: bool) -> Environment<'n> {
     environment.with_place("oldSelf", old)
 }
 
-/// Whether a path (`.spec.names['a b']`) leads to a field of a schema.
-pub fn leads_somewhere(path: &str, schema: &Map<String, Value>) -> Result<(), &'static str> {
+/// The schema of the field to which a path leads (`.spec.names['a b']`), or why it leads nowhere.
+pub fn at_path<'s>(
+    path: &str,
+    schema: &'s Map<String, Value>,
+) -> Result<&'s Map<String, Value>, &'static str> {
     const NOWHERE: &str = "does not refer to a valid field";
     let (mut schema, mut rest) = (schema, path.trim());
     while !rest.is_empty() {
@@ -233,7 +236,7 @@ pub fn leads_somewhere(path: &str, schema: &Map<String, Value>) -> Result<(), &'
         schema = property.or_else(|| child("additionalProperties")).ok_or(NOWHERE)?;
         rest = after;
     }
-    Ok(())
+    Ok(schema)
 }
 
 #[cfg(test)]
@@ -341,7 +344,7 @@ mod tests {
         for (path, fits) in
             [(".a", true), (".a['b c']", true), (".m.x", true), (".b", false), ("a", false), (".a[0]", false)]
         {
-            assert_eq!(leads_somewhere(path, schema.as_object().unwrap()).is_ok(), fits, "{path}");
+            assert_eq!(at_path(path, schema.as_object().unwrap()).is_ok(), fits, "{path}");
         }
     }
 }

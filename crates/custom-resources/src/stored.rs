@@ -1,7 +1,5 @@
 //! Objects as they are read from the store: some were written in another version, or before a default was declared.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use crate::definition::Definition;
@@ -14,35 +12,40 @@ pub struct Stored {
     opening: Vec<u8>,
     api_version: String,
     /// Of the stored version.
-    rules: Arc<Rules>,
+    rules: Rules,
     /// Of all others, by what objects call them, where versions differ in their name only.
     others: Vec<(String, Rules)>,
+    /// Whether only a webhook knows what other versions mean.
+    converts: bool,
 }
 
 impl Stored {
-    /// What a definition asks for; nothing where all objects may stay as they are.
+    /// What a definition asks for; nothing where it stores no version.
     pub fn of(definition: &Definition) -> Option<Self> {
         let stored = definition.stored_version()?;
         let keeps = definition.preserve_unknown_fields;
-        let rules = Rules::of(stored, keeps);
+        let rules = Rules::outline(stored, keeps);
         let api_version = format!("{}/{}", definition.group, stored.name);
         let others: Vec<(String, Rules)> = match definition.converts() {
-            // Only the webhook knows what other versions mean.
             true => Vec::new(),
             false => {
                 let others = definition.versions.iter().filter(|version| version.name != stored.name);
                 others
                     .map(|version| {
-                        (format!("{}/{}", definition.group, version.name), Rules::of(version, keeps))
+                        (format!("{}/{}", definition.group, version.name), Rules::outline(version, keeps))
                     })
                     .collect()
             }
         };
-        if others.is_empty() && !rules.has_defaults() {
-            return None;
-        }
+        let converts = definition.converts();
         let opening = format!("{{\"apiVersion\":\"{api_version}\"").into_bytes();
-        Some(Self { opening, api_version, rules: Arc::new(rules), others })
+        Some(Self { opening, api_version, rules, others, converts })
+    }
+
+    /// Whether objects of this version, of which there are no others, stay as they are.
+    pub fn is_plain(&self, before: &Self) -> bool {
+        let is_plain = |stored: &Self| stored.others.is_empty() && !stored.rules.has_defaults();
+        self.api_version == before.api_version && is_plain(self) && is_plain(before)
     }
 
     /// An object in the present form; nothing where it has that already.
@@ -55,9 +58,13 @@ impl Stored {
         let found = object["apiVersion"].as_str().unwrap_or_default().to_owned();
         let mut changed = false;
         if found != self.api_version {
+            if self.converts {
+                return None;
+            }
             // A version that is gone is like the present one.
-            let (_, rules) = self.others.iter().find(|(version, _)| *version == found)?;
-            rules.complete(&mut object);
+            if let Some((_, rules)) = self.others.iter().find(|(version, _)| *version == found) {
+                rules.complete(&mut object);
+            }
             object["apiVersion"] = self.api_version.as_str().into();
             self.rules.prune(&mut object);
             changed = true;
@@ -107,6 +114,13 @@ mod tests {
         assert_eq!(rewrite("None", Some(3), complete), None);
         // What only a webhook can convert stays.
         assert_eq!(rewrite("Webhook", Some(3), old), None);
-        assert!(Stored::of(&definition("Webhook", None)).is_none());
+        let gone = json!({"apiVersion": "example.com/v1alpha1", "kind": "Wand", "spec": {"old": "x"}});
+        assert_eq!(
+            rewrite("None", None, gone),
+            Some(json!({"apiVersion": "example.com/v1", "kind": "Wand", "spec": {}}))
+        );
+        let stored = |default| Stored::of(&definition("Webhook", default)).unwrap();
+        assert!(stored(None).is_plain(&stored(None)));
+        assert!(!stored(None).is_plain(&stored(Some(1))));
     }
 }

@@ -1,6 +1,6 @@
 //! CustomResourceDefinitions.
 
-use apimachinery::names;
+use apimachinery::{FieldError, names};
 use custom_resources::approval::{ANNOTATION, Approval};
 use serde_json::{Value, json};
 use strategy::field::{Errors, Path};
@@ -208,9 +208,51 @@ fn validate_versions(spec: &Value, errors: &mut Errors) {
                 errors.unsupported(&column_path.child("type"), kind, &known);
             }
         }
+        validate_selectable(version, &here.child("selectableFields"), errors);
         let subresources = here.child("subresources");
         if version["subresources"].has("scale") {
             validate_scale(&version["subresources"]["scale"], &subresources.child("scale"), errors);
+        }
+    }
+}
+
+/// Fields that selectors may name are few, are there, and hold one plain value.
+fn validate_selectable(version: &Value, path: &Path<'_>, errors: &mut Errors) {
+    const MOST: usize = 8;
+    let schema = version["schema"]["openAPIV3Schema"].as_object();
+    let fields: Vec<&str> = version["selectableFields"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|field| field.text("jsonPath"))
+        .collect();
+    if fields.len() > MOST {
+        errors.push(FieldError::too_many(path.to_string(), fields.len(), MOST));
+    }
+    for (index, field) in fields.iter().enumerate() {
+        let here = path.index(index);
+        let here = here.child("jsonPath");
+        if field.is_empty() {
+            errors.required(&here, "");
+            continue;
+        }
+        if fields[..index].contains(field) {
+            errors.push(FieldError::duplicate(here.to_string(), *field));
+        }
+        if *field == ".metadata" || field.starts_with(".metadata.") || field.starts_with(".metadata[") {
+            errors.invalid(&here, *field, "must not point to fields in metadata");
+            continue;
+        }
+        match schema.map(|schema| custom_resources::at_path(field, schema)) {
+            None => {}
+            Some(Err(why)) => errors.invalid(&here, *field, format!("is an invalid path: {why}")),
+            Some(Ok(found)) => {
+                let kind = found.get("type").and_then(Value::as_str).unwrap_or_default();
+                if !matches!(kind, "boolean" | "integer" | "string") {
+                    let why = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.";
+                    errors.invalid(&here, *field, why);
+                }
+            }
         }
     }
 }
@@ -405,6 +447,37 @@ mod tests {
                     "metadata.annotations[api-approved.kubernetes.io]: Required value: protected groups"
                 )
         );
+    }
+
+    #[test]
+    fn selectable_fields_hold_one_plain_value() {
+        let with = |paths: &[&str]| {
+            faults(|object| {
+                let version = &mut object["spec"]["versions"][0];
+                version["schema"]["openAPIV3Schema"] = json!({"type": "object", "properties": {"spec": {"type": "object",
+                    "properties": {"color": {"type": "string"}, "parts": {"type": "array", "items": {"type": "string"}}}}}});
+                let fields = paths.iter().map(|path| json!({"jsonPath": path}));
+                version["selectableFields"] = fields.collect();
+            })
+        };
+        const AT: &str = "spec.versions[0].selectableFields";
+        assert_eq!(with(&[".spec.color"]), [""; 0]);
+        assert_eq!(
+            with(&[".spec.size", ".spec.parts", ".metadata.name", ".spec.color", ".spec.color"]),
+            [
+                format!(
+                    "{AT}[0].jsonPath: Invalid value: \".spec.size\": is an invalid path: does not refer to a valid field"
+                ),
+                format!(
+                    "{AT}[1].jsonPath: Invalid value: \".spec.parts\": must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed."
+                ),
+                format!(
+                    "{AT}[2].jsonPath: Invalid value: \".metadata.name\": must not point to fields in metadata"
+                ),
+                format!("{AT}[4].jsonPath: Duplicate value: \".spec.color\""),
+            ]
+        );
+        assert_eq!(with(&[".spec.color"; 9])[0], format!("{AT}: Too many: 9: must have at most 8 items"));
     }
 
     #[test]

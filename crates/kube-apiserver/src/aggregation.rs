@@ -9,7 +9,7 @@ mod discovery;
 mod keeper;
 mod local;
 mod proxy;
-mod registration;
+pub mod registration;
 
 use std::sync::Arc;
 

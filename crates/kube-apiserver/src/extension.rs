@@ -6,6 +6,7 @@
 //! Gives up when: the server stops.
 
 mod cleanup;
+mod conversion;
 mod entries;
 mod status;
 
@@ -15,15 +16,18 @@ use std::time::Duration;
 
 use apimachinery::ObjectExt as _;
 use custom_resources::Definition;
+use custom_resources::approval::{self, Approval};
 use kinds::custom_resource_definition::CLEANUP;
 use serde_json::Value;
 use storage::{Filter, Query, WatchStart};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::aggregation::registration;
 use crate::bootstrap::change;
 use crate::registry::Entry;
 use crate::server::Server;
+pub use conversion::Conversion;
 use status::Standing;
 
 /// The group of definitions.
@@ -36,6 +40,8 @@ struct Known {
     /// The revision of the object.
     revision: i64,
     definition: Arc<Definition>,
+    /// Whether it was approved, where its group is protected.
+    approval: Option<Approval>,
     standing: Standing,
     is_deleting: bool,
     /// Whether it waits for its objects to be deleted.
@@ -50,6 +56,8 @@ struct Extensions {
     /// Those whose objects are being deleted.
     cleaning: JoinSet<String>,
     cleaned: Vec<String>,
+    /// Whether APIServices are missing.
+    must_register: bool,
 }
 
 /// Runs until the server stops; says when all that was defined before is served.
@@ -136,6 +144,13 @@ impl Extensions {
         if changed {
             self.publish(server);
         }
+        if changed || self.must_register {
+            let registered = registration::register_custom(server, &self.served_versions()).await;
+            self.must_register = registered.is_err();
+            if let Err(status) = registered {
+                tracing::warn!(%status, "cannot register the APIServices of custom resources");
+            }
+        }
         for (name, standing) in writes {
             let written = change(server, GROUP, PLURAL, &name, |old| standing.apply(old)).await;
             if let Err(status) = written
@@ -157,8 +172,10 @@ impl Extensions {
         };
         let is_deleting = object.deletion_timestamp().is_some();
         let group = definition.group.clone();
+        let annotation = object["metadata"]["annotations"][approval::ANNOTATION].as_str();
         let known = Known {
             revision,
+            approval: Approval::of(&definition.group, annotation),
             standing: Standing::read(object),
             is_deleting,
             waits_for_cleanup: is_deleting && object.finalizers().any(|name| name == CLEANUP),
@@ -178,7 +195,8 @@ impl Extensions {
                 taken.add(&of.standing.accepted);
             }
         }
-        let wanted = known.standing.next(&known.definition, known.is_deleting, &taken);
+        let wanted =
+            known.standing.next(&known.definition, known.approval.as_ref(), known.is_deleting, &taken);
         if wanted == known.standing {
             return None;
         }
@@ -230,6 +248,13 @@ impl Extensions {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => {}
         }
+    }
+
+    /// The groups and versions that are served.
+    fn served_versions(&self) -> BTreeSet<(String, String)> {
+        let entries =
+            self.known.values().filter_map(|known| known.served.as_ref()).flat_map(|(_, entries)| entries);
+        entries.map(|entry| (entry.row.group.to_string(), entry.row.version.to_string())).collect()
     }
 
     fn publish(&self, server: &Server) {

@@ -13,6 +13,7 @@ pub mod ownership;
 pub mod patch;
 pub mod pod_binding;
 pub mod pod_eviction;
+pub mod presented;
 pub mod scale;
 pub mod table;
 pub mod update;

@@ -10,6 +10,7 @@ use printing::CustomColumns;
 use schema::Resource;
 use storage::{Cache, SelectableField, Store};
 
+use crate::extension::Conversion;
 use crate::metrics::Known;
 
 /// A kind's own rules: written for a built-in kind, read from a definition for a custom one.
@@ -41,6 +42,8 @@ pub struct Custom {
     pub scale: Option<custom_resources::Scale>,
     /// What a client is told that asks for this version.
     pub warning: Option<String>,
+    /// Who converts objects between versions, where these differ in more than their name.
+    pub conversion: Option<Arc<Conversion>>,
 }
 
 /// One resource under one version.
@@ -74,6 +77,11 @@ impl Entry {
             Rules::BuiltIn(_) => None,
             Rules::Custom(custom) => Some(custom),
         }
+    }
+
+    /// Who converts its objects between versions, where it is not the server itself.
+    pub fn conversion(&self) -> Option<&Conversion> {
+        self.custom()?.conversion.as_deref()
     }
 
     /// A version of a custom resource, whose objects are in this cache.

@@ -269,6 +269,12 @@ impl Cache {
         self.state.read().objects.get(key).map(|ByKey(object)| object.clone())
     }
 
+    /// The same version of an object in another form, by the JSON of that.
+    pub fn in_form(&self, object: &Object, json: &[u8]) -> Result<Arc<Object>, &'static str> {
+        let (event, revision) = (object.event(), object.revision());
+        Object::read_as_it_is(&self.resource, event, object.key(), json, revision).map(Arc::new)
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.state.read().objects.len()

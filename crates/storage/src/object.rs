@@ -108,7 +108,7 @@ impl Object {
         }
     }
 
-    fn read_as_it_is(
+    pub(crate) fn read_as_it_is(
         resource: &Resource,
         event: EventType,
         key: &str,

@@ -68,6 +68,17 @@ pub fn objects<'a>(rows: impl IntoIterator<Item = &'a Resource>, now: &str) -> V
     objects
 }
 
+/// The APIService of a version that definitions of custom resources declare, Available.
+pub fn of_definitions(group: &str, version: &str, now: &str) -> Value {
+    json!({
+        "kind": "APIService", "apiVersion": "apiregistration.k8s.io/v1",
+        "metadata": {"name": format!("{version}.{group}"), "labels": {AUTOMANAGED: "true"}},
+        // Upstream's: behind all built-in groups, all of one priority, so that their names decide.
+        "spec": {"group": group, "version": version, "groupPriorityMinimum": 1000, "versionPriority": 100},
+        "status": {"conditions": [super::availability::Verdict::local().condition(None, now)]},
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

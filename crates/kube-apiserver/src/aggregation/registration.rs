@@ -4,7 +4,7 @@
 //! Woken by: changes of APIServices. Reads: them. Writes: APIServices of its own groups at start, `Local`
 //! conditions. Gives up when: the server stops.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,7 +120,7 @@ async fn register(server: &Server) {
         let created = futures::future::join_all(created).await.into_iter().find_map(Result::err);
         let failed = match created {
             Some(status) => Some(status),
-            None => remove_unserved(server, &objects).await.err(),
+            None => remove_unserved(server, "onstart", &objects).await.err(),
         };
         let Some(status) = failed else { return };
         tracing::warn!(%status, "cannot register the server's own APIServices, trying again in {pause:?}");
@@ -129,12 +129,23 @@ async fn register(server: &Server) {
     }
 }
 
-/// Removes what another version of this server registered of its own and this one does not serve.
-async fn remove_unserved(server: &Server, served: &[Value]) -> Result<(), Status> {
+/// Makes the APIServices of what definitions of custom resources declare, and removes those of what they do not.
+pub async fn register_custom(server: &Server, served: &BTreeSet<(String, String)>) -> Result<(), Status> {
+    let now = time::now_rfc3339();
+    let of = |(group, version): &(String, String)| local::of_definitions(group, version, &now);
+    let objects: Vec<Value> = served.iter().map(of).collect();
+    for object in &objects {
+        create_missing(server, object.clone()).await?;
+    }
+    remove_unserved(server, "true", &objects).await
+}
+
+/// Removes what was registered with a mark and is not served.
+async fn remove_unserved(server: &Server, mark: &str, served: &[Value]) -> Result<(), Status> {
     let Some(entry) = server.registry.stored(GROUP, PLURAL) else { return Ok(()) };
     let mut unserved = Vec::new();
     entry.cache().visit(&Query::default(), |object| {
-        let own = object.label(local::AUTOMANAGED) == Some("onstart");
+        let own = object.label(local::AUTOMANAGED) == Some(mark);
         if own && !served.iter().any(|served| served.name() == object.name()) {
             unserved.push(object.name().to_owned());
         }

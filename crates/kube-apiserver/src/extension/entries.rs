@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use apimachinery::Status;
-use custom_resources::{Definition, Rules, Version, published, tables};
+use custom_resources::{Definition, Rules, Stored, Version, published, tables};
 use printing::CustomColumns;
 use schema::{Body, Names, Resource, Stability, Subresource, Verbs, kinds};
-use storage::{Cache, SelectableField};
+use serde_json::Value;
+use storage::{Cache, Rewrite, SelectableField};
 
+use super::Conversion;
 use crate::registry::{Custom, Entry};
 use crate::server::Server;
 
@@ -24,6 +26,7 @@ pub async fn make(
     before: Option<&Definition>,
 ) -> Result<Vec<Arc<Entry>>, Status> {
     let cache = cache(server, definition, before).await?;
+    let conversion = Conversion::of(server, definition);
     let stored = definition.stored_version().map_or("", |version| version.name.as_str());
     let mut entries = Vec::new();
     for version in definition.versions.iter().filter(|version| version.served) {
@@ -36,6 +39,7 @@ pub async fn make(
             columns: columns.map_err(Status::internal)?,
             scale: version.subresources.scale.clone(),
             warning: version.warning(definition),
+            conversion: conversion.clone(),
             rules,
         };
         let row = row(definition, version, stored, &custom.rules);
@@ -59,14 +63,25 @@ async fn cache(
     };
     let fields = selectable(definition);
     if let Some(cache) = server.store.cache(&prefix) {
-        if before.is_some_and(|before| selectable(before) == fields) {
+        if before.is_some_and(|before| selectable(before) == fields && reads_alike(before, definition)) {
             return Ok(cache);
         }
         server.store.remove(&prefix).await;
     }
     let fields = fields.iter().map(|field| SelectableField::new(field)).collect();
-    let resource = storage::Resource::new(&prefix, definition.is_namespaced(), fields);
+    let rewrite = Stored::of(definition).map(|stored| Rewrite::by(move |bytes| stored.rewrite(bytes)));
+    let resource = storage::Resource::new(&prefix, definition.is_namespaced(), fields).rewritten(rewrite);
     server.store.add(resource).await.map_err(crate::refusal::of_collection)
+}
+
+/// Whether stored objects are read the same under two states of a definition.
+fn reads_alike(before: &Definition, after: &Definition) -> bool {
+    let shapes = |definition: &Definition| -> Vec<(String, bool, Option<Value>)> {
+        let versions = definition.versions.iter();
+        versions.map(|version| (version.name.clone(), version.storage, version.schema().cloned())).collect()
+    };
+    let is_plain = || Stored::of(after)?.is_plain(&Stored::of(before)?).then_some(());
+    before.converts() == after.converts() && (shapes(before) == shapes(after) || is_plain().is_some())
 }
 
 fn row(definition: &Definition, version: &Version, stored: &str, rules: &Rules) -> Resource {

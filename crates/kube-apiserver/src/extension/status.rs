@@ -1,9 +1,13 @@
 //! What a definition's status says: its names, its versions, whether it is served.
 
 use apimachinery::time;
+use custom_resources::approval::Approval;
 use custom_resources::{Definition, DefinitionNames, Taken, accept};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
+
+/// Whether a definition in a group of the Kubernetes project was approved there.
+const APPROVAL: &str = "KubernetesAPIApprovalPolicyConformant";
 
 /// How a definition stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub struct Standing {
     pub established: bool,
     /// `NamesAccepted`: status, reason and message.
     names: (bool, String, String),
+    /// `KubernetesAPIApprovalPolicyConformant`, where the group is protected: status, reason and message.
+    approval: Option<(bool, String, String)>,
     /// Whether its objects are being deleted.
     terminating: bool,
 }
@@ -29,8 +35,11 @@ impl Standing {
             conditions.find(|condition| condition["type"] == kind).cloned().unwrap_or_default()
         };
         let holds = |kind: &str| condition(kind)["status"] == "True";
-        let names = condition("NamesAccepted");
-        let text = |field: &str| names[field].as_str().unwrap_or_default().to_owned();
+        let said = |kind: &str| {
+            let condition = condition(kind);
+            let text = |field: &str| condition[field].as_str().unwrap_or_default().to_owned();
+            (condition["status"] == "True", text("reason"), text("message"))
+        };
         Self {
             accepted: DefinitionNames::deserialize(&status["acceptedNames"]).unwrap_or_default(),
             stored: status["storedVersions"]
@@ -40,13 +49,20 @@ impl Standing {
                 .filter_map(|version| Some(version.as_str()?.to_owned()))
                 .collect(),
             established: holds("Established"),
-            names: (names["status"] == "True", text("reason"), text("message")),
+            names: said("NamesAccepted"),
+            approval: condition(APPROVAL).is_object().then(|| said(APPROVAL)),
             terminating: holds("Terminating"),
         }
     }
 
     /// How it should stand, given the names of others.
-    pub fn next(&self, definition: &Definition, is_deleting: bool, taken: &Taken) -> Self {
+    pub fn next(
+        &self,
+        definition: &Definition,
+        approval: Option<&Approval>,
+        is_deleting: bool,
+        taken: &Taken,
+    ) -> Self {
         let decided = accept(&definition.names, &self.accepted, taken);
         let names = match decided.conflict {
             None => (true, "NoConflicts".to_owned(), "no conflicts found".to_owned()),
@@ -63,6 +79,10 @@ impl Standing {
             stored,
             established: self.established || (names.0 && !is_deleting),
             names,
+            approval: approval.map(|approval| {
+                let (reason, message) = approval.words();
+                (approval.is_approved(), reason.to_owned(), message)
+            }),
             terminating: is_deleting,
         }
     }
@@ -81,6 +101,9 @@ impl Standing {
             (false, _) => ("NotAccepted", "not all names are accepted"),
         };
         set(&mut object, &now, "Established", self.established, reason, message);
+        if let Some((holds, reason, message)) = &self.approval {
+            set(&mut object, &now, APPROVAL, *holds, reason, message);
+        }
         if self.terminating {
             let message = "CustomResource deletion is in progress";
             set(&mut object, &now, "Terminating", true, "InstanceDeletionInProgress", message);
@@ -134,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_definition_is_established_when_its_names_are_free() {
-        let standing = Standing::default().next(&definition(), false, &Taken::default());
+        let standing = Standing::default().next(&definition(), None, false, &Taken::default());
         assert!(standing.established);
         let object = standing.apply(&json!({"status": {}})).unwrap();
         assert_eq!(object["status"]["acceptedNames"]["singular"], "wand");
@@ -142,16 +165,21 @@ mod tests {
         assert_eq!(object["status"]["conditions"][1]["type"], "Established");
         assert_eq!(Standing::read(&object), standing);
         assert_eq!(standing.apply(&object), None);
-        assert_eq!(standing.next(&definition(), false, &Taken::default()), standing);
+        assert_eq!(standing.next(&definition(), None, false, &Taken::default()), standing);
 
         let mut taken = Taken::default();
         taken.add(&standing.accepted);
-        let second = Standing::default().next(&definition(), false, &taken);
+        let second = Standing::default().next(&definition(), None, false, &taken);
         assert!(!second.established);
         let object = second.apply(&json!({})).unwrap();
         assert_eq!(object["status"]["conditions"][0]["status"], "False");
+        let approval = Approval::of("x.k8s.io", Some("https://example.com/1"));
+        let approved = standing.next(&definition(), approval.as_ref(), false, &Taken::default());
+        let object = approved.apply(&object).unwrap();
+        assert_eq!(object["status"]["conditions"][2]["message"], "approved in https://example.com/1");
+        assert_eq!(Standing::read(&object), approved);
         // What is served stays so, whoever comes.
-        assert!(standing.next(&definition(), true, &taken).established);
-        assert!(standing.next(&definition(), true, &taken).terminating);
+        assert!(standing.next(&definition(), None, true, &taken).established);
+        assert!(standing.next(&definition(), None, true, &taken).terminating);
     }
 }

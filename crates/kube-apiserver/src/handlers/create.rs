@@ -64,6 +64,7 @@ pub async fn insert(call: &Call<'_>, wanted: Wanted, dry_run: bool) -> Result<Re
         return write::unstored(call, StatusCode::CREATED, object);
     }
     let lifetime = lifetime(call);
+    crate::convert::into_storage(&call.entry, &mut object)?;
     for attempt in 1.. {
         let key = call.entry.key(object.namespace(), object.name());
         let stored = write::stored_bytes_with(&mut object, fields.as_deref())?;

@@ -16,6 +16,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::call::Call;
 use super::continuation::Continuation;
 use super::{output, table};
+use crate::convert;
 use crate::http::{Body, Format, Negotiated, Query, Response, Shape, response};
 use crate::protobuf;
 use crate::selection::Selection;
@@ -44,7 +45,7 @@ pub async fn list(call: &Call<'_>) -> Result<Response, Status> {
     let selection = Selection::parse(entry, call.namespace(), call.query)?;
     let limit = limit(call.query)?;
     let version = version(call.query, call.namespace(), limit)?;
-    let page = match page(call, &selection, &version, limit).await {
+    let mut page = match page(call, &selection, &version, limit).await {
         Ok(page) => page,
         Err(Error::Compacted) => return Ok(expired(call, &version)),
         Err(error) => return Err(crate::refusal::of_collection(error)),
@@ -55,6 +56,7 @@ pub async fn list(call: &Call<'_>) -> Result<Response, Status> {
         Continuation { revision: page.revision, after }.encode(call.namespace())
     });
     let metadata = list_metadata(page.revision, token, page.remaining);
+    page.objects = convert::present_all(entry, page.objects).await?;
     answer(call, page, metadata)
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use storage::Object;
 
 use super::table;
+use crate::convert;
 pub use crate::convert::{to_served, to_stored};
 use crate::http::negotiate::{MetaVersion, Negotiated};
 use crate::http::{Format, Query, Response, Shape, response};
@@ -18,12 +19,16 @@ use crate::registry::Entry;
 
 /// An object's JSON in the version that is served: the cached bytes where that is the stored one.
 pub fn served(entry: &Entry, object: &Object) -> Bytes {
-    if entry.stored_as.is_none() {
+    // Those that a webhook converts are converted by now.
+    if entry.stored_as.is_none() || entry.conversion().is_some() {
         return object.bytes();
     }
     match object.value() {
         Ok(mut value) => {
             to_served(entry, &mut value);
+            if convert::from_storage(entry, &mut value).is_err() {
+                return object.bytes();
+            }
             Bytes::from(serde_json::to_vec(&value).unwrap_or_default())
         }
         Err(_) => object.bytes(),
@@ -34,6 +39,7 @@ pub fn served(entry: &Entry, object: &Object) -> Bytes {
 pub fn served_value(entry: &Entry, object: &Object) -> Result<Value, Status> {
     let mut value = object.value().map_err(Status::internal)?;
     to_served(entry, &mut value);
+    convert::from_storage(entry, &mut value)?;
     Ok(value)
 }
 
@@ -69,6 +75,7 @@ pub fn object(
     form: &Negotiated,
     query: &Query<'_>,
 ) -> Result<Response, Status> {
+    let object = &convert::present(entry, object)?;
     match form.shape {
         Shape::Object if form.format == Format::Protobuf && entry.stored_as.is_none() => {
             let kind = protobuf::Kind::find(&entry.api_version, &entry.row.kind)?;

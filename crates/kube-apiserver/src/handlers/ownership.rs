@@ -8,7 +8,7 @@ use managed_fields::{AtVersion, Fields, Update, Writer};
 use serde_json::Value;
 
 use super::call::{Call, options_kind};
-use crate::convert::{to_served, to_stored};
+use crate::convert::{into_version, to_served};
 
 /// As upstream's `FieldManagerMaxLength`.
 const LONGEST_MANAGER: usize = 128;
@@ -153,7 +153,7 @@ fn of_write(call: &Call<'_>, current: Option<Current<'_>>, object: &mut Value) -
 
 /// An object in the request's version.
 pub fn served<'v>(call: &Call<'_>, object: &'v Value) -> Cow<'v, Value> {
-    if call.entry.stored_as.is_none() {
+    if call.entry.stored_as.is_none() || call.entry.custom().is_some() {
         return Cow::Borrowed(object);
     }
     let mut object = object.clone();
@@ -170,11 +170,10 @@ pub fn at_version(call: &Call<'_>, api_version: &str, old: &Value, new: &Value) 
     }
     let convert = |object: &Value| {
         let mut object = object.clone();
-        to_stored(&call.entry, &mut object);
-        to_served(&entry, &mut object);
-        object
+        into_version(&call.entry, &entry, &mut object).ok()?;
+        Some(object)
     };
-    Some(AtVersion { schema: entry.row.schema.clone(), old: convert(old), new: convert(new) })
+    Some(AtVersion { schema: entry.row.schema.clone(), old: convert(old)?, new: convert(new)? })
 }
 
 /// The text to store: the old one where nothing else changes but a time.

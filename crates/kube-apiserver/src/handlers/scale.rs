@@ -148,7 +148,7 @@ async fn change(
 }
 
 fn answer(call: &Call<'_>, object: &Arc<Object>) -> Result<Response, Status> {
-    let value = object.value().map_err(Status::internal)?;
+    let value = output::served_value(&call.entry, object)?;
     output::tree(StatusCode::OK, &call.entry, &of(&value, &Places::of(call)), &call.form, call.query)
 }
 

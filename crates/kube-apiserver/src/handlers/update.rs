@@ -15,6 +15,7 @@ use super::create::lifetime;
 use super::ownership::{self, Current, Owners, Wanted};
 use super::{create, output, write};
 use crate::alloc::{Claim, Readiness};
+use crate::convert;
 use crate::http::Response;
 use crate::http::input::Encoding;
 use crate::http::service::authorize_verb;
@@ -177,6 +178,7 @@ async fn store_claimed(
         let current = current
             .ok_or_else(|| Status::not_found(call.entry.group(), call.entry.plural(), &call.info.name))?;
         let Parts { value: mut old, managed_fields } = current.parts().map_err(Status::internal)?;
+        convert::from_storage(&call.entry, &mut old)?;
         call.entry.strategy.default(&mut old);
         let now = Current { object: &old, fields: managed_fields };
         let Wanted { object: mut new, owners } = wanted(now)?;
@@ -203,6 +205,7 @@ async fn store_claimed(
             unstored = Some(new);
             return Ok(Change::Keep);
         }
+        convert::into_storage(&call.entry, &mut new)?;
         Ok(Change::Write(write::stored_bytes_with(&mut new, fields)?))
     };
     let result =
@@ -237,6 +240,7 @@ async fn charge_quotas(
 ) -> Result<(), Status> {
     let Some(current) = call.entry.cache().get(&call.key()) else { return Ok(()) };
     let Parts { value: mut old, managed_fields } = current.parts().map_err(Status::internal)?;
+    convert::from_storage(&call.entry, &mut old)?;
     call.entry.strategy.default(&mut old);
     let Wanted { object: mut new, .. } = wanted(Current { object: &old, fields: managed_fields })?;
     ownership::claimed(&mut new);

@@ -10,11 +10,12 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body::Frame;
 use serde_json::{Value, json};
-use storage::{Consistency, Error, EventType, Object, Watch, WatchEvent, WatchStart};
+use storage::{Consistency, Error, EventType, Object, WatchEvent, WatchStart};
 use tokio::time::{Instant, Sleep};
 
 use super::call::Call;
 use super::list::{number, parse_version};
+use super::presented::Presented;
 use super::{output, table};
 use crate::http::{Body, Format, Query, Response, Shape, response};
 use crate::protobuf;
@@ -78,7 +79,7 @@ pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
     let bookmarks = call.query.flag("allowWatchBookmarks");
     let now = Instant::now();
     let body = WatchBody {
-        watch,
+        watch: Presented::new(watch, &call.entry).await?,
         frames: Frames::new(call)?,
         progress: call.server.store.progress().clone(),
         initial_end: (beginning.marks_end && bookmarks).then_some(revision),
@@ -272,6 +273,11 @@ impl Frames {
         Ok(kind.encode(event.name(), &json)?.frame)
     }
 
+    fn failure(&self, status: &Status) -> Bytes {
+        let format = if self.protobuf.is_some() { Format::Protobuf } else { Format::Json };
+        error_frame(format, status)
+    }
+
     fn bookmark(&self, revision: i64, initial_end: bool) -> Bytes {
         let mut metadata = json!({ "resourceVersion": revision.to_string(), "creationTimestamp": null });
         if initial_end {
@@ -315,7 +321,7 @@ fn error_frame(format: Format, status: &Status) -> Bytes {
 
 /// A watch on its way to one client.
 struct WatchBody<G> {
-    watch: Watch,
+    watch: Presented,
     frames: Frames,
     progress: Arc<storage::Progress>,
     /// The revision of the bookmark that ends the initial objects, until it is sent.
@@ -394,7 +400,8 @@ impl<G: Unpin> http_body::Body for WatchBody<G> {
                 }
                 Poll::Ready(None) => {
                     this.ended = true;
-                    return Poll::Ready(None);
+                    let failure = this.watch.failure.take();
+                    return Poll::Ready(failure.map(|status| Ok(Frame::data(this.frames.failure(&status)))));
                 }
                 Poll::Pending => {}
             }
@@ -404,7 +411,8 @@ impl<G: Unpin> http_body::Body for WatchBody<G> {
                 this.ended = true;
                 return Poll::Ready(None);
             }
-            let due = this.bookmarks && now >= this.next_bookmark;
+            // Nor does one come before events that are on their way.
+            let due = this.bookmarks && now >= this.next_bookmark && !this.watch.is_behind();
             if now >= this.next_bookmark {
                 this.next_bookmark = next_bookmark(now, this.ends);
             }
