@@ -55,7 +55,10 @@ impl<'c, 't> Coster<'c, 't> {
             let known_most = known.place.as_ref().map(|place| place.most).filter(|most| *most != u64::MAX);
             known_most.map(|most| Size { min: 0, max: most })
         };
-        let of_type = || self.ty(expr).is_scalar().then_some(Size::exactly(1));
+        // Types and what only functions know more of are compared as one.
+        let is_one =
+            |ty: &Type<'t>| ty.is_scalar() || matches!(ty, Type::Null | Type::Type(_) | Type::Opaque(_));
+        let of_type = || is_one(self.ty(expr)).then_some(Size::exactly(1));
         let size = known.size.or(of_literal.map(|count| Size::exactly(count as u64)));
         size.or_else(of_place).or_else(of_type).unwrap_or(Size::UNKNOWN)
     }

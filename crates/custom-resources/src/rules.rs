@@ -151,7 +151,7 @@ impl Rules<'_> {
                 return;
             }
         };
-        if !matches!(checked.output, Type::Bool | Type::Dyn) {
+        if !matches!(checked.output, Type::Bool) {
             let why = "cel expression must evaluate to a bool";
             self.errors.push(FieldError::invalid(rule_path, rule.clone(), why));
             return;
@@ -335,6 +335,67 @@ mod tests {
         assert_eq!(found(&unbounded, &[rule]), [""; 0]);
         assert!(too_expensive("x", 12, 10).contains("factor of 1.200000x"));
         assert!(too_expensive("x", 25, 10).contains("factor of 2.5x"));
+    }
+
+    #[test]
+    fn rules_that_people_write_are_taken() {
+        let text = |most: u64| json!({"type": "string", "maxLength": most});
+        let with = |schema: Value, rules: &[&str]| {
+            let mut schema = schema;
+            schema["x-kubernetes-validations"] = rules.iter().map(|rule| json!({"rule": rule})).collect();
+            schema
+        };
+        let reference = json!({"type": "object", "required": ["name"], "properties": {
+            "group": text(253), "kind": text(63), "namespace": text(63), "name": text(253), "port": {"type": "integer"},
+            "sectionName": text(253)}});
+        let references = with(
+            json!({"type": "array", "maxItems": 32, "items": reference}),
+            &[
+                "self.all(p1, self.exists_one(p2, p1.group == p2.group && p1.kind == p2.kind && p1.name == p2.name && (((!has(p1.__namespace__) || p1.__namespace__ == '') && (!has(p2.__namespace__) || p2.__namespace__ == '')) || (has(p1.__namespace__) && has(p2.__namespace__) && p1.__namespace__ == p2.__namespace__ )) && (((!has(p1.sectionName) || p1.sectionName == '') && (!has(p2.sectionName) || p2.sectionName == '')) || (has(p1.sectionName) && has(p2.sectionName) && p1.sectionName == p2.sectionName))))",
+            ],
+        );
+        let path = with(
+            json!({"type": "object", "properties": {"type": {"type": "string", "enum": ["Exact", "PathPrefix"]}, "value": text(1024)}}),
+            &[
+                "(self.type in ['Exact','PathPrefix']) ? self.value.startsWith('/') : true",
+                "(self.type in ['Exact','PathPrefix']) ? !self.value.contains('//') : true",
+                "(self.type in ['Exact','PathPrefix']) ? self.value.matches(r\"\"\"^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$\"\"\") : true",
+            ],
+        );
+        let matches = json!({"type": "array", "maxItems": 64, "items": {"type": "object", "properties": {"path": path}}});
+        let sum: Vec<String> =
+            (0..16).map(|at| format!("(self.size() > {at} ? self[{at}].matches.size() : 0)")).collect();
+        let routes = with(
+            json!({"type": "array", "maxItems": 16, "items": {"type": "object", "required": ["matches"], "properties": {"matches": matches}}}),
+            &[&format!("{} <= 128", sum.join(" + "))],
+        );
+        let requirement = with(
+            json!({"type": "array", "maxItems": 100, "items": {"type": "object", "properties": {
+                "key": text(316), "operator": text(20), "values": {"type": "array", "maxItems": 50, "items": text(63)}}}}),
+            &[
+                "self.all(x, x.operator == 'In' ? x.values.size() != 0 : true)",
+                "self.all(x, (x.operator == 'Gt' || x.operator == 'Lt') ? (x.values.size() == 1 && int(x.values[0]) >= 0) : true)",
+                "self.all(x, x.key in ['a', 'b'] || !x.key.find('^([^/]+)').endsWith('kubernetes.io'))",
+            ],
+        );
+        let spec = with(
+            json!({"type": "object", "properties": {
+                "refs": references, "routes": routes, "requirements": requirement, "either": {"x-kubernetes-int-or-string": true},
+                "percent": {"type": "number"}, "wait": {"type": "string", "format": "duration"},
+                "labels": {"type": "object", "maxProperties": 10, "additionalProperties": text(63)},
+                "quantity": text(20), "url": text(100), "cidr": text(43)}}),
+            &[
+                "!has(oldSelf.url) || has(self.url)",
+                "!has(self.percent) || self.percent <= 100 && self.percent >= 0.5",
+                "!has(self.wait) || self.wait <= duration('1h')",
+                "!has(self.either) || type(self.either) == int || string(self.either).endsWith('%')",
+                "!has(self.labels) || self.labels.all(key, key.matches('^[a-z]+$') && size(self.labels[key]) > 0)",
+                "quantity(self.quantity).isGreaterThan(quantity('1Gi')) || isURL(self.url) && url(self.url).getScheme() in ['http', 'https']",
+                "isCIDR(self.cidr) && cidr(self.cidr).ip().family() == 4",
+                "self.?url.orValue('').size() > 3",
+            ],
+        );
+        assert_eq!(found(&json!({"type": "object", "properties": {"spec": spec}}), &[]), [""; 0]);
     }
 
     #[test]

@@ -163,6 +163,8 @@ fn costs_grow_with_what_there_may_be() {
             "self.ports.all(p, self.ports.all(q, p.number < q.number))",
             2 + 1 + 100 * (3 + 2 + 1 + 100 * (3 + 5)),
         ),
+        ("type(self.free) == int", 2 + 1 + 1 + 1),
+        ("quantity('1') == quantity('2')", 1 + 1 + 1),
         ("self.name.matches('[a-z]+')", 2 + 3 * 2),
     ] {
         assert_eq!(cost(text), expected, "{text}");
