@@ -90,7 +90,7 @@ impl DeferredVerifier {
     pub fn new<'a>(authorities: impl IntoIterator<Item = &'a ClientAuthority>) -> Self {
         Self {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
-            subjects: authorities.into_iter().flat_map(ClientAuthority::subjects).cloned().collect(),
+            subjects: authorities.into_iter().flat_map(ClientAuthority::subjects).collect(),
         }
     }
 }

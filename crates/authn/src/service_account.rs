@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use ring::digest;
 use serde::Deserialize;
 
@@ -91,13 +91,13 @@ fn go_list(list: &[String]) -> String {
 #[derive(Debug)]
 pub struct Issuer {
     issuer: String,
-    key: SigningKey,
+    key: RwLock<Arc<SigningKey>>,
 }
 
 impl Issuer {
     /// `issuer` is the first `--service-account-issuer`.
     pub fn new(issuer: impl Into<String>, key: SigningKey) -> Self {
-        Self { issuer: issuer.into(), key }
+        Self { issuer: issuer.into(), key: RwLock::new(Arc::new(key)) }
     }
 
     /// The `iss` of its tokens.
@@ -106,14 +106,20 @@ impl Issuer {
     }
 
     /// The public half of its key.
-    pub fn verification_key(&self) -> &VerificationKey {
-        self.key.verification_key()
+    pub fn verification_key(&self) -> VerificationKey {
+        self.key.read().verification_key().clone()
+    }
+
+    /// Signs with another key from now on.
+    pub fn replace_key(&self, key: SigningKey) {
+        *self.key.write() = Arc::new(key);
     }
 
     /// Signs claims under the issuer's name; `None` only when the system has no randomness.
     pub fn sign(&self, mut claims: Claims) -> Option<String> {
         claims.iss.clone_from(&self.issuer);
-        jws::sign(&self.key, &serde_json::to_vec(&claims).ok()?)
+        let key = self.key.read().clone();
+        jws::sign(&key, &serde_json::to_vec(&claims).ok()?)
     }
 }
 
@@ -152,7 +158,7 @@ type Digest = [u8; digest::SHA256_OUTPUT_LEN];
 
 /// Checks tokens: signature, time, audience, and that what they are bound to is there.
 pub struct TokenVerifier {
-    keys: Vec<VerificationKey>,
+    keys: RwLock<Arc<[VerificationKey]>>,
     issuers: Vec<String>,
     lookup: Arc<dyn Lookup>,
     checked: Mutex<Generations<Digest, Arc<Checked>>>,
@@ -162,12 +168,18 @@ impl TokenVerifier {
     /// `issuers` are all `--service-account-issuer`s: the first signs, tokens of the others are still accepted.
     pub fn new(keys: Vec<VerificationKey>, issuers: Vec<String>, lookup: Arc<dyn Lookup>) -> Self {
         let checked = Mutex::new(Generations::new(CACHE_PERIOD, CACHE_CAPACITY));
-        Self { keys, issuers, lookup, checked }
+        Self { keys: RwLock::new(keys.into()), issuers, lookup, checked }
     }
 
     /// The keys it accepts, for the issuer's key set document.
-    pub fn keys(&self) -> &[VerificationKey] {
-        &self.keys
+    pub fn keys(&self) -> Arc<[VerificationKey]> {
+        self.keys.read().clone()
+    }
+
+    /// Accepts tokens of other keys from now on.
+    pub fn replace_keys(&self, keys: Vec<VerificationKey>) {
+        *self.keys.write() = keys.into();
+        self.checked.lock().clear();
     }
 
     /// Whom the token speaks for and which of the `audiences` it is for; `None` when it is no token of ours.
@@ -220,7 +232,7 @@ impl TokenVerifier {
         if !legacy && !self.issuers.contains(&iss) {
             return Ok(None);
         }
-        if !unverified.verify(&self.keys) {
+        if !unverified.verify(&self.keys()) {
             return Err(TokenError::Signature);
         }
         if legacy {

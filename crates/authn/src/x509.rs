@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::RwLock;
 use ring::digest;
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
@@ -40,36 +41,35 @@ pub enum CertificateError {
 }
 
 /// The certificate authorities whose client certificates are accepted.
+///
+/// Copies are of one authority: what one of them is told to accept from now on, all accept.
 #[derive(Clone)]
 pub struct ClientAuthority {
-    verifier: Arc<dyn ClientCertVerifier>,
+    verifier: Arc<RwLock<Arc<dyn ClientCertVerifier>>>,
 }
 
 impl fmt::Debug for ClientAuthority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ClientAuthority of {} certificates", self.verifier.root_hint_subjects().len())
+        write!(f, "ClientAuthority of {} certificates", self.subjects().len())
     }
 }
 
 impl ClientAuthority {
     /// Reads a PEM bundle, the content of `--client-ca-file` or `--requestheader-client-ca-file`.
     pub fn from_pem(pem: &[u8]) -> Result<Self, CertificateError> {
-        let unreadable = |error: &dyn fmt::Display| CertificateError::NoAuthority(error.to_string());
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| unreadable(&error))?;
-            roots.add(certificate).map_err(|error| unreadable(&error))?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-            .build()
-            .map_err(|error| unreadable(&error))?;
-        Ok(Self { verifier })
+        Ok(Self { verifier: Arc::new(RwLock::new(verifier(pem)?)) })
+    }
+
+    /// Accepts certificates of another bundle's authorities from now on; one that is wrong changes nothing.
+    pub fn replace(&self, pem: &[u8]) -> Result<(), CertificateError> {
+        let verifier = verifier(pem)?;
+        *self.verifier.write() = verifier;
+        Ok(())
     }
 
     /// Subjects to tell clients in the TLS handshake, so that they choose the right certificate.
-    pub(crate) fn subjects(&self) -> &[rustls::DistinguishedName] {
-        self.verifier.root_hint_subjects()
+    pub(crate) fn subjects(&self) -> Vec<rustls::DistinguishedName> {
+        self.verifier.read().root_hint_subjects().to_vec()
     }
 
     /// Checks a chain, the client's certificate first.
@@ -77,11 +77,26 @@ impl ClientAuthority {
         let (certificate, intermediates) = chain.split_first().ok_or(CertificateError::Malformed)?;
         let now =
             UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.as_second()).unwrap_or(0)));
-        match self.verifier.verify_client_cert(certificate, intermediates, now) {
+        let verifier = self.verifier.read().clone();
+        match verifier.verify_client_cert(certificate, intermediates, now) {
             Ok(_) => Ok(()),
             Err(error) => Err(CertificateError::Untrusted(error.to_string())),
         }
     }
+}
+
+fn verifier(pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, CertificateError> {
+    let unreadable = |error: &dyn fmt::Display| CertificateError::NoAuthority(error.to_string());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| unreadable(&error))?;
+        roots.add(certificate).map_err(|error| unreadable(&error))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| unreadable(&error))?;
+    Ok(verifier)
 }
 
 /// What the server reads of a certificate.

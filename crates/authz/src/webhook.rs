@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use apimachinery::labels;
-use cel::{Budget, Program};
+use cel::types::{Place, Record, Type};
+use cel::{Budget, Environment, Program};
 use serde_json::{Value, json};
 
 use crate::Attributes;
@@ -30,8 +31,12 @@ impl fmt::Debug for Condition {
 impl Condition {
     /// Compiles an expression.
     pub fn new(text: &str) -> Result<Self, String> {
-        match Program::compile(text, &["request"]) {
-            Ok(program) => Ok(Self { text: text.to_owned(), program }),
+        let environment = Environment::new().with("request", spec_type());
+        match Program::check(text, &environment) {
+            Ok(checked) if matches!(checked.output, Type::Bool | Type::Dyn) => {
+                Ok(Self { text: text.to_owned(), program: checked.program })
+            }
+            Ok(_) => Err("must evaluate to bool".to_owned()),
             Err(error) => Err(format!("compilation failed: {error}")),
         }
     }
@@ -46,6 +51,40 @@ impl Condition {
             }
         }
     }
+}
+
+/// The spec of a `SubjectAccessReview`.
+fn spec_type() -> Type<'static> {
+    let texts = |names: &[&'static str]| -> Vec<(&'static str, Place<'static>)> {
+        names.iter().map(|name| (*name, Place::of(Type::String))).collect()
+    };
+    let strings = || Place::of(Type::list(Type::String));
+    let record = |name, fields| Place::of(Record::of(name, fields));
+    let requirement = |name| {
+        let mut fields = texts(&["key", "operator"]);
+        fields.push(("values", strings()));
+        Record::of(name, fields)
+    };
+    let selector = |name, of| {
+        let requirements = Place::of(Type::list(requirement(of)));
+        record(name, vec![("rawSelector", Place::of(Type::String)), ("requirements", requirements)])
+    };
+    let mut resource = texts(&["namespace", "verb", "group", "version", "resource", "subresource", "name"]);
+    resource.push((
+        "fieldSelector",
+        selector("kubernetes.FieldSelectorAttributes", "kubernetes.FieldRequirement"),
+    ));
+    resource.push((
+        "labelSelector",
+        selector("kubernetes.LabelSelectorAttributes", "kubernetes.LabelRequirement"),
+    ));
+    let mut spec = texts(&["user", "uid"]);
+    spec.push(("groups", strings()));
+    spec.push(("extra", Place::of(Type::map(Type::String, Type::list(Type::String)))));
+    spec.push(("resourceAttributes", record("kubernetes.ResourceAttributes", resource)));
+    let path = texts(&["path", "verb"]);
+    spec.push(("nonResourceAttributes", record("kubernetes.NonResourceAttributes", path)));
+    Record::of("kubernetes.SubjectAccessReviewSpec", spec)
 }
 
 /// What a webhook answers.

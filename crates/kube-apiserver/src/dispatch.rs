@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::access::{rules_review, self_review, subject_access, token_review};
 use crate::aggregation;
+use crate::auditing;
 use crate::flow::{self, Gate};
 use crate::handlers::call::Call;
 use crate::handlers::patch::Means;
@@ -112,6 +113,7 @@ async fn handle(call: &Call<'_>, body: hyper::body::Incoming) -> Result<Response
         // Said before the body is read: it may be large.
         let means = patch::means(call.headers, call.entry.custom().is_some())?;
         let body = input::read(body).await?;
+        auditing::patch(&body);
         return match (sub, means) {
             ("scale", means) => Box::pin(scale::patch(call, means, body)).await,
             (_, Means::Apply) => Box::pin(apply::apply(call, body)).await,

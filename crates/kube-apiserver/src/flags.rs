@@ -8,6 +8,7 @@ use clap::{ArgAction, Parser};
 use component::flags::{Ignored, duration, ignored, ignored_switch};
 use component::logging::LoggingFlags;
 
+use crate::auditing::AuditFlags;
 use crate::authentication_config::{OidcFlags, TokenWebhookFlags};
 use crate::authorization::AuthorizationFlags;
 
@@ -133,6 +134,9 @@ pub struct Flags {
     /// Who decides what a request may do
     #[command(flatten)]
     pub authorization: AuthorizationFlags,
+    /// What is written down of requests
+    #[command(flatten)]
+    pub audit: AuditFlags,
     /// Admission plugins to turn on besides the default ones
     #[arg(long, value_name = "PLUGIN", value_delimiter = ',')]
     pub enable_admission_plugins: Vec<String>,
@@ -208,13 +212,16 @@ pub struct Flags {
 
 /// Upstream's flags that have no meaning here.
 pub const IGNORED: &[Ignored] = &[
+    ignored_switch("audit-log-truncate-enabled"),
+    ignored("audit-log-truncate-max-batch-size"),
+    ignored("audit-log-truncate-max-event-size"),
+    ignored_switch("audit-log-batch-throttle-enable"),
+    ignored("audit-log-batch-throttle-qps"),
+    ignored("audit-log-batch-throttle-burst"),
+    ignored_switch("audit-webhook-truncate-enabled"),
+    ignored("audit-webhook-truncate-max-batch-size"),
+    ignored("audit-webhook-truncate-max-event-size"),
     ignored("admission-control-config-file"),
-    ignored("audit-log-format"),
-    ignored("audit-log-maxage"),
-    ignored("audit-log-maxbackup"),
-    ignored("audit-log-maxsize"),
-    ignored("audit-log-path"),
-    ignored("audit-policy-file"),
     ignored("cert-dir"),
     ignored("cors-allowed-origins"),
     ignored("default-not-ready-toleration-seconds"),

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod aggregation;
 pub mod alloc;
+pub mod auditing;
 pub mod authentication_config;
 pub mod authorization;
 pub mod bootstrap;
@@ -30,8 +31,10 @@ pub mod registry;
 pub mod run;
 pub mod selection;
 pub mod server;
+pub mod serving;
 pub mod service_places;
 pub mod streaming;
+pub mod token_keys;
 pub mod view;
 
 pub use flags::{Flags, IGNORED};

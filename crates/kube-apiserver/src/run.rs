@@ -8,15 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use authn::{
-    Authenticator, ClientAuthority, Issuer, RequestHeader, SigningKey, TokenVerifier, VerificationKey,
-};
+use authn::{Authenticator, ClientAuthority, Issuer, RequestHeader, TokenVerifier};
 use component::Runtime;
 use schema::{Resource, Stability};
 use storage::{Etcd, EtcdConfig, Freshness, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,9 +29,11 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::registry::{Registry, stored_resources};
 use crate::server::{Options, Server};
+use crate::serving::{self, Serving};
 use crate::streaming::{Kubelets, PREFERRED_ADDRESSES, Streaming};
+use crate::token_keys;
 use crate::view::TokenObjects;
-use crate::{alloc, authorization, encryption, endpoints, extension, http, identity};
+use crate::{alloc, auditing, authorization, encryption, endpoints, extension, http, identity};
 
 /// How long requests are held back while what a cluster has from the start is made.
 const FIRST_CLIENTS: Duration = Duration::from_secs(5);
@@ -73,7 +72,8 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
     let issuers = configured.issuers.clone();
     let (authenticator, authentication) = authenticator(&flags, configured, &store)?;
     let authenticator = Arc::new(authenticator);
-    let tls = tls(&flags, &authenticator)?;
+    let auditor = auditing::load(&flags.audit)?;
+    let serving = Serving::new(&flags, authenticator.clone())?;
     let stop = runtime.shutdown();
     let ranges = Ranges::parse(&flags.service_cluster_ip_range)
         .map_err(anyhow::Error::msg)
@@ -104,6 +104,7 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
         tokens: token_requests(&flags)?,
         authenticator,
         authorizer: Arc::new(authorization::load(&flags.authorization)?),
+        auditor: auditor.as_ref().map(|(auditor, _)| auditor.clone()),
         admission: admission(&flags)?,
         services: Services::new(ranges, ports),
         quotas: crate::quota::Quotas::default(),
@@ -138,9 +139,14 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
         let follow = authorization::follow(flags.authorization.clone(), server.authorizer.clone());
         spawn(runtime, "authorization configuration", follow, &stop);
     }
+    for task in auditor.map(|(_, tasks)| tasks).unwrap_or_default() {
+        spawn(runtime, "audit", task, &drained);
+    }
+    spawn(runtime, "certificate authorities", serving::follow(flags.clone(), serving.clone()), &stop);
+    spawn(runtime, "keys of service accounts", token_keys::follow(flags.clone(), server.clone()), &stop);
     // Connections outlive the signal: they drain after readiness has been off for a while.
     let accepting = CancellationToken::new();
-    let accept = http::connection::accept(server.clone(), listener, tls, accepting.clone());
+    let accept = http::connection::accept(server.clone(), listener, serving.clone(), accepting.clone());
     runtime.spawn("https", finishing.track_future(accept));
     let latch = runtime.latch("bootstrap");
     let start = {
@@ -318,19 +324,7 @@ fn authenticator(
             extra_prefixes: flags.requestheader_extra_headers_prefix.clone(),
         }),
     };
-    let mut keys = Vec::new();
-    for path in &flags.service_account_key_file {
-        let found = VerificationKey::from_pem(&read(path)?)
-            .with_context(|| format!("--service-account-key-file {}", path.display()))?;
-        keys.extend(found);
-    }
-    if let Some(path) = &flags.service_account_signing_key_file
-        && keys.is_empty()
-    {
-        let signing = SigningKey::from_pem(&read(path)?)
-            .with_context(|| format!("--service-account-signing-key-file {}", path.display()))?;
-        keys.push(signing.verification_key().clone());
-    }
+    let keys = token_keys::accepted(flags)?;
     let tokens = (!keys.is_empty() && !flags.service_account_issuer.is_empty())
         .then(|| TokenVerifier::new(keys, flags.service_account_issuer.clone(), objects.clone()));
     let authenticator = Authenticator {
@@ -365,13 +359,9 @@ fn audiences(flags: &Flags) -> Vec<String> {
 }
 
 fn token_requests(flags: &Flags) -> anyhow::Result<Option<TokenRequests>> {
-    let (Some(path), Some(issuer)) =
-        (&flags.service_account_signing_key_file, flags.service_account_issuer.first())
-    else {
+    let (Some(key), Some(issuer)) = (token_keys::signing(flags)?, flags.service_account_issuer.first()) else {
         return Ok(None);
     };
-    let key = SigningKey::from_pem(&read(path)?)
-        .with_context(|| format!("--service-account-signing-key-file {}", path.display()))?;
     Ok(Some(TokenRequests {
         issuer: Issuer::new(issuer.clone(), key),
         api_audiences: audiences(flags),
@@ -421,24 +411,4 @@ fn proxy_identity(flags: &Flags) -> anyhow::Result<Option<Arc<pki::Identity>>> {
         (None, None) => Ok(None),
         _ => bail!("--proxy-client-cert-file and --proxy-client-key-file go together"),
     }
-}
-
-fn tls(flags: &Flags, authenticator: &Authenticator) -> anyhow::Result<TlsAcceptor> {
-    let identity = pki::Identity::load(&flags.tls_cert_file, &flags.tls_private_key_file)?;
-    let verifier = Arc::new(authenticator.tls_verifier());
-    let mut config = pki::server_config(identity, Some(verifier))?;
-    if flags.tls_min_version == "VersionTLS13" {
-        let versions = [&rustls::version::TLS13];
-        let identity = pki::Identity::load(&flags.tls_cert_file, &flags.tls_private_key_file)?;
-        config =
-            rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_protocol_versions(&versions)?
-                .with_client_cert_verifier(Arc::new(authenticator.tls_verifier()))
-                .with_cert_resolver(identity);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    }
-    // Sessions of clients that come again are kept in tickets at their side, not in this process's memory.
-    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    config.ticketer = rustls::crypto::ring::Ticketer::new()?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -60,6 +60,8 @@ pub struct Server {
     pub authenticator: Arc<Authenticator>,
     /// Who may do what.
     pub authorizer: Arc<Chain>,
+    /// What is written down of requests; nothing, where there is no policy.
+    pub auditor: Option<Arc<audit::Auditor>>,
     /// What changes and refuses writes.
     pub admission: admission::Chain,
     /// Addresses and ports of Services.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use cel::{Budget, Program, Value};
+use cel::types::{Place, Record, Type};
+use cel::{Budget, Environment, Program, Value};
 use serde_json::Value as Json;
 
 /// What one expression may cost: upstream's limit for a run.
@@ -21,12 +22,62 @@ impl fmt::Debug for Expression {
     }
 }
 
+/// What an expression gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gives {
+    /// Whether something holds.
+    Bool,
+    /// A text.
+    Text,
+    /// A text or several.
+    Texts,
+}
+
+impl Gives {
+    fn takes(self, ty: &Type<'_>) -> bool {
+        match (self, ty) {
+            (_, Type::Dyn) | (Self::Bool, Type::Bool) | (Self::Text | Self::Texts, Type::String) => true,
+            (Self::Texts, Type::List(item)) => matches!(**item, Type::String | Type::Dyn),
+            (Self::Texts, Type::Null) => true,
+            _ => false,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Bool => "must evaluate to bool",
+            Self::Text => "must evaluate to one of [string any]",
+            Self::Texts => "must evaluate to one of [any string list]",
+        }
+    }
+}
+
+/// The types of what expressions are over.
+fn environment() -> Environment<'static> {
+    let strings = || Type::list(Type::String);
+    let user = vec![
+        ("username", Place::of(Type::String)),
+        ("uid", Place::of(Type::String)),
+        ("groups", Place::of(strings())),
+        ("extra", Place::of(Type::map(Type::String, strings()))),
+    ];
+    Environment::new()
+        .with("claims", Type::map(Type::String, Type::Dyn))
+        .with("user", Record::of("kubernetes.UserInfo", user))
+}
+
 impl Expression {
     /// An expression over `claims` or `user`.
-    pub(super) fn new(text: &str, over: &'static str) -> Result<Self, String> {
-        match Program::compile(text, &[over]) {
-            Ok(program) => Ok(Self { text: text.to_owned(), over, program }),
-            Err(error) => Err(format!("compilation failed: {error}")),
+    pub(super) fn new(text: &str, over: &'static str, gives: Gives) -> Result<Self, String> {
+        let checked =
+            Program::check(text, &environment()).map_err(|error| format!("compilation failed: {error}"))?;
+        let other = if over == "claims" { "user" } else { "claims" };
+        if checked.program.uses(other) {
+            return Err(format!("compilation failed: undeclared reference to '{other}' (in container '')"));
+        }
+        match gives.takes(&checked.output) {
+            true => Ok(Self { text: text.to_owned(), over, program: checked.program }),
+            false => Err(gives.words().to_owned()),
         }
     }
 

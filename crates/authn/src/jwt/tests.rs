@@ -383,7 +383,7 @@ fn a_wrong_section_says_where() {
             "claimMappings": {"username": {"expression": "claims.email"}},
             "claimValidationRules": [{}, {"claim": "a", "expression": "true"}, {"claim": "a", "message": "m"},
                 {"expression": "true", "requiredValue": "x"}, {"expression": "true"}],
-            "userValidationRules": [{}, {"expression": "user.x"}, {"expression": "user.x"}]}),
+            "userValidationRules": [{}, {"expression": "user.uid == 'x'"}, {"expression": "user.uid == 'x'"}]}),
         expect![[r#"
             jwt[0].claimValidationRules[0]: Required value: claim or expression is required
             jwt[0].claimValidationRules[1]: Invalid value: "a": claim and expression can't both be set
@@ -391,9 +391,20 @@ fn a_wrong_section_says_where() {
             jwt[0].claimValidationRules[3].requiredValue: Invalid value: "x": requiredValue can't be set when expression is set
             jwt[0].claimValidationRules[4].expression: Duplicate value: "true"
             jwt[0].userValidationRules[0].expression: Required value: expression is required
-            jwt[0].userValidationRules[2].expression: Duplicate value: "user.x"
+            jwt[0].userValidationRules[2].expression: Duplicate value: "user.uid == 'x'"
             jwt[0].claimMappings.username.expression: Invalid value: "claims.email": claims.email_verified must be used in claimMappings.username.expression or claimMappings.extra[*].valueExpression or claimValidationRules[*].expression when claims.email is used in claimMappings.username.expression"#]],
     );
+    for (mappings, why) in [
+        (json!({"username": {"expression": "1 + 1"}}), "must evaluate to one of [string any]"),
+        (json!({"username": {"expression": "user.username"}}), "undeclared reference to 'user'"),
+        (
+            json!({"username": {"claim": "sub", "prefix": ""}, "groups": {"expression": "[1]"}}),
+            "must evaluate to one of [any string list]",
+        ),
+    ] {
+        let error = issuers(vec![section(mappings, json!({}))], &[]).err().unwrap()[0].to_string();
+        assert!(error.contains(why), "{error}");
+    }
     let section = section(json!({"username": {"expression": "claims."}}), json!({}));
     let errors = issuers(vec![section.clone(), section], &[]).err().unwrap();
     assert!(errors[0].to_string().contains("compilation failed"), "{}", errors[0]);

@@ -11,7 +11,7 @@ use super::configuration::{
     ClaimMappings, ClaimOrExpression, ClaimValidationRule, IssuerSection, JwtAuthenticator,
     PrefixedClaimOrExpression, UserValidationRule,
 };
-use super::expression::Expression;
+use super::expression::{Expression, Gives};
 use super::mapping::{Mapping, Required, Source};
 
 /// How many issuers there may be.
@@ -145,8 +145,14 @@ impl Errors {
         }
     }
 
-    fn expression(&mut self, text: &str, over: &'static str, field: &str) -> Option<Expression> {
-        match Expression::new(text, over) {
+    fn expression(
+        &mut self,
+        text: &str,
+        over: &'static str,
+        gives: Gives,
+        field: &str,
+    ) -> Option<Expression> {
+        match Expression::new(text, over, gives) {
             Ok(expression) => Some(expression),
             Err(why) => {
                 self.invalid(field, text, why);
@@ -183,7 +189,7 @@ impl Errors {
                         self.0.push(FieldError::duplicate(field, expression));
                         continue;
                     }
-                    let compiled = self.expression(expression, "claims", &field);
+                    let compiled = self.expression(expression, "claims", Gives::Bool, &field);
                     required.extend(compiled.map(|is| Required::Expression(is, rule.message.clone())));
                 }
                 (claim, _) => self.invalid(&path, claim, "claim and expression can't both be set"),
@@ -202,7 +208,7 @@ impl Errors {
             } else if !seen.insert(&rule.expression) {
                 self.0.push(FieldError::duplicate(field, rule.expression.as_str()));
             } else {
-                let expression = self.expression(&rule.expression, "user", &field);
+                let expression = self.expression(&rule.expression, "user", Gives::Bool, &field);
                 compiled.extend(expression.map(|is| (is, rule.message.clone())));
             }
         }
@@ -235,7 +241,7 @@ impl Errors {
                 self.invalid(&format!("{path}.prefix"), prefix, "prefix can't be set when expression is set");
                 Source::None
             }
-            ("", text, None) => self.source(text, path),
+            ("", text, None) => self.source(text, if needed { Gives::Text } else { Gives::Texts }, path),
             (claim, "", Some(prefix)) => Source::Claim { name: claim.to_owned(), prefix: prefix.clone() },
             (_, "", None) => {
                 let why = "prefix is required when claim is set. It can be set to an empty string to disable prefixing";
@@ -252,7 +258,7 @@ impl Errors {
     fn plain(&mut self, from: &ClaimOrExpression, path: &str) -> Source {
         match (from.claim.as_str(), from.expression.as_str()) {
             ("", "") => Source::None,
-            ("", text) => self.source(text, path),
+            ("", text) => self.source(text, Gives::Text, path),
             (claim, "") => Source::Claim { name: claim.to_owned(), prefix: String::new() },
             (_, _) => {
                 self.invalid(path, "", "claim and expression can't both be set");
@@ -261,8 +267,8 @@ impl Errors {
         }
     }
 
-    fn source(&mut self, text: &str, path: &str) -> Source {
-        match self.expression(text, "claims", &format!("{path}.expression")) {
+    fn source(&mut self, text: &str, gives: Gives, path: &str) -> Source {
+        match self.expression(text, "claims", gives, &format!("{path}.expression")) {
             Some(expression) => Source::Expression(expression),
             None => Source::None,
         }
@@ -284,7 +290,7 @@ impl Errors {
                 self.required(&field, "valueExpression is required");
                 continue;
             }
-            let expression = self.expression(&mapping.value_expression, "claims", &field);
+            let expression = self.expression(&mapping.value_expression, "claims", Gives::Texts, &field);
             compiled.extend(expression.map(|is| (key.to_owned(), is)));
         }
         compiled

@@ -68,7 +68,7 @@ impl World {
         objects.put("pods/a/web", uid("pod-1"));
         objects.put("nodes//w1", uid("node-1"));
         let issuer = Issuer::new(ISSUER, key);
-        let keys = vec![issuer.verification_key().clone()];
+        let keys = vec![issuer.verification_key()];
         let verifier = TokenVerifier::new(keys, vec![ISSUER.into()], objects.clone());
         Self { objects, issuer, verifier, now: "2026-11-20T12:00:00Z".parse().unwrap() }
     }
@@ -263,7 +263,7 @@ fn tokens_bound_to_nodes_and_secrets_end_with_them() {
 fn legacy_tokens_hold_as_long_as_their_secret() {
     let world = World::new(rsa_key());
     let token = jws::sign(
-        &world.issuer.key,
+        &world.issuer.key.read(),
         json!({
             "iss": legacy::ISSUER,
             "kubernetes.io/serviceaccount/namespace": "a",

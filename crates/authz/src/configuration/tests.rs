@@ -85,6 +85,16 @@ fn a_wrong_configuration_says_where() {
             r#"[authorizers[0].timeout: Invalid value: "31s": must be > 0s and <= 30s, authorizers[0].unauthorizedTTL: Invalid value: "-1s": must be > 0s, authorizers[0].failurePolicy: Unsupported value: "Ignore": supported values: "NoOpinion", "Deny", authorizers[0].connectionInfo.kubeConfigFile: Invalid value: "relative": must be an absolute path, authorizers[0].matchConditions[0].expression: Required value, authorizers[0].matchConditions[2].expression: Duplicate value: "true"]"#
         ]],
     );
+    for (expression, why) in [
+        ("request.usr == 'x'", "undefined field 'usr'"),
+        ("request.user", "must evaluate to bool"),
+        ("request.resourceAttributes.fieldSelector.requirements.all(r, r.key == 1)", "no matching overload"),
+    ] {
+        let wrong = webhook(|webhook| webhook["matchConditions"] = json!([{"expression": expression}]));
+        let error = read(file(wrong), |_| true).unwrap_err();
+        assert!(error.starts_with("authorizers[0].matchConditions[0].expression"), "{error}");
+        assert!(error.contains(why), "{error}");
+    }
     let unknown = read(
         json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthorizationConfiguration",
         "authorisers": []}),

@@ -26,6 +26,9 @@ pub fn own(chain: &Chain, user: &UserInfo, mut review: Value) -> Result<Value, S
     if chain.has(Mode::Node) && node_name(user).is_some() {
         errors.push("node authorizer does not support user rule resolution".to_owned());
     }
+    if chain.has(Mode::Webhook) {
+        errors.push("webhook authorizer does not support user rule resolution".to_owned());
+    }
     if chain.has(Mode::Rbac) {
         let held = chain.rbac.rules_for(user, namespace);
         for rule in held.rules() {

@@ -65,7 +65,7 @@ mod tests {
     fn reviews_tell_the_user_or_the_reason() {
         let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
         let issuer = Issuer::new("https://i", SigningKey::from_pem(&pki::signing_key().unwrap().0).unwrap());
-        let keys = vec![issuer.verification_key().clone()];
+        let keys = vec![issuer.verification_key()];
         let authenticator = Authenticator {
             tokens: Some(TokenVerifier::new(keys, vec!["https://i".into()], Arc::new(OneAccount))),
             api_audiences: vec!["api".into()],

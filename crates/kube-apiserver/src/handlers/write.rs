@@ -104,6 +104,7 @@ pub fn decode(
         .map_err(|error| expected.refuse(expected.kind, expected.version, error))?;
     call.warn(warnings);
     stamp(&mut object, expected);
+    audit::request_object(&object);
     Ok(object)
 }
 

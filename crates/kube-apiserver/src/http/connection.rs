@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::Request;
 use super::service::{self, Connection};
 use crate::server::Server;
+use crate::serving::Serving;
 
 /// How long a connection may be idle, as upstream.
 const IDLE: Duration = Duration::from_secs(90);
@@ -36,7 +37,7 @@ const WINDOW: u32 = 256 * 1024;
 pub async fn accept(
     server: Arc<Server>,
     listener: TcpListener,
-    tls: TlsAcceptor,
+    serving: Arc<Serving>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut builder = Builder::new(TokioExecutor::new());
@@ -55,7 +56,8 @@ pub async fn accept(
     let limits = Limits { connections: usize::MAX, drain: DRAIN };
     let stopping = stop.clone();
     accept::accept(listener, limits, stop, move |stream, address| {
-        let (server, tls, builder, stop) = (server.clone(), tls.clone(), builder.clone(), stopping.clone());
+        let (server, builder, stop) = (server.clone(), builder.clone(), stopping.clone());
+        let tls = serving.acceptor();
         async move {
             if let Err(error) = speak(server, stream, address, tls, &builder, stop).await {
                 tracing::debug!(%address, %error, "connection ended");

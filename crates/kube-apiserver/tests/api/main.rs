@@ -4,6 +4,9 @@
 
 mod aggregation;
 mod apply;
+mod auditing;
+mod authentication;
+mod authorization;
 mod cluster;
 mod concurrency;
 mod discovery;
@@ -15,9 +18,11 @@ mod hook_server;
 mod linearizable;
 mod lists;
 mod objects;
+mod outside;
 mod patches;
 mod pods;
 mod restart;
 mod servers;
 mod services;
+mod serving;
 mod watches;

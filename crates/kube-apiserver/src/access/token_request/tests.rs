@@ -81,7 +81,7 @@ async fn tokens_are_made_and_verify() {
     assert_eq!(granted.object["spec"]["audiences"], json!(["api"]));
     assert_eq!(granted.object["metadata"]["name"], "builder");
     assert_eq!(claims(&granted)["kubernetes.io"]["node"], json!({"name": "w1", "uid": "node-1"}));
-    let keys = vec![requests.issuer.verification_key().clone()];
+    let keys = vec![requests.issuer.verification_key()];
     let verifier = TokenVerifier::new(keys, vec!["https://issuer".into()], Arc::new(objects()));
     let token = granted.object.str_at(&["status", "token"]).unwrap();
     let identity = verifier.verify(token, &["api".into()], now()).unwrap().unwrap();

@@ -1,0 +1,146 @@
+//! Webhooks and policies that say what a request may do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, MAPS, map};
+use crate::outside::{Outside, eventually};
+
+/// A webhook that lets `hook-*` list ConfigMaps and forbids Secrets to everybody, and what it was asked.
+async fn webhook() -> (Outside, Arc<Mutex<Vec<Value>>>) {
+    let questions = Arc::new(Mutex::new(Vec::<Value>::new()));
+    let seen = questions.clone();
+    let webhook = Outside::start(move |_, question, _| {
+        seen.lock().push(question.clone());
+        let spec = &question["spec"];
+        let user = spec["user"].as_str().unwrap_or_default();
+        let resource = spec["resourceAttributes"]["resource"].as_str().unwrap_or_default();
+        Some(match resource {
+            "secrets" => {
+                json!({"status": {"allowed": false, "denied": true, "reason": "secrets are secret"}})
+            }
+            "configmaps" if user.starts_with("hook-") => {
+                json!({"status": {"allowed": true, "reason": "I say so"}})
+            }
+            _ => json!({"status": {"allowed": false, "reason": "no idea"}}),
+        })
+    })
+    .await;
+    (webhook, questions)
+}
+
+fn configuration(kubeconfig: &str, failure: &str, condition: &str) -> String {
+    json!({
+        "apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthorizationConfiguration",
+        "authorizers": [
+            {"type": "Node", "name": "node"},
+            {"type": "Webhook", "name": "hook", "webhook": {
+                "timeout": "3s", "subjectAccessReviewVersion": "v1", "failurePolicy": failure,
+                "matchConditionSubjectAccessReviewVersion": "v1",
+                "connectionInfo": {"type": "KubeConfigFile", "kubeConfigFile": kubeconfig},
+                "matchConditions": [{"expression": condition}],
+            }},
+            {"type": "RBAC", "name": "rbac"},
+        ],
+    })
+    .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_decides_before_roles_do() {
+    let (hook, questions) = webhook().await;
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = hook.kubeconfig(folder.path());
+    let file = folder.path().join("authorization.yaml");
+    let of_resources = "has(request.resourceAttributes) && !request.user.startsWith('system:')";
+    std::fs::write(&file, configuration(&kubeconfig, "Deny", of_resources)).unwrap();
+    let cluster = Cluster::start_with(&[&format!("--authorization-config={}", file.display())]).await;
+    let admin = cluster.admin().await;
+    admin.post(MAPS, &map("a", "1")).await.ok();
+    let binding = json!({"metadata": {"name": "viewers"},
+        "roleRef": {"kind": "ClusterRole", "name": "view", "apiGroup": "rbac.authorization.k8s.io"},
+        "subjects": [{"kind": "User", "name": "viewer", "apiGroup": "rbac.authorization.k8s.io"}]});
+    admin.post("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", &binding).await.ok();
+
+    let jane = cluster.client("hook-jane", &["dev"]).await;
+    for _ in 0..5 {
+        assert_eq!(jane.get(&format!("{MAPS}?labelSelector=app%3Dweb")).await.code, 200);
+    }
+    {
+        let asked = questions.lock();
+        let of_jane: Vec<&Value> =
+            asked.iter().filter(|question| question["spec"]["user"] == "hook-jane").collect();
+        assert_eq!(of_jane.len(), 1, "answers are remembered");
+        assert_eq!(of_jane[0]["spec"]["groups"], json!(["dev", "system:authenticated"]));
+        let attributes = &of_jane[0]["spec"]["resourceAttributes"];
+        assert_eq!(attributes["verb"], "list");
+        assert_eq!(
+            attributes["labelSelector"]["requirements"],
+            json!([{"key": "app", "operator": "In", "values": ["web"]}])
+        );
+        assert!(asked.iter().all(|question| question["spec"].get("resourceAttributes").is_some()));
+    }
+    let (code, message) = jane.get("/api/v1/namespaces/default/secrets").await.refusal();
+    assert_eq!(code, 403);
+    assert!(message.ends_with(": secrets are secret"), "{message}");
+    let (_, message) = jane.get("/api/v1/namespaces/default/pods").await.refusal();
+    assert!(message.ends_with(": no idea"), "{message}");
+    // What the webhook has no opinion of, roles decide; nobody asks it about the administrator.
+    let viewer = cluster.client("viewer", &[]).await;
+    eventually(Duration::from_secs(10), || async {
+        match viewer.get("/api/v1/namespaces/default/pods").await.code {
+            200 => Ok(()),
+            code => Err(code),
+        }
+    })
+    .await;
+    let review = json!({"spec": {"user": "hook-bob", "resourceAttributes": {"verb": "get", "resource": "configmaps"}}});
+    let answer = admin.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", &review).await.ok();
+    assert_eq!(answer["status"], json!({"allowed": true, "reason": "I say so"}));
+    assert!(questions.lock().iter().all(|question| question["spec"]["user"] != "admin"));
+
+    // The file changes: nobody is asked any more.
+    std::fs::write(&file, configuration(&kubeconfig, "Deny", "request.user == 'nobody'")).unwrap();
+    eventually(Duration::from_secs(30), || async {
+        match jane.get(MAPS).await.code {
+            403 => Ok(()),
+            code => Err(code),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn modes_of_the_flags_are_asked_in_their_order() {
+    let (hook, questions) = webhook().await;
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = hook.kubeconfig(folder.path());
+    let policies = folder.path().join("policies.jsonl");
+    let policy = json!({"apiVersion": "abac.authorization.kubernetes.io/v1beta1", "kind": "Policy",
+        "spec": {"user": "alice", "namespace": "*", "resource": "configmaps", "readonly": true}});
+    std::fs::write(&policies, format!("# who reads\n{policy}\n")).unwrap();
+    let cluster = Cluster::start_with(&[
+        "--authorization-mode=ABAC,Webhook",
+        &format!("--authorization-policy-file={}", policies.display()),
+        &format!("--authorization-webhook-config-file={kubeconfig}"),
+        "--authorization-webhook-cache-unauthorized-ttl=0s",
+    ])
+    .await;
+    let alice = cluster.client("alice", &[]).await;
+    assert_eq!(alice.get(MAPS).await.code, 200);
+    assert!(questions.lock().is_empty());
+    let (code, message) = alice.post(MAPS, &map("a", "1")).await.refusal();
+    assert_eq!(code, 403);
+    assert!(message.ends_with("No policy matched.\nno idea"), "{message}");
+    assert_eq!(questions.lock()[0]["apiVersion"], "authorization.k8s.io/v1beta1");
+    assert_eq!(cluster.client("hook-x", &[]).await.get(MAPS).await.code, 200);
+    drop(hook);
+    // Nobody answers, and nobody else allows it: that is no refusal but a failure.
+    let bob = cluster.client("bob", &[]).await;
+    let (code, message) = bob.get(MAPS).await.refusal();
+    assert_eq!(code, 500);
+    assert!(message.contains("connect"), "{message}");
+}
