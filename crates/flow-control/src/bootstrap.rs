@@ -113,7 +113,7 @@ pub fn schemas() -> Vec<Made> {
     let leases = || resources(WRITERS, "coordination.k8s.io", &["leases"], false);
     let manager: &[&str] = &["system:kube-controller-manager"];
     let by = |name| Some(name);
-    let list: Vec<(&str, &str, i64, Option<&str>, Who, (Value, Value))> = vec![
+    let list = vec![
         ("exempt", "exempt", 1, None, Who::Groups(&["system:masters"]), anything()),
         (
             "probes",

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use component::metrics::{
-    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, histogram_opts, opts,
-    register_histogram_vec, register_int_counter_vec, register_int_gauge_vec,
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, exponential_buckets,
+    histogram_opts, opts, register_histogram_vec, register_int_counter_vec, register_int_gauge_vec,
 };
 use parking_lot::RwLock;
 use schema::Resource;
@@ -21,6 +21,15 @@ const DURATIONS: [f64; 26] = [
     0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0,
     20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0,
 ];
+
+/// Which build this is; what other compilers and their times would say is left empty.
+const BUILD: &str = concat!(
+    "# HELP kubernetes_build_info A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.\n",
+    "# TYPE kubernetes_build_info gauge\n",
+    "kubernetes_build_info{build_date=\"\",compiler=\"rustc\",git_commit=\"\",git_tree_state=\"\",git_version=\"v",
+    env!("CARGO_PKG_VERSION"),
+    "\",go_version=\"\",major=\"1\",minor=\"36\",platform=\"linux\"} 1\n"
+);
 
 /// What a request counts as.
 #[derive(Clone)]
@@ -93,6 +102,7 @@ pub struct Known(RwLock<Vec<(Key, Arc<Counters>)>>);
 
 struct Counters {
     duration: Histogram,
+    sizes: Histogram,
     by_code: RwLock<Vec<(u16, IntCounter)>>,
 }
 
@@ -125,16 +135,22 @@ impl Metrics {
             return found.clone();
         }
         let duration = self.shared.durations.with_label_values(&route.labels());
-        let counters = Arc::new(Counters { duration, by_code: RwLock::default() });
+        let [verb, _, group, version, resource, subresource, scope, component] = route.labels();
+        let labels = [verb, group, version, resource, subresource, scope, component];
+        let sizes = self.shared.sizes.with_label_values(&labels);
+        let counters = Arc::new(Counters { duration, sizes, by_code: RwLock::default() });
         known.0.write().push((route.key, counters.clone()));
         counters
     }
 
-    /// Counts a finished request.
-    pub fn finished(&self, route: &Route, code: u16, took: Duration) {
+    /// Counts a finished request, and the size of its answer where that is known.
+    pub fn finished(&self, route: &Route, code: u16, took: Duration, size: Option<u64>) {
         let counters = self.counters(route);
         if !matches!(route.key.verb, "WATCH" | "CONNECT") {
             counters.duration.observe(took.as_secs_f64());
+        }
+        if let Some(size) = size.filter(|_| matches!(route.key.verb, "GET" | "LIST")) {
+            counters.sizes.observe(size as f64);
         }
         if let Some((_, counter)) = counters.by_code.read().iter().find(|(known, _)| *known == code) {
             counter.inc();
@@ -194,7 +210,9 @@ impl Metrics {
             };
             self.shared.objects.with_label_values(&[&name]).set(entry.cache().len() as i64);
         }
-        component::metrics::text()
+        let mut text = component::metrics::text();
+        text.extend_from_slice(BUILD.as_bytes());
+        text
     }
 
     /// What the store tells of its calls to etcd.
@@ -217,6 +235,7 @@ impl Metrics {
 pub struct Shared {
     requests: IntCounterVec,
     durations: HistogramVec,
+    sizes: HistogramVec,
     inflight: IntGaugeVec,
     long_running: IntGaugeVec,
     objects: IntGaugeVec,
@@ -248,6 +267,14 @@ impl Shared {
                         DURATIONS.to_vec()
                     ),
                     &ROUTE
+                )?,
+                sizes: register_histogram_vec!(
+                    histogram_opts!(
+                        "apiserver_response_sizes",
+                        "Response size distribution in bytes for each group, version, verb, resource, subresource, scope and component.",
+                        exponential_buckets(1000.0, 10.0, 7)?
+                    ),
+                    &["verb", "group", "version", "resource", "subresource", "scope", "component"]
                 )?,
                 inflight: register_int_gauge_vec!(
                     opts!(
