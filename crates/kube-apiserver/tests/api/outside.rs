@@ -68,9 +68,11 @@ impl Outside {
         let answer = Arc::new(answer);
         let own = url.clone();
         let task = tokio::spawn(async move {
+            // Connections end with the server: a test that drops it means that nobody answers.
+            let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let (tls, answer, own) = (tls.clone(), answer.clone(), own.clone());
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     let Ok(stream) = tls.accept(stream).await else { return };
                     let service = service_fn(move |request: Request<Incoming>| {
                         let (answer, own) = (answer.clone(), own.clone());
