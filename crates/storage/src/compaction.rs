@@ -7,7 +7,7 @@ use etcd_client::{Compare, CompareOp, GetOptions, Txn, TxnOp, TxnOpResponse};
 use crate::{Error, Etcd};
 
 /// The key upstream's servers agree by: its version is the logical clock, its value the revision at the tick.
-const KEY: &str = "compact_rev_key";
+pub(crate) const KEY: &str = "compact_rev_key";
 
 /// Compacts every `interval` (upstream: 5 minutes) up to the revision that was current one interval ago.
 /// Zero turns it off, and the task ends only with the process.

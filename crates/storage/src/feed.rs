@@ -8,7 +8,7 @@ use etcd_client::{EventType, WatchOptions, WatchStream};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cache::{Cache, Resource};
-use crate::{Error, Etcd, Object, Progress};
+use crate::{Error, Etcd, Object, Progress, compaction};
 
 /// How many keys one read of the load asks for.
 const CHUNK: i64 = 1000;
@@ -208,6 +208,10 @@ impl Feed {
             let Some(item) = event.kv() else { continue };
             last = item.mod_revision();
             let Ok(key) = item.key_str() else { continue };
+            if key == compaction::KEY {
+                let revision = std::str::from_utf8(item.value()).ok().and_then(|text| text.parse().ok());
+                self.progress.compact(revision.unwrap_or(0));
+            }
             let Some(key) = key.strip_prefix(prefix).and_then(|key| key.strip_prefix('/')) else { continue };
             let Some((cache, key)) = self.caches.of(key) else { continue };
             match event.event_type() {

@@ -13,6 +13,7 @@ use crate::Error;
 #[derive(Debug, Default)]
 pub struct Progress {
     reached: AtomicI64,
+    compacted: AtomicI64,
     waiting: Mutex<BTreeMap<i64, Vec<oneshot::Sender<()>>>>,
 }
 
@@ -20,6 +21,17 @@ impl Progress {
     /// The revision that all caches have reached.
     pub fn reached(&self) -> i64 {
         self.reached.load(Ordering::Acquire)
+    }
+
+    /// The revision before which etcd has forgotten everything, or is about to: what is older must not be answered,
+    /// even if a cache still could, since clients rely on being told.
+    pub fn compacted(&self) -> i64 {
+        self.compacted.load(Ordering::Acquire)
+    }
+
+    /// Notes what servers agreed to compact.
+    pub(crate) fn compact(&self, revision: i64) {
+        self.compacted.fetch_max(revision, Ordering::AcqRel);
     }
 
     /// Notes that all caches have reached a revision and wakes those who waited for it.

@@ -181,7 +181,7 @@ impl Store {
         predicate: Option<&(dyn Fn(&Object) -> bool + Sync)>,
     ) -> Result<Page, Error> {
         self.catch_up(Consistency::NotOlderThan(revision)).await?;
-        if cache.changed() <= revision {
+        if cache.changed() <= revision && revision >= self.progress.compacted() {
             let predicate: Option<&dyn Fn(&Object) -> bool> = match predicate {
                 Some(predicate) => Some(predicate),
                 None => None,

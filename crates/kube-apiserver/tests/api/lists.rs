@@ -125,3 +125,39 @@ async fn versions_of_the_future_and_the_past() {
     assert_eq!(client.get(&format!("{MAPS}?resourceVersion=0")).await.code, 200);
     assert_eq!(client.get(&format!("{MAPS}?continue=x")).await.refusal().0, 400);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_goes_on_with_what_there_is_when_its_revision_is_compacted() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    make(&client, 12).await;
+    let page = |token: &str| {
+        let (client, path) = (client.clone(), format!("{MAPS}?limit=4&labelSelector=even&continue={token}"));
+        async move { client.get(&path).await }
+    };
+    let first = page("").await.ok();
+    let token = first["metadata"]["continue"].as_str().unwrap().to_owned();
+    let often = std::time::Duration::from_millis(50);
+    let compaction = tokio::spawn(storage::compact_every(cluster.server.store.etcd().clone(), often));
+    let expired = testkit::eventually(|| async {
+        let answer = page(&token).await;
+        if answer.code == 410 { Ok(answer.json()) } else { Err(answer.code) }
+    })
+    .await;
+    compaction.abort();
+    assert_eq!(expired["reason"], "Expired");
+    assert!(expired["message"].as_str().unwrap().starts_with("The provided continue parameter is too old"));
+    let mut token = expired["metadata"]["continue"].as_str().unwrap().to_owned();
+    // From here on the pages are of one moment again.
+    let mut found = names(&first);
+    let mut versions = Vec::new();
+    while !token.is_empty() {
+        let list = page(&token).await.ok();
+        found.extend(names(&list));
+        versions.push(list["metadata"]["resourceVersion"].clone());
+        token = list["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
+    }
+    assert_eq!(found.len(), 12);
+    assert_eq!(versions.len(), 2);
+    assert!(versions[0] == versions[1] && versions[0] != first["metadata"]["resourceVersion"]);
+}

@@ -1,8 +1,11 @@
 //! Watches: what they begin with, what they see, how they end.
 
-use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::cluster::{Cluster, MAPS, map};
+use serde_json::{Value, json};
+
+use crate::cluster::{Client, Cluster, MAPS, map};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watch_sees_every_change_after_its_version() {
@@ -119,4 +122,123 @@ async fn a_server_that_stops_ends_its_watches() {
     cluster.stop();
     assert!(events.next().await.is_none());
     assert!(!cluster.server.health.is_ready());
+}
+
+/// What a client knows that lists and watches, and lists again when it is told that what it asks for is gone.
+struct Mirror {
+    client: Client,
+    known: BTreeMap<String, u64>,
+    lists: usize,
+}
+
+const RUN: &str = "labelSelector=run";
+
+fn version(object: &Value) -> u64 {
+    object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
+}
+
+impl Mirror {
+    /// Follows until an object of this name comes.
+    async fn follow(&mut self, last: &str) {
+        'list: loop {
+            let answer = self.client.get(&format!("{MAPS}?{RUN}")).await;
+            if answer.code != 200 {
+                continue;
+            }
+            let list = answer.ok();
+            self.lists += 1;
+            let mut reached = version(&list);
+            let items = list["items"].as_array().unwrap();
+            self.known = items.iter().map(|item| (name(item), version(item))).collect();
+            loop {
+                if self.known.contains_key(last) {
+                    return;
+                }
+                let path = format!("{MAPS}?watch=1&{RUN}&resourceVersion={reached}&timeoutSeconds=10");
+                let mut events = self.client.watch(&path).await;
+                while let Some(event) = events.next().await {
+                    let object = &event["object"];
+                    if event["type"] == "ERROR" {
+                        assert_eq!(object["code"], 410, "{object}");
+                        continue 'list;
+                    }
+                    assert!(version(object) > reached, "a watch never goes back nor repeats: {event}");
+                    reached = version(object);
+                    self.take(event["type"].as_str().unwrap(), object);
+                    if self.known.contains_key(last) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, event: &str, object: &Value) {
+        let (name, version) = (name(object), version(object));
+        let before = match event {
+            "DELETED" => self.known.remove(&name),
+            _ => self.known.insert(name.clone(), version),
+        };
+        assert_eq!(before.is_none(), event == "ADDED", "{event} {name}: something was missed");
+    }
+}
+
+fn name(object: &Value) -> String {
+    object["metadata"]["name"].as_str().unwrap().to_owned()
+}
+
+/// Writes until it is done, however often etcd goes away meanwhile.
+async fn write(client: &Client, number: usize) {
+    let mut object = map(&format!("m{}", number % 7), &number.to_string());
+    object["metadata"]["labels"] = json!({"run": "yes"});
+    let path = format!("{MAPS}/{}", name(&object));
+    loop {
+        let answer = match number % 5 {
+            4 => client.delete(&path).await,
+            _ => client.put(&path, &object).await,
+        };
+        match answer.code {
+            200 | 201 => return,
+            404 if number % 5 == 4 => return,
+            404 => drop(client.post(MAPS, &object).await),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn watches_miss_and_repeat_nothing_while_etcd_is_killed_and_compacted() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    // A thousand times as often as usual.
+    let often = Duration::from_millis(300);
+    let compaction = tokio::spawn(storage::compact_every(cluster.server.store.etcd().clone(), often));
+    let mut mirrors = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let client = cluster.admin().await;
+        mirrors.spawn(async move {
+            let mut mirror = Mirror { client, known: BTreeMap::new(), lists: 0 };
+            mirror.follow("the-last").await;
+            mirror
+        });
+    }
+    for number in 0..120 {
+        if number % 40 == 20 {
+            let mut etcd = cluster.etcd.lock();
+            etcd.kill().unwrap();
+            etcd.start_again().unwrap();
+        }
+        write(&client, number).await;
+    }
+    let mut last = map("the-last", "");
+    last["metadata"]["labels"] = json!({"run": "yes"});
+    client.post(MAPS, &last).await.ok();
+    compaction.abort();
+    let list = client.get(&format!("{MAPS}?{RUN}")).await.ok();
+    let items = list["items"].as_array().unwrap();
+    let truth: BTreeMap<String, u64> = items.iter().map(|item| (name(item), version(item))).collect();
+    while let Some(mirror) = mirrors.join_next().await {
+        let mirror = mirror.unwrap();
+        assert_eq!(mirror.known, truth, "after {} lists", mirror.lists);
+    }
 }
