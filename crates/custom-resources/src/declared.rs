@@ -78,12 +78,12 @@ fn least(node: &Node) -> u64 {
     match (node.kind, format) {
         (Some(Kind::Object), _) => {
             let required = node.checks.as_deref().map_or(&[][..], |checks| &checks.required);
-            let of = |name: &Box<str>| {
+            let of = |name: &str| {
                 let child = node.properties.get(name).filter(|child| child.default.is_none())?;
                 // Quotes, a colon and a comma.
                 Some(name.len() as u64 + least(child) + 4)
             };
-            2 + required.iter().filter_map(of).sum::<u64>()
+            2 + required.iter().filter_map(|name| of(name)).sum::<u64>()
         }
         (Some(Kind::String), "duration") => 3,
         (Some(Kind::String), "date") => 12,
@@ -120,12 +120,11 @@ impl<'n> Fields<'n> for Object<'n> {
                 _ => {}
             }
         }
-        let declared = |(own, child): (&'n Box<str>, &'n Node)| {
-            (cel::escape(own).as_deref() == Some(name)).then_some(child)
-        };
+        let fits = |own: &str| cel::escape(own).as_deref() == Some(name);
         // Nearly all names are written as they are.
-        let plain = self.node.properties.get_key_value(name).and_then(declared);
-        let child = plain.or_else(|| self.node.properties.iter().find_map(declared))?;
+        let plain = self.node.properties.get(name).filter(|_| fits(name));
+        let escaped = || self.node.properties.iter().find(|(own, _)| fits(own)).map(|(_, child)| child);
+        let child = plain.or_else(escaped)?;
         place(child, child.embedded)
     }
 }

@@ -336,6 +336,7 @@ impl Check {
             let holder = Node {
                 kind: Some(Kind::Object),
                 properties: [("default".into(), Node { default: None, ..node.clone() })].into(),
+                has_expressions: node.has_expressions,
                 ..Node::default()
             };
             let unknown = prune::prune(&holder, &mut wrapped);
@@ -346,7 +347,7 @@ impl Check {
                 self.errors.push(FieldError::invalid(here, (**value).clone(), why));
             } else {
                 default::default(&holder, &mut wrapped);
-                let faults = validate::validate(&holder, &wrapped, None);
+                let faults = validate::validate_with_rules(&holder, &wrapped, None);
                 self.errors.extend(faults.into_iter().map(|mut fault| {
                     fault.field = format!("{path}.{}", fault.field);
                     fault
@@ -431,6 +432,11 @@ mod tests {
             &[&format!(
                 "{ROOT}.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified"
             )],
+        );
+        check(
+            json!({"type": "object", "properties": {"n": {"type": "integer", "default": 1,
+                "x-kubernetes-validations": [{"rule": "self > 1"}]}}}),
+            &[&format!("{ROOT}.properties[n].default: Invalid value: \"integer\": failed rule: self > 1")],
         );
         check(
             json!({"type": "object", "properties": {"n": {"type": "integer", "default": "x"}}}),
