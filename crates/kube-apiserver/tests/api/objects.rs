@@ -136,7 +136,7 @@ async fn names_are_generated_and_dry_runs_leave_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_come_in_three_encodings_and_go_out_in_two() {
+async fn bodies_come_and_go_in_three_encodings() {
     let cluster = Cluster::start().await;
     let client = cluster.admin().await;
     let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: yaml\ndata:\n  key: v\n";
@@ -148,7 +148,9 @@ async fn bodies_come_in_three_encodings_and_go_out_in_two() {
         ("content-type", "application/vnd.kubernetes.protobuf"),
         ("accept", "application/vnd.kubernetes.protobuf,application/json"),
     ];
-    let created = client.ask(http::Method::POST, MAPS, &headers, protobuf).await.ok();
+    let created = client.ask(http::Method::POST, MAPS, &headers, protobuf).await;
+    assert_eq!(created.headers["content-type"], "application/vnd.kubernetes.protobuf");
+    let created = wire::decode(&created.body).unwrap();
     assert_eq!((&created["metadata"]["name"], &created["data"]["x"]), (&json!("p"), &json!("y")));
     let text = client.get_as(&format!("{MAPS}/yaml"), "application/yaml").await;
     assert_eq!(text.headers["content-type"], "application/yaml");
