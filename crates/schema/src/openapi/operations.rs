@@ -40,8 +40,12 @@ const PATCH_TYPES: [&str; 4] = [
     "application/strategic-merge-patch+json",
     "application/apply-patch+yaml",
 ];
+/// Of custom resources the server knows no strategic merge, and no protobuf.
+const CUSTOM_PATCH_TYPES: [&str; 3] =
+    ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
 const OBJECT_TYPES: [&str; 3] =
     ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+const CUSTOM_OBJECT_TYPES: [&str; 2] = ["application/json", "application/yaml"];
 
 /// Lists the paths of a resource.
 pub(super) fn paths<'a>(resource: &'a Resource) -> Vec<PathItem<'a>> {
@@ -211,6 +215,7 @@ impl Operation<'_> {
     /// Lists the media types that a body may have.
     pub(super) fn consumes(&self) -> &'static [&'static str] {
         match self.action {
+            "patch" if self.is_custom() => &CUSTOM_PATCH_TYPES,
             "patch" => &PATCH_TYPES,
             _ => &["*/*"],
         }
@@ -219,9 +224,14 @@ impl Operation<'_> {
     /// Lists the media types that an answer may have.
     pub(super) fn produces(&self) -> &'static [&'static str] {
         match self.answer {
+            Some(_) if self.is_custom() => &CUSTOM_OBJECT_TYPES,
             Some(_) => &OBJECT_TYPES,
             None => &["*/*"],
         }
+    }
+
+    fn is_custom(&self) -> bool {
+        self.answer.is_some_and(|ty| !ty.is_built_in())
     }
 
     /// Lists the status codes of success with their texts.
