@@ -168,7 +168,8 @@ impl Rule {
             Some(_) => {}
         }
         let field = format!("{path}.nonResourceURLs");
-        if !self.non_resource_urls.is_empty() && !(self.resources.is_empty() && self.namespaces.is_empty()) {
+        let of_resources = !self.resources.is_empty() || !self.namespaces.is_empty();
+        if of_resources && !self.non_resource_urls.is_empty() {
             let why = "rules cannot apply to both regular resources and non-resource URLs";
             errors.push(FieldError::invalid(&field, self.non_resource_urls.clone(), why));
         }

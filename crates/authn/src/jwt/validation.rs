@@ -85,11 +85,9 @@ impl Errors {
             self.url(&issuer.discovery_url, &field);
         }
         self.audiences(issuer, path);
-        if !issuer.certificate_authority.is_empty()
-            && !CertificateDer::pem_slice_iter(issuer.certificate_authority.as_bytes())
-                .next()
-                .is_some_and(|first| first.is_ok())
-        {
+        let authorities = issuer.certificate_authority.as_bytes();
+        let first = CertificateDer::pem_slice_iter(authorities).next();
+        if !authorities.is_empty() && first.is_none_or(|first| first.is_err()) {
             let why = "data does not contain any valid RSA or ECDSA certificates";
             self.invalid(&format!("{path}.certificateAuthority"), "<omitted>", why);
         }
