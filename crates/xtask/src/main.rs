@@ -53,6 +53,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Feed every decoder of what comes from outside with inputs that nobody wrote: [SECONDS] [--only NAME]
+    Fuzz {
+        /// The fuzzer's own arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Make a release: Debian packages, an archive with an install script, checksums, a bill of materials
     Dist {
         /// Passed on to dist: --build, --debug, --out
@@ -123,6 +129,11 @@ fn run(task: Task) -> anyhow::Result<()> {
             let (which, rest) =
                 arguments.split_first().map_or(("all", &[][..]), |(which, rest)| (which, rest));
             cargo::program(cargo::Profile::Release, "bench", which, rest)
+        }
+        Task::Fuzz { arguments } => {
+            packages::install()?;
+            cargo::build_one("fuzz")?;
+            cargo::program_alone(cargo::Profile::Dev, "fuzz", &arguments)
         }
         Task::Dist { arguments } => {
             packages::install()?;

@@ -69,6 +69,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "dist",
             "xtask",
             "codegen",
+            "fuzz",
             "cluster-tests",
             "vagrant-test",
         ],
