@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use schema::discovery::{self, Aggregated};
 use schema::{Resource, openapi};
@@ -97,7 +100,16 @@ impl Documents {
             if !self.serves(group, version) {
                 return None;
             }
-            return Some(self.large(path, headers, |rows| openapi::v3(rows, group, version)));
+            let hash = openapi::v3_hash(&self.rows.load(), group, version);
+            let asked = query.get("hash");
+            if asked.is_some_and(|asked| asked != hash) {
+                return moved(&format!("{path}?hash={hash}"));
+            }
+            let mut answer = self.large(path, headers, |rows| openapi::v3(rows, group, version));
+            if asked.is_some() {
+                keep(&mut answer);
+            }
+            return Some(answer);
         }
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match parts.as_slice() {
@@ -269,6 +281,24 @@ impl Documents {
         paths.sort();
         paths.dedup();
         paths
+    }
+}
+
+/// Sends the client to the present form of a document.
+fn moved(location: &str) -> Option<Response> {
+    let mut answer = response::text(StatusCode::MOVED_PERMANENTLY, "");
+    answer.headers_mut().insert(LOCATION, HeaderValue::from_str(location).ok()?);
+    Some(answer)
+}
+
+/// Lets the client keep what its URL says the hash of: it never becomes another.
+fn keep(answer: &mut Response) {
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+    let in_a_year = Timestamp::now() + SignedDuration::from_hours(365 * 24);
+    let date = in_a_year.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(date) = HeaderValue::from_str(&date) {
+        headers.insert(EXPIRES, date);
     }
 }
 

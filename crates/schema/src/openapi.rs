@@ -95,18 +95,25 @@ pub fn v3_index(rows: &[Resource]) -> Value {
                 "" => format!("api/{version}"),
                 name => format!("apis/{name}/{version}"),
             };
-            let mut hash = Sha256::new();
-            hash.update(VERSION);
-            hash.update(&path);
-            for row in rows.iter().filter(|row| row.group == group.name && row.version == version) {
-                hash.update(format!("{row:?}"));
-            }
-            let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02X}")).collect();
+            let hash = v3_hash(rows, group.name, version);
             let url = format!("/openapi/v3/{path}?hash={hash}");
             paths.insert(path, json!({"serverRelativeURL": url}));
         }
     }
     json!({"paths": paths})
+}
+
+/// What a group version's document is told apart by, without making it.
+pub fn v3_hash(rows: &[Resource], group: &str, version: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(VERSION);
+    hash.update(group);
+    hash.update("/");
+    hash.update(version);
+    for row in rows.iter().filter(|row| row.group == group && row.version == version) {
+        hash.update(format!("{row:?}"));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 fn info() -> Value {

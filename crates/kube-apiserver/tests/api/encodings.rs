@@ -298,6 +298,14 @@ async fn discovery_speaks_protobuf() {
     let document = wire::decode(&aggregated.body).unwrap();
     assert!(document["items"].as_array().unwrap().iter().any(|group| group["metadata"]["name"] == "apps"));
     assert_eq!(client.get_as("/version", PROTOBUF).await.ok()["major"], "1");
+    // A document whose hash the client names may be kept for ever.
+    let index = client.get("/openapi/v3").await.ok();
+    let url = index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().unwrap();
+    let kept = client.get(url).await;
+    assert_eq!(kept.headers["cache-control"], "public, immutable");
+    assert!(kept.headers["expires"].to_str().unwrap().ends_with(" GMT"));
+    let moved = client.get("/openapi/v3/apis/apps/v1?hash=OLD").await;
+    assert_eq!((moved.code, &moved.headers["location"]), (301, &url.parse().unwrap()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
