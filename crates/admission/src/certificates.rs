@@ -98,10 +98,13 @@ impl Plugin for CertificateSubjectRestriction {
 }
 
 /// Whether the user may do something for a signer, by its name or for all signers of its domain.
-fn may(context: &Context, verb: &str, signer: &str) -> bool {
+pub(crate) fn may(context: &Context, verb: &str, signer: &str) -> bool {
     let user = &context.attributes.user;
-    let access =
-        |name: &str| context.view.allows(user, &Access { verb, group: GROUP, resource: "signers", name });
+    let access = |name: &str| {
+        context
+            .view
+            .allows(user, &Access { verb, group: GROUP, resource: "signers", name, ..Access::default() })
+    };
     let domain = signer.split('/').next().unwrap_or_default();
     access(signer) || access(&format!("{domain}/*"))
 }

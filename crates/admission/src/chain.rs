@@ -5,19 +5,27 @@ use std::fmt;
 use apimachinery::status::Status;
 use serde_json::Value;
 
+use crate::always_pull_images::AlwaysPullImages;
 use crate::attributes::{Attributes, Operation};
 use crate::certificates::{CertificateApproval, CertificateSigning, CertificateSubjectRestriction};
+use crate::cluster_trust_bundle_attest::ClusterTrustBundleAttest;
 use crate::default_ingress_class::DefaultIngressClass;
 use crate::default_storage_class::DefaultStorageClass;
 use crate::default_toleration_seconds::DefaultTolerationSeconds;
+use crate::deny_service_external_ips::DenyServiceExternalIPs;
+use crate::extended_resource_toleration::ExtendedResourceToleration;
 use crate::limit_ranger::LimitRanger;
+use crate::namespace_exists::NamespaceExists;
 use crate::namespace_lifecycle::NamespaceLifecycle;
 use crate::node_restriction::NodeRestriction;
 use crate::persistent_volume_claim_resize::PersistentVolumeClaimResize;
 use crate::plugin::{Awaited, Context, Plugin, View};
+use crate::pod_node_selector::PodNodeSelector;
 use crate::pod_security::PodSecurity;
 use crate::pod_topology_labels::PodTopologyLabels;
+use crate::policy::{MutatingAdmissionPolicy, ValidatingAdmissionPolicy};
 use crate::priority::Priority;
+use crate::review::Asker;
 use crate::runtime_class::RuntimeClass;
 use crate::service_account::ServiceAccount;
 use crate::storage_object_in_use_protection::StorageObjectInUseProtection;
@@ -28,13 +36,13 @@ pub struct Chain {
     plugins: Vec<Box<dyn Plugin>>,
 }
 
-/// Stands for the quota charges in the flags and in the list of names: the server makes them itself, last of all,
-/// when [`Chain::charges_quota`] says so.
-struct ResourceQuota;
+/// Stands in the flags and in the list of names for what the server does itself because it waits for others: the
+/// quota charges, last of all, when [`Chain::charges_quota`] says so, and the calls of webhooks ([`crate::hooks`]).
+struct ByServer(&'static str);
 
-impl Plugin for ResourceQuota {
+impl Plugin for ByServer {
     fn name(&self) -> &'static str {
-        "ResourceQuota"
+        self.0
     }
 
     fn handles(&self, _operation: Operation) -> bool {
@@ -55,28 +63,36 @@ impl fmt::Display for UnknownPlugin {
 impl std::error::Error for UnknownPlugin {}
 
 /// Every plugin in the order in which it runs, and whether upstream switches it on by default.
-///
-/// Webhooks and CEL policies belong between `PodTopologyLabels` and the quota charges.
 fn all() -> Vec<(bool, Box<dyn Plugin>)> {
     vec![
         (true, Box::new(NamespaceLifecycle)),
+        (false, Box::new(NamespaceExists)),
         (true, Box::new(LimitRanger)),
         (true, Box::new(ServiceAccount)),
         (false, Box::new(NodeRestriction)),
         (true, Box::new(TaintNodesByCondition)),
+        (false, Box::new(AlwaysPullImages)),
         (true, Box::new(PodSecurity)),
+        (false, Box::new(PodNodeSelector)),
         (true, Box::new(Priority)),
         (true, Box::new(DefaultTolerationSeconds)),
+        (false, Box::new(ExtendedResourceToleration)),
         (true, Box::new(DefaultStorageClass)),
         (true, Box::new(StorageObjectInUseProtection)),
         (true, Box::new(PersistentVolumeClaimResize)),
         (true, Box::new(RuntimeClass)),
         (true, Box::new(CertificateApproval)),
         (true, Box::new(CertificateSigning)),
+        (true, Box::new(ClusterTrustBundleAttest)),
         (true, Box::new(CertificateSubjectRestriction)),
         (true, Box::new(DefaultIngressClass)),
+        (false, Box::new(DenyServiceExternalIPs)),
         (true, Box::new(PodTopologyLabels)),
-        (true, Box::new(ResourceQuota)),
+        (true, Box::new(MutatingAdmissionPolicy::default())),
+        (true, Box::new(ByServer("MutatingAdmissionWebhook"))),
+        (true, Box::new(ValidatingAdmissionPolicy::default())),
+        (true, Box::new(ByServer("ValidatingAdmissionWebhook"))),
+        (true, Box::new(ByServer("ResourceQuota"))),
     ]
 }
 
@@ -123,8 +139,9 @@ impl Chain {
         object: &mut Value,
         old: Option<&Value>,
         view: &dyn View,
+        asker: &dyn Asker,
     ) -> Result<Vec<String>, Status> {
-        let mut context = Context { attributes, old, view, warnings: Vec::new() };
+        let mut context = Context { attributes, old, view, asker, warnings: Vec::new() };
         for plugin in self.plugins.iter().filter(|plugin| plugin.handles(attributes.operation)) {
             plugin.admit(&mut context, object)?;
         }
@@ -138,8 +155,9 @@ impl Chain {
         object: &Value,
         old: Option<&Value>,
         view: &dyn View,
+        asker: &dyn Asker,
     ) -> Result<Vec<String>, Status> {
-        let mut context = Context { attributes, old, view, warnings: Vec::new() };
+        let mut context = Context { attributes, old, view, asker, warnings: Vec::new() };
         for plugin in self.plugins.iter().filter(|plugin| plugin.handles(attributes.operation)) {
             plugin.validate(&mut context, object)?;
         }
@@ -156,6 +174,13 @@ mod tests {
         let usual = Chain::new(&[], &[]).unwrap();
         assert!(usual.names().starts_with(&["NamespaceLifecycle", "LimitRanger", "ServiceAccount"]));
         assert!(!usual.names().contains(&"NodeRestriction") && usual.charges_quota());
+        assert!(usual.names().ends_with(&[
+            "MutatingAdmissionPolicy",
+            "MutatingAdmissionWebhook",
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionWebhook",
+            "ResourceQuota",
+        ]));
         let other = Chain::new(&["NodeRestriction"], &["ResourceQuota", "Priority"]).unwrap();
         assert!(other.names().contains(&"NodeRestriction") && !other.charges_quota());
         assert!(!other.names().contains(&"Priority"));

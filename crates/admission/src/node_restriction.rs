@@ -199,6 +199,7 @@ fn audience(context: &Context, pod: &Value, object: &Value) -> Result<(), String
             group: "",
             resource: audience,
             name: context.attributes.name,
+            ..Access::default()
         };
         if !projected && !driver && !context.view.allows(&context.attributes.user, &access) {
             return Err(format!(

@@ -1,5 +1,6 @@
 //! One step of the chain, and the cluster as it sees it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use apimachinery::status::Status;
@@ -8,6 +9,8 @@ use serde_json::Value;
 use crate::{
     User,
     attributes::{Attributes, Operation},
+    review::Asker,
+    rules::Served,
 };
 
 /// What plugins read of the cluster.
@@ -18,10 +21,49 @@ pub trait View: Sync {
     fn list(&self, group: &str, resource: &str, namespace: &str) -> Vec<Arc<Value>>;
     /// Whether authorisation lets the user do something beside the request itself.
     fn allows(&self, user: &User, access: &Access) -> bool;
+    /// Who answers such questions when expressions ask them.
+    fn access(&self) -> Arc<dyn MayDo>;
+    /// The resource that has objects of a kind.
+    fn resource_of(&self, group: &str, version: &str, kind: &str) -> Option<ResourceOf>;
+    /// An object in the version in which it is told to webhooks and expressions: the request's, or another that is served.
+    fn told<'o>(
+        &self,
+        attributes: &Attributes,
+        served: Option<&Served>,
+        object: &'o Value,
+    ) -> Result<Cow<'o, Value>, Status>;
+    /// An object that was changed in that version, read as if a client had sent it.
+    fn taken(&self, attributes: &Attributes, served: Option<&Served>, object: Value)
+    -> Result<Value, Status>;
+    /// Two objects of that version merged by their schema, as server-side apply merges them.
+    fn merged(
+        &self,
+        attributes: &Attributes,
+        served: Option<&Served>,
+        live: &Value,
+        wanted: &Value,
+    ) -> Result<Value, String>;
+    /// The groups and versions under which the objects of a resource are served besides.
+    fn versions(&self, group: &str, version: &str, resource: &str) -> Vec<Served>;
+}
+
+/// A resource, found by the kind of its objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceOf {
+    /// Plural name.
+    pub resource: String,
+    /// Whether its objects are in namespaces.
+    pub namespaced: bool,
+}
+
+/// Knows what users may do.
+pub trait MayDo: Send + Sync {
+    /// Whether the user may.
+    fn may(&self, user: &User, access: &Access) -> bool;
 }
 
 /// Something that a user may or may not do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Access<'a> {
     /// Verb, such as `approve`.
     pub verb: &'a str,
@@ -29,8 +71,14 @@ pub struct Access<'a> {
     pub group: &'a str,
     /// Resource, such as `signers`.
     pub resource: &'a str,
+    /// Subresource.
+    pub subresource: &'a str,
+    /// Namespace; empty for all, and for what is in none.
+    pub namespace: &'a str,
     /// Object name.
     pub name: &'a str,
+    /// A path that is no resource, in place of all of these.
+    pub path: Option<&'a str>,
 }
 
 /// What surrounds the object while it passes the chain.
@@ -41,6 +89,8 @@ pub struct Context<'a> {
     pub old: Option<&'a Value>,
     /// The cluster.
     pub view: &'a dyn View,
+    /// Who asks, and how.
+    pub asker: &'a dyn Asker,
     /// Messages for the client of a request that is let through.
     pub warnings: Vec<String>,
 }

@@ -1,5 +1,6 @@
 //! A cluster in memory and short ways to send requests to one plugin.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,7 +8,9 @@ use apimachinery::ObjectExt;
 use apimachinery::status::Status;
 use serde_json::Value;
 
-use crate::{Access, Attributes, Context, Operation, Plugin, User, View};
+use crate::review::Asker;
+use crate::rules::Served;
+use crate::{Access, Attributes, Context, MayDo, Operation, Plugin, ResourceOf, User, View};
 
 type Key = (String, String, String, String);
 
@@ -52,6 +55,64 @@ impl View for Cluster {
     fn allows(&self, _user: &User, access: &Access) -> bool {
         self.allowed.iter().any(|(verb, name)| verb == access.verb && name == access.name)
     }
+
+    fn access(&self) -> Arc<dyn MayDo> {
+        Arc::new(Allowed(self.allowed.clone()))
+    }
+
+    fn resource_of(&self, _group: &str, _version: &str, kind: &str) -> Option<ResourceOf> {
+        Some(ResourceOf { resource: format!("{}s", kind.to_lowercase()), namespaced: true })
+    }
+
+    fn told<'o>(
+        &self,
+        _attributes: &Attributes,
+        _served: Option<&Served>,
+        object: &'o Value,
+    ) -> Result<Cow<'o, Value>, Status> {
+        Ok(Cow::Borrowed(object))
+    }
+
+    fn taken(&self, _: &Attributes, _: Option<&Served>, object: Value) -> Result<Value, Status> {
+        Ok(object)
+    }
+
+    fn merged(
+        &self,
+        _: &Attributes,
+        _: Option<&Served>,
+        live: &Value,
+        wanted: &Value,
+    ) -> Result<Value, String> {
+        let mut merged = live.clone();
+        patch::merge_patch(&mut merged, wanted);
+        Ok(merged)
+    }
+
+    fn versions(&self, _group: &str, _version: &str, _resource: &str) -> Vec<Served> {
+        Vec::new()
+    }
+}
+
+struct Allowed(Vec<(String, String)>);
+
+impl MayDo for Allowed {
+    fn may(&self, _user: &User, access: &Access) -> bool {
+        self.0.iter().any(|(verb, name)| verb == access.verb && name == access.name)
+    }
+}
+
+/// Who asks in these tests.
+pub(crate) struct Nobody;
+
+impl Asker for Nobody {
+    fn user_info(&self) -> Value {
+        serde_json::json!({"username": "jane", "groups": ["dev"]})
+    }
+
+    fn options(&self) -> Value {
+        Value::Null
+    }
 }
 
 #[derive(Clone)]
@@ -65,6 +126,7 @@ pub(crate) struct Request {
     user: String,
     groups: Vec<String>,
     old: Option<Value>,
+    dry_run: bool,
 }
 
 impl Request {
@@ -79,6 +141,7 @@ impl Request {
             user: "jane".into(),
             groups: Vec::new(),
             old: None,
+            dry_run: false,
         }
     }
 
@@ -111,6 +174,11 @@ impl Request {
         self
     }
 
+    pub(crate) fn dry(mut self) -> Request {
+        self.dry_run = true;
+        self
+    }
+
     pub(crate) fn by_node(mut self, node: &str) -> Request {
         self.user = format!("system:node:{node}");
         self.groups = vec!["system:nodes".into()];
@@ -128,11 +196,16 @@ impl Request {
             namespace: self.namespace,
             name: self.name,
             user: User { name: &self.user, groups: &self.groups },
-            dry_run: false,
+            dry_run: self.dry_run,
             random: 7,
         };
-        let mut context =
-            Context { attributes: &attributes, old: self.old.as_ref(), view: cluster, warnings: Vec::new() };
+        let mut context = Context {
+            attributes: &attributes,
+            old: self.old.as_ref(),
+            view: cluster,
+            asker: &Nobody,
+            warnings: Vec::new(),
+        };
         let result = work(&mut context);
         (result, context.warnings)
     }

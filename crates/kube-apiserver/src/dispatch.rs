@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::access::{rules_review, self_review, subject_access, token_review};
+use crate::admitting::{self, Admitting};
 use crate::aggregation;
 use crate::auditing;
 use crate::flow::{self, Gate};
@@ -21,6 +22,7 @@ use crate::handlers::{
 };
 use crate::http::service::{Asked, Connection, not_found};
 use crate::http::{Query, Request, RequestInfo, Response, input, response};
+use crate::registry::Entry;
 use crate::server::Server;
 use crate::streaming::{self, Streaming};
 
@@ -66,12 +68,21 @@ pub async fn dispatch(asked: Asked<'_>, request: Request, user: &Arc<UserInfo>) 
         return Err(not_allowed());
     }
     if row.group.is_empty() && Streaming::serves(&info.resource, &info.subresource) {
-        return Box::pin(stream(server, connection, request, info, query, user)).await;
+        return Box::pin(stream(server, &entry, connection, request, info, query, user)).await;
     }
     let (head, body) = request.into_parts();
     let form = form?;
-    let call =
-        Call { server, entry, info, query, headers: &head.headers, user, form, warnings: Default::default() };
+    let call = Call {
+        server,
+        entry,
+        info,
+        query,
+        headers: &head.headers,
+        user,
+        form,
+        warnings: Default::default(),
+        outside: Default::default(),
+    };
     if let Some(warning) = call.entry.custom().and_then(|custom| custom.warning.clone()) {
         call.warn([warning]);
     }
@@ -148,9 +159,10 @@ async fn token(call: &Call<'_>, body: &[u8], encoding: input::Encoding) -> Resul
     write::adopt_namespace(call, &mut request)?;
     let attributes =
         write::attributes(call, Operation::Create, "TokenRequest", &call.info.name, call.dry_run()?);
-    let view = call.server.view();
-    call.warn(call.server.admission.admit(&attributes, &mut request, None, &view)?);
-    call.warn(call.server.admission.validate(&attributes, &request, None, &view)?);
+    let warn = |warnings: Vec<String>| call.warn(warnings);
+    let admitting = write::admitting(call, attributes, None, &warn);
+    admitting.change_by_all(&mut request, None).await?;
+    admitting.judge_by_all(&request, None).await?;
     let jti = uuid::Uuid::new_v4().to_string();
     let (namespace, name) = (&call.info.namespace, &call.info.name);
     let granted =
@@ -208,6 +220,7 @@ async fn component_statuses(call: &Call<'_>) -> Result<Response, Status> {
 
 async fn stream(
     server: &Arc<Server>,
+    entry: &Arc<Entry>,
     connection: &Connection,
     request: Request,
     info: &RequestInfo,
@@ -215,7 +228,7 @@ async fn stream(
     user: &Arc<UserInfo>,
 ) -> Result<Response, Status> {
     if info.subresource != "log" {
-        admit_connect(server, info, query, user)?;
+        admit_connect(server, entry, info, query, user).await?;
     }
     let call = streaming::Call {
         request,
@@ -229,8 +242,9 @@ async fn stream(
 }
 
 /// Admission sees a connection's options as its object.
-fn admit_connect(
+async fn admit_connect(
     server: &Server,
+    entry: &Arc<Entry>,
     info: &RequestInfo,
     query: &Query<'_>,
     user: &UserInfo,
@@ -269,10 +283,12 @@ fn admit_connect(
         dry_run: false,
         random: rand::random(),
     };
-    let view = server.view();
-    server.admission.admit(&attributes, &mut options, None, &view)?;
-    server.admission.validate(&attributes, &options, None, &view)?;
-    Ok(())
+    let request = admitting::Request { user, query, deletion: None, operation: Operation::Connect };
+    // An answer that switches protocols has no room for warnings.
+    let admitting =
+        Admitting { server, entry, attributes, request, warn: &|warnings: Vec<String>| drop(warnings) };
+    admitting.change_by_all(&mut options, None).await?;
+    admitting.judge_by_all(&options, None).await
 }
 
 /// Paths that are not resources: discovery, metrics, keys.

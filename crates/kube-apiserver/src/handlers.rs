@@ -9,6 +9,7 @@ pub mod delete_collection;
 pub mod get;
 pub mod list;
 pub mod output;
+mod outside;
 pub mod ownership;
 pub mod patch;
 pub mod pod_binding;

@@ -5,6 +5,7 @@
 //! admitted, validated and serialised once.
 
 pub mod access;
+mod admitting;
 pub mod aggregation;
 pub mod alloc;
 pub mod auditing;
@@ -31,11 +32,12 @@ pub mod registry;
 pub mod run;
 pub mod selection;
 pub mod server;
-pub mod serving;
 pub mod service_places;
+pub mod serving;
 pub mod streaming;
 pub mod token_keys;
 pub mod view;
+pub mod webhook_admission;
 
 pub use flags::{Flags, IGNORED};
 pub use server::Server;

@@ -12,6 +12,8 @@ pub enum Refusal {
     Status(Status),
     /// What the store says.
     Store(Error),
+    /// None yet: webhooks must be asked first.
+    Unasked,
 }
 
 impl From<Status> for Refusal {
@@ -32,6 +34,7 @@ impl Refusal {
         match self {
             Self::Status(status) => status,
             Self::Store(error) => of_object(error, entry, name),
+            Self::Unasked => Status::modified(entry.group(), entry.plural(), name),
         }
     }
 }

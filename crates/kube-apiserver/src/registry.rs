@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use admission::rules::Served;
 use arc_swap::ArcSwap;
 use kinds::Strategy;
 use printing::CustomColumns;
@@ -162,6 +163,34 @@ impl Registry {
         let list = entries.get(plural)?;
         let of_group = || list.iter().filter(|entry| entry.row.group == group);
         of_group().find(|entry| entry.stored_as.is_none()).or_else(|| of_group().next()).cloned()
+    }
+
+    /// Finds a resource by the kind of its objects.
+    pub fn of_kind(&self, group: &str, version: &str, kind: &str) -> Option<Arc<Entry>> {
+        let entries = self.entries.load();
+        let mut all = entries.values().flatten();
+        all.find(|entry| {
+            let row = &entry.row;
+            row.kind == kind && row.group == group && row.version == version && entry.is_stored()
+        })
+        .cloned()
+    }
+
+    /// The other groups and versions under which a resource's objects are served.
+    pub fn versions(&self, group: &str, version: &str, plural: &str) -> Vec<Served> {
+        let Some(own) = self.lookup(group, version, plural) else { return Vec::new() };
+        let entries = self.entries.load();
+        let others = entries.get(plural).into_iter().flatten().filter(|entry| {
+            let same = !own.row.prefix.is_empty() && entry.row.prefix == own.row.prefix;
+            same && (entry.row.group != group || entry.row.version != version)
+        });
+        let served = |entry: &Arc<Entry>| Served {
+            group: entry.row.group.to_string(),
+            version: entry.row.version.to_string(),
+            resource: entry.row.plural.to_string(),
+            kind: entry.row.kind.to_string(),
+        };
+        others.map(served).collect()
     }
 
     /// Whether any resource has this group and version.

@@ -106,6 +106,7 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
         authorizer: Arc::new(authorization::load(&flags.authorization)?),
         auditor: auditor.as_ref().map(|(auditor, _)| auditor.clone()),
         admission: admission(&flags)?,
+        webhooks: crate::webhook_admission::Webhooks::default(),
         services: Services::new(ranges, ports),
         quotas: crate::quota::Quotas::default(),
         streaming: streaming(&flags, &stop)?,
@@ -161,6 +162,9 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
             let _ = is_settled.await;
             for (name, feed) in authorization::feeds(&server) {
                 spawn(&runtime, format!("authorisation by {name}"), feed, &server.stop);
+            }
+            for (name, feed) in crate::webhook_admission::feeds(&server) {
+                spawn(&runtime, name, feed, &server.stop);
             }
             // The first clients of a new cluster wait for their roles, but not for an etcd that takes no writes.
             let mut bootstrapped = pin!(bootstrap::run(&server, &authentication));
@@ -359,7 +363,8 @@ fn audiences(flags: &Flags) -> Vec<String> {
 }
 
 fn token_requests(flags: &Flags) -> anyhow::Result<Option<TokenRequests>> {
-    let (Some(key), Some(issuer)) = (token_keys::signing(flags)?, flags.service_account_issuer.first()) else {
+    let (Some(key), Some(issuer)) = (token_keys::signing(flags)?, flags.service_account_issuer.first())
+    else {
         return Ok(None);
     };
     Ok(Some(TokenRequests {

@@ -24,6 +24,7 @@ use crate::quota::Quotas;
 use crate::registry::Registry;
 use crate::streaming::Streaming;
 use crate::view::View;
+use crate::webhook_admission::Webhooks;
 
 /// What the server was told at start.
 #[derive(Debug, Clone)]
@@ -64,6 +65,8 @@ pub struct Server {
     pub auditor: Option<Arc<audit::Auditor>>,
     /// What changes and refuses writes.
     pub admission: admission::Chain,
+    /// The webhooks of admission.
+    pub webhooks: Webhooks,
     /// Addresses and ports of Services.
     pub services: Services,
     /// Charges of quotas.

@@ -1,12 +1,19 @@
 //! The cluster as admission, token checks and authorisation see it: straight from the watch cache.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use apimachinery::{ObjectExt, time};
+use admission::rules::Served;
+use admission::{Attributes, Operation};
+use apimachinery::{ObjectExt, Status, time};
 use authn::{Lookup, Referent};
+use schema::FieldValidation;
 use serde_json::Value;
 use storage::{Query, Store};
 
+use crate::convert;
+use crate::handlers::write::Expected;
+use crate::registry::Entry;
 use crate::server::Server;
 
 /// The cluster as admission sees it.
@@ -34,18 +41,131 @@ impl admission::View for View<'_> {
     }
 
     fn allows(&self, user: &admission::User, access: &admission::Access) -> bool {
-        let attributes = authz::Attributes {
-            user: authz::User { name: user.name, groups: user.groups },
-            verb: access.verb,
-            group: access.group,
-            version: "*",
-            resource: access.resource,
-            name: access.name,
-            is_resource: true,
-            ..authz::Attributes::default()
-        };
-        self.server.authorizer.authorize(&attributes).is_allowed()
+        may(&self.server.authorizer, user, access)
     }
+
+    fn access(&self) -> Arc<dyn admission::MayDo> {
+        Arc::new(Access(self.server.authorizer.clone()))
+    }
+
+    fn resource_of(&self, group: &str, version: &str, kind: &str) -> Option<admission::ResourceOf> {
+        let entry = self.server.registry.of_kind(group, version, kind)?;
+        Some(admission::ResourceOf {
+            resource: entry.row.plural.to_string(),
+            namespaced: entry.row.namespaced,
+        })
+    }
+
+    fn told<'o>(
+        &self,
+        attributes: &Attributes,
+        served: Option<&Served>,
+        object: &'o Value,
+    ) -> Result<Cow<'o, Value>, Status> {
+        let Some(entry) = self.whole(attributes, served).filter(|_| object.is_object()) else {
+            return Ok(Cow::Borrowed(object));
+        };
+        if object.api_version() == entry.api_version {
+            return Ok(Cow::Borrowed(object));
+        }
+        let mut told = object.clone();
+        convert::to_served(&entry, &mut told);
+        convert::from_storage(&entry, &mut told)?;
+        Ok(Cow::Owned(told))
+    }
+
+    fn taken(
+        &self,
+        attributes: &Attributes,
+        served: Option<&Served>,
+        mut object: Value,
+    ) -> Result<Value, Status> {
+        let unreadable = |error: schema::DecodeError| Status::internal(error);
+        if let Some(entry) = self.whole(attributes, served) {
+            let expected = Expected::of(&entry);
+            expected.decode(&mut object, Vec::new(), FieldValidation::Ignore).map_err(unreadable)?;
+            convert::to_stored(&entry, &mut object);
+            if let Some(own) = self.whole(attributes, None) {
+                convert::from_storage(&own, &mut object)?;
+                own.strategy.default(&mut object);
+            }
+            return Ok(object);
+        }
+        let (group, version, resource) = (attributes.group, attributes.version, attributes.resource);
+        if let Some(entry) = self.server.registry.lookup(group, version, resource)
+            && let Some(sub) = entry.row.subresource(attributes.subresource)
+            && let Some(ty) = entry.row.subresource_type(sub)
+        {
+            let decoded = schema::decode(ty, &mut object, FieldValidation::Ignore);
+            decoded.map_err(unreadable)?;
+        }
+        Ok(object)
+    }
+
+    fn merged(
+        &self,
+        attributes: &Attributes,
+        served: Option<&Served>,
+        live: &Value,
+        wanted: &Value,
+    ) -> Result<Value, String> {
+        let Some(entry) = self.whole(attributes, served) else {
+            return Err("a subresource takes no configuration".to_owned());
+        };
+        let mut merged = live.clone();
+        managed_fields::merge(entry.row.ty(), &mut merged, wanted);
+        Ok(merged)
+    }
+
+    fn versions(&self, group: &str, version: &str, resource: &str) -> Vec<Served> {
+        self.server.registry.versions(group, version, resource)
+    }
+}
+
+impl View<'_> {
+    /// The resource whose objects are in a request, under the version in which they are told; none where a subresource
+    /// takes something else.
+    fn whole(&self, attributes: &Attributes, served: Option<&Served>) -> Option<Arc<Entry>> {
+        let registry = &self.server.registry;
+        let own = registry.lookup(attributes.group, attributes.version, attributes.resource)?;
+        if attributes.operation == Operation::Connect {
+            return None;
+        }
+        if !attributes.subresource.is_empty() {
+            let (_, _, kind) = own.row.subresource_kind(own.row.subresource(attributes.subresource)?);
+            if *kind != *own.row.kind {
+                return None;
+            }
+        }
+        let other = |served: &Served| registry.lookup(&served.group, &served.version, &served.resource);
+        served.map_or(Some(own), other)
+    }
+}
+
+/// Answers what expressions ask of users.
+struct Access(Arc<authz::Chain>);
+
+impl admission::MayDo for Access {
+    fn may(&self, user: &admission::User, access: &admission::Access) -> bool {
+        may(&self.0, user, access)
+    }
+}
+
+fn may(chain: &authz::Chain, user: &admission::User, access: &admission::Access) -> bool {
+    let attributes = authz::Attributes {
+        user: authz::User { name: user.name, groups: user.groups },
+        verb: access.verb,
+        group: access.group,
+        version: "*",
+        resource: access.resource,
+        subresource: access.subresource,
+        namespace: access.namespace,
+        name: access.name,
+        path: access.path.unwrap_or_default(),
+        is_resource: access.path.is_none(),
+        ..authz::Attributes::default()
+    };
+    chain.authorize(&attributes).is_allowed()
 }
 
 /// The objects that tokens are bound to. It holds the store alone, since the server is made of what needs it.

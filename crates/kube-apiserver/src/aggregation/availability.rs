@@ -91,7 +91,8 @@ pub(crate) fn places(
         return Ok(vec![Place { host, port }]);
     }
     let ports = service.list_at(&["spec", "ports"]);
-    let Some(found) = ports.iter().find(|candidate| candidate.i64_at(&["port"]) == Some(i64::from(port))) else {
+    let Some(found) = ports.iter().find(|candidate| candidate.i64_at(&["port"]) == Some(i64::from(port)))
+    else {
         return Err(Verdict::no(
             "ServicePortError",
             format!("service/{name} in {namespace:?} is not listening on port {port}"),

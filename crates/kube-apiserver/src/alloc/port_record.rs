@@ -180,6 +180,7 @@ async fn change(store: &Store, range: PortRange, mut decide: impl FnMut(&mut Bit
     result.map(drop).map_err(|refusal| match refusal {
         Refusal::Status(status) => status,
         Refusal::Store(error) => crate::refusal::of_collection(error),
+        Refusal::Unasked => Status::internal("nobody is asked about a record"),
     })
 }
 

@@ -7,6 +7,7 @@ use authn::UserInfo;
 use http::HeaderMap;
 use parking_lot::Mutex;
 
+use super::outside::Outside;
 use crate::http::{Negotiated, Query, RequestInfo};
 use crate::registry::Entry;
 use crate::server::Server;
@@ -29,6 +30,8 @@ pub struct Call<'a> {
     pub form: Negotiated,
     /// What the client is told besides the answer.
     pub warnings: Mutex<Vec<String>>,
+    /// A change that webhooks are asked about.
+    pub outside: Mutex<Option<Outside>>,
 }
 
 impl Call<'_> {

@@ -47,7 +47,7 @@ pub async fn insert(call: &Call<'_>, wanted: Wanted, dry_run: bool) -> Result<Re
     }
     know_namespace(call).await?;
     await_coming(call, &object, dry_run).await;
-    let (mut object, fields) = prepare(call, object, owners, dry_run)?;
+    let (mut object, fields) = prepare(call, object, owners, dry_run).await?;
     call.server.quotas.charge(call, Operation::Create, &object, None, dry_run).await?;
     let mut claim = call.server.services.claim();
     if let Err(status) = claim.new_service(call, &mut object, dry_run).await {
@@ -93,7 +93,7 @@ pub async fn insert(call: &Call<'_>, wanted: Wanted, dry_run: bool) -> Result<Re
 }
 
 /// Defaults, admits and validates a new object; gives it, and its `managedFields`.
-fn prepare(
+async fn prepare(
     call: &Call<'_>,
     mut object: Value,
     owners: Owners,
@@ -110,8 +110,9 @@ fn prepare(
     };
     let name = object.name().to_owned();
     let attributes = write::attributes(call, Operation::Create, &entry.row.kind, &name, dry_run);
-    let view = call.server.view();
-    call.warn(call.server.admission.admit(&attributes, &mut object, None, &view)?);
+    let warn = |warnings: Vec<String>| call.warn(warnings);
+    let admitting = write::admitting(call, attributes, None, &warn);
+    admitting.change_by_all(&mut object, None).await?;
     if entry.row.plural == "certificatesigningrequests" && entry.row.group == "certificates.k8s.io" {
         let user = &call.user;
         let extra = serde_json::json!(user.extra);
@@ -128,7 +129,7 @@ fn prepare(
         return Err(write::invalid(call, &name, errors));
     }
     call.warn(strategy.create_warnings(&object));
-    call.warn(call.server.admission.validate(&attributes, &object, None, &view)?);
+    admitting.judge_by_all(&object, None).await?;
     write::check_escalation(call, &object, None)?;
     Ok((object, fields))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use admission::Operation;
 use apimachinery::{FieldError, ObjectExt, Status, time};
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use kinds::Grace;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use storage::{Change, Object, Outcome};
 
 use super::call::Call;
-use super::{output, write};
+use super::{output, outside, write};
 use crate::http::input::{self, Encoding};
 use crate::http::{Query, Response, response};
 use crate::refusal::Refusal;
@@ -93,6 +94,37 @@ impl DeleteOptions {
     }
 }
 
+impl DeleteOptions {
+    /// The options as admission sees them.
+    fn to_value(&self) -> Value {
+        let mut options = json!({});
+        if let Some(seconds) = self.grace {
+            options["gracePeriodSeconds"] = seconds.into();
+        }
+        for (key, value) in [("uid", &self.uid), ("resourceVersion", &self.resource_version)] {
+            if let Some(value) = value {
+                options["preconditions"][key] = value.as_str().into();
+            }
+        }
+        if let Some(propagation) = self.propagation {
+            options["propagationPolicy"] = format!("{propagation:?}").into();
+        }
+        if self.dry_run {
+            options["dryRun"] = json!(["All"]);
+        }
+        options
+    }
+}
+
+/// Whether admission is asked about a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// As about any other request.
+    Admission,
+    /// It was asked about the eviction that the deletion is part of.
+    Nobody,
+}
+
 fn of_query(query: &Query<'_>) -> Result<Value, Status> {
     let mut options = json!({});
     if let Some(seconds) = query.get("gracePeriodSeconds") {
@@ -115,7 +147,7 @@ fn of_query(query: &Query<'_>) -> Result<Value, Status> {
 /// Deletes the object that the path names.
 pub async fn delete(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<Response, Status> {
     let options = DeleteOptions::read(&body, encoding, call.query)?;
-    let (object, gone) = remove(call, &call.info.name, &call.key(), &options, None).await?;
+    let (object, gone) = remove(call, &call.info.name, &call.key(), &options, None, Asks::Admission).await?;
     if gone && !returns_object(call) {
         let value = object.value().map_err(Status::internal)?;
         let status = Status::deleted(call.entry.group(), call.entry.plural(), &call.info.name, value.uid());
@@ -146,21 +178,26 @@ pub async fn remove(
     key: &str,
     options: &DeleteOptions,
     selected: Option<&(dyn Fn(&Object) -> bool + Sync)>,
+    asks: Asks,
 ) -> Result<(Arc<Object>, bool), Status> {
     let entry = &call.entry;
     let mut would_go = false;
-    let decide = |current: Option<&Arc<Object>>| -> Result<Change, Refusal> {
+    let mut decide = |current: Option<&Arc<Object>>| -> Result<Change, Refusal> {
         let current = current.ok_or_else(|| Status::not_found(entry.group(), entry.plural(), name))?;
         if selected.is_some_and(|selected| !selected(current)) {
             return Ok(Change::Keep);
         }
         let old = current.value().map_err(Status::internal)?;
         check_preconditions(call, name, options, &old)?;
-        let attributes = write::attributes(call, Operation::Delete, &entry.row.kind, name, options.dry_run);
-        let view = call.server.view();
-        let mut nothing = Value::Null;
-        call.warn(call.server.admission.admit(&attributes, &mut nothing, Some(&old), &view)?);
-        call.warn(call.server.admission.validate(&attributes, &Value::Null, Some(&old), &view)?);
+        if asks == Asks::Admission {
+            let attributes =
+                write::attributes(call, Operation::Delete, &entry.row.kind, name, options.dry_run);
+            if call.server.webhooks.concern(&attributes, &call.server.view()) {
+                outside::judged(call, Value::Null, &old)?;
+            } else {
+                admit(call, name, options, &old).now_or_never().ok_or(Refusal::Unasked)??;
+            }
+        }
         let decision = decide_deletion(&*entry.strategy, is_namespace(call), &old, options, Timestamp::now());
         would_go = matches!(decision, Decision::Remove);
         match decision {
@@ -170,7 +207,20 @@ pub async fn remove(
             Decision::Mark(mut marked) => Ok(Change::Write(write::stored_bytes(&mut marked)?)),
         }
     };
-    let result = call.server.store.update::<Refusal, _>(entry.cache(), key, None, decide).await;
+    let mut attempts = 0;
+    let result = loop {
+        let result = call.server.store.update::<Refusal, _>(entry.cache(), key, None, &mut decide).await;
+        attempts += 1;
+        match result {
+            Err(Refusal::Unasked) if attempts < outside::ATTEMPTS => {
+                if let Some((_, old)) = outside::pending(call) {
+                    let outcome = Box::pin(admit(call, name, options, &old)).await;
+                    outside::settle(call, &old, outcome);
+                }
+            }
+            result => break result,
+        }
+    };
     match result {
         Ok((object, outcome)) => {
             if outcome == Outcome::Deleted {
@@ -183,6 +233,18 @@ pub async fn remove(
         }
         Err(refusal) => Err(refusal.into_status(entry, name)),
     }
+}
+
+/// Lets admission judge a deletion; of the object nothing is left that could be changed.
+async fn admit(call: &Call<'_>, name: &str, options: &DeleteOptions, old: &Value) -> Result<Value, Status> {
+    let attributes = write::attributes(call, Operation::Delete, &call.entry.row.kind, name, options.dry_run);
+    let warn = |warnings: Vec<String>| call.warn(warnings);
+    let deletion = options.to_value();
+    let admitting = write::admitting(call, attributes, Some(&deletion), &warn);
+    let mut nothing = Value::Null;
+    admitting.change_by_all(&mut nothing, Some(old)).await?;
+    admitting.judge_by_all(&Value::Null, Some(old)).await?;
+    Ok(Value::Null)
 }
 
 fn is_namespace(call: &Call<'_>) -> bool {

@@ -6,7 +6,7 @@ use http::StatusCode;
 use storage::Consistency;
 
 use super::call::Call;
-use super::delete::{self, DeleteOptions};
+use super::delete::{self, Asks, DeleteOptions};
 use super::{list, output};
 use crate::http::input::Encoding;
 use crate::http::{Response, response};
@@ -21,7 +21,8 @@ pub async fn delete_collection(call: &Call<'_>, body: Bytes, encoding: Encoding)
     let page = call.entry.cache().page(&selection.range(None), list::limit(call.query)?, Some(&takes));
     let mut items = Vec::with_capacity(page.objects.len());
     for object in page.objects {
-        match delete::remove(call, object.name(), object.key(), &options, Some(&takes)).await {
+        match delete::remove(call, object.name(), object.key(), &options, Some(&takes), Asks::Admission).await
+        {
             Ok((object, _)) => items.push(output::served_value(&call.entry, &object)?),
             // Somebody else was faster.
             Err(status) if status.reason == "NotFound" => {}

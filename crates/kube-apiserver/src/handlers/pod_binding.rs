@@ -37,9 +37,10 @@ pub async fn bind(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<Re
     }
     let pods = call.server.registry.stored("", "pods").ok_or_else(Status::no_such_resource)?;
     let attributes = write::attributes(call, Operation::Create, "Binding", &name, dry_run);
-    let view = call.server.view();
-    call.warn(call.server.admission.admit(&attributes, &mut binding, None, &view)?);
-    call.warn(call.server.admission.validate(&attributes, &binding, None, &view)?);
+    let warn = |warnings: Vec<String>| call.warn(warnings);
+    let admitting = write::admitting(call, attributes, None, &warn);
+    admitting.change_by_all(&mut binding, None).await?;
+    admitting.judge_by_all(&binding, None).await?;
     let key = pods.key(&call.info.namespace, &name);
     let decide = |current: Option<&Arc<Object>>| decide(&pods, &name, &binding, dry_run, current);
     let result = call.server.store.update::<Refusal, _>(pods.cache(), &key, None, decide).await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use admission::Operation;
 use apimachinery::{ObjectExt, Status, time};
 use bytes::Bytes;
 use http::StatusCode;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use storage::{Change, Consistency, Object, Query as Range};
 
 use super::call::Call;
-use super::delete::{self, DeleteOptions};
+use super::delete::{self, Asks, DeleteOptions};
 use super::write;
 use crate::http::input::Encoding;
 use crate::http::{Response, response};
@@ -18,10 +19,18 @@ use crate::refusal::Refusal;
 
 /// Evicts the pod that the path names.
 pub async fn evict(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<Response, Status> {
-    let eviction = write::decode(call, &body, encoding, &write::Expected::sub(call)?)?;
+    let expected = write::Expected::sub(call)?;
+    let mut eviction = write::decode(call, &body, encoding, &expected)?;
     if !eviction.name().is_empty() && eviction.name() != call.info.name {
         return Err(Status::bad_request("name in URL does not match name in Eviction object"));
     }
+    write::adopt_name(call, &mut eviction)?;
+    write::adopt_namespace(call, &mut eviction)?;
+    let attributes = write::attributes(call, Operation::Create, "Eviction", &call.info.name, call.dry_run()?);
+    let warn = |warnings: Vec<String>| call.warn(warnings);
+    let admitting = write::admitting(call, attributes, None, &warn);
+    admitting.change_by_all(&mut eviction, None).await?;
+    admitting.judge_by_all(&eviction, None).await?;
     let options = eviction.get("deleteOptions").cloned().unwrap_or_else(|| json!({}));
     let options = serde_json::to_vec(&options).map_err(Status::internal)?;
     let mut options = DeleteOptions::read(&options, Encoding::Json, call.query)?;
@@ -41,7 +50,7 @@ pub async fn evict(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<R
     if !options.dry_run {
         mark(call, &options).await?;
     }
-    delete::remove(call, &call.info.name, &call.key(), &options, None).await?;
+    delete::remove(call, &call.info.name, &call.key(), &options, None, Asks::Nobody).await?;
     let status =
         json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
     Ok(response::value(StatusCode::CREATED, &status, &call.form))

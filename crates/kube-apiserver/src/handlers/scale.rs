@@ -147,6 +147,20 @@ async fn change(
     }
 }
 
+/// The scale of a workload, as admission sees it.
+pub fn seen(call: &Call<'_>, object: &Value) -> Value {
+    of(object, &Places::of(call))
+}
+
+/// Takes over what admission made of a scale.
+pub fn put(call: &Call<'_>, scale: &Value, workload: &mut Value) {
+    let replicas = scale.at(&["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(0);
+    let places = Places::of(call);
+    if places.replicas(workload) != replicas {
+        workload.set_at(&places.wanted, replicas.into());
+    }
+}
+
 fn answer(call: &Call<'_>, object: &Arc<Object>) -> Result<Response, Status> {
     let value = output::served_value(&call.entry, object)?;
     output::tree(StatusCode::OK, &call.entry, &of(&value, &Places::of(call)), &call.form, call.query)

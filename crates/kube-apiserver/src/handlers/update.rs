@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use admission::Operation;
+use admission::{Attributes, Operation};
 use apimachinery::{FieldError, ObjectExt, Status};
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::StatusCode;
 use kinds::Strategy;
 use serde_json::Value;
@@ -13,7 +14,7 @@ use storage::{Change, Object, Outcome, Parts};
 use super::call::Call;
 use super::create::lifetime;
 use super::ownership::{self, Current, Owners, Wanted};
-use super::{create, output, write};
+use super::{create, output, outside, scale, write};
 use crate::alloc::{Claim, Readiness};
 use crate::convert;
 use crate::http::Response;
@@ -174,7 +175,7 @@ async fn store_claimed(
 ) -> Result<Option<Stored>, Status> {
     let mut unstored = None;
     let mut must_record = None;
-    let decide = |current: Option<&Arc<Object>>| -> Result<Change, Refusal> {
+    let mut decide = |current: Option<&Arc<Object>>| -> Result<Change, Refusal> {
         let current = current
             .ok_or_else(|| Status::not_found(call.entry.group(), call.entry.plural(), &call.info.name))?;
         let Parts { value: mut old, managed_fields } = current.parts().map_err(Status::internal)?;
@@ -208,8 +209,17 @@ async fn store_claimed(
         convert::into_storage(&call.entry, &mut new)?;
         Ok(Change::Write(write::stored_bytes_with(&mut new, fields)?))
     };
-    let result =
-        call.server.store.update::<Refusal, _>(call.entry.cache(), &call.key(), lifetime(call), decide).await;
+    let mut attempts = 0;
+    let result = loop {
+        let store = &call.server.store;
+        let result =
+            store.update::<Refusal, _>(call.entry.cache(), &call.key(), lifetime(call), &mut decide).await;
+        attempts += 1;
+        match result {
+            Err(Refusal::Unasked) if attempts < outside::ATTEMPTS => ask_outside(call, part, dry_run).await,
+            result => break result,
+        }
+    };
     match result {
         Ok((object, outcome)) => {
             if let Some(asked) = must_record {
@@ -244,19 +254,23 @@ async fn charge_quotas(
     call.entry.strategy.default(&mut old);
     let Wanted { object: mut new, .. } = wanted(Current { object: &old, fields: managed_fields })?;
     ownership::claimed(&mut new);
+    let judged = match judge(call, part, new, &old, dry_run) {
+        Err(Refusal::Unasked) => {
+            ask_outside(call, part, dry_run).await;
+            judge(call, part, old.clone(), &old, dry_run)
+        }
+        judged => judged,
+    };
     // A refusal may rest on what the cache does not know yet: the change itself decides.
-    let Ok(new) = judge(call, part, new, &old, dry_run) else { return Ok(()) };
+    let Ok(new) = judged else { return Ok(()) };
     call.server.quotas.charge(call, Operation::Update, &new, Some(&old), dry_run).await
 }
 
 /// Checks version and identity, admits, prepares and validates; gives what is to be stored.
-fn judge(call: &Call<'_>, part: Part, mut new: Value, old: &Value, dry_run: bool) -> Result<Value, Status> {
+fn judge(call: &Call<'_>, part: Part, new: Value, old: &Value, dry_run: bool) -> Result<Value, Refusal> {
     let entry = &call.entry;
     let (group, plural, name) = (entry.group(), entry.plural(), call.info.name.as_str());
-    let strategy: &dyn Strategy = match part {
-        Part::Whole | Part::Status => &*entry.strategy,
-        Part::Sub => entry.strategy.subresource(&call.info.subresource).unwrap_or(&*entry.strategy),
-    };
+    let strategy = strategy_of(call, part);
     if !new.uid().is_empty() && new.uid() != old.uid() {
         let why = format!(
             "StorageError: invalid object, Code: 4, Key: /registry/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {}, UID in object meta: {}",
@@ -265,17 +279,68 @@ fn judge(call: &Call<'_>, part: Part, mut new: Value, old: &Value, dry_run: bool
             new.uid(),
             old.uid()
         );
-        return Err(Status::conflict(group, plural, name, &why));
+        return Err(Status::conflict(group, plural, name, &why).into());
     }
     match new.resource_version() {
         "" | "0" if strategy.allow_unconditional_update() => {}
-        "" | "0" => return Err(write::invalid(call, name, vec![kinds::missing_resource_version()])),
+        "" | "0" => return Err(write::invalid(call, name, vec![kinds::missing_resource_version()]).into()),
         version if version == old.resource_version() => {}
-        _ => return Err(Status::modified(group, plural, name)),
+        _ => return Err(Status::modified(group, plural, name).into()),
     }
-    let attributes = write::attributes(call, Operation::Update, &entry.row.kind, name, dry_run);
-    let view = call.server.view();
-    call.warn(call.server.admission.admit(&attributes, &mut new, Some(old), &view)?);
+    let attributes = attributes(call, dry_run);
+    if call.server.webhooks.concern(&attributes, &call.server.view()) {
+        return outside::judged(call, new, old);
+    }
+    match admit(call, part, new, old, dry_run).now_or_never() {
+        Some(admitted) => Ok(admitted?),
+        // A webhook was configured between the two lines above.
+        None => Err(Refusal::Unasked),
+    }
+}
+
+/// Asks webhooks about the change that waits for it.
+async fn ask_outside(call: &Call<'_>, part: Part, dry_run: bool) {
+    if let Some((new, old)) = outside::pending(call) {
+        let outcome = Box::pin(admit(call, part, new, &old, dry_run)).await;
+        outside::settle(call, &old, outcome);
+    }
+}
+
+fn strategy_of<'a>(call: &'a Call<'_>, part: Part) -> &'a dyn Strategy {
+    let entry = &call.entry;
+    match part {
+        Part::Whole | Part::Status => &*entry.strategy,
+        Part::Sub => entry.strategy.subresource(&call.info.subresource).unwrap_or(&*entry.strategy),
+    }
+}
+
+fn attributes<'a>(call: &'a Call<'_>, dry_run: bool) -> Attributes<'a> {
+    let kind = if call.info.subresource == "scale" { "Scale" } else { &*call.entry.row.kind };
+    write::attributes(call, Operation::Update, kind, &call.info.name, dry_run)
+}
+
+/// Admits, prepares and validates a change.
+async fn admit(
+    call: &Call<'_>,
+    part: Part,
+    mut new: Value,
+    old: &Value,
+    dry_run: bool,
+) -> Result<Value, Status> {
+    let (strategy, name) = (strategy_of(call, part), call.info.name.as_str());
+    let warn = |warnings: Vec<String>| call.warn(warnings);
+    let scaled = call.info.subresource == "scale";
+    let admitting = write::admitting(call, attributes(call, dry_run), None, &warn);
+    // Of a workload that is scaled, admission sees its Scale.
+    let old_scale = scaled.then(|| scale::seen(call, old));
+    let seen_old = old_scale.as_ref().unwrap_or(old);
+    if scaled {
+        let mut seen = scale::seen(call, &new);
+        admitting.change_by_all(&mut seen, Some(seen_old)).await?;
+        scale::put(call, &seen, &mut new);
+    } else {
+        admitting.change_by_all(&mut new, Some(old)).await?;
+    }
     let errors: Vec<FieldError> = match part {
         Part::Whole | Part::Sub => kinds::update(strategy, &mut new, old),
         Part::Status => kinds::update_status(strategy, &mut new, old),
@@ -284,7 +349,8 @@ fn judge(call: &Call<'_>, part: Part, mut new: Value, old: &Value, dry_run: bool
         return Err(write::invalid(call, name, errors));
     }
     call.warn(strategy.update_warnings(&new, old));
-    call.warn(call.server.admission.validate(&attributes, &new, Some(old), &view)?);
+    let seen = scaled.then(|| scale::seen(call, &new));
+    admitting.judge_by_all(seen.as_ref().unwrap_or(&new), Some(seen_old)).await?;
     if part == Part::Whole {
         write::check_escalation(call, &new, Some(old))?;
     }

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use super::call::{Call, options_kind};
 use super::output;
+use crate::admitting::{self, Admitting};
 use crate::http::input::{self, Encoding};
-use crate::registry::Custom;
+use crate::registry::{Custom, Entry};
 
 /// What a body must be.
 pub struct Expected<'a> {
@@ -28,9 +29,19 @@ pub struct Expected<'a> {
 impl<'a> Expected<'a> {
     /// An object of the resource itself.
     pub fn own(call: &'a Call<'_>) -> Self {
-        let row = &call.entry.row;
-        let custom = call.entry.custom();
-        Self { group: &row.group, version: &row.version, kind: &row.kind, ty: row.ty(), custom }
+        Self::of(&call.entry)
+    }
+
+    /// An object of a resource under one version.
+    pub fn of(entry: &'a Entry) -> Self {
+        let row = &entry.row;
+        Self {
+            group: &row.group,
+            version: &row.version,
+            kind: &row.kind,
+            ty: row.ty(),
+            custom: entry.custom(),
+        }
     }
 
     /// What a subresource takes.
@@ -252,6 +263,18 @@ pub fn attributes<'a>(
         dry_run,
         random: rand::random(),
     }
+}
+
+/// The request on its way through admission.
+pub fn admitting<'a>(
+    call: &'a Call<'_>,
+    attributes: Attributes<'a>,
+    deletion: Option<&'a Value>,
+    warn: &'a (dyn Fn(Vec<String>) + Sync),
+) -> Admitting<'a> {
+    let operation = attributes.operation;
+    let request = admitting::Request { user: call.user, query: call.query, deletion, operation };
+    Admitting { server: call.server, entry: &call.entry, attributes, request, warn }
 }
 
 /// The bytes that are stored: the stored version's kind and no resourceVersion.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod admission_policies;
+mod admission_webhooks;
 mod aggregation;
 mod apply;
 mod auditing;

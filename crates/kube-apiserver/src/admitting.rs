@@ -1,0 +1,263 @@
+//! One request's way through admission: the chain, then the webhooks; first those that change, later those that judge.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use admission::expressions::{Scene, kind};
+use admission::hooks::Reinvocation;
+use admission::review::{self, Asker};
+use admission::rules::Served;
+use admission::{Attributes, Operation, View as _};
+use apimachinery::Status;
+use authn::UserInfo;
+use bytes::Bytes;
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use crate::http::Query;
+use crate::registry::Entry;
+use crate::server::Server;
+use crate::webhook_admission::Callable;
+
+/// Who asks, and by which options.
+pub struct Request<'a> {
+    /// Who.
+    pub user: &'a UserInfo,
+    /// What the options are written in.
+    pub query: &'a Query<'a>,
+    /// The options of a deletion.
+    pub deletion: Option<&'a Value>,
+    /// What is done.
+    pub operation: Operation,
+}
+
+impl Asker for Request<'_> {
+    fn annotate(&self, key: &str, value: &str) {
+        audit::annotate(key, value);
+    }
+
+    fn user_info(&self) -> Value {
+        json!(self.user)
+    }
+
+    fn options(&self) -> Value {
+        let kind = match self.operation {
+            Operation::Create => "CreateOptions",
+            Operation::Update => "UpdateOptions",
+            Operation::Delete => "DeleteOptions",
+            Operation::Connect => return Value::Null,
+        };
+        let mut options = match self.deletion {
+            Some(deletion) if deletion.is_object() => deletion.clone(),
+            _ => json!({}),
+        };
+        options["kind"] = kind.into();
+        options["apiVersion"] = "meta.k8s.io/v1".into();
+        if self.query.all("dryRun").any(|value| value == "All") {
+            options["dryRun"] = json!(["All"]);
+        }
+        for key in ["fieldManager", "fieldValidation"] {
+            if let Some(text) = self.query.get(key).filter(|text| !text.is_empty()) {
+                options[key] = text.into();
+            }
+        }
+        options
+    }
+}
+
+/// One request on its way.
+pub struct Admitting<'a> {
+    /// The server.
+    pub server: &'a Server,
+    /// The resource.
+    pub entry: &'a Arc<Entry>,
+    /// The request.
+    pub attributes: Attributes<'a>,
+    /// Who asks.
+    pub request: Request<'a>,
+    /// Takes what the client is told besides, also when it is refused.
+    pub warn: &'a (dyn Fn(Vec<String>) + Sync),
+}
+
+/// Why a webhook gave no answer that counts.
+struct Failure(String);
+
+impl Admitting<'_> {
+    /// Whether a webhook may have to be asked.
+    pub fn concerns_webhooks(&self) -> bool {
+        self.server.webhooks.concern(&self.attributes, &self.server.view())
+    }
+
+    /// Lets the built-in plugins change the object.
+    pub fn change(&self, object: &mut Value, old: Option<&Value>) -> Result<(), Status> {
+        let warnings =
+            self.server.admission.admit(&self.attributes, object, old, &self.server.view(), &self.request)?;
+        (self.warn)(warnings);
+        Ok(())
+    }
+
+    /// Lets the built-in plugins judge the object.
+    pub fn judge(&self, object: &Value, old: Option<&Value>) -> Result<(), Status> {
+        let chain = &self.server.admission;
+        let warnings = chain.validate(&self.attributes, object, old, &self.server.view(), &self.request)?;
+        (self.warn)(warnings);
+        Ok(())
+    }
+
+    /// Lets all change the object: the plugins, then the webhooks, and again those that others' changes concern.
+    pub async fn change_by_all(&self, object: &mut Value, old: Option<&Value>) -> Result<(), Status> {
+        self.change(object, old)?;
+        let mut round = Reinvocation::default();
+        self.ask_changing(&mut round, object, old).await?;
+        if round.is_needed() {
+            let before = object.clone();
+            self.change(object, old)?;
+            round.again(*object != before);
+            self.ask_changing(&mut round, object, old).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets all judge the object.
+    pub async fn judge_by_all(&self, object: &Value, old: Option<&Value>) -> Result<(), Status> {
+        self.judge(object, old)?;
+        let callables = self.server.webhooks.validating.load_full();
+        let mut asked = Vec::new();
+        for callable in callables.iter() {
+            let Some((told, told_old, served)) = self.select(callable, object, old)? else { continue };
+            asked.push(async move {
+                match self.ask(callable, served.as_ref(), told, told_old, false).await {
+                    Ok(answer) if answer.allowed => Ok(()),
+                    Ok(answer) => Err(review::refusal(&callable.hook.name, answer.result.as_ref())),
+                    Err(failure) => self.fail(callable, failure),
+                }
+            });
+        }
+        // All are asked at once; the first refusal in their order is told.
+        join_all(asked).await.into_iter().collect()
+    }
+
+    async fn ask_changing(
+        &self,
+        round: &mut Reinvocation,
+        object: &mut Value,
+        old: Option<&Value>,
+    ) -> Result<(), Status> {
+        let callables = self.server.webhooks.mutating.load_full();
+        for callable in callables.iter() {
+            let hook = &callable.hook;
+            if !round.is_asked(&hook.id) {
+                continue;
+            }
+            let Some((told, told_old, served)) = self.select(callable, object, old)? else { continue };
+            let answer = match self.ask(callable, served.as_ref(), told.clone(), told_old, true).await {
+                Ok(answer) => answer,
+                Err(failure) => {
+                    self.fail(callable, failure)?;
+                    continue;
+                }
+            };
+            if !answer.allowed {
+                return Err(review::refusal(&hook.name, answer.result.as_ref()));
+            }
+            let mut changed = false;
+            if let Some(patch) = answer.patch {
+                let new = self.patched(&hook.name, served.as_ref(), told, &patch)?;
+                changed = new != *object;
+                *object = new;
+            }
+            round.answered(&hook.id, hook.reinvoked, changed);
+        }
+        Ok(())
+    }
+
+    /// What a webhook is told, where it is to be asked: the objects, and under which other version.
+    fn select(
+        &self,
+        callable: &Callable,
+        object: &Value,
+        old: Option<&Value>,
+    ) -> Result<Option<(Value, Value, Option<Served>)>, Status> {
+        let view = self.server.view();
+        let Some(served) = callable.hook.rule(&self.attributes, &view) else { return Ok(None) };
+        let told = view.told(&self.attributes, served.as_ref(), object)?;
+        let told_old = old.map(|old| view.told(&self.attributes, served.as_ref(), old)).transpose()?;
+        let scene = Scene::new(&self.attributes, &told, told_old.as_deref(), &view, &self.request);
+        if !callable.hook.chooses(&scene)? {
+            return Ok(None);
+        }
+        drop(scene);
+        let told_old = told_old.map_or(Value::Null, Cow::into_owned);
+        Ok(Some((told.into_owned(), told_old, served)))
+    }
+
+    async fn ask(
+        &self,
+        callable: &Callable,
+        served: Option<&Served>,
+        object: Value,
+        old: Value,
+        mutating: bool,
+    ) -> Result<review::Answer, Failure> {
+        let hook = &callable.hook;
+        let client = match &callable.client {
+            Ok(client) => client,
+            Err(why) => return Err(Failure(format!("could not get REST client: {why}"))),
+        };
+        let uid = uuid::Uuid::new_v4().to_string();
+        // The kind is that of what was sent, not of what it is told as.
+        let sent_as = self.kind(&object);
+        let request = review::request(&self.attributes, &self.request, sent_as, served);
+        let question = review::question(request, &uid, object, old, &hook.review_version);
+        let body = serde_json::to_vec(&question).map_err(|error| Failure(error.to_string()))?;
+        let query = format!("timeout={}s", hook.timeout.as_secs());
+        let answer = client.post(&query, Bytes::from(body), hook.timeout).await;
+        let answer = answer.map_err(|error| Failure(format!("failed to call webhook: {error}")))?;
+        let answer = review::answer(&answer, &uid, &hook.review_version, mutating)
+            .map_err(|why| Failure(format!("received invalid webhook response: {why}")))?;
+        (self.warn)(answer.warnings.clone());
+        for (key, value) in &answer.audit_annotations {
+            self.request.annotate(&format!("{}/{key}", hook.name), value);
+        }
+        Ok(answer)
+    }
+
+    fn kind<'k>(&'k self, object: &'k Value) -> (&'k str, &'k str, &'k str) {
+        let row = &self.entry.row;
+        // Of a resource's own objects it is the request's, in whichever version they are told.
+        match *self.attributes.kind == *row.kind && self.attributes.operation != Operation::Connect {
+            true => (&row.group, &row.version, &row.kind),
+            false => kind(&self.attributes, object),
+        }
+    }
+
+    /// What comes of a call that failed.
+    fn fail(&self, callable: &Callable, Failure(why): Failure) -> Result<(), Status> {
+        let name = &callable.hook.name;
+        let failed = format!("failed calling webhook {name:?}: {why}");
+        if callable.hook.fails_closed {
+            tracing::warn!("{failed}, failing closed");
+            return Err(Status::internal(failed));
+        }
+        tracing::warn!("{failed}, failing open");
+        Ok(())
+    }
+
+    /// Applies a webhook's patch to the object that it was told, and reads the result as if a client had sent it.
+    fn patched(
+        &self,
+        name: &str,
+        served: Option<&Served>,
+        mut object: Value,
+        patch: &[u8],
+    ) -> Result<Value, Status> {
+        if !object.is_object() {
+            return Err(Status::internal(format!(
+                "admission webhook {name:?} attempted to modify the object, which is not supported for this operation"
+            )));
+        }
+        let patch: Value = serde_json::from_slice(patch).map_err(Status::internal)?;
+        patch::json_patch(&mut object, &patch).map_err(Status::internal)?;
+        self.server.view().taken(&self.attributes, served, object)
+    }
+}
