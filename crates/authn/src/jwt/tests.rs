@@ -21,7 +21,7 @@ struct Signer {
 }
 
 enum Pair {
-    Ec(EcdsaKeyPair, usize),
+    Ec(Box<EcdsaKeyPair>, usize),
     Rsa(Box<RsaKeyPair>),
 }
 
@@ -30,7 +30,7 @@ impl Signer {
         let random = SystemRandom::new();
         let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random).unwrap();
-        Self { id, pair: Pair::Ec(pair, length) }
+        Self { id, pair: Pair::Ec(Box::new(pair), length) }
     }
 
     fn p256(id: &'static str) -> Self {
