@@ -1,5 +1,10 @@
 //! Custom resources: defined, served, changed, deleted.
 
+mod conversion;
+mod registered;
+mod rules;
+mod stored;
+
 use serde_json::{Value, json};
 use testkit::eventually;
 
@@ -161,6 +166,13 @@ async fn what_is_defined_is_described_and_goes_with_its_definition() {
     assert_eq!(schema["properties"]["spec"]["properties"]["length"]["default"], 11);
     assert!(document["components"]["schemas"]["com.example.v1.WandList"]["properties"]["items"].is_object());
     assert!(document["paths"]["/apis/example.com/v1/namespaces/{namespace}/wands/{name}/status"].is_object());
+    // By this clients choose how they patch.
+    let patch = &document["paths"]["/apis/example.com/v1/namespaces/{namespace}/wands/{name}"]["patch"];
+    let types: Vec<&String> = patch["requestBody"]["content"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        types,
+        ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"]
+    );
     let document = client.get("/openapi/v2").await.ok();
     assert!(document["definitions"]["com.example.v1.Wand"]["properties"]["spec"].is_object());
 
