@@ -103,7 +103,8 @@ async fn whoever_waits_is_shown_with_what_is_asked() {
     let mut waits = enter(&flows, "jane");
     assert!(poll(waits.as_mut()).is_pending());
     let table = flows.dump("dump_requests", false).unwrap();
-    assert!(table.lines().nth(1).unwrap().starts_with("small,            jane,           0,"), "{table}");
+    let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().take(5).collect();
+    assert_eq!(row.join(" "), "small, jane, 0, 0, n,");
     assert!(flows.dump("dump_queues", false).unwrap().contains("small,"), "queues in use are shown");
 }
 
