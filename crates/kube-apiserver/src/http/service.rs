@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::negotiate::{Negotiated, Offer};
 use super::{Query, Request, RequestInfo, Response, headers, response};
 use crate::access::impersonation;
+use crate::auditing;
 use crate::authorization;
 use crate::dispatch;
 use crate::flow::{Details, Entered, Gate, Member, TurnedAway};
@@ -48,8 +49,13 @@ pub async fn serve(server: Arc<Server>, connection: Connection, request: Request
     let refusal_form = form.as_ref().copied().unwrap_or(Negotiated::JSON);
     let asked =
         Asked { server: &server, connection: &connection, info: &info, query: &query, route: &route, form };
+    let record = auditing::begin(server.auditor.as_ref(), connection.client, &request, &info, &audit_id);
     let mut member = None;
-    let mut answer = match pass(asked, request, &mut member).await {
+    let passed = match &record {
+        None => pass(asked, request, &mut member).await,
+        Some(record) => auditing::within(record, pass(asked, request, &mut member)).await,
+    };
+    let mut answer = match passed {
         Ok(answer) => answer,
         Err(status) => {
             if status.code >= 500 {
@@ -59,6 +65,9 @@ pub async fn serve(server: Arc<Server>, connection: Connection, request: Request
         }
     };
     headers::finish(&mut answer, audit_id);
+    if let Some(record) = record {
+        answer = auditing::finish(record, is_long_running(&info, &query), answer).await;
+    }
     if let Some(member) = member {
         let uids = [(headers::FLOW_SCHEMA, &member.schema_uid), (headers::PRIORITY_LEVEL, &member.level_uid)];
         for (name, uid) in uids {
@@ -117,9 +126,12 @@ async fn pass(
     let mut user: Arc<UserInfo> =
         server.authenticator.authenticate(credentials, now).await.map_err(|error| {
             tracing::info!(path = info.path, %error, "unable to authenticate the request");
+            auditing::unauthenticated(request.headers());
             Status::unauthorized()
         })?;
+    auditing::authenticated(&user);
     if let Some(other) = impersonation::impersonate(&server.authorizer, &user, request.headers()).await? {
+        auditing::impersonates(&other);
         user = Arc::new(other);
     }
     if let Some((kind, only)) = health {
@@ -195,6 +207,7 @@ async fn authorize(
         label_selector: label_selector.as_ref(),
     };
     let decision = server.authorizer.decide(&attributes).await;
+    auditing::decided(&decision);
     if decision.is_allowed() {
         return Ok(());
     }
