@@ -77,20 +77,25 @@ impl Plugin for PodSecurity {
             }
             let (level, version) = policy(&owner, "enforce");
             let found = evaluate(level, metadata, spec);
+            context
+                .asker
+                .annotate(&format!("{PREFIX}enforce-policy"), &format!("{}:{version}", level.text()));
             if !found.is_empty() {
                 let why = format!("violates PodSecurity \"{}:{version}\": {}", level.text(), text(&found));
                 return Err(attributes.forbidden(object, why));
             }
         }
-        let (level, version) = policy(&owner, "warn");
-        let found = evaluate(level, metadata, spec);
-        if !found.is_empty() {
-            context.warnings.push(format!(
-                "would violate PodSecurity \"{}:{version}\": {}",
-                level.text(),
-                text(&found)
-            ));
+        let violations = |mode| {
+            let (level, version) = policy(&owner, mode);
+            let found = evaluate(level, metadata, spec);
+            let words =
+                || format!("would violate PodSecurity \"{}:{version}\": {}", level.text(), text(&found));
+            (!found.is_empty()).then(words)
+        };
+        if let Some(words) = violations("audit") {
+            context.asker.annotate(&format!("{PREFIX}audit-violations"), &words);
         }
+        context.warnings.extend(violations("warn"));
         Ok(())
     }
 }
