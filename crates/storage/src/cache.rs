@@ -41,7 +41,9 @@ pub struct Resource {
 
 /// Brings a stored value into another form; gives nothing where it has that already.
 #[derive(Clone)]
-pub struct Rewrite(Arc<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>);
+pub struct Rewrite(Arc<Rewriting>);
+
+type Rewriting = dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync;
 
 impl Rewrite {
     /// By this function.

@@ -90,7 +90,7 @@ impl Fetcher {
         // The connection is driven by whoever waits for its answer, and ends with it.
         tokio::select! {
             answer = exchange => answer,
-            Err(error) = async { connection.await.map(|()| ()) } => Err(error.into()),
+            Err(error) = connection => Err(error.into()),
         }
     }
 }
