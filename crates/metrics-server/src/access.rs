@@ -61,8 +61,8 @@ impl Access {
         path: &str,
     ) -> Result<Arc<UserInfo>, Status> {
         let authenticator = self.authenticator.load_full();
-        let known = authenticator.authenticate(Credentials { peer, headers, path }, Timestamp::now());
-        let refused = match known {
+        let credentials = Credentials { peer, headers, path };
+        let refused = match authenticator.authenticate(credentials, Timestamp::now()).await {
             Ok(user) => return Ok(user),
             Err(refused) => refused,
         };
