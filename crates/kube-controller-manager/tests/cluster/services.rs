@@ -1,5 +1,7 @@
 //! Endpoints and endpoint slices follow the pods behind a service.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
@@ -45,4 +47,35 @@ async fn endpoints_follow_the_pods() {
         .await;
     cluster.count(SLICES, 0, |_| true).await;
     cluster.gone(endpoints).await;
+}
+
+#[tokio::test]
+async fn a_range_goes_when_its_last_address_has() {
+    let cluster = Cluster::start(&[]).await;
+    let range = json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "more"},
+        "spec": {"cidrs": ["10.98.0.0/24"]}});
+    let path = "/apis/networking.k8s.io/v1/servicecidrs/more";
+    cluster.create("/apis/networking.k8s.io/v1/servicecidrs", range).await;
+    let says = |range: &Value, status: &str| range["status"]["conditions"][0]["status"] == status;
+    let ready = cluster.eventually(path, |range| says(range, "True")).await;
+    assert_eq!(ready["metadata"]["finalizers"], json!(["networking.k8s.io/service-cidr-finalizer"]));
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"clusterIP": "10.98.0.9", "ports": [{"port": 80}]}});
+    cluster.create("/api/v1/namespaces/default/services", service).await;
+    cluster.remove(path).await;
+    let held = cluster.eventually(path, |range| says(range, "False")).await;
+    assert_eq!(held["status"]["conditions"][0]["reason"], "Terminating");
+    // Nothing is given from it any more.
+    let late = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "late"},
+        "spec": {"clusterIP": "10.98.0.10", "ports": [{"port": 80}]}});
+    let refused = cluster.try_create("/api/v1/namespaces/default/services", late).await.unwrap_err();
+    assert!(refused.contains("not in the valid range"), "{refused}");
+    cluster.remove("/api/v1/namespaces/default/services/web").await;
+    // It is kept for ten seconds at least.
+    let gone = async {
+        while cluster.get(path).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone).await.unwrap();
 }
