@@ -144,19 +144,19 @@ impl Extensions {
         if changed {
             self.publish(server);
         }
-        if changed || self.must_register {
-            let registered = registration::register_custom(server, &self.served_versions()).await;
-            self.must_register = registered.is_err();
-            if let Err(status) = registered {
-                tracing::warn!(%status, "cannot register the APIServices of custom resources");
-            }
-        }
         for (name, standing) in writes {
             let written = change(server, GROUP, PLURAL, &name, |old| standing.apply(old)).await;
             if let Err(status) = written
                 && status.code != 404
             {
                 tracing::warn!(definition = name, %status, "cannot write the status of a definition");
+            }
+        }
+        if changed || self.must_register {
+            let registered = registration::register_custom(server, &self.served_versions()).await;
+            self.must_register = registered.is_err();
+            if let Err(status) = registered {
+                tracing::warn!(%status, "cannot register the APIServices of custom resources");
             }
         }
     }

@@ -47,9 +47,17 @@ fn wand(name: &str, spec: Value) -> Value {
 
 async fn defined(client: &Client) {
     client.post(DEFINITIONS, &definition()).await.ok();
+    established(client).await;
+}
+
+/// Waits until the definition says that it is served.
+async fn established(client: &Client) {
     eventually(|| async {
-        let answer = client.get(WANDS).await;
-        if answer.code == 200 { Ok(()) } else { Err(answer.code) }
+        let found = client.get(&format!("{DEFINITIONS}/wands.example.com")).await.ok();
+        let conditions = found["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let holds = |own: &Value| own["type"] == "Established" && own["status"] == "True";
+        let code = client.get(WANDS).await.code;
+        if conditions.iter().any(holds) && code == 200 { Ok(()) } else { Err((code, conditions)) }
     })
     .await;
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::eventually;
 
-use super::{DEFINITIONS, WANDS, defined, definition, wand};
+use super::{DEFINITIONS, WANDS, defined, definition, established, wand};
 use crate::cluster::Cluster;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,11 +51,7 @@ async fn objects_of_an_older_stored_version_are_served_as_the_present_one() {
     let mut object = definition();
     storing(&mut object, "v1beta1");
     client.post(DEFINITIONS, &object).await.ok();
-    eventually(|| async {
-        let code = client.get(WANDS).await.code;
-        if code == 200 { Ok(()) } else { Err(code) }
-    })
-    .await;
+    established(&client).await;
     let old = client.post(WANDS, &wand("elder", json!({"core": "phoenix"}))).await.ok();
     let path = format!("{DEFINITIONS}/wands.example.com");
     let mut changed = client.get(&path).await.ok();
