@@ -212,6 +212,7 @@ pub struct Flags {
 
 /// Upstream's flags that have no meaning here.
 pub const IGNORED: &[Ignored] = &[
+    ignored("admission-control-config-file"),
     ignored_switch("audit-log-truncate-enabled"),
     ignored("audit-log-truncate-max-batch-size"),
     ignored("audit-log-truncate-max-event-size"),
@@ -221,7 +222,6 @@ pub const IGNORED: &[Ignored] = &[
     ignored_switch("audit-webhook-truncate-enabled"),
     ignored("audit-webhook-truncate-max-batch-size"),
     ignored("audit-webhook-truncate-max-event-size"),
-    ignored("admission-control-config-file"),
     ignored("cert-dir"),
     ignored("cors-allowed-origins"),
     ignored("default-not-ready-toleration-seconds"),

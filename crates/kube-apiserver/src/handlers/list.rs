@@ -490,10 +490,10 @@ mod tests {
     fn a_list_is_its_items_whole_and_in_pieces() {
         let items: Vec<Bytes> = (0..5000).map(|n| Bytes::from(format!("{{\"n\":{n}}}"))).collect();
         let head = opening("List", "v1", &list_metadata(3, None, None));
-        let whole = ListBody::new(head.clone(), Items::Made(items.clone())).into_bytes();
+        let whole = ListBody::json(head.clone(), Items::Made(items.clone())).into_bytes();
         let parsed: Value = serde_json::from_slice(&whole).unwrap();
         assert_eq!(parsed["items"].as_array().unwrap().len(), 5000);
-        let mut body = ListBody::new(head.clone(), Items::Made(items));
+        let mut body = ListBody::json(head.clone(), Items::Made(items));
         assert_eq!(body.length(), whole.len());
         let mut joined = Vec::new();
         while let Some(piece) = body.piece(1000) {
@@ -501,7 +501,7 @@ mod tests {
             joined.extend_from_slice(&piece);
         }
         assert_eq!(joined, whole);
-        let empty = ListBody::new(head, Items::Made(Vec::new())).into_bytes();
+        let empty = ListBody::json(head, Items::Made(Vec::new())).into_bytes();
         assert_eq!(serde_json::from_slice::<Value>(&empty).unwrap()["items"], json!([]));
     }
 }

@@ -104,7 +104,7 @@ async fn objects_are_changed_and_judged() {
     hooks.asked();
     admin.delete(&format!("{MUTATING}/add")).await.ok();
     admin.delete(&format!("{VALIDATING}/judge")).await.ok();
-    assert_eq!(paths(&hooks), [String::new(); 0]);
+    assert!(hooks.asked().is_empty());
     testkit::eventually(|| async {
         if admin.delete(&path).await.code == 200 { Ok(()) } else { Err("refused") }
     })
