@@ -38,7 +38,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let described = archive::describe(&flags.file)?;
     println!(
-        "[restore] {:?} was made on {} of {} ({}, {} keys at revision {})",
+        "[restore] {:?} was made on {:.0} of {} ({}, {} keys at revision {})",
         flags.file.display().to_string(),
         described.created,
         described.node,

@@ -94,7 +94,7 @@ async fn a_resource_can_come_later_and_objects_can_end_by_themselves() {
     one.create(&here, "lasting", pod("", "1"), None).await.unwrap();
     one.create(&here, "fleeting", pod("", "1"), Some(Duration::from_secs(1))).await.unwrap();
     let there = other.add(widgets()).await.unwrap();
-    assert!(there.get("lasting").is_some());
+    other.get(&there, "lasting", Consistency::Latest).await.unwrap();
     let (mut watch, _) = there.watch(WatchStart::Objects, Filter::default()).unwrap();
     let mut gone = None;
     while gone.is_none() {
