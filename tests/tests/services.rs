@@ -87,7 +87,7 @@ fn held_by(shell: &Shell<'_>, address: &str, nodes: &[&str]) {
 fn an_address_stays_while_pods_change(shell: &Shell<'_>) {
     shell.types("kubectl expose deployment web --port=80").ok();
     let address = field(shell, "web", ".spec.clusterIP");
-    shell.until("kubectl exec ask -- wget -T 2 -qO- http://web", |seen| seen.out.starts_with("web-"));
+    shell.until("kubectl exec ask -- timeout 2 wget -qO- http://web", |seen| seen.out.starts_with("web-"));
     shell.types("kubectl rollout restart deployment web").ok();
     shell.types("kubectl rollout status deployment web --timeout=60s").ok();
     assert_eq!(field(shell, "web", ".spec.clusterIP"), address);
