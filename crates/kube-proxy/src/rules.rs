@@ -33,6 +33,8 @@ pub struct Options {
     pub localhost_node_ports: bool,
     /// Whether invalid packets are left to the kernel's liberal TCP tracking.
     pub conntrack_tcp_be_liberal: bool,
+    /// Where cluster addresses come from, as far as the ServiceCIDRs are known.
+    pub service_networks: Vec<IpNet>,
 }
 
 /// Where node ports listen.
@@ -56,6 +58,7 @@ impl Default for Options {
             node_port_addresses: NodePortAddresses::All,
             localhost_node_ports: true,
             conntrack_tcp_be_liberal: false,
+            service_networks: Vec::new(),
         }
     }
 }

@@ -10,7 +10,7 @@ use netrules::{Family, Iptables, Kernel};
 
 use crate::config::{Config, DetectLocalMode, NodePorts};
 use crate::health::{Health, NodePortChecks, node_port_checks};
-use crate::node::{LocalDetector, Node};
+use crate::node::LocalDetector;
 use crate::rules::{NodePortAddresses, Options};
 use crate::state::State;
 use crate::sync::Syncer;
@@ -77,7 +77,7 @@ struct SyncLoop<K> {
 
 impl<K: Kernel> SyncLoop<K> {
     fn new(kernel: K, config: Config, shared: Shared, health: Health) -> Self {
-        let options = options(&config, &shared.state.lock().node, &local_addresses());
+        let options = options(&config, &shared.state.lock(), &local_addresses());
         let checks = NodePortChecks::default();
         SyncLoop { syncer: Syncer::new(kernel, options), config, shared, health, checks }
     }
@@ -129,8 +129,8 @@ impl<K: Kernel> SyncLoop<K> {
             if changes.is_empty() && !self.syncer.needs_full() {
                 return Ok(());
             }
-            if changes.node || self.syncer.needs_full() {
-                let options = options(&self.config, &state.node, &local_addresses());
+            if changes.base || self.syncer.needs_full() {
+                let options = options(&self.config, &state, &local_addresses());
                 if options != *self.syncer.options() {
                     self.syncer.set_options(options);
                 }
@@ -154,9 +154,10 @@ impl<K: Kernel> SyncLoop<K> {
     }
 }
 
-/// What configuration and node together say about rules.
-fn options(config: &Config, node: &Node, local_addresses: &[IpAddr]) -> Options {
+/// What configuration, node and the range of cluster addresses together say about rules.
+fn options(config: &Config, state: &State, local_addresses: &[IpAddr]) -> Options {
     let family = Family::V4;
+    let node = &state.node;
     let local = match &config.detect_local {
         DetectLocalMode::ClusterCidr(network) => network.map_or(LocalDetector::None, LocalDetector::Cidr),
         DetectLocalMode::NodeCidr => node.pod_cidr(family).map_or(LocalDetector::None, LocalDetector::Cidr),
@@ -185,6 +186,7 @@ fn options(config: &Config, node: &Node, local_addresses: &[IpAddr]) -> Options 
         node_port_addresses,
         localhost_node_ports: config.localhost_node_ports,
         conntrack_tcp_be_liberal: config.conntrack_tcp_be_liberal,
+        service_networks: state.service_networks(),
     }
 }
 

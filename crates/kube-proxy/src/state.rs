@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use netrules::Family;
 
 use crate::endpoints::Slice;
@@ -23,8 +24,10 @@ pub struct State {
     slices: BTreeMap<ServiceKey, BTreeMap<Box<str>, Arc<Slice>>>,
     /// The service of each known slice, for slices that are deleted or change their label.
     owners: BTreeMap<Box<str>, ServiceKey>,
+    /// What each ServiceCIDR adds to the range of cluster addresses.
+    ranges: BTreeMap<Box<str>, Vec<IpNet>>,
     changed: BTreeSet<ServiceKey>,
-    node_changed: bool,
+    base_changed: bool,
 }
 
 /// What changed since the last look.
@@ -32,14 +35,14 @@ pub struct State {
 pub struct Changes {
     /// Services that changed themselves or in their endpoints.
     pub services: BTreeSet<ServiceKey>,
-    /// Whether this node changed, which can touch every rule.
-    pub node: bool,
+    /// Whether this node or the range of cluster addresses changed, which can touch every rule.
+    pub base: bool,
 }
 
 impl Changes {
     /// Tells whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        self.services.is_empty() && !self.node
+        self.services.is_empty() && !self.base
     }
 }
 
@@ -52,8 +55,9 @@ impl State {
             services: BTreeMap::new(),
             slices: BTreeMap::new(),
             owners: BTreeMap::new(),
+            ranges: BTreeMap::new(),
             changed: BTreeSet::new(),
-            node_changed: false,
+            base_changed: false,
         }
     }
 
@@ -64,12 +68,12 @@ impl State {
 
     /// Takes what changed; the next call reports only later changes.
     pub fn take_changes(&mut self) -> Changes {
-        Changes { services: std::mem::take(&mut self.changed), node: std::mem::take(&mut self.node_changed) }
+        Changes { services: std::mem::take(&mut self.changed), base: std::mem::take(&mut self.base_changed) }
     }
 
     /// Tells whether something changed since the last take.
     pub fn has_changes(&self) -> bool {
-        !self.changed.is_empty() || self.node_changed
+        !self.changed.is_empty() || self.base_changed
     }
 
     /// Holds a service as it is now; none when it is gone or of no interest.
@@ -121,8 +125,28 @@ impl State {
     pub fn apply_node(&mut self, node: Node) {
         if self.node != node {
             self.node = node;
-            self.node_changed = true;
+            self.base_changed = true;
         }
+    }
+
+    /// Holds what a ServiceCIDR adds to the range of cluster addresses; none when it is gone.
+    pub fn apply_range(&mut self, name: &str, networks: Option<Vec<IpNet>>) {
+        let networks = networks
+            .map(|networks| {
+                networks.into_iter().filter(|network| self.family.holds(network.addr())).collect()
+            })
+            .filter(|networks: &Vec<IpNet>| !networks.is_empty());
+        let changed = match networks {
+            Some(new) => self.ranges.insert(name.into(), new.clone()) != Some(new),
+            None => self.ranges.remove(name).is_some(),
+        };
+        self.base_changed |= changed;
+    }
+
+    /// The networks that cluster addresses come from, each once.
+    pub fn service_networks(&self) -> Vec<IpNet> {
+        let networks: BTreeSet<IpNet> = self.ranges.values().flatten().copied().collect();
+        networks.into_iter().collect()
     }
 }
 
@@ -197,6 +221,24 @@ pub(crate) mod tests {
         state.apply_slice("d/a", None);
         assert_eq!(changed(&mut state), ["d/api"]);
         assert_eq!(state.slices_of("d/api").count(), 0);
+    }
+
+    #[test]
+    fn ranges_of_the_family_are_known_and_their_changes_told() {
+        let networks = |all: &[&str]| Some(all.iter().map(|one| one.parse().unwrap()).collect());
+        let mut state = State::new(Family::V4, "here");
+        let mut check = |name, range, changes, known: &[&str]| {
+            state.apply_range(name, range);
+            assert_eq!(state.take_changes().base, changes, "{name}");
+            assert_eq!(state.service_networks().iter().map(ToString::to_string).collect::<Vec<_>>(), known);
+        };
+        check("kubernetes", networks(&["10.96.0.0/12", "fd00::/108"]), true, &["10.96.0.0/12"]);
+        check("kubernetes", networks(&["10.96.0.0/12", "fd00::/108"]), false, &["10.96.0.0/12"]);
+        check("six", networks(&["fd01::/108"]), false, &["10.96.0.0/12"]);
+        check("more", networks(&["10.0.0.0/24"]), true, &["10.0.0.0/24", "10.96.0.0/12"]);
+        check("again", networks(&["10.0.0.0/24"]), true, &["10.0.0.0/24", "10.96.0.0/12"]);
+        check("kubernetes", None, true, &["10.0.0.0/24"]);
+        check("kubernetes", None, false, &["10.0.0.0/24"]);
     }
 
     #[test]

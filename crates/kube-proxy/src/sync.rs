@@ -84,7 +84,7 @@ impl<K: Kernel> Syncer<K> {
 
     /// Computes the next step. No I/O: the caller holds the state's lock only here.
     pub fn plan(&mut self, state: &State, changes: &Changes) -> Plan {
-        if changes.node {
+        if changes.base {
             self.trusted = false;
         }
         if self.trusted { self.plan_changes(state, &changes.services) } else { self.plan_all(state) }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use component::Runtime;
 use informer::{Change, Identity, IdentityRef, Metadata, Object, Store, Watch, follow};
-use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery};
+use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery, networking::v1 as networking};
 use kube::Client;
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -151,6 +151,21 @@ impl Watches {
         let slices = Watch::all::<discovery::EndpointSlice>().labels(SELECTOR);
         follow(runtime, client, slices, watches.slices.clone());
         follow(runtime, client, Watch::all::<core::Node>().fields(&by_name), watches.nodes.clone());
+
+        // Nobody waits for the ranges: API servers before 1.33 may not serve them, and rules are right without.
+        let ranges: Store<networking::ServiceCIDR> = Store::new();
+        let sink = shared.clone();
+        ranges.on_change(move |change| {
+            let object = change.object();
+            let name = object.metadata.name.as_deref().unwrap_or_default();
+            let networks = match change {
+                Change::Applied { new, .. } => new.spec.as_ref().and_then(|spec| spec.cidrs.as_ref()),
+                Change::Deleted(_) => None,
+            };
+            let networks = networks.map(|cidrs| cidrs.iter().filter_map(|cidr| cidr.parse().ok()).collect());
+            sink.change(|state| state.apply_range(name, networks));
+        });
+        follow(runtime, client, Watch::all::<networking::ServiceCIDR>(), ranges);
         watches
     }
 

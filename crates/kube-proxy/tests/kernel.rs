@@ -171,6 +171,51 @@ fn traffic_reaches_the_endpoints_by_cluster_ip_node_port_and_hairpin() {
     });
 }
 
+/// Waits until a packet met the rule with that comment.
+async fn met(comment: &str) {
+    let list = ["-t", "filter", "-nvxL", "KUBE-FORWARD"];
+    let limit = Instant::now() + Duration::from_secs(10);
+    loop {
+        let output =
+            netrules::program::succeed("iptables", &list, b"", Duration::from_secs(10)).await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let rule = text.lines().find(|line| line.contains(comment)).unwrap();
+        if rule.split_whitespace().next() != Some("0") {
+            return;
+        }
+        assert!(Instant::now() < limit, "no packet met {rule}");
+    }
+}
+
+#[test]
+fn a_client_that_comes_before_the_rules_of_its_service_gets_through() {
+    on_a_node(async {
+        ip("addr add 192.168.77.1/32 dev lo").await;
+        let web = Pod::start("web", "172.16.1.2").await;
+        let client = Pod::start("client", "172.16.1.4").await;
+        // Where packets to unknown addresses go, as they go to a machine's router.
+        let outside = Pod::start("outside", "198.51.100.7").await;
+        ip("route add default dev v-outside src 192.168.77.1").await;
+        let mut state = State::new(Family::V4, "node");
+        state.apply_range("kubernetes", Some(vec!["10.96.0.0/12".parse().unwrap()]));
+        let mut syncer = syncer();
+        let options = Options { service_networks: state.service_networks(), ..syncer.options().clone() };
+        syncer.set_options(options);
+        sync(&mut syncer, &mut state).await;
+        let early = client.get("10.96.0.9:80");
+        let service = async {
+            met("kubernetes service address without a service").await;
+            set_service(&mut state, "web", json!({"clusterIP": "10.96.0.9", "ports": [{"port": 80}]}));
+            set_endpoints(&mut state, "web", "TCP", &["172.16.1.2"]);
+            sync(&mut syncer, &mut state).await;
+        };
+        let (answer, ()) = tokio::join!(early, service);
+        assert_eq!(answer.unwrap(), "web 172.16.1.4");
+        cleanup(syncer.kernel()).await.unwrap();
+        drop((web, client, outside));
+    });
+}
+
 /// Prints what a change costs among many services; a bound far above the aim catches only a change of order.
 #[test]
 fn one_endpoint_change_among_a_thousand_services_is_quick() {

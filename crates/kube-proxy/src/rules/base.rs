@@ -46,6 +46,17 @@ pub fn chains(options: &Options) -> Ruleset {
             .comment("kubernetes forwarding conntrack rule")
             .when(state(&[CtState::Related, CtState::Established], false)),
     );
+    // Still a cluster address after translation: nobody's yet, or nobody's any more. Sent on, the packet would fix the
+    // connection untranslated; dropped, the client's next try meets the rules of the new service.
+    for network in &options.service_networks {
+        ruleset.push(
+            Table::Filter,
+            chains::FORWARD,
+            Rule::to(Target::Drop)
+                .comment("kubernetes service address without a service")
+                .when(Match::Destination { net: *network, not: false }),
+        );
+    }
 
     if opens_localhost(options) {
         let loopback = |not| Match::Source { net: loopback(), not };

@@ -114,6 +114,18 @@ fn the_whole_rule_set_without_services() {
 }
 
 #[test]
+fn what_no_service_takes_of_the_service_range_goes_nowhere() {
+    let service_networks = vec!["10.96.0.0/12".parse().unwrap(), "10.0.0.0/24".parse().unwrap()];
+    let text = base_chains(&Options { service_networks, ..options() }).render();
+    let rules: Vec<&str> = text.lines().filter(|line| line.starts_with("-A KUBE-FORWARD")).skip(3).collect();
+    expect![[r#"
+        -A KUBE-FORWARD -m comment --comment "kubernetes service address without a service" -d 10.96.0.0/12 -j DROP
+        -A KUBE-FORWARD -m comment --comment "kubernetes service address without a service" -d 10.0.0.0/24 -j DROP
+    "#]]
+    .assert_eq(&(rules.join("\n") + "\n"));
+}
+
+#[test]
 fn a_cluster_ip_spreads_evenly_over_three_endpoints() {
     let web = service("web", "clusterIP: 10.96.0.9, ports: [{port: 80}]");
     let endpoints = slice(
