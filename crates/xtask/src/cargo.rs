@@ -41,22 +41,19 @@ fn succeed(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds the programs of a release, which take long enough without those of developers.
-pub fn build_release() -> anyhow::Result<()> {
+/// Builds the programs of a release, and those named besides: all of developers' would take long for nothing.
+pub fn build_release(besides: &[&str]) -> anyhow::Result<()> {
+    build_one("dist")?;
     let output = Command::new(binaries(Profile::Dev)?.join("dist")).arg("--programs").output()?;
     let programs = String::from_utf8(output.stdout)?;
     let mut arguments = vec!["build", "--workspace", "--release"];
-    arguments.extend(programs.lines().flat_map(|program| ["--bin", program]));
+    arguments.extend(programs.lines().chain(besides.iter().copied()).flat_map(|program| ["--bin", program]));
     run(&arguments)
 }
 
-/// Builds every binary.
-pub fn build(profile: Profile) -> anyhow::Result<()> {
-    let mut arguments = vec!["build", "--workspace", "--bins"];
-    if profile == Profile::Release {
-        arguments.push("--release");
-    }
-    run(&arguments)
+/// Builds every binary of the development profile.
+pub fn build() -> anyhow::Result<()> {
+    run(&["build", "--workspace", "--bins"])
 }
 
 /// Builds one program, with the workspace's features: those of its package alone would build dependencies again.

@@ -93,7 +93,7 @@ fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Up { arguments } => {
             packages::install()?;
-            cargo::build(cargo::Profile::Dev)?;
+            cargo::build()?;
             cargo::program(cargo::Profile::Dev, "lab", "up", &arguments)
         }
         Task::Down { arguments } => {
@@ -110,7 +110,7 @@ fn run(task: Task) -> anyhow::Result<()> {
                 arguments.split_first().map_or(("--help", &[][..]), |(verb, rest)| (verb, rest));
             if verb == "up" {
                 packages::install()?;
-                cargo::build(cargo::Profile::Dev)?;
+                cargo::build()?;
             }
             cargo::program(cargo::Profile::Dev, "machines", verb, rest)
         }
@@ -120,12 +120,13 @@ fn run(task: Task) -> anyhow::Result<()> {
             cargo::formatted()?;
             cargo::lint()?;
             cargo::deny()?;
-            cargo::build(cargo::Profile::Dev)?;
+            cargo::build()?;
             cargo::test(&arguments)
         }
         Task::Bench { arguments } => {
             packages::install()?;
-            cargo::build(cargo::Profile::Release)?;
+            // Labs are made by their program, which is looked for beside the one that measures.
+            cargo::build_release(&["bench", "lab"])?;
             let (which, rest) =
                 arguments.split_first().map_or(("all", &[][..]), |(which, rest)| (which, rest));
             cargo::program(cargo::Profile::Release, "bench", which, rest)
@@ -137,11 +138,10 @@ fn run(task: Task) -> anyhow::Result<()> {
         }
         Task::Dist { arguments } => {
             packages::install()?;
-            cargo::build_one("dist")?;
             if arguments.iter().any(|argument| argument == "--debug") {
-                cargo::build(cargo::Profile::Dev)?;
+                cargo::build()?;
             } else {
-                cargo::build_release()?;
+                cargo::build_release(&[])?;
             }
             cargo::program_alone(cargo::Profile::Dev, "dist", &arguments)
         }
