@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::service::validate_cidr;
 use strategy::field::{Errors, Path};
+use strategy::names;
 use strategy::read::Read;
 use strategy::{Keeps, NameRule, Strategy};
 
@@ -31,6 +32,14 @@ impl Strategy for IpAddress {
                 errors.required(&path.child(key), "");
             }
         }
+        if !parent.text("group").is_empty() {
+            let found = names::errors(NameRule::Subdomain, parent.text("group"));
+            errors.invalid_each(&path.child("group"), &parent["group"], found);
+        }
+        for key in ["resource", "name", "namespace"] {
+            let found = names::errors(NameRule::PathSegment, parent.text(key));
+            errors.invalid_each(&path.child(key), &parent[key], found);
+        }
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
@@ -54,6 +63,14 @@ impl Strategy for ServiceCidr {
             errors.required(&path, "at least one CIDR required");
         } else if ranges.len() > 2 {
             errors.invalid(&path, object["spec"]["cidrs"].clone(), "may only hold up to 2 values");
+        } else if let [one, other] = ranges
+            && is_four(one) == is_four(other)
+        {
+            errors.invalid(
+                &path,
+                object["spec"]["cidrs"].clone(),
+                "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64",
+            );
         }
         for (index, range) in ranges.iter().enumerate() {
             validate_cidr(range.as_str().unwrap_or_default(), &path.index(index), errors);
@@ -61,6 +78,59 @@ impl Strategy for ServiceCidr {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        errors.immutable(&SPEC.child("cidrs"), &new["spec"]["cidrs"], &old["spec"]["cidrs"]);
+        let path = SPEC.child("cidrs");
+        let (after, before) = (new["spec"].items("cidrs"), old["spec"].items("cidrs"));
+        let grows = before.len() == 1 && after.len() == 2;
+        if !grows && after.len() != before.len() {
+            errors.immutable(&path, &new["spec"]["cidrs"], &old["spec"]["cidrs"]);
+            return;
+        }
+        for (index, (after, before)) in after.iter().zip(before).enumerate() {
+            errors.immutable(&path.index(index), after, before);
+        }
+        if grows {
+            self.validate(new, errors);
+        }
+    }
+}
+
+fn is_four(range: &Value) -> bool {
+    range.as_str().is_some_and(|range| !range.contains(':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use strategy::testing::{created, updated};
+
+    #[test]
+    fn ranges_are_of_two_families() {
+        let ranges = |ranges: &[&str]| json!({"spec": {"cidrs": ranges}});
+        assert_eq!(created(&ServiceCidr, ranges(&["10.0.0.0/16", "fd00::/112"])), "");
+        assert!(
+            created(&ServiceCidr, ranges(&["10.0.0.0/16", "10.1.0.0/16"])).contains("no more than one IP")
+        );
+        assert_eq!(
+            updated(&ServiceCidr, ranges(&["10.0.0.0/16", "fd00::/112"]), ranges(&["10.0.0.0/16"])),
+            ""
+        );
+        assert_eq!(
+            updated(&ServiceCidr, ranges(&["10.1.0.0/16"]), ranges(&["10.0.0.0/16"])),
+            "spec.cidrs[0]: Invalid value: \"10.1.0.0/16\": field is immutable"
+        );
+        assert!(
+            updated(&ServiceCidr, ranges(&["10.0.0.0/16"]), ranges(&["10.0.0.0/16", "fd00::/112"]))
+                .ends_with("field is immutable")
+        );
+    }
+
+    #[test]
+    fn addresses_have_a_parent() {
+        assert_eq!(created(&IpAddress, json!({"spec": {}})), "spec.parentRef: Required value");
+        assert_eq!(
+            created(&IpAddress, json!({"spec": {"parentRef": {"resource": "services", "name": "a/b"}}})),
+            "spec.parentRef.name: Invalid value: \"a/b\": may not contain '/'"
+        );
     }
 }

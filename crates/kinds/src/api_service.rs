@@ -21,6 +21,10 @@ impl Strategy for ApiService {
         NameRule::PathSegment
     }
 
+    fn allow_unconditional_update(&self) -> bool {
+        false
+    }
+
     fn default(&self, object: &mut Value) {
         if let Some(service) = write::object(object, "spec").and_then(|spec| write::object(spec, "service")) {
             write::missing(service, "port", 443);
@@ -50,6 +54,13 @@ impl Strategy for ApiService {
                 if spec["service"].text(key).is_empty() {
                     errors.required(&service_path.child(key), "");
                 }
+            }
+            if let Some(port) = spec["service"].int("port").filter(|port| !(1..=65535).contains(port)) {
+                errors.invalid(
+                    &service_path.child("port"),
+                    port,
+                    "port is not valid: must be between 1 and 65535, inclusive",
+                );
             }
             if spec.flag("insecureSkipTLSVerify") == Some(true) && !spec.text("caBundle").is_empty() {
                 errors.invalid(

@@ -236,7 +236,8 @@ fn pem_block(base64: &str, kind: &str) -> Option<Vec<u8>> {
     BASE64_STANDARD.decode(compact).ok()
 }
 
-fn validate_signer(name: &str, path: &Path, errors: &mut Errors) {
+/// Validates the name of a signer, `example.com/name`.
+pub(crate) fn validate_signer(name: &str, path: &Path, errors: &mut Errors) {
     if name.is_empty() {
         errors.required(path, "");
         return;

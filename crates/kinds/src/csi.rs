@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use pod_strategy::resources::quantity;
+use pod_strategy::warnings;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::{Read, same};
@@ -35,6 +36,10 @@ fn validate_driver_name(name: &str, path: &Path, errors: &mut Errors) {
 }
 
 impl Strategy for CsiDriver {
+    fn allow_unconditional_update(&self) -> bool {
+        false
+    }
+
     fn keeps(&self) -> Keeps {
         Keeps::Generation
     }
@@ -75,6 +80,10 @@ impl Strategy for CsiDriver {
                 );
             }
         }
+        const PERIOD: &str = "nodeAllocatableUpdatePeriodSeconds";
+        if let Some(seconds) = spec.int(PERIOD).filter(|seconds| *seconds < 10) {
+            errors.invalid(&SPEC.child(PERIOD), seconds, "must be greater than or equal to 10 seconds");
+        }
         let tokens = spec.items("tokenRequests");
         for (index, token) in tokens.iter().enumerate() {
             let list_path = SPEC.child("tokenRequests");
@@ -89,6 +98,13 @@ impl Strategy for CsiDriver {
                     "may not specify a duration less than 10 minutes",
                 );
             }
+            if let Some(seconds) = token.int("expirationSeconds").filter(|seconds| *seconds > 1 << 32) {
+                errors.invalid(
+                    &path.child("expirationSeconds"),
+                    seconds,
+                    "may not specify a duration larger than 2^32 seconds",
+                );
+            }
         }
     }
 
@@ -101,6 +117,10 @@ impl Strategy for CsiDriver {
 }
 
 impl Strategy for CsiNode {
+    fn allow_unconditional_update(&self) -> bool {
+        false
+    }
+
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let drivers = object["spec"].items("drivers");
         for (index, driver) in drivers.iter().enumerate() {
@@ -153,6 +173,10 @@ impl Strategy for CsiNode {
 }
 
 impl Strategy for CsiStorageCapacity {
+    fn allow_unconditional_update(&self) -> bool {
+        false
+    }
+
     fn validate(&self, object: &Value, errors: &mut Errors) {
         selectors::validate(&object["nodeTopology"], &Path::root("nodeTopology"), errors);
         let class = object.text("storageClassName");
@@ -171,9 +195,29 @@ impl Strategy for CsiStorageCapacity {
             errors.immutable(&Path::root(key), &new[key], &old[key]);
         }
     }
+
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        capacity_warnings(object)
+    }
+
+    fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
+        capacity_warnings(new)
+    }
+}
+
+fn capacity_warnings(capacity: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let topology = &capacity["nodeTopology"];
+    warnings::node_labels(&topology["matchLabels"], "nodeTopology.matchLabels", &mut found);
+    warnings::node_term(topology, "nodeTopology", &mut found);
+    found
 }
 
 impl Strategy for VolumeAttachment {
+    fn allow_unconditional_update(&self) -> bool {
+        false
+    }
+
     fn keeps(&self) -> Keeps {
         Keeps::Status
     }
@@ -221,6 +265,7 @@ impl Strategy for VolumeAttributesClass {
         if object.entries("parameters").next().is_none() {
             errors.required(&Path::root("parameters"), "must contain at least one key/value pair");
         }
+        crate::storage_class::validate_parameters(object, errors);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {

@@ -1,5 +1,6 @@
 //! CustomResourceDefinitions.
 
+use crate::webhook_client;
 use apimachinery::{FieldError, names};
 use custom_resources::approval::{ANNOTATION, Approval};
 use serde_json::{Value, json};
@@ -326,29 +327,10 @@ fn validate_webhook(spec: &Value, errors: &mut Errors) {
     let webhook = &spec["conversion"]["webhook"];
     let path = conversion.child("webhookClientConfig");
     let config = &webhook["clientConfig"];
-    match (config.is_object(), config.has("url"), config.has("service")) {
-        (false, ..) => errors.required(&path, "required when strategy is set to Webhook"),
-        (_, true, false) => {
-            let url = config.text("url");
-            if !url.starts_with("https://") {
-                let why = "'https' is the only allowed URL scheme; desired format: https://host[/path]";
-                errors.invalid(&path.child("url"), url, why);
-            }
-        }
-        (_, false, true) => {
-            let service = path.child("service");
-            for field in ["name", "namespace"] {
-                if config["service"].text(field).is_empty() {
-                    errors.required(&service.child(field), format!("service {field} is required"));
-                }
-            }
-            let port = config["service"].int("port").unwrap_or(443);
-            if !(1..=65535).contains(&port) {
-                let why = "port is not valid: must be between 1 and 65535, inclusive";
-                errors.invalid(&service.child("port"), port, why);
-            }
-        }
-        _ => errors.required(&path, "exactly one of url or service is required"),
+    if config.is_object() {
+        webhook_client::validate(config, &path, errors);
+    } else {
+        errors.required(&path, "required when strategy is set to Webhook");
     }
     let versions: Vec<&str> = webhook["conversionReviewVersions"]
         .as_array()

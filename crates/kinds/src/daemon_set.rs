@@ -77,6 +77,10 @@ impl Strategy for DaemonSet {
     fn create_warnings(&self, object: &Value) -> Vec<String> {
         warnings::template(&object["spec"])
     }
+
+    fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
+        template::update_warnings(new, old)
+    }
 }
 
 fn template_generation(object: &Value) -> i64 {

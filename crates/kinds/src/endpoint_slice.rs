@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde_json::Value;
 
 use pod_strategy::probes::{validate_label, validate_port_number};
+use pod_strategy::warnings;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::{Read, same};
@@ -17,6 +18,7 @@ pub struct EndpointSlice;
 const MAX_ENDPOINTS: usize = 1000;
 const MAX_ADDRESSES: usize = 100;
 const MAX_PORTS: usize = 20000;
+const MAX_HINTS: usize = 8;
 
 impl Strategy for EndpointSlice {
     fn keeps(&self) -> Keeps {
@@ -52,6 +54,20 @@ impl Strategy for EndpointSlice {
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         self.validate(new, errors);
         errors.immutable(&Path::root("addressType"), &new["addressType"], &old["addressType"]);
+    }
+
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        let mut found = Vec::new();
+        if object.text("addressType") == "FQDN" {
+            found.push("addressType: FQDN endpoints are deprecated".to_owned());
+        }
+        for (index, endpoint) in object.items("endpoints").iter().enumerate() {
+            for (at, text) in endpoint.items("addresses").iter().enumerate() {
+                let path = format!("endpoints[{index}].addresses[{at}]");
+                warnings::address(text.as_str().unwrap_or_default(), &path, &mut found);
+            }
+        }
+        found
     }
 }
 
@@ -95,10 +111,27 @@ fn validate_endpoints(object: &Value, errors: &mut Errors) {
         if endpoint.has("hostname") {
             validate_label(endpoint.text("hostname"), &path.child("hostname"), errors);
         }
-        for (index, zone) in endpoint["hints"].items("forZones").iter().enumerate() {
-            if zone.text("name").is_empty() {
-                let hints_path = path.child("hints");
-                errors.required(&hints_path.child("forZones").index(index).child("name"), "");
+        for list in ["forZones", "forNodes"] {
+            let hints_path = path.child("hints");
+            let list_path = hints_path.child(list);
+            let hints = endpoint["hints"].items(list);
+            if hints.len() > MAX_HINTS {
+                errors.too_many(&list_path, hints.len(), MAX_HINTS);
+                continue;
+            }
+            for (index, hint) in hints.iter().enumerate() {
+                let (name, item_path) = (hint.text("name"), list_path.index(index));
+                let path = item_path.child("name");
+                if hints[..index].iter().any(|other| other.text("name") == name) {
+                    errors.duplicate(&path, name);
+                }
+                if list == "forNodes" {
+                    errors.invalid_each(&path, &Value::from(name), names::errors(NameRule::Subdomain, name));
+                } else if name.is_empty() {
+                    errors.required(&path, "");
+                } else {
+                    errors.invalid_each(&path, &Value::from(name), names::label_value_errors(name));
+                }
             }
         }
     }
@@ -132,5 +165,37 @@ fn validate_ports(object: &Value, errors: &mut Errors) {
             let found = names::qualified_name_errors(port.text("appProtocol"));
             errors.invalid_each(&path.child("appProtocol"), &port["appProtocol"], found);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use strategy::testing::created;
+
+    #[test]
+    fn hints_name_each_place_once() {
+        let slice = |hints: Value| json!({"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"], "hints": hints}]});
+        assert_eq!(
+            created(
+                &EndpointSlice,
+                slice(json!({"forZones": [{"name": "a"}], "forNodes": [{"name": "w1"}]}))
+            ),
+            ""
+        );
+        assert_eq!(
+            created(&EndpointSlice, slice(json!({"forZones": [{"name": "a"}, {"name": "a"}, {}]}))),
+            "endpoints[0].hints.forZones[1].name: Duplicate value: \"a\"\nendpoints[0].hints.forZones[2].name: Required value"
+        );
+        let nine: Vec<Value> = (0..9).map(|number| json!({"name": format!("z{number}")})).collect();
+        assert_eq!(
+            created(&EndpointSlice, slice(json!({ "forZones": nine }))),
+            "endpoints[0].hints.forZones: Too many: 9: must have at most 8 items"
+        );
+        assert_eq!(
+            EndpointSlice.create_warnings(&json!({"addressType": "FQDN"})),
+            ["addressType: FQDN endpoints are deprecated"]
+        );
     }
 }

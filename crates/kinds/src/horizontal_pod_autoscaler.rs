@@ -13,6 +13,7 @@ use strategy::{Keeps, NameRule, Strategy};
 pub struct HorizontalPodAutoscaler;
 
 const SPEC: Path<'static> = Path::root("spec");
+const SOURCES: [&str; 5] = ["object", "external", "pods", "resource", "containerResource"];
 
 impl Strategy for HorizontalPodAutoscaler {
     fn keeps(&self) -> Keeps {
@@ -64,17 +65,7 @@ impl Strategy for HorizontalPodAutoscaler {
                 "must be greater than or equal to `minReplicas`",
             );
         }
-        let target = &spec["scaleTargetRef"];
-        let target_path = SPEC.child("scaleTargetRef");
-        for key in ["kind", "name"] {
-            let text = target.text(key);
-            if text.is_empty() {
-                errors.required(&target_path.child(key), "");
-            } else {
-                let found = names::errors(NameRule::PathSegment, text);
-                errors.invalid_each(&target_path.child(key), &target[key], found);
-            }
-        }
+        validate_reference(&spec["scaleTargetRef"], &SPEC.child("scaleTargetRef"), errors);
         for (index, metric) in spec.items("metrics").iter().enumerate() {
             validate_metric(metric, &SPEC.child("metrics").index(index), errors);
         }
@@ -94,12 +85,12 @@ fn scaling_rules(rules: &mut Value, window: i64, policies: Value) {
 }
 
 fn validate_metric(metric: &Value, path: &Path, errors: &mut Errors) {
-    let (source, target_key) = match metric.text("type") {
-        "Resource" => ("resource", "target"),
-        "ContainerResource" => ("containerResource", "target"),
-        "Pods" => ("pods", "target"),
-        "Object" => ("object", "target"),
-        "External" => ("external", "target"),
+    let source = match metric.text("type") {
+        "Resource" => "resource",
+        "ContainerResource" => "containerResource",
+        "Pods" => "pods",
+        "Object" => "object",
+        "External" => "external",
         "" => {
             errors.required(&path.child("type"), "must specify a metric source type");
             return;
@@ -113,49 +104,96 @@ fn validate_metric(metric: &Value, path: &Path, errors: &mut Errors) {
             return;
         }
     };
-    let path = path.child(source);
     let own = &metric[source];
     if own.is_null() {
-        errors.required(&path, "must populate the given metric source");
+        errors.required(&path.child(source), "must populate information for the given metric source");
+    }
+    for other in SOURCES.iter().filter(|other| **other != source && metric.has(other)) {
+        errors.forbidden(&path.child(other), "must populate the given metric source only");
+    }
+    let path = path.child(source);
+    if own.is_null() {
         return;
     }
-    if matches!(source, "resource" | "containerResource") {
-        if own.text("name").is_empty() {
-            errors.required(&path.child("name"), "must specify a resource name");
+    match source {
+        "resource" | "containerResource" => {
+            if own.text("name").is_empty() {
+                errors.required(&path.child("name"), "must specify a resource name");
+            }
+            if source == "containerResource" && own.text("container").is_empty() {
+                errors.required(&path.child("container"), "must specify a container");
+            }
         }
-        if source == "containerResource" && own.text("container").is_empty() {
-            errors.required(&path.child("container"), "must specify a container");
+        _ => {
+            if source == "object" {
+                validate_reference(&own["describedObject"], &path.child("describedObject"), errors);
+            }
+            let (name, path) = (own["metric"].text("name"), path.child("metric"));
+            if name.is_empty() {
+                errors.required(&path.child("name"), "must specify a metric name");
+            } else {
+                let found = names::errors(NameRule::PathSegment, name);
+                errors.invalid_each(&path.child("name"), &Value::from(name), found);
+            }
         }
-    } else if own["metric"].text("name").is_empty() {
-        errors.required(&path.child("metric").child("name"), "");
     }
-    let target = &own[target_key];
-    let target_path = path.child(target_key);
+    validate_target(source, &own["target"], &path.child("target"), errors);
+}
+
+fn validate_target(source: &str, target: &Value, path: &Path, errors: &mut Errors) {
     match target.text("type") {
         "Utilization" | "Value" | "AverageValue" => {}
-        "" => errors.required(&target_path.child("type"), "must specify a metric target type"),
+        "" => errors.required(&path.child("type"), "must specify a metric target type"),
         other => {
-            errors.invalid(
-                &target_path.child("type"),
-                other,
-                "must be either Utilization, Value, or AverageValue",
-            );
+            errors.invalid(&path.child("type"), other, "must be either Utilization, Value, or AverageValue")
         }
     }
     for key in ["value", "averageValue"] {
         if target.has(key) && quantity(&target[key]).is_none_or(|amount| amount.sign() <= 0) {
-            errors.invalid(&target_path.child(key), target[key].clone(), "must be positive");
+            errors.invalid(&path.child(key), target[key].clone(), "must be positive");
         }
     }
     if let Some(share) = target.int("averageUtilization").filter(|share| *share < 1) {
-        errors.invalid(&target_path.child("averageUtilization"), share, "must be greater than 0");
+        errors.invalid(&path.child("averageUtilization"), share, "must be greater than 0");
     }
-    let share_allowed = matches!(source, "resource" | "containerResource");
-    if share_allowed && !target.has("averageUtilization") && !target.has("averageValue") {
-        errors.required(
-            &target_path.child("averageUtilization"),
+    let (value, average) = (target.has("value"), target.has("averageValue"));
+    let share = target.has("averageUtilization");
+    let average_path = path.child("averageValue");
+    match source {
+        "object" if !value && !average => {
+            errors.required(&average_path, "must set either a target value or averageValue");
+        }
+        "external" if !value && !average => {
+            errors.required(&average_path, "must set either a target value for metric or a per-pod target")
+        }
+        "external" if value && average => errors.forbidden(
+            &path.child("value"),
+            "may not set both a target value for metric and a per-pod target",
+        ),
+        "pods" if quantity(&target["averageValue"]).is_none_or(|amount| amount.sign() <= 0) => {
+            errors.required(&average_path, "must specify a positive target averageValue");
+        }
+        "resource" | "containerResource" if !share && !average => errors.required(
+            &path.child("averageUtilization"),
             "must set either a target raw value or a target utilization",
-        );
+        ),
+        "resource" | "containerResource" if share && average => {
+            errors.forbidden(&average_path, "may not set both a target raw value and a target utilization")
+        }
+        _ => {}
+    }
+}
+
+/// Validates the name of an object of any kind.
+fn validate_reference(reference: &Value, path: &Path, errors: &mut Errors) {
+    for key in ["kind", "name"] {
+        let text = reference.text(key);
+        if text.is_empty() {
+            errors.required(&path.child(key), "");
+        } else {
+            let found = names::errors(NameRule::PathSegment, text);
+            errors.invalid_each(&path.child(key), &reference[key], found);
+        }
     }
 }
 
@@ -211,5 +249,43 @@ mod tests {
         );
         let full = defaulted(&HorizontalPodAutoscaler, object(3));
         assert_eq!(full["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 80);
+    }
+
+    #[test]
+    fn metrics_have_a_source_and_a_target() {
+        let check = |metric: Value| {
+            let spec = json!({"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "web"}, "metrics": [metric]});
+            created(&HorizontalPodAutoscaler, json!({ "spec": spec }))
+        };
+        let share = json!({"type": "Utilization", "averageUtilization": 50});
+        for (metric, expected) in [
+            (json!({"type": "Resource", "resource": {"name": "cpu", "target": share}}), ""),
+            (
+                json!({"type": "Resource"}),
+                "spec.metrics[0].resource: Required value: must populate information for the given metric source",
+            ),
+            (
+                json!({"type": "Resource", "resource": {"name": "cpu", "target": share}, "pods": {}}),
+                "spec.metrics[0].pods: Forbidden: must populate the given metric source only",
+            ),
+            (
+                json!({"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50, "averageValue": "1"}}}),
+                "spec.metrics[0].resource.target.averageValue: Forbidden: may not set both a target raw value and a target utilization",
+            ),
+            (
+                json!({"type": "Pods", "pods": {"metric": {}, "target": {"type": "AverageValue"}}}),
+                "spec.metrics[0].pods.metric.name: Required value: must specify a metric name\nspec.metrics[0].pods.target.averageValue: Required value: must specify a positive target averageValue",
+            ),
+            (
+                json!({"type": "Object", "object": {"metric": {"name": "m"}, "describedObject": {"kind": "Ingress", "name": "i"}, "target": {"type": "Value"}}}),
+                "spec.metrics[0].object.target.averageValue: Required value: must set either a target value or averageValue",
+            ),
+            (
+                json!({"type": "External", "external": {"metric": {"name": "m"}, "target": {"type": "Value", "value": "1", "averageValue": "1"}}}),
+                "spec.metrics[0].external.target.value: Forbidden: may not set both a target value for metric and a per-pod target",
+            ),
+        ] {
+            assert_eq!(check(metric), expected);
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! Jobs.
 
+mod success_policy;
+
 use std::borrow::Cow;
 
 use apimachinery::ObjectExt;
 use serde_json::{Value, json};
 
+use crate::domain_path;
 use crate::workload::{SPEC, STATUS, validate_counts};
 use pod_strategy::template;
 use strategy::field::{Errors, Path};
@@ -17,6 +20,7 @@ pub struct Job;
 
 /// Labels by which a job finds its pods, with the name or uid of the job; the unprefixed ones are the older.
 const NAME_LABELS: [&str; 2] = ["batch.kubernetes.io/job-name", "job-name"];
+const LONGEST_MANAGER: usize = 63;
 const UID_LABELS: [&str; 2] = ["batch.kubernetes.io/controller-uid", "controller-uid"];
 
 impl Strategy for Job {
@@ -75,16 +79,33 @@ impl Strategy for Job {
         }
         validate_spec(spec, &SPEC, errors);
         selectors::validate_template_match(spec, &SPEC, errors);
+        if let Some(last) = spec.int("completions").filter(|completions| *completions > 0)
+            && spec.text("completionMode") == "Indexed"
+        {
+            // The names of pods become their host names.
+            let longest = format!("{}-{}", object.name(), last - 1);
+            if !apimachinery::names::is_dns1123_label(&longest) {
+                errors.invalid(
+                    &Path::root("metadata.name"),
+                    object.name(),
+                    format!("will not able to create pod with invalid DNS label: {longest}"),
+                );
+            }
+        }
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         let (spec, before) = (&new["spec"], &old["spec"]);
         validate_spec(spec, &SPEC, errors);
-        let elastic = spec.text("completionMode") == "Indexed"
-            && spec["completions"] == spec["parallelism"]
-            && before["completions"] == before["parallelism"];
-        if !elastic {
-            errors.immutable(&SPEC.child("completions"), &spec["completions"], &before["completions"]);
+        let completions_path = SPEC.child("completions");
+        if spec.text("completionMode") != "Indexed" {
+            errors.immutable(&completions_path, &spec["completions"], &before["completions"]);
+        } else if let (Some(after), Some(earlier)) = (spec.int("completions"), before.int("completions"))
+            && after != earlier
+            && spec.int("parallelism") != Some(after)
+        {
+            let why = "can only be modified in tandem with spec.parallelism";
+            errors.invalid(&completions_path.child("completions"), after, why);
         }
         errors.immutable(&SPEC.child("selector"), &spec["selector"], &before["selector"]);
         validate_template_update(new, old, errors);
@@ -137,7 +158,17 @@ impl Strategy for Job {
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
-        template::create_warnings(object)
+        let mut found = template::create_warnings(object);
+        found.extend(too_many_indexes(&object["spec"]));
+        found
+    }
+
+    fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
+        let mut found = template::update_warnings(new, old);
+        if !same(&new["spec"], &old["spec"]) {
+            found.extend(too_many_indexes(&new["spec"]));
+        }
+        found
     }
 }
 
@@ -151,6 +182,14 @@ pub(crate) fn default_spec(spec: &mut Value) {
             }
         }
     }
+}
+
+/// Warns of more indexes than a status can tell apart.
+fn too_many_indexes(spec: &Value) -> Option<String> {
+    let many = spec.text("completionMode") == "Indexed"
+        && spec.int("completions").unwrap_or(0) > MANY_COMPLETIONS
+        && spec.int("parallelism").unwrap_or(0) > MOST_BESIDE_MANY;
+    many.then(|| "spec.parallelism: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail".to_owned())
 }
 
 fn has_condition(status: &Value, kind: &str) -> bool {
@@ -192,6 +231,7 @@ pub(crate) fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
             "backoffLimit",
             "ttlSecondsAfterFinished",
             "backoffLimitPerIndex",
+            "maxFailedIndexes",
         ],
         path,
         errors,
@@ -216,17 +256,22 @@ pub(crate) fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
                     "must be less than or equal to 100000 when completion mode is Indexed",
                 );
             }
-            if spec.has("maxFailedIndexes") && !spec.has("backoffLimitPerIndex") {
-                errors.required(&path.child("backoffLimitPerIndex"), "when maxFailedIndexes is specified");
-            }
+            validate_failed_indexes(spec, path, errors);
+            success_policy::validate(spec, &path.child("successPolicy"), errors);
         }
         other => errors.unsupported(&mode_path, other, &["NonIndexed", "Indexed"]),
+    }
+    if spec.has("managedBy") {
+        let managed_path = path.child("managedBy");
+        domain_path::validate(spec.text("managedBy"), &managed_path, errors);
+        if spec.text("managedBy").len() > LONGEST_MANAGER {
+            errors.too_long(&managed_path, LONGEST_MANAGER);
+        }
     }
     if let Some(limit) = spec.int("backoffLimit").filter(|limit| *limit > i64::from(i32::MAX)) {
         errors.invalid(&path.child("backoffLimit"), limit, "must be less than or equal to 2147483647");
     }
     validate_failure_policy(spec, &path.child("podFailurePolicy"), errors);
-    validate_success_policy(spec, &path.child("successPolicy"), errors);
     if spec.has("podReplacementPolicy") {
         let policy = spec.text("podReplacementPolicy");
         let policy_path = path.child("podReplacementPolicy");
@@ -252,6 +297,50 @@ pub(crate) fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
         ),
         "OnFailure" | "Never" => {}
         other => errors.unsupported(&policy_path, other, &["OnFailure", "Never"]),
+    }
+}
+
+/// The most completions of which every failed index can be told, and what else is bound above it.
+const MANY_COMPLETIONS: i64 = 100_000;
+const MOST_BESIDE_MANY: i64 = 10_000;
+
+fn validate_failed_indexes(spec: &Value, path: &Path, errors: &mut Errors) {
+    let completions = spec.int("completions");
+    let failed_path = path.child("maxFailedIndexes");
+    if let Some(failed) = spec.int("maxFailedIndexes") {
+        if !spec.has("backoffLimitPerIndex") {
+            errors.required(&path.child("backoffLimitPerIndex"), "when maxFailedIndexes is specified");
+        }
+        if completions.is_some_and(|completions| failed > completions) {
+            errors.invalid(&failed_path, failed, "must be less than or equal to completions");
+        }
+        if failed > MANY_COMPLETIONS {
+            let why = format!("must be less than or equal to {MANY_COMPLETIONS}");
+            errors.invalid(&failed_path, failed, why);
+        }
+    }
+    let many = completions.is_some_and(|completions| completions > MANY_COMPLETIONS);
+    if !many || !spec.has("backoffLimitPerIndex") {
+        return;
+    }
+    match spec.int("maxFailedIndexes") {
+        None => errors.required(
+            &failed_path,
+            format!("must be specified when completions is above {MANY_COMPLETIONS}"),
+        ),
+        Some(failed) if failed > MOST_BESIDE_MANY => errors.invalid(
+            &failed_path,
+            failed,
+            format!("must be less than or equal to {MOST_BESIDE_MANY} when completions are above {MANY_COMPLETIONS} and used with backoff limit per index"),
+        ),
+        Some(_) => {}
+    }
+    if let Some(parallelism) = spec.int("parallelism").filter(|parallelism| *parallelism > MOST_BESIDE_MANY) {
+        errors.invalid(
+            &path.child("parallelism"),
+            parallelism,
+            format!("must be less than or equal to {MOST_BESIDE_MANY} when completions are above {MANY_COMPLETIONS} and used with backoff limit per index"),
+        );
     }
 }
 
@@ -283,7 +372,7 @@ fn validate_failure_policy(spec: &Value, path: &Path, errors: &mut Errors) {
             }
             "" => errors.required(
                 &path.child("action"),
-                "valid values: \"Count\", \"FailIndex\", \"FailJob\", \"Ignore\"",
+                "valid values: [\"Count\" \"FailIndex\" \"FailJob\" \"Ignore\"]",
             ),
             other => {
                 errors.unsupported(&path.child("action"), other, &["Count", "FailIndex", "FailJob", "Ignore"])
@@ -362,39 +451,6 @@ fn validate_exit_codes(spec: &Value, codes: &Value, path: &Path, errors: &mut Er
     }
 }
 
-fn validate_success_policy(spec: &Value, path: &Path, errors: &mut Errors) {
-    let policy = &spec["successPolicy"];
-    if policy.is_null() {
-        return;
-    }
-    let rules_path = path.child("rules");
-    let rules = policy.items("rules");
-    if rules.is_empty() {
-        errors.required(
-            &rules_path,
-            "at least one rules must be specified when the successPolicy is specified",
-        );
-    }
-    if rules.len() > 20 {
-        errors.too_many(&rules_path, rules.len(), 20);
-    }
-    for (index, rule) in rules.iter().enumerate() {
-        let path = rules_path.index(index);
-        if !rule.has("succeededCount") && !rule.has("succeededIndexes") {
-            errors.required(&path, "at least one of succeededCount or succeededIndexes must be specified");
-        }
-        validate_counts(rule, &["succeededCount"], &path, errors);
-        let completions = spec.int("completions").unwrap_or(i64::MAX);
-        if let Some(count) = rule.int("succeededCount").filter(|count| *count > completions) {
-            errors.invalid(
-                &path.child("succeededCount"),
-                count,
-                format!("must be less than or equal to {completions} (the number of specified completions)"),
-            );
-        }
-    }
-}
-
 fn validate_template_update(new: &Value, old: &Value, errors: &mut Errors) {
     let mut template = new["spec"]["template"].clone();
     let before = &old["spec"]["template"];
@@ -459,6 +515,56 @@ mod tests {
         let mut job = pi();
         job["spec"]["selector"] = json!({"matchLabels": {"a": "b"}});
         assert!(created(&Job, job).contains("`selector` not auto-generated"));
+    }
+
+    #[test]
+    fn indexed_jobs_can_be_told_apart() {
+        let check = |change: Value| {
+            let mut job = pi();
+            job["spec"]["completionMode"] = json!("Indexed");
+            job["spec"].as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            created(&Job, job)
+        };
+        assert_eq!(check(json!({"completions": 3})), "");
+        assert_eq!(
+            check(json!({"parallelism": 2})),
+            "spec.completions: Required value: when completion mode is Indexed"
+        );
+        assert_eq!(
+            check(json!({"completions": 3, "backoffLimitPerIndex": 1, "maxFailedIndexes": 4})),
+            "spec.maxFailedIndexes: Invalid value: 4: must be less than or equal to completions"
+        );
+        assert_eq!(
+            check(json!({"completions": 100_001, "parallelism": 10_001, "backoffLimitPerIndex": 1})),
+            "spec.maxFailedIndexes: Required value: must be specified when completions is above 100000\nspec.parallelism: Invalid value: 10001: must be less than or equal to 10000 when completions are above 100000 and used with backoff limit per index"
+        );
+        assert_eq!(
+            check(json!({"completions": 1, "managedBy": "me"})),
+            "spec.managedBy: Invalid value: \"me\": must be a domain-prefixed path (such as \"acme.io/foo\")"
+        );
+        let mut long = pi();
+        long["metadata"]["name"] = json!("a".repeat(62));
+        long["spec"]["completionMode"] = json!("Indexed");
+        long["spec"]["completions"] = json!(1);
+        assert!(created(&Job, long).contains("will not able to create pod with invalid DNS label: "));
+    }
+
+    #[test]
+    fn indexed_jobs_grow_with_their_parallelism() {
+        let job = |completions: i64, parallelism: i64| {
+            let mut job = pi();
+            job["spec"]["completionMode"] = json!("Indexed");
+            job["spec"]["completions"] = json!(completions);
+            job["spec"]["parallelism"] = json!(parallelism);
+            Job.default(&mut job);
+            Job.prepare_for_create(&mut job);
+            job
+        };
+        assert_eq!(updated(&Job, job(4, 4), job(3, 3)), "");
+        assert_eq!(
+            updated(&Job, job(4, 3), job(3, 3)),
+            "spec.completions.completions: Invalid value: 4: can only be modified in tandem with spec.parallelism"
+        );
     }
 
     #[test]

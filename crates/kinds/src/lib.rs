@@ -8,6 +8,7 @@ pub mod admission_expressions;
 mod admission_policy;
 mod api_service;
 pub mod certificate_signing_request;
+mod cluster_trust_bundle;
 mod config_map;
 mod controller_revision;
 mod cron;
@@ -18,6 +19,7 @@ mod daemon_set;
 mod deployment;
 pub mod deprecation;
 mod device;
+mod domain_path;
 mod endpoint_slice;
 mod endpoints;
 mod event;
@@ -26,7 +28,9 @@ mod horizontal_pod_autoscaler;
 mod ingress;
 mod job;
 mod lease;
+mod lease_candidate;
 mod limit_range;
+mod matched_rules;
 pub mod namespace;
 mod network_policy;
 mod node;
@@ -43,8 +47,12 @@ mod runtime_class;
 pub mod scale;
 pub mod secret;
 pub mod service;
+mod service_account;
 mod stateful_set;
 mod storage_class;
+mod storage_version_migration;
+mod topology;
+mod webhook_client;
 mod webhook_configuration;
 mod workload;
 
@@ -96,6 +104,12 @@ pub fn strategy(group: &str, kind: &str) -> &'static dyn Strategy {
         ("rbac.authorization.k8s.io", "RoleBinding") => &role_binding::RoleBinding { namespaced: true },
         ("scheduling.k8s.io", "PriorityClass") => &priority_class::PriorityClass,
         ("storage.k8s.io", "StorageClass") => &storage_class::StorageClass,
+        ("", "ServiceAccount") => &service_account::ServiceAccount,
+        ("certificates.k8s.io", "ClusterTrustBundle") => &cluster_trust_bundle::ClusterTrustBundle,
+        ("coordination.k8s.io", "LeaseCandidate") => &lease_candidate::LeaseCandidate,
+        ("storagemigration.k8s.io", "StorageVersionMigration") => {
+            &storage_version_migration::StorageVersionMigration
+        }
         ("", "LimitRange") => &limit_range::LimitRange,
         ("", "ResourceQuota") => &resource_quota::ResourceQuota,
         ("admissionregistration.k8s.io", "MutatingAdmissionPolicy") => {

@@ -35,6 +35,10 @@ impl Strategy for LimitRange {
         }
     }
 
+    fn allow_create_on_update(&self) -> bool {
+        true
+    }
+
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let list_path = Path::root("spec.limits");
         let limits = object["spec"].items("limits");

@@ -102,6 +102,7 @@ fn validate_rule(rule: &Value, peers: &str, path: &Path, errors: &mut Errors) {
 }
 
 fn validate_peer(peer: &Value, path: &Path, errors: &mut Errors) {
+    let peer_path = path;
     let mut selected = false;
     for key in ["podSelector", "namespaceSelector"] {
         if peer[key].is_object() {
@@ -130,7 +131,7 @@ fn validate_peer(peer: &Value, path: &Path, errors: &mut Errors) {
             }
         }
         if selected {
-            errors.forbidden(&path, "may not specify both ipBlock and another peer");
+            errors.forbidden(peer_path, "may not specify both ipBlock and another peer");
         }
     } else if !selected {
         errors.required(path, "must specify a peer");

@@ -6,7 +6,7 @@ use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::service::validate_cidr;
-use pod_strategy::resources::{validate_amount, validate_resource_name};
+use pod_strategy::resources::validate_amount;
 use pod_strategy::scheduling::validate_effect;
 use strategy::field::{Errors, Path};
 use strategy::names;
@@ -55,6 +55,7 @@ impl Strategy for Node {
     }
 
     fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_amounts(new, errors);
         validate_change(new, old, errors);
     }
 
@@ -89,18 +90,38 @@ fn warnings(node: &Value) -> Vec<String> {
 
 fn validate_node(node: &Value, errors: &mut Errors) {
     let spec = &node["spec"];
-    validate_taints(spec.items("taints"), &SPEC.child("taints"), errors);
+    // Upstream says that taints are metadata.
+    validate_taints(spec.items("taints"), &Path::root("metadata.taints"), errors);
+    validate_amounts(node, errors);
     let ranges_path = SPEC.child("podCIDRs");
     let ranges = spec.items("podCIDRs");
     for (index, range) in ranges.iter().enumerate() {
         validate_cidr(range.as_str().unwrap_or_default(), &ranges_path.index(index), errors);
     }
-    if ranges.len() > 2 {
+    let four = |range: &Value| range.as_str().is_some_and(|range| !range.contains(':'));
+    let fours = ranges.iter().filter(|range| four(range)).count();
+    if fours > 1 || ranges.len() - fours > 1 {
         errors.invalid(
             &ranges_path,
             spec["podCIDRs"].clone(),
             "may specify no more than one CIDR for each IP family",
         );
+    }
+    for (index, range) in ranges.iter().enumerate() {
+        if ranges[..index].contains(range) {
+            errors.duplicate(&ranges_path.index(index), range.clone());
+        }
+    }
+}
+
+/// Validates what a node has and what of it pods may have.
+fn validate_amounts(node: &Value, errors: &mut Errors) {
+    for list in ["capacity", "allocatable"] {
+        for (name, value) in node["status"].entries(list) {
+            let status_path = Path::root("status");
+            let list_path = status_path.child(list);
+            validate_amount(name, value, &list_path.child(name), errors);
+        }
     }
 }
 
@@ -125,14 +146,6 @@ fn validate_taints(taints: &[Value], path: &Path, errors: &mut Errors) {
 
 fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
     let status_path = Path::root("status");
-    for list in ["capacity", "allocatable"] {
-        for (name, value) in new["status"].entries(list) {
-            let list_path = status_path.child(list);
-            let path = list_path.key(name);
-            validate_resource_name(name, &path, errors);
-            validate_amount(name, value, &path, errors);
-        }
-    }
     let addresses = new["status"].items("addresses");
     for (index, address) in addresses.iter().enumerate() {
         if addresses[..index].contains(address) {
@@ -152,15 +165,14 @@ fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
             "node updates may not change providerID except from \"\" to valid",
         );
     }
-    let mut allowed = spec.clone();
-    for key in ["taints", "unschedulable", "podCIDR", "podCIDRs", "providerID", "configSource", "externalID"]
-    {
-        write::copy(&mut allowed, key, before);
+    if spec.text("externalID") != before.text("externalID") {
+        errors.forbidden(&SPEC.child("externalID"), "may not be updated");
     }
-    if !same(&allowed, before) {
-        errors.forbidden(
-            &Path::root(""),
-            "node updates may only change labels, taints, or capacity (or configSource, if the DynamicKubeletConfig feature gate is enabled)",
+    if spec.has("configSource") && !spec["configSource"].has("configMap") {
+        errors.invalid(
+            &SPEC.child("configSource"),
+            spec["configSource"].clone(),
+            "exactly one reference subfield must be non-nil",
         );
     }
 }
@@ -186,11 +198,11 @@ mod tests {
         let taint = json!({"key": "a", "effect": "NoSchedule"});
         assert_eq!(
             created(&Node, json!({"spec": {"taints": [taint, taint]}})),
-            "spec.taints[1]: Duplicate value: {\"effect\":\"NoSchedule\",\"key\":\"a\"}: taints must be unique by key and effect pair"
+            "metadata.taints[1]: Duplicate value: {\"effect\":\"NoSchedule\",\"key\":\"a\"}: taints must be unique by key and effect pair"
         );
         assert_eq!(
             created(&Node, json!({"spec": {"taints": [{"key": "a", "effect": "Never"}]}})),
-            "spec.taints[0].effect: Unsupported value: \"Never\": supported values: \"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\""
+            "metadata.taints[0].effect: Unsupported value: \"Never\": supported values: \"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\""
         );
     }
 
@@ -201,6 +213,20 @@ mod tests {
         assert_eq!(
             updated(&Node, json!({"spec": {"podCIDR": "10.0.1.0/24"}}), old),
             "spec.podCIDRs: Forbidden: node updates may not change podCIDR except from \"\" to valid"
+        );
+        assert_eq!(
+            updated(&Node, json!({"spec": {"externalID": "x"}}), json!({"spec": {"externalID": "y"}})),
+            "spec.externalID: Forbidden: may not be updated"
+        );
+        assert_eq!(
+            created(&Node, json!({"spec": {"podCIDRs": ["10.0.0.0/24", "10.0.1.0/24"]}})),
+            "spec.podCIDRs: Invalid value: [\"10.0.0.0/24\",\"10.0.1.0/24\"]: may specify no more than one CIDR for each IP family"
+        );
+        let negative =
+            json!({"spec": {}, "status": {"capacity": {"cpu": "-1"}, "allocatable": {"cpu": "1"}}});
+        assert_eq!(
+            created(&Node, negative),
+            "status.capacity.cpu: Invalid value: \"-1\": must be greater than or equal to 0"
         );
     }
 }

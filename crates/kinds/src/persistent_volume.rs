@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use pod_strategy::persistent_volume_claim::validate_access_modes;
-use pod_strategy::resources::{quantity, validate_amount};
+use pod_strategy::persistent_volume_claim::{validate_access_modes, validate_positive};
 use pod_strategy::volume_defaults;
-use pod_strategy::volumes::validate_shared_source;
+use pod_strategy::volume_sources;
+use pod_strategy::warnings;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::{Read, same};
@@ -17,6 +17,18 @@ use strategy::{Keeps, NameRule, Strategy};
 pub struct PersistentVolume;
 
 const SPEC: Path<'static> = Path::root("spec");
+
+const ATTRIBUTES: &str = "volumeAttributesClassName";
+
+/// Sources of which nothing good will come.
+const OLD_SOURCES: [(&str, &str); 6] = [
+    ("cephfs", "deprecated in v1.28, non-functional in v1.31+"),
+    ("photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
+    ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
+    ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
+    ("storageos", "deprecated in v1.22, non-functional in v1.25+"),
+    ("glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
+];
 
 /// The fields of the spec that say where the volume is.
 const SOURCES: [&str; 22] = [
@@ -68,29 +80,73 @@ impl Strategy for PersistentVolume {
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         validate_spec(&new["spec"], errors);
         let (spec, before) = (&new["spec"], &old["spec"]);
-        if SOURCES.iter().any(|source| !same(&spec[*source], &before[*source])) {
+        let mut allowed = spec.clone();
+        // A volume may learn later on which secret its expansion needs.
+        if let Some(csi) = write::object(&mut allowed, "csi")
+            && !before["csi"].has("controllerExpandSecretRef")
+        {
+            write::remove(csi, "controllerExpandSecretRef");
+        }
+        if SOURCES.iter().any(|source| !same(&allowed[*source], &before[*source])) {
             errors.forbidden(
                 &SPEC.child("persistentvolumesource"),
                 "spec.persistentvolumesource is immutable after creation\n",
             );
         }
-        errors.immutable(&SPEC.child("volumeMode"), &spec["volumeMode"], &before["volumeMode"]);
+        // Upstream leaves `spec` out of the paths that follow.
+        errors.immutable(&Path::root("volumeMode"), &spec["volumeMode"], &before["volumeMode"]);
         if before.has("nodeAffinity") {
-            errors.immutable(&SPEC.child("nodeAffinity"), &spec["nodeAffinity"], &before["nodeAffinity"]);
+            errors.immutable(&Path::root("nodeAffinity"), &spec["nodeAffinity"], &before["nodeAffinity"]);
+        }
+        if before.has(ATTRIBUTES) && !spec.has(ATTRIBUTES) {
+            errors.forbidden(&SPEC.child(ATTRIBUTES), "update from non-nil value to nil is forbidden");
         }
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
-        let mut found = Vec::new();
-        if object["spec"].text("persistentVolumeReclaimPolicy") == "Recycle" {
-            found.push("spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.".to_owned());
-        }
-        found
+        volume_warnings(object)
+    }
+
+    fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
+        volume_warnings(new)
     }
 }
 
+fn volume_warnings(volume: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let spec = &volume["spec"];
+    for (index, term) in spec["nodeAffinity"]["required"].items("nodeSelectorTerms").iter().enumerate() {
+        let path = format!("spec.nodeAffinity.required.nodeSelectorTerms[{index}]");
+        warnings::node_term(term, &path, &mut found);
+    }
+    for (annotation, advice) in [
+        (
+            "volume.beta.kubernetes.io/storage-class",
+            "deprecated since v1.8; use \"storageClassName\" attribute instead",
+        ),
+        (
+            "volume.beta.kubernetes.io/mount-options",
+            "deprecated since v1.31; use \"mountOptions\" attribute instead",
+        ),
+    ] {
+        if volume["metadata"]["annotations"].get(annotation).is_some() {
+            found.push(format!("metadata.annotations[{annotation}]: {advice}"));
+        }
+    }
+    for (kind, why) in OLD_SOURCES {
+        if spec.has(kind) {
+            found.push(format!("spec.{kind}: {why}"));
+        }
+    }
+    if spec.text("persistentVolumeReclaimPolicy") == "Recycle" {
+        found.push("spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.".to_owned());
+    }
+    warnings::fraction_of_bytes(&spec["capacity"]["storage"], "spec.capacity[storage]", &mut found);
+    found
+}
+
 fn validate_spec(spec: &Value, errors: &mut Errors) {
-    validate_access_modes(spec, &SPEC, errors);
+    validate_access_modes(spec, &SPEC, "", errors);
     let capacity_path = SPEC.child("capacity");
     let capacity = &spec["capacity"];
     if capacity.as_object().is_none_or(serde_json::Map::is_empty) {
@@ -100,10 +156,7 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
     }
     for (name, value) in spec.entries("capacity") {
         let path = capacity_path.key(name);
-        validate_amount(name, value, &path, errors);
-        if quantity(value).is_some_and(|amount| amount.is_zero()) {
-            errors.invalid(&path, value.clone(), "must be greater than zero");
-        }
+        validate_positive(value, &path, errors);
     }
     let policy = spec.text("persistentVolumeReclaimPolicy");
     if !matches!(policy, "Delete" | "Recycle" | "Retain") {
@@ -134,17 +187,24 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
         if count > 1 {
             errors.forbidden(&SPEC.child(kind), "may not specify more than 1 volume type");
         } else {
-            validate_shared_source(kind, &spec[kind], &SPEC.child(kind), errors);
+            volume_sources::validate(kind, &spec[kind], &SPEC.child(kind), errors);
         }
     }
     if count == 0 {
         errors.required(&SPEC, "must specify a volume type");
     }
-    if spec.has("csi") && spec["csi"].text("volumeHandle").is_empty() {
-        errors.required(&SPEC.child("csi").child("volumeHandle"), "");
+    if spec.has("csi") {
+        validate_csi(&spec["csi"], &SPEC.child("csi"), errors);
     }
     if spec.has("local") && !spec["nodeAffinity"].has("required") {
         errors.required(&SPEC.child("nodeAffinity"), "Local volume requires node affinity");
+    }
+    let root = spec["hostPath"].text("path").split('/').all(|part| matches!(part, "" | "."));
+    if spec.has("hostPath") && root && policy == "Recycle" {
+        errors.forbidden(
+            &SPEC.child("persistentVolumeReclaimPolicy"),
+            "may not be 'recycle' for a hostPath mount of '/'",
+        );
     }
     let class = spec.text("storageClassName");
     if !class.is_empty() {
@@ -153,6 +213,40 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
     }
     if spec.has("volumeMode") && !matches!(spec.text("volumeMode"), "Block" | "Filesystem") {
         errors.unsupported(&SPEC.child("volumeMode"), spec.text("volumeMode"), &["Block", "Filesystem"]);
+    }
+    if spec.has(ATTRIBUTES) {
+        let path = SPEC.child(ATTRIBUTES);
+        if spec.text(ATTRIBUTES).is_empty() {
+            errors.required(&path, "an empty string is disallowed");
+        } else {
+            let found = names::errors(NameRule::Subdomain, spec.text(ATTRIBUTES));
+            errors.invalid_each(&path, &spec[ATTRIBUTES], found);
+        }
+        if !spec.has("csi") {
+            errors.required(&SPEC.child("csi"), "has to be specified when using volumeAttributesClassName");
+        }
+    }
+}
+
+fn validate_csi(csi: &Value, path: &Path, errors: &mut Errors) {
+    if csi.text("volumeHandle").is_empty() {
+        errors.required(&path.child("volumeHandle"), "");
+    }
+    for key in [
+        "controllerPublishSecretRef",
+        "controllerExpandSecretRef",
+        "nodePublishSecretRef",
+        "nodeStageSecretRef",
+        "nodeExpandSecretRef",
+    ] {
+        let path = path.child(key);
+        for part in ["name", "namespace"] {
+            // The shared rules have asked for this name already.
+            let asked = (key, part) == ("nodePublishSecretRef", "name");
+            if csi.has(key) && csi[key].text(part).is_empty() && !asked {
+                errors.required(&path.child(part), "");
+            }
+        }
     }
 }
 
@@ -174,8 +268,52 @@ mod tests {
             updated(&PersistentVolume, moved, volume())
                 .starts_with("spec.persistentvolumesource: Forbidden: ")
         );
+        let mut root = volume();
+        root["spec"]["hostPath"]["path"] = json!("/./");
+        root["spec"]["persistentVolumeReclaimPolicy"] = json!("Recycle");
+        root["spec"]["volumeAttributesClassName"] = json!("");
+        assert_eq!(
+            created(&PersistentVolume, root),
+            "spec.persistentVolumeReclaimPolicy: Forbidden: may not be 'recycle' for a hostPath mount of '/'\nspec.volumeAttributesClassName: Required value: an empty string is disallowed\nspec.csi: Required value: has to be specified when using volumeAttributesClassName"
+        );
+        let mut block = volume();
+        block["spec"]["volumeMode"] = json!("Block");
+        assert_eq!(
+            updated(&PersistentVolume, block, volume()),
+            "volumeMode: Invalid value: \"Block\": field is immutable"
+        );
         let mut nowhere = volume();
         nowhere["spec"]["hostPath"] = Value::Null;
         assert_eq!(created(&PersistentVolume, nowhere), "spec: Required value: must specify a volume type");
+    }
+
+    #[test]
+    fn a_driver_learns_the_secret_of_expansion_later() {
+        let with = |csi: Value| json!({"spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "csi": csi}});
+        let old = with(json!({"driver": "a.example", "volumeHandle": "v"}));
+        let secret = |name: &str| {
+            with(
+                json!({"driver": "a.example", "volumeHandle": "v", "controllerExpandSecretRef": {"name": name, "namespace": "n"}}),
+            )
+        };
+        assert_eq!(updated(&PersistentVolume, secret("s"), old), "");
+        assert!(
+            updated(&PersistentVolume, secret("t"), secret("s"))
+                .starts_with("spec.persistentvolumesource: Forbidden: ")
+        );
+        assert_eq!(
+            created(&PersistentVolume, secret("")),
+            "spec.csi.controllerExpandSecretRef.name: Required value"
+        );
+    }
+
+    #[test]
+    fn old_volumes_are_warned_of() {
+        let mut old = volume();
+        old["spec"] = json!({"rbd": {}, "capacity": {"storage": "1500m"}});
+        assert_eq!(
+            PersistentVolume.create_warnings(&old).join("|"),
+            "spec.rbd: deprecated in v1.28, non-functional in v1.31+|spec.capacity[storage]: fractional byte value \"1500m\" is invalid, must be an integer"
+        );
     }
 }

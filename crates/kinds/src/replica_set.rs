@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::workload::{SPEC, validate_counts, validate_status_counts};
+use crate::workload::{SPEC, STATUS, validate_counts, validate_status_counts};
 use pod_strategy::template;
 use strategy::field::Errors;
 use strategy::{Keeps, Strategy, field_text};
@@ -42,6 +42,7 @@ impl Strategy for ReplicaSet {
 
     fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
         validate_status_counts(&new["status"], &PARTS, errors);
+        validate_counts(&new["status"], &["terminatingReplicas"], &STATUS, errors);
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {

@@ -59,7 +59,7 @@ impl Strategy for ReplicationController {
                 "`selector` does not match template `labels`",
             );
         }
-        template::validate_always(&spec["template"], &SPEC, "ReplicaSet", errors);
+        template::validate_always(&spec["template"], &SPEC, "ReplicationController", errors);
     }
 
     fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {

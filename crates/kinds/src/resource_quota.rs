@@ -22,6 +22,9 @@ const SCOPES: [&str; 7] = [
     "VolumeAttributesClass",
 ];
 
+const REQUESTS: [&str; 4] =
+    ["requests.cpu", "requests.memory", "requests.storage", "requests.ephemeral-storage"];
+
 impl Strategy for ResourceQuota {
     fn keeps(&self) -> Keeps {
         Keeps::Status
@@ -40,6 +43,11 @@ impl Strategy for ResourceQuota {
             if !SCOPES.iter().any(|known| scope == known) {
                 errors.invalid(&scopes_path, spec["scopes"].clone(), "unsupported scope");
             }
+            let scope = scope.as_str().unwrap_or_default();
+            for _ in spec.entries("hard").filter(|(name, _)| !may_count(scope, name)) {
+                let why = "unsupported scope applied to resource";
+                errors.invalid(&scopes_path, spec["scopes"].clone(), why);
+            }
         }
         for (one, other) in [("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")] {
             let has = |name: &str| scopes.iter().any(|scope| scope == name);
@@ -48,7 +56,12 @@ impl Strategy for ResourceQuota {
             }
         }
         for (index, term) in spec["scopeSelector"].items("matchExpressions").iter().enumerate() {
-            validate_term(term, &Path::root("spec.scopeSelector.matchExpressions").index(index), errors);
+            let path = Path::root("spec.scopeSelector.matchExpressions");
+            validate_term(term, &path.index(index), errors);
+            for _ in spec.entries("hard").filter(|(name, _)| !may_count(term.text("scopeName"), name)) {
+                let why = "unsupported scope applied to resource";
+                errors.invalid(&path, spec["scopeSelector"]["matchExpressions"].clone(), why);
+            }
         }
     }
 
@@ -68,8 +81,33 @@ fn validate_amounts(object: &Value, list: &str, path: &Path, errors: &mut Errors
     let list_path = path.child(list);
     for (name, value) in object.entries(list) {
         let path = list_path.key(name);
-        validate_resource_name(name, &path, errors);
+        let known = validate_resource_name(name, &path, errors);
+        if known && !name.contains('/') && !is_of_quotas(name) {
+            errors.invalid(&path, name.as_str(), "must be a standard resource for quota");
+        }
         validate_amount(name, value, &path, errors);
+    }
+}
+
+/// Whether a quota may bound the resource by this unqualified name.
+fn is_of_quotas(name: &str) -> bool {
+    name != "storage" && (!name.starts_with("requests.") || REQUESTS.contains(&name))
+        || name.starts_with("requests.hugepages-")
+}
+
+/// Whether quotas of the scope count the resource: those of pods count pods and what pods compute with.
+fn may_count(scope: &str, resource: &str) -> bool {
+    const COMPUTE: [&str; 6] =
+        ["cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory"];
+    match scope {
+        "BestEffort" => resource == "pods",
+        "CrossNamespacePodAffinity"
+        | "NotBestEffort"
+        | "NotTerminating"
+        | "PriorityClass"
+        | "Terminating" => resource == "pods" || COMPUTE.contains(&resource),
+        "VolumeAttributesClass" => matches!(resource, "persistentvolumeclaims" | "requests.storage"),
+        _ => true,
     }
 }
 
@@ -126,6 +164,17 @@ mod tests {
         assert_eq!(
             created(&ResourceQuota, json!({"spec": {"hard": {"pods": "1500m"}}})),
             "spec.hard[pods]: Invalid value: \"1500m\": must be an integer"
+        );
+        assert_eq!(
+            created(&ResourceQuota, json!({"spec": {"hard": {"storage": "5", "requests.nvidia": "1"}}})),
+            "spec.hard[requests.nvidia]: Invalid value: \"requests.nvidia\": must be a standard resource for quota\nspec.hard[storage]: Invalid value: \"storage\": must be a standard resource for quota"
+        );
+        assert_eq!(
+            created(
+                &ResourceQuota,
+                json!({"spec": {"hard": {"services": "5", "pods": "1"}, "scopes": ["BestEffort"]}})
+            ),
+            "spec.scopes: Invalid value: [\"BestEffort\"]: unsupported scope applied to resource"
         );
         assert_eq!(
             updated(&ResourceQuota, json!({"spec": {"scopes": ["BestEffort"]}}), json!({})),

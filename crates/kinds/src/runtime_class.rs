@@ -5,6 +5,7 @@ use serde_json::Value;
 use pod_strategy::probes::validate_label;
 use pod_strategy::resources::validate_amount;
 use pod_strategy::scheduling::validate_tolerations;
+use pod_strategy::warnings;
 use strategy::Strategy;
 use strategy::field::{Errors, Path};
 use strategy::metadata::validate_labels;
@@ -28,5 +29,24 @@ impl Strategy for RuntimeClass {
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         errors.immutable(&Path::root("handler"), &new["handler"], &old["handler"]);
+    }
+
+    fn allow_unconditional_update(&self) -> bool {
+        false
+    }
+
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        let mut found = Vec::new();
+        let labels = &object["scheduling"]["nodeSelector"];
+        warnings::node_labels(labels, "scheduling.nodeSelector", &mut found);
+        for resource in ["memory", "ephemeral-storage"] {
+            let amount = &object["overhead"]["podFixed"][resource];
+            warnings::fraction_of_bytes(amount, &format!("overhead.podFixed[{resource}]"), &mut found);
+        }
+        found
+    }
+
+    fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
+        self.create_warnings(new)
     }
 }

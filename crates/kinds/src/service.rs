@@ -1,7 +1,9 @@
 //! Services.
 
+mod addresses;
 mod update;
 mod validate;
+mod warnings;
 
 pub(crate) use validate::{non_special_address, validate_cidr};
 
@@ -73,7 +75,7 @@ impl Strategy for Service {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate::spec(&object["spec"], errors);
+        validate::service(object, errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -86,7 +88,7 @@ impl Strategy for Service {
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         validate::change(&new["spec"], &old["spec"], errors);
-        validate::spec(&new["spec"], errors);
+        validate::service(new, errors);
     }
 
     fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
@@ -102,11 +104,11 @@ impl Strategy for Service {
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
-        warnings(&object["spec"])
+        warnings::of(object)
     }
 
     fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
-        warnings(&new["spec"])
+        warnings::of(new)
     }
 }
 
@@ -163,26 +165,4 @@ pub fn settle_families(object: &mut Value, family: &str) -> Vec<FieldError> {
         }
     }
     errors.into_vec()
-}
-
-fn warnings(spec: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    if !spec.text("externalName").is_empty() && !spec.items("externalIPs").is_empty() {
-        found.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".to_owned());
-    }
-    if spec.text("type") != "ExternalName" && !spec.text("externalName").is_empty() {
-        found.push("spec.externalName is ignored when spec.type is not \"ExternalName\"".to_owned());
-    }
-    if is_headless(spec) {
-        if !spec.text("loadBalancerIP").is_empty() {
-            found.push("spec.loadBalancerIP is ignored for headless services".to_owned());
-        }
-        if !spec.items("externalIPs").is_empty() {
-            found.push("spec.externalIPs is ignored for headless services".to_owned());
-        }
-        if spec.text("sessionAffinity") != "None" {
-            found.push("spec.SessionAffinity is ignored for headless services".to_owned());
-        }
-    }
-    found
 }

@@ -85,6 +85,10 @@ impl Strategy for StatefulSet {
         }
         found
     }
+
+    fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
+        if same(&new["spec"], &old["spec"]) { Vec::new() } else { self.create_warnings(new) }
+    }
 }
 
 fn validate_spec(spec: &Value, errors: &mut Errors) {

@@ -43,8 +43,8 @@ const KINDS: &[(&str, &[&str])] = &[
     ("authorization.k8s.io", &["LocalSubjectAccessReview", "SelfSubjectAccessReview", "SubjectAccessReview"]),
     ("autoscaling", &["HorizontalPodAutoscaler"]),
     ("batch", &["CronJob", "Job"]),
-    ("certificates.k8s.io", &["CertificateSigningRequest"]),
-    ("coordination.k8s.io", &["Lease"]),
+    ("certificates.k8s.io", &["CertificateSigningRequest", "ClusterTrustBundle"]),
+    ("coordination.k8s.io", &["Lease", "LeaseCandidate"]),
     ("discovery.k8s.io", &["EndpointSlice"]),
     ("events.k8s.io", &["Event"]),
     ("flowcontrol.apiserver.k8s.io", &["FlowSchema", "PriorityLevelConfiguration"]),
@@ -54,6 +54,7 @@ const KINDS: &[(&str, &[&str])] = &[
     ("rbac.authorization.k8s.io", &["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]),
     ("resource.k8s.io", &["DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice"]),
     ("scheduling.k8s.io", &["PriorityClass"]),
+    ("storagemigration.k8s.io", &["StorageVersionMigration"]),
     (
         "storage.k8s.io",
         &[

@@ -1,5 +1,6 @@
 //! MutatingWebhookConfigurations and ValidatingWebhookConfigurations.
 
+use apimachinery::names::dns1035_label_errors;
 use serde_json::{Value, json};
 
 use strategy::field::{Errors, Path};
@@ -8,7 +9,7 @@ use strategy::selectors;
 use strategy::write;
 use strategy::{Keeps, Strategy, count_generation};
 
-use crate::admission_expressions;
+use crate::{admission_expressions, matched_rules, webhook_client};
 
 /// The rules of both kinds of webhook configurations.
 pub struct WebhookConfiguration {
@@ -40,6 +41,10 @@ impl Strategy for WebhookConfiguration {
                 write::missing(service, "port", 443);
             }
         }
+    }
+
+    fn allow_unconditional_update(&self) -> bool {
+        false
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -87,8 +92,16 @@ fn validate_hook(hook: &Value, path: &Path, errors: &mut Errors) {
             "must include at least one of v1, v1beta1",
         );
     }
+    for (index, version) in versions.iter().enumerate() {
+        let path = versions_path.index(index);
+        if versions[..index].contains(version) {
+            errors.invalid(&path, version.clone(), "duplicate version");
+        }
+        let found = dns1035_label_errors(version.as_str().unwrap_or_default());
+        errors.invalid_each(&path, version, found);
+    }
     for (index, rule) in hook.items("rules").iter().enumerate() {
-        validate_rule(rule, &path.child("rules").index(index), errors);
+        matched_rules::validate(rule, &path.child("rules").index(index), errors);
     }
     for (key, supported) in [
         ("failurePolicy", ["Fail", "Ignore"]),
@@ -120,59 +133,7 @@ fn validate_hook(hook: &Value, path: &Path, errors: &mut Errors) {
         &path.child("matchConditions"),
         errors,
     );
-    let config = &hook["clientConfig"];
-    let config_path = path.child("clientConfig");
-    match (config.has("url"), config.has("service")) {
-        (true, false) => {
-            if !config.text("url").starts_with("https://") {
-                errors.invalid(
-                    &config_path.child("url"),
-                    config.text("url"),
-                    "'https' is the only allowed URL scheme; desired format: https://host[/path]",
-                );
-            }
-        }
-        (false, true) => {
-            for key in ["name", "namespace"] {
-                if config["service"].text(key).is_empty() {
-                    errors.required(
-                        &config_path.child("service").child(key),
-                        format!("service {key} is required"),
-                    );
-                }
-            }
-        }
-        _ => errors.required(&config_path, "exactly one of url or service is required"),
-    }
-}
-
-fn validate_rule(rule: &Value, path: &Path, errors: &mut Errors) {
-    for key in ["apiGroups", "apiVersions", "resources"] {
-        let items = rule.items(key);
-        if items.is_empty() {
-            errors.required(&path.child(key), "");
-        }
-        if key != "resources" && items.len() > 1 && items.iter().any(|item| item == "*") {
-            errors.invalid(
-                &path.child(key),
-                rule[key].clone(),
-                "if '*' is present, must not specify other values",
-            );
-        }
-    }
-    let operations = rule.items("operations");
-    if operations.is_empty() {
-        errors.required(&path.child("operations"), "");
-    }
-    for (index, operation) in operations.iter().enumerate() {
-        const KNOWN: [&str; 5] = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
-        if !KNOWN.iter().any(|known| operation == known) {
-            errors.unsupported(&path.child("operations").index(index), operation.clone(), &KNOWN);
-        }
-    }
-    if rule.has("scope") && !matches!(rule.text("scope"), "*" | "Cluster" | "Namespaced") {
-        errors.unsupported(&path.child("scope"), rule.text("scope"), &["*", "Cluster", "Namespaced"]);
-    }
+    webhook_client::validate(&hook["clientConfig"], &path.child("clientConfig"), errors);
 }
 
 #[cfg(test)]
@@ -211,7 +172,7 @@ mod tests {
         assert_eq!(full["webhooks"][0]["reinvocationPolicy"], "Never");
         assert_eq!(
             created(&strategy, json!({"webhooks": [{"name": "a.b.c", "clientConfig": {"url": "http://x"}}]})),
-            "webhooks[0].admissionReviewVersions: Required value: must specify one of v1, v1beta1\nwebhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun\nwebhooks[0].clientConfig.url: Invalid value: \"http://x\": 'https' is the only allowed URL scheme; desired format: https://host[/path]"
+            "webhooks[0].admissionReviewVersions: Required value: must specify one of v1, v1beta1\nwebhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun\nwebhooks[0].clientConfig.url: Invalid value: \"http\": 'https' is the only allowed URL scheme; desired format: https://host[/path]"
         );
     }
 }

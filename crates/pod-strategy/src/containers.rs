@@ -21,6 +21,8 @@ pub(crate) struct Surroundings<'a> {
     pub grace: i64,
     /// The pod's restart policy.
     pub restart_policy: &'a str,
+    /// Whether the users of the pod are those of the host.
+    pub host_users: bool,
 }
 
 /// Validates the ordinary containers.
@@ -48,12 +50,13 @@ pub(crate) fn validate_init(
     path: &Path,
     errors: &mut Errors,
 ) {
+    let list_path = path;
     let mut names: Vec<&str> = ordinary.iter().map(|container| container.text("name")).collect();
     for (index, container) in containers.iter().enumerate() {
         let path = path.index(index);
         validate_one(container, around, &path, errors);
         check_unique(container, &mut names, &path, errors);
-        check_host_ports(std::slice::from_ref(container), &path, errors);
+        check_host_ports(std::slice::from_ref(container), list_path, errors);
         if container.text("restartPolicy") == "Always" {
             probes::validate(container, around.grace, &path, errors);
         } else {
@@ -138,8 +141,6 @@ fn validate_one(container: &Value, around: &Surroundings, path: &Path, errors: &
     let image = container.text("image");
     if image.is_empty() {
         errors.required(&path.child("image"), "");
-    } else if image.trim() != image {
-        errors.invalid(&path.child("image"), image, "must not have leading or trailing whitespace");
     }
     match container.text("terminationMessagePolicy") {
         "File" | "FallbackToLogsOnError" => {}
@@ -147,7 +148,7 @@ fn validate_one(container: &Value, around: &Surroundings, path: &Path, errors: &
         other => errors.unsupported(
             &path.child("terminationMessagePolicy"),
             other,
-            &["FallbackToLogsOnError", "File"],
+            &["File", "FallbackToLogsOnError"],
         ),
     }
     validate_ports(container, &path.child("ports"), errors);
@@ -157,7 +158,12 @@ fn validate_one(container: &Value, around: &Surroundings, path: &Path, errors: &
     validate_pull_policy(container.text("imagePullPolicy"), &path.child("imagePullPolicy"), errors);
     resources::validate(&container["resources"], around.claims, &path.child("resources"), errors);
     validate_resize_policy(container, around.restart_policy, &path.child("resizePolicy"), errors);
-    security::validate_container(&container["securityContext"], &path.child("securityContext"), errors);
+    security::validate_container(
+        &container["securityContext"],
+        around.host_users,
+        &path.child("securityContext"),
+        errors,
+    );
 }
 
 fn validate_ports(container: &Value, path: &Path, errors: &mut Errors) {

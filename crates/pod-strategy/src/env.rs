@@ -71,9 +71,8 @@ fn validate_source(variable: &Value, path: &Path, errors: &mut Errors) {
             count += 1;
             let path = path.child(kind);
             let reference = &source[kind];
-            if reference.text("name").is_empty() {
-                errors.required(&path.child("name"), "");
-            }
+            let found = names::errors(NameRule::Subdomain, reference.text("name"));
+            errors.invalid_each(&path.child("name"), &Value::from(reference.text("name")), found);
             let key = reference.text("key");
             if key.is_empty() {
                 errors.required(&path.child("key"), "");
@@ -181,21 +180,22 @@ fn validate_resource_ref(reference: &Value, file: bool, path: &Path, errors: &mu
     }
     let Some(divisor) = quantity(&reference["divisor"]).filter(|divisor| !divisor.is_zero()) else { return };
     let divisor = divisor.to_string();
-    let (kind, allowed): (&str, &[&str]) = match resource.split_once('.').map_or("", |(_, kind)| kind) {
+    let (what, allowed): (&str, &[&str]) = match resource.split_once('.').map_or("", |(_, kind)| kind) {
         "cpu" => ("cpu", &["1m", "1"]),
         "memory" => ("memory", &SIZES),
-        "ephemeral-storage" => ("ephemeral-storage", &SIZES),
+        "ephemeral-storage" => ("local ephemeral storage", &SIZES),
+        kind if kind.starts_with("hugepages-") => ("hugepages", &SIZES),
         _ => return,
     };
     if !allowed.contains(&divisor.as_str()) {
-        let list = match kind {
-            "cpu" => "1m and 1",
-            _ => "1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei",
+        let list = match what {
+            "cpu" => "1m and 1".to_owned(),
+            _ => SIZES.join(", "),
         };
         errors.invalid(
             &path.child("divisor"),
-            divisor,
-            format!("only divisor's values {list} are supported with the {kind} resource"),
+            resource,
+            format!("only divisor's values {list} are supported with the {what} resource"),
         );
     }
 }
@@ -297,12 +297,12 @@ mod tests {
             "",
         );
         check(
-            json!({"name": "A", "valueFrom": {"secretKeyRef": {"name": "s"}}}),
-            "env[0].valueFrom.secretKeyRef.key: Required value",
+            json!({"name": "A", "valueFrom": {"configMapKeyRef": {"name": "s", "key": ""}}}),
+            "env[0].valueFrom.configMapKeyRef.key: Required value",
         );
         check(
             json!({"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "5m"}}}),
-            "env[0].valueFrom.resourceFieldRef.divisor: Invalid value: \"5m\": only divisor's values 1m and 1 are supported with the cpu resource",
+            "env[0].valueFrom.resourceFieldRef.divisor: Invalid value: \"limits.cpu\": only divisor's values 1m and 1 are supported with the cpu resource",
         );
     }
 }

@@ -29,10 +29,12 @@ impl Strategy for EphemeralContainers {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        super::spec::validate(&new["spec"], &Path::root("spec"), errors);
         if super::is_mirror(old) {
             errors.forbidden(&Path::root(""), "static pods do not support ephemeral containers");
+            return;
         }
+        super::spec::validate_pod(new, errors);
+        super::annotations::validate_update(new, old, errors);
         let containers = new["spec"].items("ephemeralContainers");
         for before in old["spec"].items("ephemeralContainers") {
             let name = before.text("name");

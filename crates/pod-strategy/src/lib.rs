@@ -1,5 +1,6 @@
 //! Pods: their strategy, the pure parts of their subresources, and what carries pods or is carried by them.
 
+mod annotations;
 pub mod binding;
 mod containers;
 pub mod defaults;
@@ -7,6 +8,7 @@ pub mod env;
 mod ephemeral;
 pub mod eviction;
 mod match_label_keys;
+mod operating_system;
 pub mod persistent_volume_claim;
 pub mod pod_template;
 pub mod probes;
@@ -19,6 +21,7 @@ mod status;
 pub mod template;
 mod update;
 pub mod volume_defaults;
+pub mod volume_sources;
 pub mod volumes;
 pub mod warnings;
 
@@ -65,7 +68,7 @@ impl Strategy for Pod {
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        spec::validate(spec, &SPEC, errors);
+        spec::validate_pod(object, errors);
         if !spec.items("ephemeralContainers").is_empty() {
             errors.forbidden(&SPEC.child("ephemeralContainers"), "cannot be set on create");
         }
@@ -75,6 +78,7 @@ impl Strategy for Pod {
                 "cannot be set until all schedulingGates have been cleared",
             );
         }
+        annotations::validate_twins(&object["metadata"]["annotations"], spec, &SPEC, errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -83,7 +87,7 @@ impl Strategy for Pod {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        spec::validate(&new["spec"], &SPEC, errors);
+        spec::validate_pod(new, errors);
         update::validate(new, old, errors);
     }
 
@@ -162,7 +166,9 @@ impl Strategy for Pod {
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
-        warnings::pod(object)
+        let mut found = warnings::pod(object);
+        found.extend(warnings::host_name(object));
+        found
     }
 }
 

@@ -1,8 +1,10 @@
 //! PersistentVolumeClaims.
 
+use apimachinery::Quantity;
 use serde_json::{Value, json};
 
 use crate::resources::{quantity, validate_amount};
+use crate::warnings;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::{Read, same};
@@ -14,6 +16,9 @@ use strategy::{Keeps, NameRule, Strategy};
 pub struct PersistentVolumeClaim;
 
 const SPEC: Path<'static> = Path::root("spec");
+const STATUS: Path<'static> = Path::root("status");
+/// Named the class before the field did.
+const CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 /// How a volume may be mounted.
 pub(crate) const ACCESS_MODES: [&str; 4] =
     ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
@@ -48,9 +53,15 @@ impl Strategy for PersistentVolumeClaim {
     }
 
     fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
-        for (name, value) in new["status"].entries("capacity") {
-            validate_amount(name, value, &Path::root("status.capacity").key(name), errors);
-        }
+        validate_status(&new["status"], errors);
+    }
+
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        claim_warnings(object)
+    }
+
+    fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
+        claim_warnings(new)
     }
 }
 
@@ -79,19 +90,12 @@ fn twin_sources(spec: &mut Value) {
 
 /// Validates the spec of a claim, also of one in a template.
 pub fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
-    validate_access_modes(spec, path, errors);
+    validate_access_modes(spec, path, "at least 1 access mode is required", errors);
     selectors::validate(&spec["selector"], &path.child("selector"), errors);
     let resources_path = path.child("resources");
     match spec["resources"]["requests"].get("storage") {
         None => errors.required(&resources_path.key("storage"), ""),
-        Some(value) => {
-            let requests_path = resources_path.child("requests");
-            let path = requests_path.key("storage");
-            validate_amount("storage", value, &path, errors);
-            if quantity(value).is_some_and(|amount| amount.is_zero()) {
-                errors.invalid(&path, value.clone(), "must be greater than zero");
-            }
-        }
+        Some(value) => validate_positive(value, &resources_path.key("storage"), errors),
     }
     for key in ["storageClassName", "volumeAttributesClassName"] {
         let name = spec.text(key);
@@ -120,15 +124,45 @@ pub fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
                 "must be 'PersistentVolumeClaim' when referencing the default apiGroup",
             );
         }
+        let group = source.text("apiGroup");
+        if !group.is_empty() {
+            let found = names::errors(NameRule::Subdomain, group);
+            errors.invalid_each(&path.child("apiGroup"), &source["apiGroup"], found);
+        }
+        let namespace = source.text("namespace");
+        if !namespace.is_empty() {
+            let found = names::errors(NameRule::Label, namespace);
+            errors.invalid_each(&path.child("namespace"), &source["namespace"], found);
+        }
+    }
+    let (source, reference) = (&spec["dataSource"], &spec["dataSourceRef"]);
+    if source.is_object() && reference.is_object() {
+        let differs = ["apiGroup", "kind", "name"].iter().any(|key| source[*key] != reference[*key]);
+        let why = match reference.text("namespace") {
+            "" if differs => "must match dataSourceRef",
+            "" => return,
+            _ => "may not be specified when dataSourceRef.namespace is specified",
+        };
+        errors.invalid(path, path.child("dataSource").to_string(), why);
     }
 }
 
-/// Validates the access modes of a claim or volume.
-pub fn validate_access_modes(spec: &Value, path: &Path, errors: &mut Errors) {
+/// Validates an amount of storage that must be more than nothing.
+pub fn validate_positive(value: &Value, path: &Path, errors: &mut Errors) {
+    match quantity(value) {
+        Some(amount) if amount.sign() <= 0 => {
+            errors.invalid(path, amount.to_string(), "must be greater than zero");
+        }
+        _ => validate_amount("storage", value, path, errors),
+    }
+}
+
+/// Validates the access modes of a claim or volume; `why` is what is said where there is none.
+pub fn validate_access_modes(spec: &Value, path: &Path, why: &str, errors: &mut Errors) {
     let modes = spec.items("accessModes");
     let path = path.child("accessModes");
     if modes.is_empty() {
-        errors.required(&path, "at least one access mode is required");
+        errors.required(&path, why);
     }
     for mode in modes {
         if !ACCESS_MODES.iter().any(|known| mode == known) {
@@ -147,16 +181,32 @@ fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
     if before.text("volumeName").is_empty() {
         write::copy(&mut allowed, "volumeName", before);
     }
-    let bound = old["status"].text("phase") == "Bound";
-    if bound {
-        write::copy(write::ensure(&mut allowed, "resources"), "requests", &before["resources"]);
-        if before.has("volumeAttributesClassName") || allowed.has("volumeAttributesClassName") {
-            write::copy(&mut allowed, "volumeAttributesClassName", before);
+    let (named, was_named) =
+        (new["metadata"]["annotations"].text(CLASS), old["metadata"]["annotations"].text(CLASS));
+    let class = &new["spec"]["storageClassName"];
+    let unnamed = !before.has("storageClassName") && !class.is_null();
+    // The class moves from the annotation to the field, or is given to a claim that has none, as defaulting does later
+    // on.
+    if unnamed && !was_named.is_empty() && class == was_named && (named.is_empty() || named == was_named) {
+        write::remove(&mut allowed, "storageClassName");
+    } else {
+        if named != was_named {
+            let annotations = Path::root("metadata.annotations");
+            errors.invalid(&annotations.key(CLASS), named, strategy::field::IMMUTABLE);
+        }
+        if unnamed && (was_named.is_empty() || class == was_named) {
+            write::copy(&mut allowed, "storageClassName", before);
         }
     }
-    // A class may still be given to a claim that has none, as defaulting does later on.
-    if !before.has("storageClassName") && !bound {
-        write::copy(&mut allowed, "storageClassName", before);
+    if new["status"].text("phase") == "Bound" {
+        if let Some(requests) = write::object(&mut allowed, "resources")
+            .and_then(|resources| write::object(resources, "requests"))
+        {
+            write::copy(requests, "storage", &before["resources"]["requests"]);
+        }
+        if allowed.has("volumeAttributesClassName") {
+            write::copy(&mut allowed, "volumeAttributesClassName", before);
+        }
     }
     if !same(&allowed, before) {
         errors.forbidden(
@@ -168,18 +218,81 @@ fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
         );
     }
     let storage = |claim: &Value| quantity(&claim["spec"]["resources"]["requests"]["storage"]);
+    let reached = quantity(&old["status"]["capacity"]["storage"]).unwrap_or(Quantity::ZERO);
+    // A failed expansion may be taken back, but not to what the volume has: storage never shrinks.
     if let (Some(after), Some(earlier)) = (storage(new), storage(old))
         && after < earlier
+        && after <= reached
     {
-        let reached = quantity(&old["status"]["capacity"]["storage"]);
-        // A failed expansion may be taken back, but never below what the volume already has.
-        if !bound || reached.is_none_or(|reached| after < reached) {
-            errors.forbidden(
-                &SPEC.child("resources").child("requests").child("storage"),
-                "field can not be less than status.capacity",
-            );
+        errors.forbidden(
+            &SPEC.child("resources").child("requests").child("storage"),
+            "field can not be less than status.capacity",
+        );
+    }
+    errors.immutable(&Path::root("volumeMode"), &new["spec"]["volumeMode"], &before["volumeMode"]);
+    const ATTRIBUTES: &str = "volumeAttributesClassName";
+    if before.has(ATTRIBUTES) {
+        let path = SPEC.child(ATTRIBUTES);
+        if !new["spec"].has(ATTRIBUTES) {
+            errors.forbidden(&path, "update from non-nil value to nil is forbidden");
+        } else if new["spec"].text(ATTRIBUTES).is_empty() && !before.text(ATTRIBUTES).is_empty() {
+            errors.forbidden(&path, "update from non-nil value to an empty string is forbidden");
         }
     }
+}
+
+/// What controllers say about a claim.
+fn validate_status(status: &Value, errors: &mut Errors) {
+    for list in ["capacity", "allocatedResources"] {
+        for (name, value) in status.entries(list) {
+            let list_path = STATUS.child(list);
+            let path = list_path.key(name);
+            if list == "allocatedResources" && !validate_resource(name, &path, errors) {
+                continue;
+            }
+            validate_amount(name, value, &path, errors);
+        }
+    }
+    const RESIZE: [&str; 5] = [
+        "ControllerResizeInProgress",
+        "ControllerResizeInfeasible",
+        "NodeResizeInProgress",
+        "NodeResizeInfeasible",
+        "NodeResizePending",
+    ];
+    let list_path = STATUS.child("allocatedResourceStatus");
+    for (name, state) in status.entries("allocatedResourceStatuses") {
+        let path = list_path.key(name);
+        if validate_resource(name, &path, errors) && !RESIZE.iter().any(|known| state == known) {
+            errors.unsupported(&path, name.as_str(), &RESIZE);
+        }
+    }
+}
+
+/// Of the resources that are not somebody's own, claims know storage alone.
+fn validate_resource(name: &str, path: &Path, errors: &mut Errors) -> bool {
+    let found = names::qualified_name_errors(name);
+    let valid = found.is_empty();
+    errors.invalid_each(path, &Value::from(name), found);
+    if valid && crate::resources::is_native(name) && name != "storage" {
+        errors.unsupported(path, name, &["storage"]);
+        return false;
+    }
+    valid
+}
+
+fn claim_warnings(claim: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    if claim["metadata"]["annotations"].get(CLASS).is_some() {
+        found.push(format!(
+            "metadata.annotations[{CLASS}]: deprecated since v1.8; use \"storageClassName\" attribute instead"
+        ));
+    }
+    for list in ["requests", "limits"] {
+        let amount = &claim["spec"]["resources"][list]["storage"];
+        warnings::fraction_of_bytes(amount, &format!("spec.resources.{list}[storage]"), &mut found);
+    }
+    found
 }
 
 #[cfg(test)]
@@ -201,6 +314,54 @@ mod tests {
     }
 
     #[test]
+    fn sources_are_one_and_the_same() {
+        let from = |source: Value, reference: Value| {
+            let mut claim = claim("1Gi");
+            claim["spec"]["dataSource"] = source;
+            claim["spec"]["dataSourceRef"] = reference;
+            created(&PersistentVolumeClaim, claim)
+        };
+        let other = json!({"kind": "PersistentVolumeClaim", "name": "a"});
+        assert_eq!(from(other.clone(), Value::Null), "");
+        assert_eq!(
+            from(other.clone(), json!({"kind": "PersistentVolumeClaim", "name": "b"})),
+            "spec: Invalid value: \"spec.dataSource\": must match dataSourceRef"
+        );
+        assert_eq!(
+            from(other, json!({"kind": "PersistentVolumeClaim", "name": "a", "namespace": "x"})),
+            "spec: Invalid value: \"spec.dataSource\": may not be specified when dataSourceRef.namespace is specified"
+        );
+        assert_eq!(
+            created(&PersistentVolumeClaim, claim("0")),
+            "spec.resources[storage]: Invalid value: \"0\": must be greater than zero"
+        );
+    }
+
+    #[test]
+    fn the_class_is_given_once() {
+        let mut old = claim("1Gi");
+        old["metadata"]["annotations"] = json!({CLASS: "fast"});
+        let mut new = old.clone();
+        new["spec"]["storageClassName"] = json!("fast");
+        assert_eq!(updated(&PersistentVolumeClaim, new.clone(), old.clone()), "");
+        new["metadata"]["annotations"] = json!({CLASS: "slow"});
+        assert!(updated(&PersistentVolumeClaim, new, old).starts_with(
+            "metadata.annotations[volume.beta.kubernetes.io/storage-class]: Invalid value: \"slow\": field is immutable"
+        ));
+        let mut old = claim("1Gi");
+        old["spec"]["volumeAttributesClassName"] = json!("gold");
+        old["status"] = json!({"phase": "Bound"});
+        let mut new = old.clone();
+        new["spec"]["volumeAttributesClassName"] = json!("silver");
+        assert_eq!(updated(&PersistentVolumeClaim, new.clone(), old.clone()), "");
+        new["spec"]["volumeAttributesClassName"] = json!("");
+        assert_eq!(
+            updated(&PersistentVolumeClaim, new, old),
+            "spec.volumeAttributesClassName: Forbidden: update from non-nil value to an empty string is forbidden"
+        );
+    }
+
+    #[test]
     fn a_bound_claim_only_grows() {
         let mut old = claim("1Gi");
         old["spec"]["volumeName"] = json!("v");
@@ -213,6 +374,10 @@ mod tests {
             updated(&PersistentVolumeClaim, new, old.clone()),
             "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity"
         );
+        old["spec"]["resources"]["requests"]["storage"] = json!("3Gi");
+        let mut new = old.clone();
+        new["spec"]["resources"]["requests"]["storage"] = json!("2Gi");
+        assert_eq!(updated(&PersistentVolumeClaim, new, old.clone()), "");
         let mut new = old.clone();
         new["spec"]["volumeName"] = json!("w");
         assert!(

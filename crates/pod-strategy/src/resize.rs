@@ -37,64 +37,72 @@ impl Strategy for Resize {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        super::spec::validate(&new["spec"], &SPEC, errors);
+        let root = Path::root("");
         if super::is_mirror(old) {
-            errors.forbidden(&Path::root(""), "static pods cannot be resized");
+            errors.forbidden(&root, "static pods cannot be resized");
+            return;
         }
-        if matches!(old["status"].text("phase"), "Failed" | "Succeeded") {
-            errors.forbidden(&SPEC, "pod has ended and cannot be resized");
+        if old["spec"]["os"].text("name") == "windows" {
+            errors.forbidden(&root, "windows pods cannot be resized");
+            return;
         }
+        super::spec::validate_pod(new, errors);
         let class = resources::qos_class(&new["spec"]);
         if class != resources::qos_class(&old["spec"]) {
             errors.invalid(&SPEC, class, "Pod QOS Class may not change as a result of resizing");
         }
-        for list in ["containers", "initContainers"] {
-            let path = SPEC.child(list);
-            for (index, (after, before)) in
-                new["spec"].items(list).iter().zip(old["spec"].items(list)).enumerate()
-            {
-                validate_container(list, after, before, &path.index(index).child("resources"), errors);
+        if !node_resizes(old) {
+            errors.forbidden(&SPEC, "Pod running on node without support for resize");
+        }
+        for (list, of) in
+            [("initContainers", "resources for sidecar containers"), ("containers", "resources")]
+        {
+            let list_path = SPEC.child(list);
+            let pairs = new["spec"].items(list).iter().zip(old["spec"].items(list));
+            for (index, (after, before)) in pairs.enumerate() {
+                if list == "initContainers" && before.text("restartPolicy") != "Always" {
+                    if !same(after, before) {
+                        errors.forbidden(&SPEC, "resources for non-sidecar init containers are immutable");
+                    }
+                    continue;
+                }
+                let (after, before) = (&after["resources"], &before["resources"]);
+                nothing_removed(after, before, &list_path.index(index).child("resources"), errors);
+                if others_changed(after, before) {
+                    errors.forbidden(&SPEC, format!("only cpu and memory {of} are mutable"));
+                }
             }
         }
-        validate_lists(
-            &new["spec"]["resources"],
-            &old["spec"]["resources"],
-            &SPEC.child("resources"),
-            errors,
-        );
-    }
-}
-
-fn validate_container(list: &str, new: &Value, old: &Value, path: &Path, errors: &mut Errors) {
-    if list == "initContainers" && old.text("restartPolicy") != "Always" {
-        if !same(&new["resources"], &old["resources"]) {
-            errors.forbidden(path, "resources for non-sidecar init containers are immutable");
-        }
-        return;
-    }
-    validate_lists(&new["resources"], &old["resources"], path, errors);
-}
-
-fn validate_lists(new: &Value, old: &Value, path: &Path, errors: &mut Errors) {
-    for list in ["limits", "requests"] {
-        let path = path.child(list);
-        for (name, before) in old.entries(list) {
-            match new[list].get(name) {
-                None if list == "limits" => errors.forbidden(&path, "resource limits cannot be removed"),
-                None => errors.forbidden(&path, "resource requests cannot be removed"),
-                Some(after) => forbid_other(name, after, before, &path, errors),
-            }
-        }
-        for (name, after) in new.entries(list) {
-            if old[list].get(name).is_none() {
-                forbid_other(name, after, &Value::Null, &path, errors);
-            }
+        let (after, before) = (&new["spec"]["resources"], &old["spec"]["resources"]);
+        nothing_removed(after, before, &SPEC.child("resources"), errors);
+        if others_changed(after, before) {
+            errors.forbidden(&SPEC, "only cpu and memory resources are mutable");
         }
     }
 }
 
-fn forbid_other(name: &str, new: &Value, old: &Value, path: &Path, errors: &mut Errors) {
-    if !matches!(name, "cpu" | "memory") && quantity(new) != quantity(old) {
-        errors.forbidden(path, "only cpu and memory resources are mutable");
+/// Whether the pod's node can resize it: a node that can reports the resources that running containers have.
+fn node_resizes(pod: &Value) -> bool {
+    let running = |status: &&Value| status["state"].has("running");
+    pod["status"].items("containerStatuses").iter().find(running).is_none_or(|status| status.has("resources"))
+}
+
+fn nothing_removed(new: &Value, old: &Value, path: &Path, errors: &mut Errors) {
+    for list in ["requests", "limits"] {
+        if old.entries(list).any(|(name, _)| new[list].get(name).is_none()) {
+            errors.forbidden(&path.child(list), format!("resource {list} cannot be removed"));
+        }
     }
+}
+
+/// Whether anything but CPU and memory differs.
+fn others_changed(new: &Value, old: &Value) -> bool {
+    let kept = |list: &str, from: &Value, other: &Value| {
+        from.entries(list).any(|(name, amount)| {
+            !matches!(name.as_str(), "cpu" | "memory")
+                && other[list].get(name).is_none_or(|same| quantity(same) != quantity(amount))
+        })
+    };
+    ["requests", "limits"].iter().any(|list| kept(list, new, old) || kept(list, old, new))
+        || !same(&new["claims"], &old["claims"])
 }

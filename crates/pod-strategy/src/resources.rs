@@ -36,7 +36,8 @@ pub fn limits(spec: &Value) -> ResourceList {
     together(spec, "limits")
 }
 
-fn together(spec: &Value, key: &str) -> ResourceList {
+/// What the containers of a pod spec ask for together, whatever the pod as a whole says.
+pub(crate) fn of_containers(spec: &Value, key: &str) -> ResourceList {
     let mut total = ResourceList::new();
     for container in spec.items("containers") {
         add(&mut total, &list(&container["resources"], key));
@@ -57,6 +58,11 @@ fn together(spec: &Value, key: &str) -> ResourceList {
         largest(&mut init, &own);
     }
     largest(&mut total, &init);
+    total
+}
+
+fn together(spec: &Value, key: &str) -> ResourceList {
+    let mut total = of_containers(spec, key);
     for (name, amount) in list(&spec["resources"], key) {
         total.insert(name, amount);
     }

@@ -54,25 +54,54 @@ fn validate_pod_term(term: &Value, path: &Path, errors: &mut Errors) {
         let found = names::errors(NameRule::Label, name.as_str().unwrap_or_default());
         errors.invalid_each(&path.child("namespace"), name, found);
     }
-    for key in ["matchLabelKeys", "mismatchLabelKeys"] {
-        for (index, label) in term.items(key).iter().enumerate() {
-            let found = names::qualified_name_errors(label.as_str().unwrap_or_default());
-            errors.invalid_each(&path.child(key).index(index), label, found);
-            if term["labelSelector"].is_null() {
-                errors.forbidden(&path.child(key), "must not be specified when labelSelector is not set");
-            }
-        }
+    validate_label_keys(term, path, errors);
+    let key = term.text("topologyKey");
+    if !key.is_empty() {
+        let found = names::qualified_name_errors(key);
+        errors.invalid_each(&path.child("topologyKey"), &Value::from(key), found);
     }
     validate_topology_key(term, path, errors);
 }
 
+fn validate_label_keys(term: &Value, path: &Path, errors: &mut Errors) {
+    let unselected = term["labelSelector"].is_null();
+    for key in ["matchLabelKeys", "mismatchLabelKeys"] {
+        let path = path.child(key);
+        if unselected && !term.items(key).is_empty() {
+            errors.forbidden(&path, "must not be specified when labelSelector is not set");
+            continue;
+        }
+        for (index, label) in term.items(key).iter().enumerate() {
+            let found = names::qualified_name_errors(label.as_str().unwrap_or_default());
+            errors.invalid_each(&path.index(index), label, found);
+        }
+    }
+    let selector = &term["labelSelector"];
+    for (index, label) in term.items("matchLabelKeys").iter().enumerate() {
+        let label = label.as_str().unwrap_or_default();
+        // One requirement of the key comes from the key itself, see `match_label_keys`.
+        let required =
+            selector.items("matchExpressions").iter().filter(|other| other.text("key") == label).count()
+                + usize::from(selector["matchLabels"].get(label).is_some());
+        if required > 1 {
+            errors.invalid(&path.index(index), label, "exists in both matchLabelKeys and labelSelector");
+        }
+    }
+    let unwanted = term.items("mismatchLabelKeys");
+    for (index, label) in term.items("matchLabelKeys").iter().enumerate() {
+        if unwanted.contains(label) {
+            errors.invalid(
+                &path.child("matchLabelKeys").index(index),
+                label.clone(),
+                "exists in both matchLabelKeys and mismatchLabelKeys",
+            );
+        }
+    }
+}
+
 fn validate_topology_key(term: &Value, path: &Path, errors: &mut Errors) {
-    let key = term.text("topologyKey");
-    if key.is_empty() {
+    if term.text("topologyKey").is_empty() {
         errors.required(&path.child("topologyKey"), "can not be empty");
-    } else {
-        let found = names::qualified_name_errors(key);
-        errors.invalid_each(&path.child("topologyKey"), &Value::from(key), found);
     }
 }
 
@@ -105,7 +134,7 @@ pub(crate) fn validate_spread(constraints: &[Value], path: &Path, errors: &mut E
         }
         if let Some(domains) = constraint.int("minDomains") {
             if domains <= 0 {
-                errors.invalid(&item_path.child("minDomains"), domains, "must be greater than 0");
+                errors.invalid(&item_path.child("minDomains"), domains, "must be greater than zero");
             }
             if when != "DoNotSchedule" {
                 errors.invalid(
@@ -121,9 +150,18 @@ pub(crate) fn validate_spread(constraints: &[Value], path: &Path, errors: &mut E
             }
         }
         selectors::validate(&constraint["labelSelector"], &item_path.child("labelSelector"), errors);
+        let keys_path = item_path.child("matchLabelKeys");
+        if constraint["labelSelector"].is_null() && !constraint.items("matchLabelKeys").is_empty() {
+            errors.forbidden(&keys_path, "must not be specified when labelSelector is not set");
+        }
         for (index, label) in constraint.items("matchLabelKeys").iter().enumerate() {
-            let found = names::qualified_name_errors(label.as_str().unwrap_or_default());
-            errors.invalid_each(&item_path.child("matchLabelKeys").index(index), label, found);
+            let label = label.as_str().unwrap_or_default();
+            let found = names::qualified_name_errors(label);
+            errors.invalid_each(&keys_path.index(index), &Value::from(label), found);
+            if constraint["labelSelector"]["matchLabels"].get(label).is_some() {
+                let why = "exists in both matchLabelKeys and labelSelector";
+                errors.invalid(&keys_path.index(index), label, why);
+            }
         }
     }
 }
@@ -159,7 +197,7 @@ pub fn validate_tolerations(tolerations: &[Value], path: &Path, errors: &mut Err
             }
             "Exists" if !value.is_empty() => errors.invalid(
                 &path.child("operator"),
-                toleration.clone(),
+                value,
                 "value must be empty when `operator` is 'Exists'",
             ),
             "Exists" => {}

@@ -6,6 +6,8 @@ use strategy::field::{Errors, Path};
 use strategy::read::Read;
 
 const ID_RANGE: &str = "must be between 0 and 2147483647, inclusive";
+/// The longest path that Linux takes.
+const LONGEST_PROFILE: usize = 4095;
 
 /// Validates the security context of a pod and what hangs together with it in the spec.
 pub(crate) fn validate_pod(spec: &Value, path: &Path, errors: &mut Errors) {
@@ -86,7 +88,7 @@ fn is_sysctl(name: &str) -> bool {
 }
 
 /// Validates the security context of a container.
-pub(crate) fn validate_container(context: &Value, path: &Path, errors: &mut Errors) {
+pub(crate) fn validate_container(context: &Value, host_users: bool, path: &Path, errors: &mut Errors) {
     if !context.is_object() {
         return;
     }
@@ -94,6 +96,9 @@ pub(crate) fn validate_container(context: &Value, path: &Path, errors: &mut Erro
     validate_id(context, "runAsGroup", path, errors);
     if context.has("procMount") && !matches!(context.text("procMount"), "Default" | "Unmasked") {
         errors.unsupported(&path.child("procMount"), context.text("procMount"), &["Default", "Unmasked"]);
+    }
+    if host_users && context.text("procMount") == "Unmasked" {
+        errors.invalid(&path.child("procMount"), "Unmasked", "`hostUsers` must be false to use `Unmasked`");
     }
     validate_profiles(context, path, errors);
     if context.flag("allowPrivilegeEscalation") == Some(false) {
@@ -136,6 +141,18 @@ fn validate_profiles(context: &Value, path: &Path, errors: &mut Errors) {
                 } else if key == "seccompProfile" {
                     let path = path.child("localhostProfile");
                     crate::volumes::validate_local_path(local, false, &path, errors);
+                } else {
+                    let path = path.child("localhostProfile");
+                    match local.trim() {
+                        "" => errors.required(&path, "must be set when AppArmor type is Localhost"),
+                        bare if bare != local => {
+                            errors.invalid(&path, local, "must not be padded with whitespace");
+                        }
+                        _ => {}
+                    }
+                    if local.len() > LONGEST_PROFILE {
+                        errors.too_long(&path, LONGEST_PROFILE);
+                    }
                 }
             }
             "RuntimeDefault" | "Unconfined" => {
@@ -151,7 +168,9 @@ fn validate_profiles(context: &Value, path: &Path, errors: &mut Errors) {
                     );
                 }
             }
-            "" => errors.required(&path.child("type"), "type is required when seccompProfile is set"),
+            "" => {
+                errors.required(&path.child("type"), format!("type is required when {key} is set"));
+            }
             other => {
                 errors.unsupported(
                     &path.child("type"),

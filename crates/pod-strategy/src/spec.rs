@@ -5,12 +5,51 @@ use serde_json::Value;
 use crate::containers::{self, Surroundings};
 use crate::probes::validate_label;
 use crate::resources::{self, quantity};
-use crate::{scheduling, security, volumes};
+use crate::{annotations, operating_system, scheduling, security, volumes};
 use strategy::NameRule;
 use strategy::field::{Errors, Path};
 use strategy::metadata::validate_labels;
 use strategy::names;
 use strategy::read::Read;
+
+/// Validates the spec of a defaulted pod, with what does not hold for templates.
+pub(crate) fn validate_pod(pod: &Value, errors: &mut Errors) {
+    const METADATA: Path<'static> = Path::root("metadata");
+    const SPEC: Path<'static> = Path::root("spec");
+    let spec = &pod["spec"];
+    annotations::validate(&pod["metadata"]["annotations"], spec, &METADATA.child("annotations"), errors);
+    validate(spec, &SPEC, errors);
+    let volumes_path = SPEC.child("volumes");
+    let volumes = spec.items("volumes");
+    volumes::validate_of_pod(pod["metadata"].text("name"), volumes, &volumes_path, errors);
+    if spec.text("serviceAccountName").is_empty() {
+        for (index, volume) in volumes.iter().enumerate() {
+            let volume_path = volumes_path.index(index);
+            let projected_path = volume_path.child("projected");
+            let sources_path = projected_path.child("sources");
+            for (index, source) in volume["projected"].items("sources").iter().enumerate() {
+                if source.has("serviceAccountToken") {
+                    errors.forbidden(
+                        &sources_path.index(index).child("serviceAccountToken"),
+                        "must not be specified when serviceAccountName is not set",
+                    );
+                }
+            }
+        }
+    }
+    for list in ["containers", "initContainers", "ephemeralContainers"] {
+        for (index, container) in spec.items(list).iter().enumerate() {
+            let image = container.text("image");
+            if image.trim() != image {
+                errors.invalid(
+                    &SPEC.child(list).index(index).child("image"),
+                    image,
+                    "must not have leading or trailing whitespace",
+                );
+            }
+        }
+    }
+}
 
 /// Validates a defaulted pod spec, in upstream's order.
 pub fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
@@ -22,6 +61,7 @@ pub fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
         claims: &claims,
         grace: spec.int("terminationGracePeriodSeconds").unwrap_or(30),
         restart_policy: spec.text("restartPolicy"),
+        host_users: spec.flag("hostUsers") != Some(false),
     };
     containers::validate(ordinary, &around, &path.child("containers"), errors);
     containers::validate_init(init, ordinary, &around, &path.child("initContainers"), errors);
@@ -65,10 +105,9 @@ pub fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
     let spread_path = path.child("topologySpreadConstraints");
     scheduling::validate_spread(spec.items("topologySpreadConstraints"), &spread_path, errors);
     if spec.flag("hostUsers") == Some(false) {
-        for (key, name) in [("hostNetwork", "HostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
+        for (key, name) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
             if spec.flag(key) == Some(true) {
-                errors
-                    .forbidden(&path.child(key), format!("when `hostUsers` is false, {name} cannot be set"));
+                errors.forbidden(&path.child(name), "when `pod.Spec.HostUsers` is false");
             }
         }
     }
@@ -109,18 +148,14 @@ pub fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
         errors.unsupported(
             &path.child("preemptionPolicy"),
             spec.text("preemptionPolicy"),
-            &["Never", "PreemptLowerPriority"],
+            &["PreemptLowerPriority", "Never"],
         );
     }
     for (name, value) in spec.entries("overhead") {
         resources::validate_amount(name, value, &path.child("overhead").key(name), errors);
     }
-    if spec.has("os") && !matches!(spec["os"].text("name"), "linux" | "windows") {
-        let os_path = path.child("os");
-        match spec["os"].text("name") {
-            "" => errors.required(&os_path.child("name"), "cannot be empty"),
-            other => errors.unsupported(&os_path, other, &["linux", "windows"]),
-        }
+    if spec.has("os") {
+        operating_system::validate(spec, path, errors);
     }
 }
 
@@ -164,16 +199,26 @@ fn validate_claims<'a>(spec: &'a Value, path: &Path, errors: &mut Errors) -> Vec
             ),
             _ => {}
         }
+        for key in ["resourceClaimName", "resourceClaimTemplateName"] {
+            if claim.has(key) {
+                let found = names::errors(NameRule::Subdomain, claim.text(key));
+                errors.invalid_each(&path.child(key), &claim[key], found);
+            }
+        }
     }
     known
 }
 
 fn validate_pod_resources(spec: &Value, claims: &[&str], path: &Path, errors: &mut Errors) {
     let own = &spec["resources"];
+    if own.has("claims") {
+        errors.forbidden(&path.child("claims"), "claims cannot be set for Resources at pod-level");
+    }
     resources::validate(own, claims, path, errors);
+    let supported = |name: &str| matches!(name, "cpu" | "memory") || name.starts_with("hugepages-");
     for list in ["limits", "requests"] {
         for (name, _) in own.entries(list) {
-            if !matches!(name.as_str(), "cpu" | "memory") && !name.starts_with("hugepages-") {
+            if !supported(name) {
                 errors.unsupported(
                     &path.child(list).key(name),
                     name.as_str(),
@@ -182,19 +227,27 @@ fn validate_pod_resources(spec: &Value, claims: &[&str], path: &Path, errors: &m
             }
         }
     }
-    let mut total = resources::ResourceList::new();
-    for container in spec.items("containers") {
-        resources::add(&mut total, &resources::list(&container["resources"], "requests"));
-    }
-    for (name, sum) in &total {
-        if let Some(request) = own["requests"].get(name).and_then(quantity)
-            && request < *sum
-        {
+    for (name, sum) in resources::of_containers(spec, "requests").iter().filter(|(name, _)| supported(name)) {
+        let request = own["requests"].get(name).and_then(quantity).unwrap_or(apimachinery::Quantity::ZERO);
+        if *sum > request {
             errors.invalid(
                 &path.child("requests").key(name),
                 request.to_string(),
                 format!("must be greater than or equal to aggregate container requests of {sum}"),
             );
+        }
+    }
+    for (index, container) in spec.items("containers").iter().enumerate() {
+        for (name, limit) in resources::list(&container["resources"], "limits") {
+            if let Some(most) = own["limits"].get(&name).and_then(quantity)
+                && limit > most
+            {
+                errors.invalid(
+                    &path.child("containers").index(index).key(&name).child("limits"),
+                    limit.to_string(),
+                    format!("must be less than or equal to pod limits of {most}"),
+                );
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{defaults, spec, warnings};
+use crate::{annotations, defaults, spec, warnings};
 use strategy::field::{Errors, Path};
 use strategy::metadata::{validate_annotations, validate_labels};
 use strategy::read::{Read, same};
@@ -26,7 +26,10 @@ pub fn validate(template: &Value, path: &Path, errors: &mut Errors) {
         errors.invalid_each(&metadata_path.child("finalizers"), finalizer, found);
     }
     let spec_path = path.child("spec");
+    let annotations = &template["metadata"]["annotations"];
+    annotations::validate(annotations, &template["spec"], &path.child("annotations"), errors);
     spec::validate(&template["spec"], &spec_path, errors);
+    annotations::validate_twins(annotations, &template["spec"], &spec_path, errors);
     if !template["spec"].items("ephemeralContainers").is_empty() {
         errors.forbidden(
             &spec_path.child("ephemeralContainers"),

@@ -97,7 +97,7 @@ fn what_a_user_gets_wrong() {
         ),
         (
             with_spec("tolerations", json!([{"key": "a", "operator": "Exists", "value": "b"}])),
-            "spec.tolerations[0].operator: Invalid value: {\"key\":\"a\",\"operator\":\"Exists\",\"value\":\"b\"}: value must be empty when `operator` is 'Exists'",
+            "spec.tolerations[0].operator: Invalid value: \"b\": value must be empty when `operator` is 'Exists'",
         ),
         (
             with_spec("tolerations", json!([{"operator": "Equal"}])),
@@ -135,6 +135,41 @@ fn what_a_user_gets_wrong() {
         (
             with_spec("ephemeralContainers", json!([{"name": "d", "image": "i"}])),
             "spec.ephemeralContainers: Forbidden: cannot be set on create",
+        ),
+        (
+            with_container("securityContext", json!({"procMount": "Unmasked"})),
+            "spec.containers[0].securityContext.procMount: Invalid value: \"Unmasked\": `hostUsers` must be false to use `Unmasked`",
+        ),
+        (
+            with_spec("resources", json!({"requests": {"cpu": "1", "gpu": "1"}, "claims": []})),
+            "spec.resources.claims: Forbidden: claims cannot be set for Resources at pod-level\nspec.resources.requests[gpu]: Invalid value: \"gpu\": must be a standard resource type or fully qualified\nspec.resources.requests[gpu]: Unsupported value: \"gpu\": supported values: \"cpu\", \"hugepages-*\", \"memory\"",
+        ),
+        (
+            with_spec(
+                "volumes",
+                json!([{"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]),
+            ),
+            "spec.volumes[0].projected.sources[0].serviceAccountToken: Forbidden: must not be specified when serviceAccountName is not set",
+        ),
+        (
+            with_spec(
+                "volumes",
+                json!([
+                    {"name": "a", "ephemeral": {"volumeClaimTemplate": {"metadata": {"name": "x"}, "spec": {
+                        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1"}}}}}},
+                    {"name": "b", "persistentVolumeClaim": {"claimName": "web-a"}},
+                    {"name": "c", "image": {}},
+                ]),
+            ),
+            "spec.volumes[0].ephemeral.volumeClaimTemplate.metadata.name: Forbidden: cannot be set for an ephemeral volume\nspec.volumes[1].persistentVolumeClaim.claimName: Invalid value: \"web-a\": must not reference a PVC that gets created for an ephemeral volume\nspec.volumes[2].image.reference: Required value",
+        ),
+        (
+            with_spec(
+                "topologySpreadConstraints",
+                json!([{"maxSkew": 1, "topologyKey": "zone",
+                "whenUnsatisfiable": "ScheduleAnyway", "minDomains": 2, "matchLabelKeys": ["a"]}]),
+            ),
+            "spec.topologySpreadConstraints[0].minDomains: Invalid value: 2: can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway\nspec.topologySpreadConstraints[0].matchLabelKeys: Forbidden: must not be specified when labelSelector is not set",
         ),
         (
             with_spec("activeDeadlineSeconds", json!(0)),
@@ -257,7 +292,77 @@ fn a_resize_keeps_the_class_of_service() {
     new["spec"]["containers"][0]["resources"] = json!({});
     assert_eq!(
         found(|errors| strategy.validate_update(&new, &old, errors)),
-        "spec: Invalid value: \"BestEffort\": Pod QOS Class may not change as a result of resizing\nspec.containers[0].resources.limits: Forbidden: resource limits cannot be removed\nspec.containers[0].resources.requests: Forbidden: resource requests cannot be removed"
+        "spec: Invalid value: \"BestEffort\": Pod QOS Class may not change as a result of resizing\nspec.containers[0].resources.requests: Forbidden: resource requests cannot be removed\nspec.containers[0].resources.limits: Forbidden: resource limits cannot be removed"
+    );
+}
+
+#[test]
+fn a_resize_changes_cpu_and_memory_alone() {
+    let strategy = Pod.subresource("resize").unwrap();
+    let with = |list: &str, resources: Value, status: Value| {
+        let mut pod = web();
+        pod["spec"]["initContainers"] = json!([{"name": "init", "image": "i"}, {"name": "side", "image": "i", "restartPolicy": "Always"}]);
+        pod["spec"][list][0]["resources"] = resources;
+        pod["status"] = status;
+        defaulted(&Pod, pod)
+    };
+    let old = |list: &str, status: Value| {
+        with(list, json!({"requests": {"memory": "1Mi", "ephemeral-storage": "1"}}), status)
+    };
+    let running = |resources: bool| {
+        let mut status = json!({"containerStatuses": [{"name": "web", "state": {"running": {}}}]});
+        if resources {
+            status["containerStatuses"][0]["resources"] = json!({});
+        }
+        status
+    };
+    for (list, after, status, expected) in [
+        ("containers", json!({"memory": "2Mi", "cpu": "1", "ephemeral-storage": "1"}), json!({}), ""),
+        (
+            "containers",
+            json!({"memory": "2Mi", "ephemeral-storage": "2"}),
+            json!({}),
+            "spec: Forbidden: only cpu and memory resources are mutable",
+        ),
+        (
+            "initContainers",
+            json!({"memory": "2Mi", "ephemeral-storage": "1"}),
+            json!({}),
+            "spec: Forbidden: resources for non-sidecar init containers are immutable",
+        ),
+        ("containers", json!({"memory": "2Mi", "ephemeral-storage": "1"}), running(true), ""),
+        (
+            "containers",
+            json!({"memory": "2Mi", "ephemeral-storage": "1"}),
+            running(false),
+            "spec: Forbidden: Pod running on node without support for resize",
+        ),
+    ] {
+        let old = old(list, status.clone());
+        let mut new = with(list, json!({"requests": after}), status);
+        strategy.prepare_for_update(&mut new, &old);
+        assert_eq!(found(|errors| strategy.validate_update(&new, &old, errors)), expected);
+    }
+}
+
+#[test]
+fn a_pod_has_one_address_of_each_family() {
+    let check = |status: Value| {
+        let pod = json!({"spec": {}, "status": status});
+        found(|errors| Pod.validate_status_update(&pod, &pod, errors))
+    };
+    assert_eq!(check(json!({"podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]})), "");
+    assert_eq!(
+        check(json!({"podIPs": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}]})),
+        "status.podIPs: Invalid value: [{\"ip\":\"10.0.0.1\"},{\"ip\":\"10.0.0.2\"}]: may specify no more than one IP for each IP family"
+    );
+    assert_eq!(
+        check(json!({"hostIP": "10.0.0.1", "hostIPs": [{"ip": "10.0.0.2"}]})),
+        "status.hostIPs[0].ip: Invalid value: \"10.0.0.2\": must be equal to `hostIP`"
+    );
+    assert_eq!(
+        check(json!({"resourceClaimStatuses": [{"name": "a"}]})),
+        "status.resourceClaimStatuses[0].name: Invalid value: \"a\": must match the name of an entry in `spec.resourceClaims`"
     );
 }
 

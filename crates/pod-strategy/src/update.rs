@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::annotations;
 use strategy::field::{Errors, Path};
 use strategy::read::{Read, same};
 use strategy::write;
@@ -12,20 +13,12 @@ const UPDATABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].imag
 
 /// Validates an update of a pod itself, after its new form was validated.
 pub fn validate(new: &Value, old: &Value, errors: &mut Errors) {
+    annotations::validate_update(new, old, errors);
     let (new, old) = (&new["spec"], &old["spec"]);
     for list in ["containers", "initContainers"] {
         if new.items(list).len() != old.items(list).len() {
             errors.forbidden(&SPEC.child(list), "pod updates may not add or remove containers");
             return;
-        }
-        for (index, container) in new.items(list).iter().enumerate() {
-            if container.text("image").trim() != container.text("image") {
-                errors.invalid(
-                    &SPEC.child(list).index(index).child("image"),
-                    container.text("image"),
-                    "must not have leading or trailing whitespace",
-                );
-            }
         }
     }
     if !validate_deadline(new, old, errors) {
@@ -105,10 +98,10 @@ fn validate_tolerations(new: &Value, old: &Value, errors: &mut Errors) {
 
 fn validate_gates(new: &Value, old: &Value, errors: &mut Errors) {
     let before = old.items("schedulingGates");
-    for gate in new.items("schedulingGates") {
+    for (index, gate) in new.items("schedulingGates").iter().enumerate() {
         if !before.contains(gate) {
             errors.forbidden(
-                &SPEC.child("schedulingGates"),
+                &SPEC.child("schedulingGates").index(index).child("name"),
                 format!("only deletion is allowed, but found new scheduling gate '{}'", gate.text("name")),
             );
         }

@@ -7,10 +7,11 @@ use serde_json::Value;
 use crate::env::validate_downward_file;
 use crate::probes::validate_label;
 use crate::resources::quantity;
-use strategy::NameRule;
+use crate::volume_sources;
 use strategy::field::{Errors, Path};
+use strategy::metadata::{validate_annotations, validate_labels};
 use strategy::names;
-use strategy::read::Read;
+use strategy::read::{Read, is_empty};
 
 /// The volumes of a pod that are well formed, by name.
 pub(crate) type Volumes<'a> = BTreeMap<&'a str, &'a Value>;
@@ -119,9 +120,8 @@ fn validate_source(volume: &Value, path: &Path, errors: &mut Errors) {
             "projected" => validate_projected(source, &path, errors),
             "ephemeral" => {
                 if source.has("volumeClaimTemplate") {
-                    let template_path = path.child("volumeClaimTemplate");
-                    let spec = &source["volumeClaimTemplate"]["spec"];
-                    crate::persistent_volume_claim::validate_spec(spec, &template_path.child("spec"), errors);
+                    let template = &source["volumeClaimTemplate"];
+                    validate_claim_template(template, &path.child("volumeClaimTemplate"), errors);
                 } else {
                     errors.required(&path.child("volumeClaimTemplate"), "");
                 }
@@ -133,7 +133,7 @@ fn validate_source(volume: &Value, path: &Path, errors: &mut Errors) {
                 }
                 validate_local_path(source.text("directory"), false, &path.child("directory"), errors);
             }
-            _ => validate_shared_source(kind, source, &path, errors),
+            _ => volume_sources::validate(kind, source, &path, errors),
         }
     }
     if count == 0 {
@@ -141,75 +141,47 @@ fn validate_source(volume: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
-/// Validates a source that pods and PersistentVolumes share, given by its field name.
-pub fn validate_shared_source(kind: &str, source: &Value, path: &Path, errors: &mut Errors) {
-    let required: &[&str] = match kind {
-        "hostPath" => &["path"],
-        "nfs" => &["server", "path"],
-        "iscsi" => &["targetPortal", "iqn"],
-        "csi" => &["driver"],
-        "local" => &["path"],
-        "rbd" => &["image"],
-        "cephfs" => &[],
-        "glusterfs" => &["endpoints", "path"],
-        "gcePersistentDisk" => &["pdName"],
-        "awsElasticBlockStore" | "cinder" => &["volumeID"],
-        "azureFile" => &["secretName", "shareName"],
-        "azureDisk" => &["diskName", "diskURI"],
-        "vsphereVolume" => &["volumePath"],
-        "photonPersistentDisk" => &["pdID"],
-        "portworxVolume" => &["volumeID"],
-        "quobyte" => &["registry", "volume"],
-        "scaleIO" => &["gateway", "system", "volumeName"],
-        "flexVolume" => &["driver"],
-        _ => &[],
-    };
-    for key in required {
-        if source.text(key).is_empty() {
-            errors.required(&path.child(key), "");
+fn validate_claim_template(template: &Value, path: &Path, errors: &mut Errors) {
+    let metadata = &template["metadata"];
+    let metadata_path = path.child("metadata");
+    validate_annotations(&metadata["annotations"], &metadata_path.child("annotations"), errors);
+    validate_labels(&metadata["labels"], &metadata_path.child("labels"), errors);
+    for (key, value) in metadata.as_object().into_iter().flatten() {
+        if !matches!(key.as_str(), "annotations" | "labels") && !is_empty(value) {
+            errors.forbidden(&metadata_path.child(key), "cannot be set for an ephemeral volume");
         }
     }
-    match kind {
-        "hostPath" => {
-            let host_path = source.text("path");
-            if host_path.split('/').any(|part| part == "..") {
-                errors.invalid(&path.child("path"), host_path, "must not contain '..'");
-            }
-            const TYPES: [&str; 8] = [
-                "",
-                "BlockDevice",
-                "CharDevice",
-                "Directory",
-                "DirectoryOrCreate",
-                "File",
-                "FileOrCreate",
-                "Socket",
-            ];
-            let host_type = source.text("type");
-            if !TYPES.contains(&host_type) {
-                errors.unsupported(&path.child("type"), host_type, &TYPES);
-            }
-        }
-        "nfs" if !source.text("path").is_empty() && !source.text("path").starts_with('/') => {
-            errors.invalid(&path.child("path"), source.text("path"), "must be an absolute path");
-        }
-        "rbd" | "cephfs" if source.items("monitors").is_empty() => {
-            errors.required(&path.child("monitors"), "");
-        }
-        "csi" if !source.text("driver").is_empty() => validate_driver(source, path, errors),
-        _ => {}
-    }
+    crate::persistent_volume_claim::validate_spec(&template["spec"], &path.child("spec"), errors);
 }
 
-fn validate_driver(source: &Value, path: &Path, errors: &mut Errors) {
-    let driver = source.text("driver");
-    if driver.len() > 63 {
-        errors.too_long(&path.child("driver"), 63);
+/// Validates what only the volumes of a pod must fulfil, not those of a template: claims are made of them, images pulled.
+pub(crate) fn validate_of_pod(pod_name: &str, volumes: &[Value], path: &Path, errors: &mut Errors) {
+    let mut made: Vec<String> = Vec::new();
+    for volume in volumes {
+        if volume.has("ephemeral") && !pod_name.is_empty() && !volume.text("name").is_empty() {
+            made.push(format!("{pod_name}-{}", volume.text("name")));
+        }
     }
-    let found = names::errors(NameRule::Subdomain, &driver.to_lowercase());
-    errors.invalid_each(&path.child("driver"), &Value::from(driver), found);
-    if source.has("nodePublishSecretRef") && source["nodePublishSecretRef"].text("name").is_empty() {
-        errors.required(&path.child("nodePublishSecretRef").child("name"), "");
+    for (index, volume) in volumes.iter().enumerate() {
+        let path = path.index(index);
+        if volume.has("ephemeral") && !pod_name.is_empty() && !volume.text("name").is_empty() {
+            let claim = format!("{pod_name}-{}", volume.text("name"));
+            for message in names::errors(strategy::NameRule::Subdomain, &claim) {
+                let why = format!("PVC name {claim:?}: {message}");
+                errors.invalid(&path.child("ephemeral").child("name"), volume.text("name"), why);
+            }
+        }
+        let claim = volume["persistentVolumeClaim"].text("claimName");
+        if made.iter().any(|made| made == claim) {
+            errors.invalid(
+                &path.child("persistentVolumeClaim").child("claimName"),
+                claim,
+                "must not reference a PVC that gets created for an ephemeral volume",
+            );
+        }
+        if volume.has("image") && volume["image"].text("reference").is_empty() {
+            errors.required(&path.child("image").child("reference"), "");
+        }
     }
 }
 
@@ -396,7 +368,8 @@ pub(crate) fn validate_mounts(container: &Value, volumes: &Volumes, path: &Path,
             );
         }
         let (sub_path, expression) = (mount.text("subPath"), mount.text("subPathExpr"));
-        validate_local_path(sub_path, false, &path.child("subPath"), errors);
+        // Upstream leaves the index out of the paths that follow.
+        validate_local_path(sub_path, false, &mounts_path.child("subPath"), errors);
         if !expression.is_empty() {
             if !sub_path.is_empty() {
                 errors.invalid(
@@ -405,16 +378,19 @@ pub(crate) fn validate_mounts(container: &Value, volumes: &Volumes, path: &Path,
                     "subPathExpr and subPath are mutually exclusive",
                 );
             }
-            validate_local_path(expression, false, &path.child("subPathExpr"), errors);
+            validate_local_path(expression, false, &mounts_path.child("subPathExpr"), errors);
         }
-        validate_propagation(mount, container, &path, errors);
+        validate_propagation(mount, container, &mounts_path, errors);
     }
     for (index, device) in devices.iter().enumerate() {
         let devices_path = path.child("volumeDevices");
         let path = devices_path.index(index);
         let (name, target) = (device.text("name"), device.text("devicePath"));
+        let earlier = |key: &str| devices[..index].iter().any(|other| other[key] == device[key]);
         if name.is_empty() {
             errors.required(&path.child("name"), "");
+        } else if earlier("name") {
+            errors.invalid(&path.child("name"), name, "must be unique");
         }
         match volumes.get(name) {
             Some(volume) if volume.has("persistentVolumeClaim") || volume.has("ephemeral") => {}
@@ -427,8 +403,20 @@ pub(crate) fn validate_mounts(container: &Value, volumes: &Volumes, path: &Path,
         }
         if target.is_empty() {
             errors.required(&path.child("devicePath"), "");
+        } else if earlier("devicePath") {
+            errors.invalid(&path.child("devicePath"), target, "must be unique");
         } else if target.split('/').any(|part| part == "..") {
             errors.invalid(&path.child("devicePath"), target, "can not contain backsteps ('..')");
+        }
+        if mounts.iter().any(|mount| mount.text("name") == name) {
+            errors.invalid(&path.child("name"), name, "must not already exist in volumeMounts");
+        }
+        if mounts.iter().any(|mount| mount.text("mountPath") == target) {
+            errors.invalid(
+                &path.child("devicePath"),
+                target,
+                "must not already exist as a path in volumeMounts",
+            );
         }
     }
 }
@@ -520,7 +508,7 @@ mod tests {
         validate_mounts(&container, &known, &Path::root("c"), &mut errors);
         assert_eq!(
             listed(errors.into_vec()),
-            "c.volumeMounts[1].name: Not found: \"b\"\nc.volumeMounts[1].mountPath: Invalid value: \"/x\": must be unique\nc.volumeMounts[1].subPath: Invalid value: \"../y\": must not contain '..'"
+            "c.volumeMounts[1].name: Not found: \"b\"\nc.volumeMounts[1].mountPath: Invalid value: \"/x\": must be unique\nc.volumeMounts.subPath: Invalid value: \"../y\": must not contain '..'"
         );
     }
 }

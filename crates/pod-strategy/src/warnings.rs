@@ -2,72 +2,134 @@
 
 use serde_json::Value;
 
+use crate::resources::quantity;
 use strategy::read::Read;
 
-/// Node labels that newer ones have replaced.
-const OLD_NODE_LABELS: [(&str, &str); 5] = [
-    ("beta.kubernetes.io/arch", "use \"kubernetes.io/arch\" instead"),
-    ("beta.kubernetes.io/os", "use \"kubernetes.io/os\" instead"),
-    ("failure-domain.beta.kubernetes.io/region", "use \"topology.kubernetes.io/region\" instead"),
-    ("failure-domain.beta.kubernetes.io/zone", "use \"topology.kubernetes.io/zone\" instead"),
-    ("beta.kubernetes.io/instance-type", "use \"node.kubernetes.io/instance-type\" instead"),
+const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
+
+/// Volumes of which nothing good will come.
+const OLD_VOLUMES: [(&str, &str); 7] = [
+    ("gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"),
+    ("photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
+    ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
+    ("storageos", "deprecated in v1.22, non-functional in v1.25+"),
+    ("glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
+    ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
+    ("cephfs", "deprecated in v1.28, non-functional in v1.31+"),
 ];
+
+/// What to say of a node label that a newer one has replaced.
+pub fn old_node_label(label: &str) -> Option<&'static str> {
+    Some(match label {
+        "beta.kubernetes.io/arch" => "deprecated since v1.14; use \"kubernetes.io/arch\" instead",
+        "beta.kubernetes.io/os" => "deprecated since v1.14; use \"kubernetes.io/os\" instead",
+        "failure-domain.beta.kubernetes.io/region" => {
+            "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead"
+        }
+        "failure-domain.beta.kubernetes.io/zone" => {
+            "deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead"
+        }
+        "beta.kubernetes.io/instance-type" => {
+            "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead"
+        }
+        _ => return None,
+    })
+}
 
 /// Warnings on a pod.
 pub fn pod(object: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    spec(&object["metadata"], &object["spec"], "spec", &mut found);
+    spec(&object["metadata"], &object["spec"], "", &mut found);
     found
+}
+
+/// Warns of a pod whose name becomes its host's name but is no label.
+pub fn host_name(object: &Value) -> Option<String> {
+    let found = apimachinery::names::dns1123_label_errors(object["metadata"].text("name"));
+    (!found.is_empty()).then(|| {
+        format!(
+            "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [{}]",
+            found.join(" ")
+        )
+    })
 }
 
 /// Warnings on the template of a workload, at `spec.template`.
 pub fn template(workload_spec: &Value) -> Vec<String> {
-    let template = &workload_spec["template"];
+    template_at(&workload_spec["template"], "spec.template")
+}
+
+/// Warnings on a template at any path.
+pub fn template_at(template: &Value, path: &str) -> Vec<String> {
     let mut found = Vec::new();
-    spec(&template["metadata"], &template["spec"], "spec.template.spec", &mut found);
+    spec(&template["metadata"], &template["spec"], &format!("{path}."), &mut found);
     found
 }
 
-fn spec(metadata: &Value, spec: &Value, path: &str, found: &mut Vec<String>) {
-    for (label, advice) in OLD_NODE_LABELS {
-        if spec["nodeSelector"].get(label).is_some() {
-            found.push(format!("{path}.nodeSelector[{label}]: deprecated since v1.14; {advice}"));
+/// Warns of an address that is not written as it should be.
+pub fn address(text: &str, path: &str, found: &mut Vec<String>) {
+    if let Ok(address) = text.parse::<std::net::Ipv6Addr>()
+        && address.to_string() != text
+    {
+        found.push(format!(
+            "{path}: IPv6 address {text:?} should be in RFC 5952 canonical format (\"{address}\")"
+        ));
+    }
+}
+
+/// Warns of node labels in a selector of nodes that newer ones have replaced.
+pub fn node_term(term: &Value, path: &str, found: &mut Vec<String>) {
+    for (index, requirement) in term.items("matchExpressions").iter().enumerate() {
+        let key = requirement.text("key");
+        if let Some(advice) = old_node_label(key) {
+            found.push(format!("{path}.matchExpressions[{index}].key: {key} is {advice}"));
         }
     }
-    for key in metadata.entries("annotations").map(|(key, _)| key) {
-        if key.starts_with("container.apparmor.security.beta.kubernetes.io/") {
-            found.push(format!(
-                "metadata.annotations[{key}]: deprecated since v1.30; use the \"appArmorProfile\" field instead"
-            ));
-        }
-        if key.starts_with("seccomp.security.alpha.kubernetes.io/")
-            || key.starts_with("container.seccomp.security.alpha.kubernetes.io/")
-        {
-            found.push(format!(
-                "metadata.annotations[{key}]: non-functional in v1.27+; use the \"seccompProfile\" field instead"
-            ));
+}
+
+/// Warns of node labels in a plain selector that newer ones have replaced.
+pub fn node_labels(selector: &Value, path: &str, found: &mut Vec<String>) {
+    for (label, _) in selector.as_object().into_iter().flatten() {
+        if let Some(advice) = old_node_label(label) {
+            found.push(format!("{path}[{label}]: {advice}"));
         }
     }
+}
+
+/// Warns of parts of a byte, which nothing has.
+pub fn fraction_of_bytes(amount: &Value, path: &str, found: &mut Vec<String>) {
+    if let Some(bytes) = quantity(amount).filter(|bytes| !bytes.is_whole()) {
+        found.push(format!("{path}: fractional byte value \"{bytes}\" is invalid, must be an integer"));
+    }
+}
+
+fn spec(metadata: &Value, spec: &Value, prefix: &str, found: &mut Vec<String>) {
+    let path = &format!("{prefix}spec");
+    node_labels(&spec["nodeSelector"], &format!("{path}.nodeSelector"), found);
+    affinity(&spec["affinity"], &format!("{path}.affinity"), found);
+    for (index, constraint) in spec.items("topologySpreadConstraints").iter().enumerate() {
+        let path = format!("{path}.topologySpreadConstraints[{index}]");
+        let key = constraint.text("topologyKey");
+        if let Some(advice) = old_node_label(key) {
+            found.push(format!("{path}.topologyKey: {key} is {advice}"));
+        }
+        without_selector(constraint, &path, found);
+    }
+    annotations(metadata, spec, prefix, found);
     for (index, volume) in spec.items("volumes").iter().enumerate() {
-        for (kind, message) in [
-            ("gitRepo", "deprecated in v1.11"),
-            ("photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
-            ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
-            ("storageos", "deprecated in v1.22, non-functional in v1.25+"),
-            ("glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
-            ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
-            ("cephfs", "deprecated in v1.28, non-functional in v1.31+"),
-        ] {
+        for (kind, message) in OLD_VOLUMES {
             if volume.has(kind) {
                 found.push(format!("{path}.volumes[{index}].{kind}: {message}"));
             }
         }
+        let claim = &volume["ephemeral"]["volumeClaimTemplate"]["spec"]["resources"]["requests"]["storage"];
+        let at =
+            format!("{path}.volumes[{index}].ephemeral.volumeClaimTemplate.spec.resources.requests[storage]");
+        fraction_of_bytes(claim, &at, found);
     }
     for (index, alias) in spec.items("hostAliases").iter().enumerate() {
-        let address = alias.text("ip");
-        if is_sloppy(address) {
-            found.push(format!("{path}.hostAliases[{index}].ip: non-standard IP address {address:?} will be considered invalid in a future Kubernetes release"));
-        }
+        address(alias.text("ip"), &format!("{path}.hostAliases[{index}].ip"), found);
     }
     repeated(spec, "hostAliases", "ip", path, found);
     for (index, secret) in spec.items("imagePullSecrets").iter().enumerate() {
@@ -76,27 +138,81 @@ fn spec(metadata: &Value, spec: &Value, path: &str, found: &mut Vec<String>) {
         }
     }
     repeated(spec, "imagePullSecrets", "name", path, found);
+    for resource in ["memory", "ephemeral-storage"] {
+        fraction_of_bytes(&spec["overhead"][resource], &format!("{path}.overhead[{resource}]"), found);
+    }
     if spec.int("terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
         found.push(format!(
             "{path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"
         ));
     }
-    selectors_of_nothing(spec, path, found);
     for list in ["initContainers", "containers"] {
         for (index, container) in spec.items(list).iter().enumerate() {
-            repeated_variables(container, &format!("{path}.{list}[{index}]"), found);
-            repeated_ports(container, &format!("{path}.{list}[{index}]"), found);
+            let path = format!("{path}.{list}[{index}]");
+            repeated_variables(container, &path, found);
+            repeated_ports(container, &path, found);
             for kind in ["limits", "requests"] {
                 for resource in ["memory", "ephemeral-storage"] {
-                    let value = container["resources"][kind].text(resource);
-                    if value.ends_with('m') {
-                        found.push(format!(
-                            "{path}.{list}[{index}].resources.{kind}[{resource}]: fractional byte value {value:?} is invalid, must be an integer"
-                        ));
-                    }
+                    let amount = &container["resources"][kind][resource];
+                    fraction_of_bytes(amount, &format!("{path}.resources.{kind}[{resource}]"), found);
                 }
             }
         }
+    }
+}
+
+/// Profiles that are fields now.
+fn annotations(metadata: &Value, spec: &Value, prefix: &str, found: &mut Vec<String>) {
+    for key in metadata.entries("annotations").map(|(key, _)| key) {
+        let path = format!("{prefix}metadata.annotations[{key}]");
+        if let Some(name) = key.strip_prefix("container.apparmor.security.beta.kubernetes.io/") {
+            let by_field = spec["securityContext"].has("appArmorProfile")
+                || ["initContainers", "containers"].iter().any(|list| {
+                    spec.items(list).iter().any(|container| {
+                        container.text("name") == name && container["securityContext"].has("appArmorProfile")
+                    })
+                });
+            if !by_field {
+                found.push(format!(
+                    "{path}: deprecated since v1.30; use the \"appArmorProfile\" field instead"
+                ));
+            }
+        }
+        if key == "seccomp.security.alpha.kubernetes.io/pod"
+            || key.starts_with("container.seccomp.security.alpha.kubernetes.io/")
+        {
+            found.push(format!("{path}: non-functional in v1.27+; use the \"seccompProfile\" field instead"));
+        }
+    }
+}
+
+fn affinity(affinity: &Value, path: &str, found: &mut Vec<String>) {
+    let node = &affinity["nodeAffinity"];
+    for (index, term) in node[REQUIRED].items("nodeSelectorTerms").iter().enumerate() {
+        node_term(term, &format!("{path}.nodeAffinity.{REQUIRED}.nodeSelectorTerms[{index}]"), found);
+    }
+    for (index, term) in node.items(PREFERRED).iter().enumerate() {
+        node_term(
+            &term["preference"],
+            &format!("{path}.nodeAffinity.{PREFERRED}[{index}].preference"),
+            found,
+        );
+    }
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        for (index, term) in affinity[kind].items(REQUIRED).iter().enumerate() {
+            without_selector(term, &format!("{path}.{kind}.{REQUIRED}[{index}]"), found);
+        }
+        for (index, term) in affinity[kind].items(PREFERRED).iter().enumerate() {
+            let path = format!("{path}.{kind}.{PREFERRED}[{index}].podAffinityTerm");
+            without_selector(&term["podAffinityTerm"], &path, found);
+        }
+    }
+}
+
+/// What has no selector selects no pod, which is hardly meant.
+fn without_selector(term: &Value, path: &str, found: &mut Vec<String>) {
+    if term["labelSelector"].is_null() {
+        found.push(format!("{path}.labelSelector: a null labelSelector results in matching no pod"));
     }
 }
 
@@ -108,33 +224,6 @@ fn repeated(spec: &Value, list: &str, key: &str, path: &str, found: &mut Vec<Str
         if !value.is_empty() && items[..index].iter().any(|other| other.text(key) == value) {
             let what = if list == "hostAliases" { "ip" } else { "name" };
             found.push(format!("{path}.{list}[{index}].{key}: duplicate {what} {value:?}"));
-        }
-    }
-}
-
-/// Constraints and terms without a selector select no pod, which is hardly meant.
-fn selectors_of_nothing(spec: &Value, path: &str, found: &mut Vec<String>) {
-    const WHY: &str = "a null labelSelector results in matching no pod";
-    for (index, constraint) in spec.items("topologySpreadConstraints").iter().enumerate() {
-        if constraint["labelSelector"].is_null() {
-            found.push(format!("{path}.topologySpreadConstraints[{index}].labelSelector: {WHY}"));
-        }
-    }
-    for kind in ["podAffinity", "podAntiAffinity"] {
-        let affinity = &spec["affinity"][kind];
-        let required = "requiredDuringSchedulingIgnoredDuringExecution";
-        for (index, term) in affinity.items(required).iter().enumerate() {
-            if term["labelSelector"].is_null() {
-                found.push(format!("{path}.affinity.{kind}.{required}[{index}].labelSelector: {WHY}"));
-            }
-        }
-        let preferred = "preferredDuringSchedulingIgnoredDuringExecution";
-        for (index, term) in affinity.items(preferred).iter().enumerate() {
-            if term["podAffinityTerm"]["labelSelector"].is_null() {
-                found.push(format!(
-                    "{path}.affinity.{kind}.{preferred}[{index}].podAffinityTerm.labelSelector: {WHY}"
-                ));
-            }
         }
     }
 }
@@ -162,11 +251,6 @@ fn repeated_ports(container: &Value, path: &str, found: &mut Vec<String>) {
                 .push(format!("{path}.ports[{index}]: duplicate port definition with {path}.ports[{first}]"));
         }
     }
-}
-
-/// Whether an IPv4 address is written with leading zeros.
-fn is_sloppy(address: &str) -> bool {
-    address.split('.').any(|part| part.len() > 1 && part.starts_with('0'))
 }
 
 #[cfg(test)]
@@ -203,11 +287,31 @@ mod tests {
                 "spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use \"kubernetes.io/os\" instead",
             ),
             (
+                json!({"affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+                    {"preference": {"matchExpressions": [{"key": "failure-domain.beta.kubernetes.io/zone"}]}}]}}}),
+                "spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].key: failure-domain.beta.kubernetes.io/zone is deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead",
+            ),
+            (
+                json!({"overhead": {"memory": "1500m"}, "volumes": [{"gitRepo": {}}], "hostAliases": [{"ip": "::0"}]}),
+                "spec.volumes[0].gitRepo: deprecated in v1.11, and disabled by default in v1.33+|spec.hostAliases[0].ip: IPv6 address \"::0\" should be in RFC 5952 canonical format (\"::\")|spec.overhead[memory]: fractional byte value \"1500m\" is invalid, must be an integer",
+            ),
+            (
                 json!({"containers": [{"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}]}),
                 "spec.containers[0].env[1]: hides previous definition of \"A\", which may be dropped when using apply",
             ),
         ] {
             assert_eq!(pod(&json!({"spec": spec})).join("|"), expected);
         }
+    }
+
+    #[test]
+    fn templates_say_where_they_are() {
+        let template = json!({"metadata": {"annotations": {"seccomp.security.alpha.kubernetes.io/pod": "x"}},
+            "spec": {"nodeSelector": {"beta.kubernetes.io/arch": "a"}}});
+        assert_eq!(
+            template_at(&template, "spec.jobTemplate.spec.template").join("|"),
+            "spec.jobTemplate.spec.template.spec.nodeSelector[beta.kubernetes.io/arch]: deprecated since v1.14; use \"kubernetes.io/arch\" instead|spec.jobTemplate.spec.template.metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]: non-functional in v1.27+; use the \"seccompProfile\" field instead"
+        );
+        assert!(host_name(&json!({"metadata": {"name": "a.b"}})).is_some());
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::NameRule;
 use crate::field::{Errors, Path};
 use crate::metadata::validate_labels;
 use crate::names;
@@ -109,6 +110,11 @@ pub fn validate_node_selector_term(term: &Value, path: &Path, errors: &mut Error
         let key = requirement.text("key");
         if key != "metadata.name" {
             errors.invalid(&path.child("key"), key, "not a valid field selector key");
+            continue;
+        }
+        for (index, value) in requirement.items("values").iter().enumerate() {
+            let found = names::errors(NameRule::Subdomain, value.as_str().unwrap_or_default());
+            errors.invalid_each(&path.child("values").index(index), value, found);
         }
     }
 }

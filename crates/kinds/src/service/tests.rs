@@ -49,6 +49,18 @@ fn ports_are_named_and_different() {
         (json!({"type": "ExternalName"}), "spec.externalName: Required value"),
         (json!({"type": "ExternalName", "externalName": "example.com."}), ""),
         (
+            json!({"ports": [{"port": 80}], "loadBalancerSourceRanges": ["ten"]}),
+            "spec.LoadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'\nspec.LoadBalancerSourceRanges[0]: Invalid value: \"ten\": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)",
+        ),
+        (
+            json!({"ports": [{"port": 80}], "trafficDistribution": ""}),
+            "spec.trafficDistribution: Unsupported value: \"\": supported values: \"PreferClose\", \"PreferSameNode\", \"PreferSameZone\"",
+        ),
+        (
+            json!({"ports": [{"port": 10250}], "type": "LoadBalancer", "loadBalancerSourceRanges": [" 10.0.0.0/8 "]}),
+            "",
+        ),
+        (
             json!({"ports": [{"port": 80}], "externalIPs": ["127.0.0.1"]}),
             "spec.externalIPs[0]: Invalid value: \"127.0.0.1\": may not be in the loopback range (127.0.0.0/8, ::1/128)",
         ),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::is_headless;
+use super::{addresses, is_headless};
 use pod_strategy::probes::{validate_label, validate_port, validate_port_number};
 use pod_strategy::spec::validate_address;
 use strategy::NameRule;
@@ -14,10 +14,26 @@ use strategy::names;
 use strategy::read::{Read, same};
 
 const SPEC: Path<'static> = Path::root("spec");
-/// Upstream keeps load balancers off the kubelet's port.
-const KUBELET_PORT: i64 = 10250;
+/// Named the sources of a load balancer before the field did.
+const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
+const HINTS: &str = "service.kubernetes.io/topology-aware-hints";
+const MODE: &str = "service.kubernetes.io/topology-mode";
 
-pub(super) fn spec(spec: &Value, errors: &mut Errors) {
+/// Validates a whole service.
+pub(super) fn service(object: &Value, errors: &mut Errors) {
+    let annotations = &object["metadata"]["annotations"];
+    if let (Some(hints), Some(mode)) = (annotations.get(HINTS), annotations.get(MODE))
+        && hints != mode
+    {
+        let path = Path::root("metadata.annotations");
+        let why = format!("must match annotations[{HINTS}] when both are specified");
+        errors.invalid(&path.key(MODE), mode.clone(), why);
+    }
+    spec(&object["spec"], errors);
+    source_ranges(&object["spec"], annotations, errors);
+}
+
+fn spec(spec: &Value, errors: &mut Errors) {
     let ports = spec.items("ports");
     let kind = spec.text("type");
     let headless = is_headless(spec);
@@ -28,15 +44,6 @@ pub(super) fn spec(spec: &Value, errors: &mut Errors) {
     let addresses_path = SPEC.child("clusterIPs");
     match kind {
         "LoadBalancer" => {
-            for (index, port) in ports.iter().enumerate() {
-                if port.int("port") == Some(KUBELET_PORT) {
-                    errors.invalid(
-                        &ports_path.index(index),
-                        KUBELET_PORT,
-                        format!("may not expose port {KUBELET_PORT} externally since it is used by kubelet"),
-                    );
-                }
-            }
             if headless {
                 errors.invalid(
                     &addresses_path.index(0),
@@ -57,7 +64,7 @@ pub(super) fn spec(spec: &Value, errors: &mut Errors) {
     }
     validate_labels(&spec["selector"], &SPEC.child("selector"), errors);
     session_affinity(spec, errors);
-    cluster_ips(spec, errors);
+    addresses::validate(spec, errors);
     for (index, address) in spec.items("externalIPs").iter().enumerate() {
         let path = SPEC.child("externalIPs");
         non_special_address(address.as_str().unwrap_or_default(), &path.index(index), errors);
@@ -140,83 +147,25 @@ fn session_affinity(spec: &Value, errors: &mut Errors) {
         }
         "ClientIP" => {
             let client_path = config_path.child("clientIP");
-            match spec["sessionAffinityConfig"]["clientIP"].int("timeoutSeconds") {
-                None => errors.required(&config_path, "when session affinity type is ClientIP"),
-                Some(seconds) if !(1..=86400).contains(&seconds) => errors.invalid(
-                    &client_path.child("timeoutSeconds"),
-                    seconds,
-                    "must be greater than 0 and less than 86400",
-                ),
-                Some(_) => {}
-            }
+            let config = &spec["sessionAffinityConfig"];
+            let missing = match config["clientIP"].int("timeoutSeconds") {
+                Some(seconds) if !(1..=86400).contains(&seconds) => {
+                    errors.invalid(
+                        &client_path.child("timeoutSeconds"),
+                        seconds,
+                        "must be greater than 0 and less than 86400",
+                    );
+                    return;
+                }
+                Some(_) => return,
+                None if config.is_null() => config_path,
+                None if config["clientIP"].is_null() => client_path,
+                None => client_path.child("timeoutSeconds"),
+            };
+            errors.required(&missing, "when session affinity type is ClientIP");
         }
         "" => errors.required(&path, ""),
         other => errors.unsupported(&path, other, &["ClientIP", "None"]),
-    }
-}
-
-fn cluster_ips(spec: &Value, errors: &mut Errors) {
-    let path = SPEC.child("clusterIPs");
-    let addresses = spec.items("clusterIPs");
-    let first = spec.text("clusterIP");
-    if spec.text("type") == "ExternalName" {
-        return;
-    }
-    if !addresses.is_empty() && addresses[0] != first {
-        errors.invalid(
-            &path,
-            spec["clusterIPs"].clone(),
-            "first value must match `clusterIP` when both are specified",
-        );
-        return;
-    }
-    if addresses.len() > 2 {
-        errors.invalid(&path, spec["clusterIPs"].clone(), "may only hold up to 2 values");
-    }
-    for (index, address) in addresses.iter().enumerate() {
-        let text = address.as_str().unwrap_or_default();
-        if text == "None" {
-            if addresses.len() > 1 {
-                errors.invalid(&path.index(index), text, "'None' must be the first and only value");
-            }
-        } else {
-            validate_address(text, &path.index(index), errors);
-        }
-    }
-    let policy = spec.text("ipFamilyPolicy");
-    if !matches!(policy, "" | "SingleStack" | "PreferDualStack" | "RequireDualStack") {
-        errors.invalid(
-            &SPEC.child("ipFamilyPolicy"),
-            policy,
-            "must be one of SingleStack, PreferDualStack or RequireDualStack",
-        );
-    }
-    for (index, family) in spec.items("ipFamilies").iter().enumerate() {
-        let families_path = SPEC.child("ipFamilies");
-        let path = families_path.index(index);
-        match family.as_str().unwrap_or_default() {
-            "IPv4" | "IPv6" => {
-                if spec.items("ipFamilies")[..index].contains(family) {
-                    errors.duplicate(&path, family.clone());
-                }
-                let differs = addresses
-                    .get(index)
-                    .and_then(Value::as_str)
-                    .and_then(|address| address.parse::<IpAddr>().ok())
-                    .is_some_and(|address| address.is_ipv4() != (family == "IPv4"));
-                if differs {
-                    errors.invalid(
-                        &SPEC.child("clusterIPs").index(index),
-                        addresses[index].clone(),
-                        format!(
-                            "expected an {} value as indicated by `ipFamilies[{index}]`",
-                            family.as_str().unwrap_or_default()
-                        ),
-                    );
-                }
-            }
-            other => errors.unsupported(&path, other, &["IPv4", "IPv6"]),
-        }
     }
 }
 
@@ -269,20 +218,9 @@ fn unique_ports(spec: &Value, errors: &mut Errors) {
 
 fn load_balancer(spec: &Value, errors: &mut Errors) {
     let is_balancer = spec.text("type") == "LoadBalancer";
-    let ranges_path = SPEC.child("loadBalancerSourceRanges");
-    let ranges = spec.items("loadBalancerSourceRanges");
-    if !ranges.is_empty() && !is_balancer {
-        errors.forbidden(&ranges_path, "may only be used when `type` is 'LoadBalancer'");
-    }
-    for (index, range) in ranges.iter().enumerate() {
-        validate_cidr(range.as_str().unwrap_or_default().trim(), &ranges_path.index(index), errors);
-    }
     if is_balancer {
         if !spec.has("allocateLoadBalancerNodePorts") {
-            errors.required(
-                &SPEC.child("allocateLoadBalancerNodePorts"),
-                "field is required when `type` is 'LoadBalancer'",
-            );
+            errors.required(&Path::root("allocateLoadBalancerNodePorts"), "");
         }
     } else {
         for key in ["allocateLoadBalancerNodePorts", "loadBalancerClass"] {
@@ -294,6 +232,32 @@ fn load_balancer(spec: &Value, errors: &mut Errors) {
     if spec.has("loadBalancerClass") {
         let found = names::qualified_name_errors(spec.text("loadBalancerClass"));
         errors.invalid_each(&SPEC.child("loadBalancerClass"), &spec["loadBalancerClass"], found);
+    }
+}
+
+/// Validates from where a load balancer takes traffic, as the field says or the older annotation.
+fn source_ranges(spec: &Value, annotations: &Value, errors: &mut Errors) {
+    let ranges = spec.items("loadBalancerSourceRanges");
+    let metadata = Path::root("metadata.annotations");
+    let said = annotations.get(SOURCE_RANGES).and_then(Value::as_str);
+    let path = match said {
+        _ if !ranges.is_empty() => SPEC.child("LoadBalancerSourceRanges"),
+        Some(_) => metadata.key(SOURCE_RANGES),
+        None => return,
+    };
+    if spec.text("type") != "LoadBalancer" {
+        errors.forbidden(&path, "may only be used when `type` is 'LoadBalancer'");
+    }
+    for (index, range) in ranges.iter().enumerate() {
+        // Spaces around a range are allowed, since they were in the annotation.
+        validate_cidr(range.as_str().unwrap_or_default().trim(), &path.index(index), errors);
+    }
+    if let (Some(said), true) = (said.map(str::trim), ranges.is_empty())
+        && !said.is_empty()
+    {
+        for range in said.split(',') {
+            validate_cidr(range.trim(), &path, errors);
+        }
     }
 }
 
@@ -324,13 +288,22 @@ fn traffic(spec: &Value, errors: &mut Errors) {
             health_port,
             "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
         );
+    } else if health_port != 0 {
+        validate_port_number(health_port, &SPEC.child("healthCheckNodePort"), errors);
     }
     let internal = spec.text("internalTrafficPolicy");
-    if !matches!(internal, "" | "Cluster" | "Local") {
-        errors.unsupported(&SPEC.child("internalTrafficPolicy"), internal, &["Cluster", "Local"]);
+    let internal_path = SPEC.child("internalTrafficPolicy");
+    if !spec.has("internalTrafficPolicy") {
+        if super::needs_cluster_ip(spec) {
+            errors.required(&internal_path, "");
+        }
+    } else if !matches!(internal, "Cluster" | "Local") {
+        errors.unsupported(&internal_path, internal, &["Cluster", "Local"]);
     }
     let spread = spec.text("trafficDistribution");
-    if !matches!(spread, "" | "PreferClose" | "PreferSameZone" | "PreferSameNode") {
+    if spec.has("trafficDistribution")
+        && !matches!(spread, "PreferClose" | "PreferSameZone" | "PreferSameNode")
+    {
         errors.unsupported(
             &SPEC.child("trafficDistribution"),
             spread,
@@ -341,22 +314,7 @@ fn traffic(spec: &Value, errors: &mut Errors) {
 
 /// Validates what may not change in a service that has an address.
 pub(super) fn change(new: &Value, old: &Value, errors: &mut Errors) {
-    let kept = super::needs_cluster_ip(new) && super::needs_cluster_ip(old);
-    if kept {
-        for (key, what) in [("clusterIPs", "primary clusterIP"), ("ipFamilies", "primary ipFamily")] {
-            let list_path = SPEC.child(key);
-            let (Some(before), after) = (old.items(key).first(), new.items(key).first()) else { continue };
-            match after {
-                None => {
-                    errors.invalid(&list_path.index(0), new[key].clone(), format!("{what} can not be unset"))
-                }
-                Some(after) if after != before => {
-                    errors.invalid(&list_path.index(0), new[key].clone(), "may not change once set");
-                }
-                Some(_) => {}
-            }
-        }
-    }
+    addresses::validate_change(new, old, errors);
     let balancer = |spec: &Value| spec.text("type") == "LoadBalancer";
     if balancer(new) && balancer(old) && !same(&new["loadBalancerClass"], &old["loadBalancerClass"]) {
         errors.invalid(
@@ -365,6 +323,10 @@ pub(super) fn change(new: &Value, old: &Value, errors: &mut Errors) {
             "may not change once set",
         );
     }
+    let checked = super::needs_health_check_port(new) && super::needs_health_check_port(old);
+    if checked && new["healthCheckNodePort"] != old["healthCheckNodePort"] {
+        errors.forbidden(&SPEC.child("healthCheckNodePort"), strategy::field::IMMUTABLE);
+    }
 }
 
 /// Validates the addresses that a load balancer reports.
@@ -372,16 +334,22 @@ pub(super) fn status(object: &Value, errors: &mut Errors) {
     let path = Path::root("status.loadBalancer.ingress");
     let ingress = object["status"]["loadBalancer"].items("ingress");
     if !ingress.is_empty() && object["spec"].text("type") != "LoadBalancer" {
-        errors.forbidden(&path, "may only be used when `spec.type` is LoadBalancer");
+        errors.forbidden(&path, "may only be used when `spec.type` is 'LoadBalancer'");
         return;
     }
     for (index, entry) in ingress.iter().enumerate() {
         let path = path.index(index);
         if !entry.text("ip").is_empty() {
             validate_address(entry.text("ip"), &path.child("ip"), errors);
-            if !matches!(entry.text("ipMode"), "VIP" | "Proxy") {
-                errors.unsupported(&path.child("ipMode"), entry.text("ipMode"), &["Proxy", "VIP"]);
+        }
+        let mode_path = path.child("ipMode");
+        match (entry.text("ip").is_empty(), entry.has("ipMode")) {
+            (false, false) => errors.required(&mode_path, "must be specified when `ip` is set"),
+            (true, true) => errors.forbidden(&mode_path, "may not be specified when `ip` is not set"),
+            (false, true) if !matches!(entry.text("ipMode"), "VIP" | "Proxy") => {
+                errors.unsupported(&mode_path, entry.text("ipMode"), &["Proxy", "VIP"]);
             }
+            _ => {}
         }
         if !entry.text("hostname").is_empty() {
             let found = names::errors(NameRule::Subdomain, entry.text("hostname"));

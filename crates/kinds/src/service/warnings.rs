@@ -1,0 +1,68 @@
+//! What clients are told about services that are accepted all the same.
+
+use serde_json::Value;
+
+use super::is_headless;
+use pod_strategy::warnings::address;
+use strategy::read::Read;
+
+/// Warnings on a service.
+pub(super) fn of(service: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let (spec, annotations) = (&service["spec"], &service["metadata"]["annotations"]);
+    if annotations.get("service.kubernetes.io/topology-aware-hints").is_some() {
+        found.push("annotation service.kubernetes.io/topology-aware-hints is deprecated, please use service.kubernetes.io/topology-mode instead".to_owned());
+    }
+    for list in ["clusterIPs", "externalIPs"] {
+        for (index, text) in spec.items(list).iter().enumerate() {
+            address(text.as_str().unwrap_or_default(), &format!("spec.{list}[{index}]"), &mut found);
+        }
+    }
+    address(spec.text("loadBalancerIP"), "spec.loadBalancerIP", &mut found);
+    let external = spec.text("type") == "ExternalName";
+    if external && !spec.items("externalIPs").is_empty() {
+        found.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".to_owned());
+    }
+    if !external && !spec.text("externalName").is_empty() {
+        found.push("spec.externalName is ignored when spec.type is not \"ExternalName\"".to_owned());
+    }
+    if spec.text("trafficDistribution") == "PreferClose" {
+        found.push("spec.trafficDistribution: deprecated in v1.35+; use PreferSameZone".to_owned());
+    }
+    if is_headless(spec) {
+        if !spec.text("loadBalancerIP").is_empty() {
+            found.push("spec.loadBalancerIP is ignored for headless services".to_owned());
+        }
+        if !spec.items("externalIPs").is_empty() {
+            found.push("spec.externalIPs is ignored for headless services".to_owned());
+        }
+        if spec.text("sessionAffinity") != "None" {
+            found.push("spec.SessionAffinity is ignored for headless services".to_owned());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_ignored_is_said() {
+        let check = |spec: Value| of(&json!({ "spec": spec })).join("|");
+        assert_eq!(check(json!({"type": "ClusterIP", "clusterIPs": ["10.0.0.1"]})), "");
+        assert_eq!(
+            check(json!({"type": "ClusterIP", "externalName": "x"})),
+            "spec.externalName is ignored when spec.type is not \"ExternalName\""
+        );
+        assert_eq!(
+            check(json!({"type": "ClusterIP", "externalIPs": ["fd00:0::1"]})),
+            "spec.externalIPs[0]: IPv6 address \"fd00:0::1\" should be in RFC 5952 canonical format (\"fd00::1\")"
+        );
+        assert_eq!(
+            check(json!({"type": "ClusterIP", "clusterIP": "None", "sessionAffinity": "ClientIP"})),
+            "spec.SessionAffinity is ignored for headless services"
+        );
+    }
+}

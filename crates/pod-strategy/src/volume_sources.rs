@@ -1,0 +1,234 @@
+//! Validation of the volume sources that pods and PersistentVolumes share.
+
+use serde_json::Value;
+
+use strategy::NameRule;
+use strategy::field::{Errors, Path};
+use strategy::names;
+use strategy::read::Read;
+
+const HOST_PATH_TYPES: [&str; 8] =
+    ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
+
+/// Validates a source given by its field name.
+pub fn validate(kind: &str, source: &Value, path: &Path, errors: &mut Errors) {
+    let required: &[&str] = match kind {
+        "hostPath" => &["path"],
+        "nfs" => &["server", "path"],
+        "iscsi" => &["targetPortal", "iqn"],
+        "csi" => &["driver"],
+        "local" => &["path"],
+        "rbd" => &["image"],
+        "glusterfs" => &["endpoints", "path"],
+        "gcePersistentDisk" => &["pdName"],
+        "awsElasticBlockStore" | "cinder" => &["volumeID"],
+        "azureFile" => &["secretName", "shareName"],
+        "azureDisk" => &["diskName", "diskURI"],
+        "vsphereVolume" => &["volumePath"],
+        "photonPersistentDisk" => &["pdID"],
+        "portworxVolume" => &["volumeID"],
+        "quobyte" => &["volume"],
+        "scaleIO" => &["gateway", "system", "volumeName"],
+        "flexVolume" => &["driver"],
+        _ => &[],
+    };
+    for key in required {
+        if source.text(key).is_empty() {
+            errors.required(&path.child(key), "");
+        }
+    }
+    match kind {
+        "hostPath" => {
+            no_backsteps(source.text("path"), &path.child("path"), errors);
+            let host_type = source.text("type");
+            if !HOST_PATH_TYPES.contains(&host_type) {
+                errors.unsupported(&path.child("type"), host_type, &HOST_PATH_TYPES);
+            }
+        }
+        "local" => no_backsteps(source.text("path"), &path.child("path"), errors),
+        "nfs" if !source.text("path").is_empty() && !source.text("path").starts_with('/') => {
+            errors.invalid(&path.child("path"), source.text("path"), "must be an absolute path");
+        }
+        "rbd" | "cephfs" if source.items("monitors").is_empty() => {
+            errors.required(&path.child("monitors"), "");
+        }
+        "csi" if !source.text("driver").is_empty() => driver(source, path, errors),
+        "gcePersistentDisk" | "awsElasticBlockStore" => one_byte(source, "partition", path, errors),
+        "iscsi" => iscsi(source, path, errors),
+        "fc" => fibre_channel(source, path, errors),
+        "flocker" => flocker(source, path, errors),
+        "azureDisk" => azure_disk(source, path, errors),
+        "cinder" if source.has("secretRef") && source["secretRef"].text("name").is_empty() => {
+            errors.required(&path.child("secretRef").child("name"), "");
+        }
+        "quobyte" if source.text("registry").is_empty() => errors.required(
+            &path.child("registry"),
+            "must be a host:port pair or multiple pairs separated by commas",
+        ),
+        _ => {}
+    }
+}
+
+fn no_backsteps(text: &str, path: &Path, errors: &mut Errors) {
+    if text.split('/').any(|part| part == "..") {
+        errors.invalid(path, text, "must not contain '..'");
+    }
+}
+
+/// Validates the name of a storage driver, with its secret for publishing on nodes.
+fn driver(source: &Value, path: &Path, errors: &mut Errors) {
+    let driver = source.text("driver");
+    if driver.len() > 63 {
+        errors.too_long(&path.child("driver"), 63);
+    }
+    let found = names::errors(NameRule::Subdomain, &driver.to_lowercase());
+    errors.invalid_each(&path.child("driver"), &Value::from(driver), found);
+    if source.has("nodePublishSecretRef") && source["nodePublishSecretRef"].text("name").is_empty() {
+        errors.required(&path.child("nodePublishSecretRef").child("name"), "");
+    }
+}
+
+/// A partition or a logical unit: what fits in a byte.
+fn one_byte(source: &Value, key: &str, path: &Path, errors: &mut Errors) {
+    if let Some(number) = source.int(key).filter(|number| !(0..=255).contains(number)) {
+        errors.invalid(&path.child(key), number, "must be between 0 and 255, inclusive");
+    }
+}
+
+fn iscsi(source: &Value, path: &Path, errors: &mut Errors) {
+    for key in ["iqn", "initiatorName"] {
+        let name = source.text(key);
+        if !name.is_empty() && !["iqn", "eui", "naa"].iter().any(|form| name.starts_with(form)) {
+            let why = match key {
+                "iqn" => "must be valid format starting with iqn, eui, or naa",
+                _ => "must be valid format",
+            };
+            errors.invalid(&path.child(key), name, why);
+        }
+    }
+    one_byte(source, "lun", path, errors);
+    let authenticated = ["chapAuthDiscovery", "chapAuthSession"].iter().any(|key| source[*key] == true);
+    if authenticated && !source.has("secretRef") {
+        errors.required(&path.child("secretRef"), "");
+    } else if source.has("secretRef") && source["secretRef"].text("name").is_empty() {
+        errors.required(&path.child("secretRef").child("name"), "");
+    }
+}
+
+fn fibre_channel(source: &Value, path: &Path, errors: &mut Errors) {
+    let names = source.items("targetWWNs");
+    let path_of_names = path.child("targetWWNs");
+    match (names.is_empty(), source.items("wwids").is_empty()) {
+        (true, true) => {
+            errors.required(&path_of_names, "must specify either targetWWNs or wwids, but not both")
+        }
+        (false, false) => errors.invalid(
+            &path_of_names,
+            source["targetWWNs"].clone(),
+            "targetWWNs and wwids can not be specified simultaneously",
+        ),
+        (false, true) if !source.has("lun") => {
+            errors.required(&path.child("lun"), "lun is required if targetWWNs is specified");
+        }
+        (false, true) => one_byte(source, "lun", path, errors),
+        (true, false) => {}
+    }
+}
+
+fn flocker(source: &Value, path: &Path, errors: &mut Errors) {
+    let name = source.text("datasetName");
+    match (name.is_empty(), source.text("datasetUUID").is_empty()) {
+        (true, true) => errors.required(path, "one of datasetName and datasetUUID is required"),
+        (false, false) => {
+            errors.invalid(
+                path,
+                "resource",
+                "datasetName and datasetUUID can not be specified simultaneously",
+            );
+        }
+        _ => {}
+    }
+    if name.contains('/') {
+        errors.invalid(&path.child("datasetName"), name, "must not contain '/'");
+    }
+}
+
+fn azure_disk(source: &Value, path: &Path, errors: &mut Errors) {
+    for (key, supported) in
+        [("cachingMode", ["None", "ReadOnly", "ReadWrite"]), ("kind", ["Dedicated", "Managed", "Shared"])]
+    {
+        if source.has(key) && !supported.contains(&source.text(key)) {
+            errors.unsupported(&path.child(key), source.text(key), &supported);
+        }
+    }
+    let address = source.text("diskURI");
+    if source.text("kind") == "Managed" {
+        if !address.is_empty() && !address.starts_with("/subscriptions") {
+            let expected = [
+                "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}",
+            ];
+            errors.unsupported(&path.child("diskURI"), address, &expected);
+        }
+    } else if address.starts_with("/subscriptions") {
+        let expected = ["https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"];
+        errors.unsupported(&path.child("diskURI"), address, &expected);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use strategy::testing::found;
+
+    #[test]
+    fn sources_say_what_they_need() {
+        for (kind, source, expected) in [
+            ("nfs", json!({"server": "s", "path": "/x"}), ""),
+            (
+                "nfs",
+                json!({"server": "s", "path": "x"}),
+                r#"v.path: Invalid value: "x": must be an absolute path"#,
+            ),
+            (
+                "iscsi",
+                json!({"targetPortal": "p", "iqn": "x", "lun": 256, "chapAuthSession": true}),
+                "v.iqn: Invalid value: \"x\": must be valid format starting with iqn, eui, or naa\n\
+                 v.lun: Invalid value: 256: must be between 0 and 255, inclusive\nv.secretRef: Required value",
+            ),
+            ("fc", json!({"wwids": ["a"]}), ""),
+            (
+                "fc",
+                json!({"targetWWNs": ["a"]}),
+                "v.lun: Required value: lun is required if targetWWNs is specified",
+            ),
+            (
+                "fc",
+                json!({}),
+                "v.targetWWNs: Required value: must specify either targetWWNs or wwids, but not both",
+            ),
+            ("flocker", json!({}), "v: Required value: one of datasetName and datasetUUID is required"),
+            (
+                "awsElasticBlockStore",
+                json!({"volumeID": "a", "partition": -1}),
+                "v.partition: Invalid value: -1: must be between 0 and 255, inclusive",
+            ),
+            (
+                "azureDisk",
+                json!({"diskName": "a", "diskURI": "https://x", "cachingMode": "Some", "kind": "Shared"}),
+                r#"v.cachingMode: Unsupported value: "Some": supported values: "None", "ReadOnly", "ReadWrite""#,
+            ),
+            (
+                "csi",
+                json!({"driver": "a_b"}),
+                "v.driver: Invalid value: \"a_b\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
+            ),
+        ] {
+            assert_eq!(
+                found(|errors| validate(kind, &source, &Path::root("v"), errors)),
+                expected,
+                "{source}"
+            );
+        }
+    }
+}
