@@ -122,6 +122,8 @@ fn unescape(value: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests {
     use super::*;
 

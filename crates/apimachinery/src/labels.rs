@@ -331,6 +331,8 @@ fn text_of<'a>(token: Option<&Token<'a>>) -> &'a str {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 

@@ -238,8 +238,9 @@ impl fmt::Display for Quantity {
         }
         let small = self.nanos.abs() < 1024 * NANO;
         match self.format {
-            Format::BinarySi if !small => {
-                let mut value = ceil_div(self.nanos, NANO);
+            // What is not whole would lose by these suffixes.
+            Format::BinarySi if !small && self.is_whole() => {
+                let mut value = self.nanos / NANO;
                 let mut step = 0;
                 while step + 1 < BINARY.len() && value % 1024 == 0 {
                     value /= 1024;
@@ -274,6 +275,8 @@ impl Quantity {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -299,6 +302,7 @@ mod tests {
             ("512Ki", "512Ki"),
             ("1023Ki", "1023Ki"),
             ("0.5Ki", "512"),
+            ("1.0005Ki", "1024512m"),
             ("1e3", "1e3"),
             ("12e6", "12e6"),
             ("1E", "1E"),

@@ -3,7 +3,7 @@
 use schema::{Element, Field, Kind, PatchStrategy, Type};
 use serde_json::{Map, Value, json};
 
-use crate::{create_merge_patch, create_two_way, merge_patch, strategic_merge_patch};
+use crate::{create_merge_patch, create_two_way, json_patch, merge_patch, strategic_merge_patch};
 
 /// A small generator of numbers, the same in every run.
 struct Dice(u64);
@@ -112,4 +112,70 @@ fn a_strategic_patch_of_the_difference_makes_the_second_of_the_first() {
         let nothing = create_two_way(ty, modified, modified).unwrap();
         assert_eq!(nothing, json!({}));
     });
+}
+
+/// The operations that make the second of the first, one for each place where they differ.
+fn operations(path: &str, from: &Value, to: &Value, out: &mut Vec<Value>) {
+    let below = |key: &str| format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"));
+    match (from, to) {
+        (Value::Object(from), Value::Object(to)) => {
+            for (key, value) in from {
+                match to.get(key) {
+                    Some(other) => operations(&below(key), value, other, out),
+                    None => {
+                        out.push(json!({"op": "test", "path": below(key), "value": value}));
+                        out.push(json!({"op": "remove", "path": below(key)}));
+                    }
+                }
+            }
+            for (key, value) in to.iter().filter(|(key, _)| !from.contains_key(*key)) {
+                out.push(json!({"op": "add", "path": below(key), "value": value}));
+            }
+        }
+        (Value::Array(from), Value::Array(to)) => {
+            for (at, (one, other)) in from.iter().zip(to).enumerate() {
+                operations(&below(&at.to_string()), one, other, out);
+            }
+            // From the end, so that what is still to go keeps its place.
+            for at in (to.len()..from.len()).rev() {
+                out.push(json!({"op": "remove", "path": below(&at.to_string())}));
+            }
+            for (at, value) in to.iter().enumerate().skip(from.len()) {
+                let place = if at % 2 == 0 { "-".to_owned() } else { at.to_string() };
+                out.push(json!({"op": "add", "path": below(&place), "value": value}));
+            }
+        }
+        _ if from != to => out.push(json!({"op": "replace", "path": path, "value": to})),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_json_patch_of_the_difference_makes_the_second_of_the_first() {
+    pairs(|_, original, modified| {
+        let mut patch = Vec::new();
+        operations("", original, modified, &mut patch);
+        let patch = Value::Array(patch);
+        let mut patched = original.clone();
+        json_patch(&mut patched, &patch).unwrap_or_else(|error| panic!("{error:?}: {patch}\nof {original}"));
+        assert_eq!(&patched, modified, "{original}\n{patch}");
+    });
+}
+
+#[test]
+fn what_is_moved_and_copied_is_the_same_elsewhere() {
+    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    for row in schema::catalogue().all() {
+        let original = json!({"a/b": dice.object(row.ty(), 0), "list": [1, 2]});
+        let mut patched = original.clone();
+        let patch = json!([
+            {"op": "copy", "from": "/a~1b", "path": "/list/1"},
+            {"op": "move", "from": "/a~1b", "path": "/c~0"},
+            {"op": "test", "path": "/c~0", "value": original["a/b"]},
+            {"op": "move", "from": "/list/1", "path": "/a~1b"},
+            {"op": "remove", "path": "/c~0"},
+        ]);
+        json_patch(&mut patched, &patch).unwrap();
+        assert_eq!(patched, original);
+    }
 }
