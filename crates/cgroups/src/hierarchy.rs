@@ -1,6 +1,7 @@
 //! Where cgroups are mounted, and making, limiting, emptying and removing one in every hierarchy.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
@@ -10,6 +11,7 @@ use std::{
 
 use nix::{sys::signal, unistd::Pid};
 
+use crate::systemd::{self, Systemd};
 use crate::{Error, Limits, tree};
 
 /// How long removal waits for killed processes to be gone. A process stuck in the kernel would hold it for ever.
@@ -24,11 +26,38 @@ pub enum Version {
     V2,
 }
 
-/// The host's cgroups. Paths given to its methods are relative to every hierarchy's root.
+/// Who owns the cgroups that are made (upstream's `cgroupDriver`, whose names these are).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Driver {
+    /// This process alone.
+    #[default]
+    Cgroupfs,
+    /// systemd: each cgroup is one of its slices.
+    Systemd,
+}
+
+impl Driver {
+    /// The driver of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Cgroupfs, Self::Systemd].into_iter().find(|driver| driver.name() == name)
+    }
+
+    /// Its name in configuration files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cgroupfs => "cgroupfs",
+            Self::Systemd => "systemd",
+        }
+    }
+}
+
+/// The host's cgroups. Paths given to its methods are relative to every hierarchy's root, and the same for either
+/// driver: `/kubepods/burstable` is the slice `kubepods-burstable.slice` when systemd owns it.
 #[derive(Debug, Clone)]
 pub struct Cgroups {
     version: Version,
     hierarchies: Vec<Hierarchy>,
+    systemd: Option<Systemd>,
 }
 
 #[derive(Debug, Clone)]
@@ -42,7 +71,7 @@ impl Cgroups {
     pub fn detect(mount: &Path) -> Result<Self, Error> {
         if mount.join("cgroup.controllers").exists() {
             let hierarchy = Hierarchy { root: mount.to_owned(), controllers: vec![] };
-            return Ok(Self { version: Version::V2, hierarchies: vec![hierarchy] });
+            return Ok(Self { version: Version::V2, hierarchies: vec![hierarchy], systemd: None });
         }
         let mut seen = BTreeSet::new();
         let mut hierarchies = Vec::new();
@@ -60,7 +89,46 @@ impl Cgroups {
         if hierarchies.is_empty() {
             return Err(Error::NotMounted(mount.to_owned()));
         }
-        Ok(Self { version: Version::V1, hierarchies })
+        Ok(Self { version: Version::V1, hierarchies, systemd: None })
+    }
+
+    /// Has them owned by that driver. systemd must run here.
+    pub fn owned_by(mut self, driver: Driver) -> Result<Self, Error> {
+        self.systemd = match driver {
+            Driver::Cgroupfs => None,
+            Driver::Systemd if !systemd::runs() => return Err(Error::NoSystemd),
+            Driver::Systemd => Some(Systemd::of_this_machine()),
+        };
+        Ok(self)
+    }
+
+    /// Who owns the cgroups.
+    pub fn driver(&self) -> Driver {
+        if self.systemd.is_some() { Driver::Systemd } else { Driver::Cgroupfs }
+    }
+
+    /// What a container runtime is told to put a pod's containers under: the cgroup's path, or the slice's name.
+    pub fn parent_for_runtime(&self, path: &str) -> String {
+        match self.systemd {
+            Some(_) => systemd::unit(path).unwrap_or_default(),
+            None => path.to_owned(),
+        }
+    }
+
+    /// The cgroup that containerd gives a container of a pod.
+    pub fn of_container(&self, pod: &str, id: &str) -> String {
+        match self.systemd {
+            Some(_) => format!("{pod}/{}", systemd::scope(id)),
+            None => format!("{pod}/{id}"),
+        }
+    }
+
+    /// Where a cgroup lies below each hierarchy's root.
+    fn place<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        match self.systemd {
+            Some(_) => Cow::Owned(systemd::place(path)),
+            None => Cow::Borrowed(path),
+        }
     }
 
     /// Tells which version the host runs.
@@ -72,20 +140,33 @@ impl Cgroups {
     ///
     /// In v1 a limit whose controller is not mounted is passed over, as upstream does.
     pub fn ensure(&self, path: &str, limits: &Limits) -> Result<(), Error> {
+        if let Some(systemd) = &self.systemd {
+            systemd.start(path, limits, self.version)?;
+        }
+        let place = self.place(path);
         for hierarchy in &self.hierarchies {
             let cpuset = hierarchy.controllers.iter().any(|controller| controller == "cpuset");
             match self.version {
                 // The unified tree beside v1 carries no limits; runtimes make their own folders there.
                 Version::V1 if hierarchy.controllers == ["unified"] => {}
-                Version::V1 => tree::create_v1(&hierarchy.root, path, cpuset)?,
-                Version::V2 => tree::create_v2(&hierarchy.root, path)?,
+                // systemd knows some hierarchies only; a runtime expects the slice in all of them.
+                Version::V1 => tree::create_v1(&hierarchy.root, &place, cpuset)?,
+                Version::V2 => tree::create_v2(&hierarchy.root, &place)?,
             }
         }
-        self.limit(path, limits)
+        self.write(path, limits)
     }
 
     /// Sets the limits of a cgroup that is there.
     pub fn limit(&self, path: &str, limits: &Limits) -> Result<(), Error> {
+        if let Some(systemd) = &self.systemd {
+            systemd.limit(path, limits, self.version)?;
+        }
+        self.write(path, limits)
+    }
+
+    /// Writes limits where the kernel reads them, also when systemd does too: it writes later, and not all of them.
+    fn write(&self, path: &str, limits: &Limits) -> Result<(), Error> {
         for (controller, file, value) in limits.settings(self.version) {
             let Some(directory) = self.directory(controller, path) else { continue };
             let file = directory.join(file);
@@ -96,21 +177,30 @@ impl Cgroups {
 
     /// Tells whether the cgroup is there in any hierarchy.
     pub fn exists(&self, path: &str) -> bool {
-        self.hierarchies.iter().any(|hierarchy| tree::join(&hierarchy.root, path).is_dir())
+        let place = self.place(path);
+        self.hierarchies.iter().any(|hierarchy| tree::join(&hierarchy.root, &place).is_dir())
     }
 
     /// Lists the cgroups directly below, by name.
     pub fn children(&self, path: &str) -> BTreeSet<String> {
-        let below =
-            self.hierarchies.iter().flat_map(|hierarchy| tree::children(&tree::join(&hierarchy.root, path)));
-        below.filter_map(|child| child.file_name()?.to_str().map(str::to_owned)).collect()
+        let place = self.place(path);
+        let below = self
+            .hierarchies
+            .iter()
+            .flat_map(|hierarchy| tree::children(&tree::join(&hierarchy.root, &place)));
+        let name = |folder: &str| match self.systemd {
+            Some(_) => systemd::child(path, folder),
+            None => folder.to_owned(),
+        };
+        below.filter_map(|child| child.file_name()?.to_str().map(name)).collect()
     }
 
     /// Lists the processes in a cgroup and below it.
     pub fn processes(&self, path: &str) -> BTreeSet<i32> {
+        let place = self.place(path);
         self.hierarchies
             .iter()
-            .flat_map(|hierarchy| tree::processes(&tree::join(&hierarchy.root, path)))
+            .flat_map(|hierarchy| tree::processes(&tree::join(&hierarchy.root, &place)))
             .collect()
     }
 
@@ -124,12 +214,16 @@ impl Cgroups {
     ///
     /// Blocks until the processes are gone, at most five seconds. A cgroup that is not there is no error.
     pub fn remove(&self, path: &str) -> Result<(), Error> {
+        if let Some(systemd) = &self.systemd {
+            systemd.stop(path)?;
+        }
+        let place = self.place(path);
         let deadline = Instant::now() + REMOVAL;
         loop {
             if self
                 .hierarchies
                 .iter()
-                .all(|hierarchy| tree::remove(&tree::join(&hierarchy.root, path)).is_ok())
+                .all(|hierarchy| tree::remove(&tree::join(&hierarchy.root, &place)).is_ok())
             {
                 return Ok(());
             }
@@ -154,7 +248,7 @@ impl Cgroups {
                 .iter()
                 .find(|hierarchy| hierarchy.controllers.iter().any(|held| held == controller)),
         };
-        hierarchy.map(|hierarchy| tree::join(&hierarchy.root, path))
+        hierarchy.map(|hierarchy| tree::join(&hierarchy.root, &self.place(path)))
     }
 
     pub(crate) fn read(&self, controller: &str, path: &str, file: &str) -> Result<String, Error> {

@@ -97,6 +97,18 @@ impl Runtime for Client {
         call!(self, runtime, version, v1::VersionRequest { version: "0.1.0".to_owned() }).boxed()
     }
 
+    fn cgroup_driver(&self) -> Reply<'_, Option<v1::CgroupDriver>> {
+        let call = call!(self, runtime, runtime_config, v1::RuntimeConfigRequest {});
+        async move {
+            match call.await {
+                Ok(answer) => Ok(answer.linux.map(|linux| linux.cgroup_driver())),
+                Err(Error::Unimplemented(_)) => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+        .boxed()
+    }
+
     fn status(&self, verbose: bool) -> Reply<'_, v1::StatusResponse> {
         call!(self, runtime, status, v1::StatusRequest { verbose }).boxed()
     }

@@ -118,6 +118,10 @@ impl Runtime for FakeRuntime {
         }))
     }
 
+    fn cgroup_driver(&self) -> Reply<'_, Option<v1::CgroupDriver>> {
+        ready(Ok(None))
+    }
+
     fn status(&self, _verbose: bool) -> Reply<'_, v1::StatusResponse> {
         let condition =
             |r#type: &str| v1::RuntimeCondition { r#type: r#type.into(), status: true, ..Default::default() };

@@ -7,9 +7,9 @@ use futures::{future::BoxFuture, stream::BoxStream};
 use crate::{
     Error, Event,
     v1::{
-        AttachRequest, AuthConfig, Container, ContainerConfig, ContainerStats, ContainerStatus, ExecRequest,
-        ExecSyncResponse, FilesystemUsage, Image, LinuxContainerResources, PodSandbox, PodSandboxConfig,
-        PodSandboxStatusResponse, StatusResponse, VersionResponse,
+        AttachRequest, AuthConfig, CgroupDriver, Container, ContainerConfig, ContainerStats, ContainerStatus,
+        ExecRequest, ExecSyncResponse, FilesystemUsage, Image, LinuxContainerResources, PodSandbox,
+        PodSandboxConfig, PodSandboxStatusResponse, StatusResponse, VersionResponse,
     },
 };
 
@@ -23,6 +23,8 @@ pub type Reply<'a, T> = BoxFuture<'a, Result<T, Error>>;
 pub trait Runtime: Send + Sync + 'static {
     /// Asks for name and version.
     fn version(&self) -> Reply<'_, VersionResponse>;
+    /// Asks who owns the cgroups of containers; none when the runtime does not say (containerd says it since 2.0).
+    fn cgroup_driver(&self) -> Reply<'_, Option<CgroupDriver>>;
     /// Asks for the conditions RuntimeReady and NetworkReady.
     fn status(&self, verbose: bool) -> Reply<'_, StatusResponse>;
     /// Tells the pod network's address range.

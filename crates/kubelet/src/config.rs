@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
+use cgroups::Driver;
 use clap::Parser;
 use component::{
     flags::{Ignored, ignored, ignored_switch},
@@ -27,7 +28,6 @@ pub const IGNORED: &[Ignored] = &[
     ignored("pod-infra-container-image"),
     ignored("network-plugin"),
     ignored("container-runtime"),
-    ignored("cgroup-driver"),
     ignored("runtime-cgroups"),
     ignored("kubelet-cgroups"),
     ignored("system-cgroups"),
@@ -87,6 +87,9 @@ pub struct Flags {
     /// The folder of the kubelet's certificates
     #[arg(long)]
     pub cert_dir: Option<PathBuf>,
+    /// Who owns cgroups, cgroupfs or systemd; a runtime that says who does is believed
+    #[arg(long, value_name = "driver")]
+    pub cgroup_driver: Option<String>,
     /// The cgroup above all pods
     #[arg(long)]
     pub cgroup_root: Option<String>,
@@ -282,6 +285,7 @@ impl Config {
                 .or(file.static_pod_path)
                 .filter(|path| !path.as_os_str().is_empty()),
             cgroup_root: flags.cgroup_root.or(file.cgroup_root).unwrap_or_default(),
+            cgroup_driver: cgroup_driver(flags.cgroup_driver.or(file.cgroup_driver).as_deref())?,
             cgroups_per_qos: flags.cgroups_per_qos.or(file.cgroups_per_qos).unwrap_or(true),
             cluster_dns: list(flags.cluster_dns, file.cluster_dns),
             cluster_domain: flags.cluster_domain.or(file.cluster_domain).unwrap_or_default(),
@@ -393,6 +397,14 @@ fn taint(text: &str) -> anyhow::Result<Taint> {
     Ok(Taint { key: key.to_owned(), value, effect: effect.to_owned(), time_added: None })
 }
 
+/// The driver of that name; upstream's default is `cgroupfs`.
+fn cgroup_driver(name: Option<&str>) -> anyhow::Result<Driver> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(Driver::default()) };
+    Driver::named(name).with_context(|| {
+        format!("invalid configuration: option cgroupDriver can only be set to \"cgroupfs\" or \"systemd\", not {name:?}")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -423,6 +435,24 @@ mod tests {
         assert_eq!(config.settings.node_status_update_frequency, Duration::from_secs(5));
         assert_eq!(config.address.port(), 1);
         assert_eq!(config.client_ca_file, Some("/ca.crt".into()));
+    }
+
+    #[test]
+    fn cgroup_drivers_are_upstreams() {
+        let driver = |flags: &[&str], line: &str| {
+            config(flags, &format!("{HEAD}{line}")).map(|parsed| parsed.settings.cgroup_driver)
+        };
+        assert_eq!(driver(&[], "").unwrap(), Driver::Cgroupfs);
+        assert_eq!(driver(&[], "cgroupDriver: systemd\n").unwrap(), Driver::Systemd);
+        assert_eq!(
+            driver(&["--cgroup-driver=cgroupfs"], "cgroupDriver: systemd\n").unwrap(),
+            Driver::Cgroupfs
+        );
+        let error = driver(&[], "cgroupDriver: docker\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid configuration: option cgroupDriver can only be set to \"cgroupfs\" or \"systemd\", not \"docker\""
+        );
     }
 
     #[test]

@@ -36,7 +36,7 @@ use std::{
 };
 
 use anyhow::Context;
-use cgroups::{Cgroups, Limits, convert};
+use cgroups::{Cgroups, Driver, Limits, convert};
 use component::{
     Runtime as Process,
     client::{self, Connection, Connections},
@@ -87,6 +87,7 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
     let version = await_runtime(&*runtime, &process).await?;
     tracing::info!(runtime = version.runtime_name, version = version.runtime_version, "runtime found");
 
+    let driver = cgroup_driver(&*runtime, &settings).await?;
     let recorder = match &client {
         Some(client) => Recorder::start(&process, client.clone(), "kubelet", Some(&settings.node_name)),
         None => Recorder::silent(),
@@ -103,7 +104,7 @@ pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime
         services: Store::<Service>::new(),
         images: Images::new(Arc::clone(&runtime), recorder.clone(), settings.max_parallel_image_pulls),
         recorder,
-        cgroups: make_cgroups(&settings.cgroup_root),
+        cgroups: make_cgroups(&settings, driver)?,
         machine: Machine {
             memory: i64::try_from(memory).unwrap_or(i64::MAX),
             cpu_quota: settings.cpu_cfs_quota,
@@ -210,16 +211,31 @@ async fn await_runtime(runtime: &dyn Runtime, process: &Process) -> anyhow::Resu
     }
 }
 
+/// Who owns cgroups: as the runtime says, for both must do the same (KEP-4033), otherwise as the configuration does.
+async fn cgroup_driver(runtime: &dyn Runtime, settings: &settings::Settings) -> anyhow::Result<Driver> {
+    let said = runtime.cgroup_driver().await.context("asking the container runtime for its cgroup driver")?;
+    let driver = match said {
+        Some(cri::v1::CgroupDriver::Systemd) => Driver::Systemd,
+        Some(cri::v1::CgroupDriver::Cgroupfs) => Driver::Cgroupfs,
+        None => settings.cgroup_driver,
+    };
+    if driver != settings.cgroup_driver {
+        tracing::info!(driver = driver.name(), "the container runtime's cgroup driver is used");
+    }
+    Ok(driver)
+}
+
 /// Finds the host's cgroups. Without any, pods run unbounded, which is said once.
-fn make_cgroups(root: &str) -> Option<Cgroups> {
+fn make_cgroups(settings: &settings::Settings, driver: Driver) -> anyhow::Result<Option<Cgroups>> {
     match Cgroups::detect(Path::new("/sys/fs/cgroup")) {
         Ok(cgroups) => {
-            tracing::info!(version = ?cgroups.version(), root, "cgroups");
-            Some(cgroups)
+            let root = &settings.cgroup_root;
+            tracing::info!(version = ?cgroups.version(), driver = driver.name(), root, "cgroups");
+            Ok(Some(cgroups.owned_by(driver)?))
         }
         Err(error) => {
             tracing::warn!(%error, "pods get no cgroups");
-            None
+            Ok(None)
         }
     }
 }

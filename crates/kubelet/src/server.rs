@@ -19,7 +19,9 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
+use cgroups::Cgroups;
 use component::accept::{Limits, accept, handshake, speak};
+use component::pages;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::Incoming;
@@ -99,6 +101,9 @@ async fn connection(server: Arc<Server>, acceptor: TlsAcceptor, stream: TcpStrea
     .await;
 }
 
+/// What `/statusz` lists.
+const PATHS: [&str; 5] = ["/configz", "/healthz", "/metrics", "/pods", "/stats/summary"];
+
 /// An answer of text.
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     typed(status, "text/plain; charset=utf-8", body)
@@ -165,8 +170,20 @@ async fn route(server: &Arc<Server>, request: Request<Incoming>) -> Response<Bod
         ["metrics", "cadvisor"] => metrics_text(metrics::cadvisor(kubelet).await),
         ["metrics", "probes"] => metrics_text(metrics::probes(kubelet)),
         ["configz"] => json_answer(&configz(kubelet)),
-        _ => not_found(),
+        _ => page(&request).await.unwrap_or_else(not_found),
     }
+}
+
+/// A page by which people look into the kubelet.
+async fn page(request: &Request<Incoming>) -> Option<Response<Body>> {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let asked = pages::Asked {
+        path: request.uri().path(),
+        query: request.uri().query().unwrap_or_default(),
+        accept: accept.unwrap_or_default(),
+    };
+    let page = pages::answer(asked, &PATHS).await?;
+    Some(typed(page.status, page.media_type, page.body))
 }
 
 fn metrics_text(bytes: Vec<u8>) -> Response<Body> {
@@ -230,7 +247,7 @@ fn configz(kubelet: &Kubelet) -> serde_json::Value {
         "imageGCLowThresholdPercent": settings.image_gc_low_percent,
         "cgroupRoot": settings.cgroup_root,
         "cgroupsPerQOS": settings.cgroups_per_qos,
-        "cgroupDriver": "cgroupfs",
+        "cgroupDriver": kubelet.cgroups.as_ref().map_or(settings.cgroup_driver, Cgroups::driver).name(),
         "maxPods": settings.max_pods,
         "podPidsLimit": settings.pod_pids_limit,
         "resolvConf": settings.resolv_conf,

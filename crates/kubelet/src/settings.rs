@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
+use cgroups::Driver;
 use k8s_openapi::api::core::v1::Taint;
 
 /// Everything that flags and the configuration file decide.
@@ -21,6 +22,8 @@ pub struct Settings {
     pub static_pods: Option<PathBuf>,
     /// The cgroup all pods are under.
     pub cgroup_root: String,
+    /// Who owns the cgroups of pods, unless the runtime says.
+    pub cgroup_driver: Driver,
     /// Whether QoS classes have cgroups of their own.
     pub cgroups_per_qos: bool,
     /// The nameservers pods get.

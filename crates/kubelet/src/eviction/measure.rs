@@ -106,7 +106,9 @@ fn of_pod(
     let running = observed.containers.iter().filter(|container| container.state == State::Running);
     let containers = running.map(|container| ContainerUsage {
         name: container.name.clone(),
-        memory: cgroups.usage(&format!("{parent}/{}", container.id)).map_or(0, |usage| usage.working_set),
+        memory: cgroups
+            .usage(&cgroups.of_container(&parent, &container.id))
+            .map_or(0, |usage| usage.working_set),
         layer: layers.get(&container.id).copied().unwrap_or_default(),
         logs: if files { folder(&logs.join(&container.name)) } else { Disk::default() },
     });

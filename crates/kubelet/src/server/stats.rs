@@ -78,7 +78,7 @@ fn measure(kubelet: &Kubelet) -> Sample {
             for container in
                 state.observed.lock().containers.iter().filter(|found| found.state == State::Running)
             {
-                let cgroup = format!("{parent}/{}", container.id);
+                let cgroup = cgroups.of_container(&parent, &container.id);
                 if let Ok(usage) = cgroups.usage(&cgroup) {
                     containers.push(Measured {
                         namespace: names.namespace.clone(),

@@ -101,7 +101,8 @@ impl Worker {
         let settings = &self.kubelet.settings;
         let node = tokio::fs::read_to_string(&settings.resolv_conf).await.unwrap_or_default();
         let cgroup = self.kubelet.pod_cgroup(pod);
-        let cgroup_parent = if self.kubelet.cgroups.is_some() { cgroup } else { String::new() };
+        let cgroups = self.kubelet.cgroups.as_ref();
+        let cgroup_parent = cgroups.map(|cgroups| cgroups.parent_for_runtime(&cgroup)).unwrap_or_default();
         let mut config = sandbox::config(pod, attempt, settings, dns::parse(&node), cgroup_parent)?;
         let seen = self.state.status.lock().start_time.as_ref().map(|seen| seen.0);
         for (key, value) in [
