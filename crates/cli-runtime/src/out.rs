@@ -38,7 +38,8 @@ pub fn bytes(bytes: &[u8]) {
     }
 }
 
-/// Writes to standard error; there is nowhere left to report a failure to.
+/// Writes to standard error, at once: what several processes say to one terminal does not run into one another. There
+/// is nowhere left to report a failure to.
 pub fn to_stderr(text: Arguments<'_>) {
-    let _ = io::stderr().lock().write_fmt(text);
+    let _ = io::stderr().lock().write_all(text.to_string().as_bytes());
 }
