@@ -25,11 +25,16 @@ pub fn root() -> &'static Path {
 
 /// Runs cargo in the workspace.
 pub fn run(arguments: &[&str]) -> anyhow::Result<()> {
-    succeed(
-        Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(arguments)
-            .current_dir(root()),
-    )
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What Cargo says of this package to the program it runs: build scripts look at the same variables, and all that
+    // hangs on them would be built anew whenever Cargo is called by hand and from here in turns.
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&*name);
+        }
+    }
+    succeed(command.args(arguments).current_dir(root()))
 }
 
 fn succeed(command: &mut Command) -> anyhow::Result<()> {

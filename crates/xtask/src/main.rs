@@ -116,6 +116,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         }
         Task::Test { arguments } => {
             packages::install()?;
+            packages::install_for_tests()?;
             tidy::check()?;
             cargo::formatted()?;
             cargo::lint()?;

@@ -51,9 +51,21 @@ const FOR_VAGRANT: [(&str, &str); 8] = [
     ("dnsmasq-base", "/usr/sbin/dnsmasq"),
 ];
 
+/// What the tests of other people's clients install those with; Debian's npm alone is three hundred packages.
+const FOR_CLIENTS: [(&str, &str); 3] = [
+    ("python3-venv", "/usr/share/doc/python3-venv/copyright"),
+    ("nodejs", "/usr/bin/node"),
+    ("npm", "/usr/bin/npm"),
+];
+
 /// Installs what is missing. Needs root; without it, says what to install.
 pub fn install() -> anyhow::Result<()> {
     install_all(&NEEDED)
+}
+
+/// Installs what the tests need besides.
+pub fn install_for_tests() -> anyhow::Result<()> {
+    install_all(&FOR_CLIENTS)
 }
 
 /// Installs what the Vagrant lab needs besides.
