@@ -52,7 +52,7 @@ const PACKAGED: &[&str] = &[
 
 /// Judges a configuration.
 pub fn judge(text: &str) -> RuntimeFile {
-    let mut lines = text
+    let lines = text
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default().trim())
         .filter(|line| !line.is_empty());
@@ -69,13 +69,19 @@ pub fn judge(text: &str) -> RuntimeFile {
              the file to have kubeadm write one, and run: systemctl restart containerd"
         ));
     }
-    if lines.any(|line| line.starts_with("SystemdCgroup") && line.ends_with("true")) {
-        return RuntimeFile::Unfit(format!(
-            "{CONFIG} has SystemdCgroup = true, and kubelets here manage cgroups themselves (cgroupDriver: cgroupfs); \
-             set it to false, or remove the file to have kubeadm write one, and run: systemctl restart containerd"
-        ));
-    }
     RuntimeFile::Fit
+}
+
+/// The kubelet's `cgroupDriver` that goes with a configuration; none when it does not say whether systemd owns the
+/// cgroups of containers. The kubelet asks containerd itself from 2.0 on.
+pub fn cgroup_driver(text: &str) -> Option<&'static str> {
+    let mut values = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default())
+        .filter_map(|line| line.split_once('='))
+        .filter(|(key, _)| key.trim() == "SystemdCgroup")
+        .map(|(_, value)| value.trim() == "true");
+    Some(if values.next()? { "systemd" } else { "cgroupfs" })
 }
 
 /// What a configuration depends on.
@@ -276,8 +282,10 @@ mod tests {
             configuration(Conditions { cni: "/usr/lib/cni", apparmor: true, may_lower_oom_score: true });
         assert_eq!(judge(&own), RuntimeFile::Fit);
         assert!(own.contains("restrict_oom_score_adj = false") && own.contains("disable_apparmor = false"));
-        let systemd = own.replace("SystemdCgroup = false", "SystemdCgroup = true");
-        assert!(matches!(judge(&systemd), RuntimeFile::Unfit(why) if why.contains("SystemdCgroup")));
+        assert_eq!(cgroup_driver(&own), Some("cgroupfs"));
+        let systemd = own.replace("SystemdCgroup = false", "SystemdCgroup=true # as Docker's page has it");
+        assert_eq!((judge(&systemd), cgroup_driver(&systemd)), (RuntimeFile::Fit, Some("systemd")));
+        assert_eq!(cgroup_driver("version = 3\n# SystemdCgroup = true\n"), None);
         let off = "root = \"/data\"\ndisabled_plugins = [ \"cri\" ]\n";
         assert!(matches!(judge(off), RuntimeFile::Unfit(why) if why.contains("turned off")));
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     arguments::{self, Arguments},
     configuration::{ClusterSettings, NodeSettings},
+    container_runtime,
     paths::Paths,
     rejoin, systemd,
 };
@@ -28,6 +29,11 @@ pub fn write_kubelet(paths: &Paths, node: &NodeSettings, common: &Value) -> anyh
     let resolved = "/run/systemd/resolve/resolv.conf";
     if configuration["resolvConf"].is_null() && std::path::Path::new(resolved).exists() && uses_stub() {
         configuration["resolvConf"] = resolved.into();
+    }
+    // Kubelet and runtime must have the same owner of cgroups, or each undoes what the other did.
+    let runtime = std::fs::read_to_string(paths.at(container_runtime::CONFIG)).unwrap_or_default();
+    if let Some(driver) = container_runtime::cgroup_driver(&runtime) {
+        configuration["cgroupDriver"] = driver.into();
     }
     pki::write_public(&paths.kubelet_config(), &formats::yaml::text(&configuration))?;
     let manifests = paths.at("/etc/kubernetes/manifests");
