@@ -1,15 +1,18 @@
 //! ValidatingAdmissionPolicies, MutatingAdmissionPolicies and their bindings.
 
+use apimachinery::names::{dns1035_label_errors, dns1123_subdomain_errors};
 use cel::Environment;
 use cel::types::Type;
 use serde_json::{Value, json};
 
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
+use strategy::selectors;
 use strategy::write;
 use strategy::{Keeps, Strategy};
 
 use crate::admission_expressions::{self, Gives, Variables};
+use crate::matched_rules;
 
 /// The rules of policies.
 pub struct Policy {
@@ -24,6 +27,8 @@ pub struct PolicyBinding {
 }
 
 const SPEC: Path<'static> = Path::root("spec");
+const MOST_ANNOTATIONS: usize = 20;
+const LONGEST_VALUE: usize = 5 * 1024;
 
 fn default_match(resources: &mut Value) {
     write::missing(resources, "matchPolicy", "Equivalent");
@@ -41,6 +46,10 @@ impl Strategy for Policy {
         if self.mutating { Keeps::Generation } else { Keeps::StatusAndGeneration }
     }
 
+    fn allow_unconditional_update(&self) -> bool {
+        false
+    }
+
     fn default(&self, object: &mut Value) {
         let spec = write::ensure(object, "spec");
         write::missing(spec, "failurePolicy", "Fail");
@@ -54,16 +63,17 @@ impl Strategy for Policy {
         if !matches!(spec.text("failurePolicy"), "Fail" | "Ignore") {
             errors.unsupported(&SPEC.child("failurePolicy"), spec.text("failurePolicy"), &["Fail", "Ignore"]);
         }
-        for key in ["apiVersion", "kind"] {
-            if spec.has("paramKind") && spec["paramKind"].text(key).is_empty() {
-                errors.required(&SPEC.child("paramKind").child(key), "");
-            }
+        if spec.has("paramKind") {
+            validate_parameter_kind(&spec["paramKind"], &SPEC.child("paramKind"), errors);
         }
         let constraints_path = SPEC.child("matchConstraints");
         if !spec.has("matchConstraints") {
             errors.required(&constraints_path, "");
-        } else if spec["matchConstraints"].items("resourceRules").is_empty() {
-            errors.required(&constraints_path.child("resourceRules"), "");
+        } else {
+            validate_match(&spec["matchConstraints"], &constraints_path, errors);
+            if spec["matchConstraints"].items("resourceRules").is_empty() {
+                errors.required(&constraints_path.child("resourceRules"), "");
+            }
         }
         let environment = admission_expressions::of_policy(object);
         admission_expressions::check_conditions(
@@ -130,15 +140,81 @@ impl Strategy for Policy {
             check_validation(validation, &environment, &path, errors);
         }
         let annotations_path = SPEC.child("auditAnnotations");
-        for (index, annotation) in spec.items("auditAnnotations").iter().enumerate() {
+        let annotations = spec.items("auditAnnotations");
+        if annotations.len() > MOST_ANNOTATIONS {
+            errors.too_many(&annotations_path, annotations.len(), MOST_ANNOTATIONS);
+        }
+        for (index, annotation) in annotations.iter().enumerate() {
             let path = annotations_path.index(index);
             let key = annotation.text("key");
-            if key.is_empty() {
-                errors.required(&path.child("key"), "");
+            // In the audit log the policy's name stands before the key.
+            let full = format!("{}/{key}", object["metadata"].text("name"));
+            let found = strategy::names::qualified_name_errors(&full);
+            errors.invalid_each(&path.child("key"), &Value::from(full), found);
+            if annotations[..index].iter().any(|other| other.text("key") == key) {
+                errors.duplicate(&path.child("key"), key);
+            }
+            if annotation.text("valueExpression").trim().len() > LONGEST_VALUE {
+                errors.too_long(&path.child("valueExpression"), LONGEST_VALUE);
             }
             let expression = annotation.text("valueExpression");
             let path = path.child("valueExpression");
             admission_expressions::check(expression, Gives::TextOrNull, &environment, &path, errors);
+        }
+    }
+}
+
+/// Validates the kind of a policy's parameters.
+fn validate_parameter_kind(kind: &Value, path: &Path, errors: &mut Errors) {
+    let version_path = path.child("apiVersion");
+    let api_version = kind.text("apiVersion");
+    let parts: Vec<&str> = api_version.split('/').collect();
+    match parts.as_slice() {
+        [""] => errors.required(&version_path, ""),
+        [version] => {
+            errors.invalid_each(&version_path, &Value::from(*version), dns1035_label_errors(version));
+        }
+        [group, version] => {
+            if !group.is_empty() {
+                let found = dns1123_subdomain_errors(group);
+                errors.invalid_each(&version_path, &Value::from(*group), found);
+            }
+            if version.is_empty() {
+                errors.invalid(&version_path, api_version, "version must be specified");
+            } else {
+                errors.invalid_each(&version_path, &Value::from(*version), dns1035_label_errors(version));
+            }
+        }
+        _ => {
+            let why = format!("unexpected GroupVersion string: {api_version}");
+            errors.invalid(&version_path, api_version, why);
+        }
+    }
+    let name = kind.text("kind");
+    if name.is_empty() {
+        errors.required(&path.child("kind"), "");
+        return;
+    }
+    let found = dns1035_label_errors(&name.to_lowercase());
+    if !found.is_empty() {
+        let why = format!("may have mixed case, but should otherwise match: {}", found.join(","));
+        errors.invalid(&path.child("kind"), name, why);
+    }
+}
+
+/// Validates which requests a policy or a binding is about.
+fn validate_match(resources: &Value, path: &Path, errors: &mut Errors) {
+    match resources.text("matchPolicy") {
+        "Equivalent" | "Exact" => {}
+        "" => errors.required(&path.child("matchPolicy"), ""),
+        other => errors.unsupported(&path.child("matchPolicy"), other, &["Equivalent", "Exact"]),
+    }
+    for (key, said) in [("namespaceSelector", "namespaceSelector"), ("objectSelector", "labelSelector")] {
+        selectors::validate(&resources[key], &path.child(said), errors);
+    }
+    for list in ["resourceRules", "excludeResourceRules"] {
+        for (index, rule) in resources.items(list).iter().enumerate() {
+            matched_rules::validate(rule, &path.child(list).index(index), errors);
         }
     }
 }
@@ -208,6 +284,10 @@ impl Strategy for PolicyBinding {
         Keeps::Generation
     }
 
+    fn allow_unconditional_update(&self) -> bool {
+        false
+    }
+
     fn default(&self, object: &mut Value) {
         let spec = write::ensure(object, "spec");
         if let Some(resources) = write::object(spec, "matchResources") {
@@ -220,8 +300,15 @@ impl Strategy for PolicyBinding {
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        if spec.text("policyName").is_empty() {
+        let policy = spec.text("policyName");
+        if policy.is_empty() {
             errors.required(&SPEC.child("policyName"), "");
+        } else {
+            let found = dns1123_subdomain_errors(policy);
+            errors.invalid_each(&SPEC.child("policyName"), &spec["policyName"], found);
+        }
+        if spec.has("matchResources") {
+            validate_match(&spec["matchResources"], &SPEC.child("matchResources"), errors);
         }
         if spec.has("paramRef") {
             let (reference, path) = (&spec["paramRef"], SPEC.child("paramRef"));
@@ -272,12 +359,49 @@ mod tests {
     use super::*;
     use strategy::testing::created;
 
+    fn rule() -> Value {
+        json!({"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"], "operations": ["*"]})
+    }
+
+    #[test]
+    fn policies_say_what_they_are_about() {
+        let policy = |constraints: Value, kind: Value| {
+            validating(
+                json!({"matchConstraints": constraints, "paramKind": kind, "validations": [{"expression": "true"}]}),
+            )
+        };
+        let kind = json!({"apiVersion": "a.example/v1", "kind": "Limit"});
+        assert_eq!(policy(json!({"resourceRules": [rule()]}), kind.clone()), "");
+        assert_eq!(
+            policy(json!({"matchPolicy": "Some", "resourceRules": [rule()]}), kind.clone()),
+            "spec.matchConstraints.matchPolicy: Unsupported value: \"Some\": supported values: \"Equivalent\", \"Exact\""
+        );
+        assert_eq!(
+            policy(
+                json!({"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"]}]}),
+                kind
+            ),
+            "spec.matchConstraints.resourceRules[0].resources: Required value"
+        );
+        assert_eq!(
+            policy(json!({"resourceRules": [rule()]}), json!({"apiVersion": "a/b/c", "kind": "Limit"})),
+            "spec.paramKind.apiVersion: Invalid value: \"a/b/c\": unexpected GroupVersion string: a/b/c"
+        );
+        let binding = json!({"spec": {"policyName": "P", "validationActions": ["Deny"], "matchResources": {"resourceRules": [{}]}}});
+        let wrong = created(&PolicyBinding { mutating: false }, binding);
+        assert!(
+            wrong.contains("spec.policyName: Invalid value: \"P\"")
+                && wrong.contains("resourceRules[0].operations"),
+            "{wrong}"
+        );
+    }
+
     fn validating(spec: Value) -> String {
-        let mut full = json!({"matchConstraints": {"resourceRules": [{}]}, "failurePolicy": "Fail"});
+        let mut full = json!({"matchConstraints": {"resourceRules": [rule()]}, "failurePolicy": "Fail"});
         for (key, value) in spec.as_object().unwrap() {
             full[key] = value.clone();
         }
-        created(&Policy { mutating: false }, json!({"spec": full}))
+        created(&Policy { mutating: false }, json!({"metadata": {"name": "p"}, "spec": full}))
     }
 
     #[test]
@@ -316,7 +440,7 @@ mod tests {
     #[test]
     fn mutations_make_objects_or_patches() {
         let by = |mutation: Value| {
-            let spec = json!({"matchConstraints": {"resourceRules": [{}]}, "failurePolicy": "Fail",
+            let spec = json!({"matchConstraints": {"resourceRules": [rule()]}, "failurePolicy": "Fail",
                 "reinvocationPolicy": "Never", "mutations": [mutation]});
             created(&Policy { mutating: true }, json!({"spec": spec}))
         };

@@ -1,6 +1,6 @@
 //! CustomResourceDefinitions.
 
-use crate::webhook_client;
+use crate::{definition_warnings, webhook_client};
 use apimachinery::{FieldError, names};
 use custom_resources::approval::{ANNOTATION, Approval};
 use serde_json::{Value, json};
@@ -19,6 +19,18 @@ const SPEC: Path<'static> = Path::root("spec");
 const STATUS: Path<'static> = Path::root("status");
 
 impl Strategy for CustomResourceDefinition {
+    fn allow_unconditional_update(&self) -> bool {
+        false
+    }
+
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        definition_warnings::of(object)
+    }
+
+    fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
+        definition_warnings::of(new)
+    }
+
     fn keeps(&self) -> Keeps {
         Keeps::StatusAndGeneration
     }

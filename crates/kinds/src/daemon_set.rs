@@ -50,7 +50,7 @@ impl Strategy for DaemonSet {
         self.keeps().prepare_for_update(new, old);
         let generation = template_generation(old);
         if generation > 0 || changed {
-            set_template_generation(new, generation + i64::from(changed));
+            set_template_generation(new, generation.saturating_add(i64::from(changed)));
         }
     }
 

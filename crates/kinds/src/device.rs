@@ -1,10 +1,12 @@
 //! The kinds of dynamic resource allocation: DeviceClasses, ResourceClaims, their templates, ResourceSlices.
 
+mod claim;
+mod slice;
+
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-use pod_strategy::probes::validate_label;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::Read;
@@ -21,8 +23,11 @@ pub struct ResourceClaimTemplate;
 pub struct ResourceSlice;
 
 const SPEC: Path<'static> = Path::root("spec");
-const MAX_REQUESTS: usize = 32;
-const MAX_DEVICES: usize = 128;
+/// How many requests, selectors, constraints or configurations there may be.
+const MAX_ITEMS: usize = 32;
+const LONGEST_EXPRESSION: usize = 10 * 1024;
+const LONGEST_DRIVER: usize = 63;
+const LONGEST_POOL: usize = 253;
 
 impl Strategy for DeviceClass {
     fn keeps(&self) -> Keeps {
@@ -30,12 +35,15 @@ impl Strategy for DeviceClass {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        for (index, selector) in object["spec"].items("selectors").iter().enumerate() {
-            let list_path = SPEC.child("selectors");
-            let path = list_path.index(index);
-            if selector["cel"].text("expression").is_empty() {
-                errors.required(&path.child("cel"), "");
-            }
+        let spec = &object["spec"];
+        validate_selectors(spec.items("selectors"), &SPEC.child("selectors"), errors);
+        let config_path = SPEC.child("config");
+        let config = spec.items("config");
+        if config.len() > MAX_ITEMS {
+            errors.too_many(&config_path, config.len(), MAX_ITEMS);
+        }
+        for (index, item) in config.iter().enumerate() {
+            validate_configuration(item, &config_path.index(index), errors);
         }
     }
 }
@@ -61,62 +69,78 @@ fn default_request(request: &mut Value) {
     }
 }
 
-fn validate_claim(spec: &Value, path: &Path, errors: &mut Errors) {
-    let devices_path = path.child("devices");
-    let requests_path = devices_path.child("requests");
-    let requests = spec["devices"].items("requests");
-    if requests.len() > MAX_REQUESTS {
-        errors.too_many(&requests_path, requests.len(), MAX_REQUESTS);
-    }
-    for (index, request) in requests.iter().enumerate() {
-        let path = requests_path.index(index);
+/// Names of requests, and of their alternatives behind a slash.
+fn names_of(requests: &[Value]) -> Vec<String> {
+    let mut known = Vec::new();
+    for request in requests {
         let name = request.text("name");
-        if name.is_empty() {
-            errors.required(&path.child("name"), "");
-        } else {
-            validate_label(name, &path.child("name"), errors);
+        known.push(name.to_owned());
+        for alternative in request.items("firstAvailable") {
+            known.push(format!("{name}/{}", alternative.text("name")));
         }
-        if requests[..index].iter().any(|other| other.text("name") == name) {
-            errors.duplicate(&path, name);
-        }
-        let options = request.items("firstAvailable");
-        match (request.has("exactly"), options.is_empty()) {
-            (true, false) => errors.invalid(
-                &path,
-                Value::Null,
-                "exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set",
-            ),
-            (false, true) => {
-                errors.required(&path, "exactly one of `exactly` or `firstAvailable` is required");
-            }
-            (true, true) => validate_request(&request["exactly"], &path.child("exactly"), errors),
-            (false, false) => {
-                for (index, option) in options.iter().enumerate() {
-                    validate_request(option, &path.child("firstAvailable").index(index), errors);
-                }
-            }
+    }
+    known
+}
+
+/// Validates the expressions that choose devices.
+fn validate_selectors(selectors: &[Value], path: &Path, errors: &mut Errors) {
+    if selectors.len() > MAX_ITEMS {
+        errors.too_many(path, selectors.len(), MAX_ITEMS);
+    }
+    for (index, selector) in selectors.iter().enumerate() {
+        let item_path = path.index(index);
+        let path = item_path.child("cel");
+        let expression = selector["cel"].text("expression");
+        if !selector.has("cel") {
+            errors.required(&path, "");
+        } else if expression.is_empty() {
+            errors.required(&path.child("expression"), "");
+        } else if expression.len() > LONGEST_EXPRESSION {
+            errors.too_long(&path.child("expression"), LONGEST_EXPRESSION);
         }
     }
 }
 
-fn validate_request(request: &Value, path: &Path, errors: &mut Errors) {
-    let class = request.text("deviceClassName");
-    if class.is_empty() {
-        errors.required(&path.child("deviceClassName"), "");
-    } else {
-        let found = names::errors(NameRule::Subdomain, class);
-        errors.invalid_each(&path.child("deviceClassName"), &request["deviceClassName"], found);
+/// Validates what a driver is told, which only the driver understands.
+fn validate_configuration(item: &Value, path: &Path, errors: &mut Errors) {
+    let path = path.child("opaque");
+    if !item.has("opaque") {
+        errors.required(&path, "");
+        return;
     }
-    let count = request.int("count").unwrap_or(0);
-    match request.text("allocationMode") {
-        "ExactCount" if count <= 0 => {
-            errors.invalid(&path.child("count"), count, "must be greater than zero");
-        }
-        "All" if count != 0 => {
-            errors.invalid(&path.child("count"), count, "must not be specified when allocationMode is 'All'");
-        }
-        "ExactCount" | "All" => {}
-        other => errors.unsupported(&path.child("allocationMode"), other, &["All", "ExactCount"]),
+    let driver = item["opaque"].text("driver");
+    if driver.is_empty() {
+        errors.required(&path.child("driver"), "");
+    } else {
+        validate_driver(driver, &path.child("driver"), errors);
+    }
+    let parameters_path = path.child("parameters");
+    match &item["opaque"]["parameters"] {
+        Value::Null => errors.required(&parameters_path, ""),
+        Value::Object(_) => {}
+        other => errors.invalid(&parameters_path, other.clone(), "must be a valid JSON object"),
+    }
+}
+
+/// Validates the name of a driver, or of the domain that defines an attribute.
+fn validate_driver(name: &str, path: &Path, errors: &mut Errors) {
+    if name.len() > LONGEST_DRIVER {
+        errors.too_long(path, LONGEST_DRIVER);
+    }
+    errors.invalid_each(path, &Value::from(name), names::errors(NameRule::Subdomain, name));
+}
+
+/// Validates the name of a pool, one or more names with slashes between them.
+fn validate_pool(name: &str, path: &Path, errors: &mut Errors) {
+    if name.is_empty() {
+        errors.required(path, "");
+        return;
+    }
+    if name.len() > LONGEST_POOL {
+        errors.too_long(path, LONGEST_POOL);
+    }
+    for part in name.split('/') {
+        errors.invalid_each(path, &Value::from(part), names::errors(NameRule::Subdomain, part));
     }
 }
 
@@ -130,7 +154,7 @@ impl Strategy for ResourceClaim {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate_claim(&object["spec"], &SPEC, errors);
+        claim::validate(&object["spec"], &SPEC, errors);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
@@ -147,6 +171,35 @@ impl Strategy for ResourceClaim {
         if consumers.len() > 256 {
             errors.too_many(&path.child("reservedFor"), consumers.len(), 256);
         }
+        let reserved_path = path.child("reservedFor");
+        for (index, consumer) in consumers.iter().enumerate() {
+            let path = reserved_path.index(index);
+            for key in ["resource", "name", "uid"] {
+                if consumer.text(key).is_empty() {
+                    errors.required(&path.child(key), "");
+                }
+            }
+            if consumers[..index].iter().any(|other| other.text("uid") == consumer.text("uid")) {
+                errors.duplicate(&path.child("uid"), consumer.text("uid"));
+            }
+        }
+        let results_path = path.child("allocation").child("devices").child("results").to_string();
+        let known = names_of(new["spec"]["devices"].items("requests"));
+        let results = status["allocation"]["devices"].items("results");
+        // What was allocated before is not judged again.
+        for (index, result) in results.iter().enumerate().filter(|_| !before.has("allocation")) {
+            let root = Path::root(&results_path);
+            let path = root.index(index);
+            if !known.iter().any(|name| name == result.text("request")) {
+                errors.invalid(
+                    &path.child("request"),
+                    result.text("request"),
+                    "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'",
+                );
+            }
+            validate_driver(result.text("driver"), &path.child("driver"), errors);
+            validate_pool(result.text("pool"), &path.child("pool"), errors);
+        }
         if !consumers.is_empty() && !status.has("allocation") {
             errors.forbidden(&path.child("reservedFor"), "may not be specified when `allocated` is not set");
         }
@@ -160,7 +213,7 @@ impl Strategy for ResourceClaimTemplate {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate_claim(&object["spec"]["spec"], &SPEC.child("spec"), errors);
+        claim::validate(&object["spec"]["spec"], &SPEC.child("spec"), errors);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
@@ -174,42 +227,7 @@ impl Strategy for ResourceSlice {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        let spec = &object["spec"];
-        if spec.text("driver").is_empty() {
-            errors.required(&SPEC.child("driver"), "");
-        }
-        let pool_path = SPEC.child("pool");
-        if spec["pool"].text("name").is_empty() {
-            errors.required(&pool_path.child("name"), "");
-        }
-        let count = spec["pool"].int("resourceSliceCount").unwrap_or(0);
-        if count <= 0 {
-            errors.invalid(&pool_path.child("resourceSliceCount"), count, "must be greater than zero");
-        }
-        let placed = [
-            !spec.text("nodeName").is_empty(),
-            spec.has("nodeSelector"),
-            spec.flag("allNodes") == Some(true),
-            spec.flag("perDeviceNodeSelection") == Some(true),
-        ];
-        match placed.iter().filter(|set| **set).count() {
-            0 => errors.required(&SPEC, "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"),
-            1 => {}
-            _ => errors.invalid(&SPEC, Value::Null, "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required, but multiple fields are set"),
-        }
-        let devices = spec.items("devices");
-        let devices_path = SPEC.child("devices");
-        if devices.len() > MAX_DEVICES {
-            errors.too_many(&devices_path, devices.len(), MAX_DEVICES);
-        }
-        for (index, device) in devices.iter().enumerate() {
-            let path = devices_path.index(index);
-            let name = device.text("name");
-            validate_label(name, &path.child("name"), errors);
-            if devices[..index].iter().any(|other| other.text("name") == name) {
-                errors.duplicate(&path, name);
-            }
-        }
+        slice::validate(&object["spec"], &SPEC, errors);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use apimachinery::names::port_name_errors;
 use pod_strategy::probes::validate_port_number;
+use pod_strategy::spec::validate_address;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::Read;
@@ -44,6 +45,10 @@ impl Strategy for Ingress {
 
     fn validate_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
         validate_spec(&new["spec"], errors);
+    }
+
+    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
+        validate_balancer(&new["status"]["loadBalancer"], errors);
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
@@ -92,6 +97,25 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
     if spec.has("ingressClassName") {
         let found = names::errors(NameRule::Subdomain, class);
         errors.invalid_each(&SPEC.child("ingressClassName"), &spec["ingressClassName"], found);
+    }
+}
+
+/// Validates where a load balancer says that it is.
+fn validate_balancer(balancer: &Value, errors: &mut Errors) {
+    let list_path = Path::root("status.loadBalancer.ingress");
+    for (index, place) in balancer.items("ingress").iter().enumerate() {
+        let path = list_path.index(index);
+        if !place.text("ip").is_empty() {
+            validate_address(place.text("ip"), &path.child("ip"), errors);
+        }
+        let host = place.text("hostname");
+        if !host.is_empty() {
+            let found = names::errors(NameRule::Subdomain, host);
+            errors.invalid_each(&path.child("hostname"), &place["hostname"], found);
+            if host.parse::<std::net::IpAddr>().is_ok() {
+                errors.invalid(&path.child("hostname"), host, "must be a DNS name, not an IP address");
+            }
+        }
     }
 }
 
@@ -279,6 +303,12 @@ mod tests {
         assert_eq!(
             created(&Ingress, json!({"spec": {}})),
             "spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"
+        );
+        let placed =
+            json!({"status": {"loadBalancer": {"ingress": [{"ip": "ten"}, {"hostname": "10.0.0.1"}]}}});
+        assert_eq!(
+            strategy::testing::found(|errors| Ingress.validate_status_update(&placed, &placed, errors)),
+            "status.loadBalancer.ingress[0].ip: Invalid value: \"ten\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)\nstatus.loadBalancer.ingress[1].hostname: Invalid value: \"10.0.0.1\": must be a DNS name, not an IP address"
         );
         assert!(
             created(&Ingress, json!({"spec": {"defaultBackend": backend, "rules": [{"host": "a.*"}]}}))

@@ -16,6 +16,7 @@ mod cron_job;
 mod csi;
 pub mod custom_resource_definition;
 mod daemon_set;
+mod definition_warnings;
 mod deployment;
 pub mod deprecation;
 mod device;
@@ -35,6 +36,7 @@ pub mod namespace;
 mod network_policy;
 mod node;
 mod persistent_volume;
+mod pod_certificate_request;
 mod pod_disruption_budget;
 pub mod priority_class;
 mod replica_set;
@@ -56,6 +58,8 @@ mod webhook_client;
 mod webhook_configuration;
 mod workload;
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;
 
@@ -106,6 +110,7 @@ pub fn strategy(group: &str, kind: &str) -> &'static dyn Strategy {
         ("storage.k8s.io", "StorageClass") => &storage_class::StorageClass,
         ("", "ServiceAccount") => &service_account::ServiceAccount,
         ("certificates.k8s.io", "ClusterTrustBundle") => &cluster_trust_bundle::ClusterTrustBundle,
+        ("certificates.k8s.io", "PodCertificateRequest") => &pod_certificate_request::PodCertificateRequest,
         ("coordination.k8s.io", "LeaseCandidate") => &lease_candidate::LeaseCandidate,
         ("storagemigration.k8s.io", "StorageVersionMigration") => {
             &storage_version_migration::StorageVersionMigration

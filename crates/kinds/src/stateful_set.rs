@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use crate::workload::{
     SPEC, validate_at_most_all, validate_counts, validate_int_or_percent, validate_status_counts,
 };
+use pod_strategy::probes::validate_label;
 use pod_strategy::warnings;
 use pod_strategy::{persistent_volume_claim, template};
 use strategy::field::Errors;
 use strategy::read::{Read, same};
-use strategy::{Keeps, Strategy};
+use strategy::{Keeps, NameRule, Strategy};
 use strategy::{selectors, write};
 
 /// The rules of StatefulSets.
@@ -55,12 +56,21 @@ impl Strategy for StatefulSet {
         }
     }
 
+    /// The names of pods, which begin with this one, become their host names.
+    fn name_rule(&self) -> NameRule {
+        NameRule::Label
+    }
+
     fn validate(&self, object: &Value, errors: &mut Errors) {
         validate_spec(&object["spec"], errors);
+        validate_service_name(&object["spec"], errors);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         validate_spec(&new["spec"], errors);
+        if new["spec"]["serviceName"] != old["spec"]["serviceName"] {
+            validate_service_name(&new["spec"], errors);
+        }
         let mut allowed = new["spec"].clone();
         for key in MUTABLE {
             write::copy(&mut allowed, key, &old["spec"]);
@@ -88,6 +98,13 @@ impl Strategy for StatefulSet {
 
     fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
         if same(&new["spec"], &old["spec"]) { Vec::new() } else { self.create_warnings(new) }
+    }
+}
+
+fn validate_service_name(spec: &Value, errors: &mut Errors) {
+    let name = spec.text("serviceName");
+    if !name.is_empty() {
+        validate_label(name, &SPEC.child("serviceName"), errors);
     }
 }
 
@@ -189,6 +206,12 @@ mod tests {
         let mut new = web();
         new["spec"]["replicas"] = json!(3);
         assert_eq!(updated(&StatefulSet, new.clone(), web()), "");
+        let mut dotted = web();
+        dotted["spec"]["serviceName"] = json!("a.b");
+        assert!(
+            created(&StatefulSet, dotted)
+                .starts_with("spec.serviceName: Invalid value: \"a.b\": a lowercase")
+        );
         new["spec"]["serviceName"] = json!("other");
         assert!(updated(&StatefulSet, new, web()).starts_with(
             "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template'"

@@ -43,7 +43,7 @@ const KINDS: &[(&str, &[&str])] = &[
     ("authorization.k8s.io", &["LocalSubjectAccessReview", "SelfSubjectAccessReview", "SubjectAccessReview"]),
     ("autoscaling", &["HorizontalPodAutoscaler"]),
     ("batch", &["CronJob", "Job"]),
-    ("certificates.k8s.io", &["CertificateSigningRequest", "ClusterTrustBundle"]),
+    ("certificates.k8s.io", &["CertificateSigningRequest", "ClusterTrustBundle", "PodCertificateRequest"]),
     ("coordination.k8s.io", &["Lease", "LeaseCandidate"]),
     ("discovery.k8s.io", &["EndpointSlice"]),
     ("events.k8s.io", &["Event"]),

@@ -179,6 +179,26 @@ pub enum Body {
 }
 
 impl Resource {
+    /// Says whether a DELETE that removes an object answers with it, as the registries of some kinds do upstream; of
+    /// others only a `Status` tells.
+    pub fn returns_deleted(&self) -> bool {
+        match &*self.group {
+            "" => matches!(
+                &*self.plural,
+                "persistentvolumeclaims"
+                    | "persistentvolumes"
+                    | "pods"
+                    | "podtemplates"
+                    | "resourcequotas"
+                    | "serviceaccounts"
+                    | "services"
+            ),
+            "resource.k8s.io" => true,
+            "storage.k8s.io" => self.plural != "csistoragecapacities",
+            _ => false,
+        }
+    }
+
     /// Gives the schema of its objects.
     pub fn ty(&self) -> Type<'_> {
         self.schema.ty()

@@ -190,7 +190,7 @@ pub trait Strategy: Sync {
 /// Sets the generation to the old one, or to the next when `changed`.
 pub fn count_generation(new: &mut Value, old: &Value, changed: bool) {
     let generation = old["metadata"].int("generation").unwrap_or(0);
-    let generation = if changed { generation + 1 } else { generation };
+    let generation = if changed { generation.saturating_add(1) } else { generation };
     if generation > 0 {
         write::set(write::ensure(new, "metadata"), "generation", generation);
     }

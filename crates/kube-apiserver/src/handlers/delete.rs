@@ -43,6 +43,8 @@ pub struct DeleteOptions {
     pub resource_version: Option<String>,
     /// What happens to what it owns, where the client says.
     pub propagation: Option<Propagation>,
+    /// Whether `orphanDependents` was given as false.
+    pub cascades: bool,
     /// Nothing is to be stored.
     pub dry_run: bool,
 }
@@ -89,6 +91,7 @@ impl DeleteOptions {
             uid: text(&["preconditions", "uid"]).map(str::to_owned),
             resource_version: text(&["preconditions", "resourceVersion"]).map(str::to_owned),
             propagation,
+            cascades: orphan == Some(false),
             dry_run,
         })
     }
@@ -148,27 +151,14 @@ fn of_query(query: &Query<'_>) -> Result<Value, Status> {
 pub async fn delete(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<Response, Status> {
     let options = DeleteOptions::read(&body, encoding, call.query)?;
     let (object, gone) = remove(call, &call.info.name, &call.key(), &options, None, Asks::Admission).await?;
-    if gone && !returns_object(call) {
+    if gone && !call.entry.row.returns_deleted() {
         let value = object.value().map_err(Status::internal)?;
         let status = Status::deleted(call.entry.group(), call.entry.plural(), &call.info.name, value.uid());
         return Ok(response::value(StatusCode::OK, &status, &call.form));
     }
-    output::object(StatusCode::OK, &call.entry, &object, &call.form, call.query)
-}
-
-/// The kinds whose registries upstream lets answer with the object that is gone.
-fn returns_object(call: &Call<'_>) -> bool {
-    matches!(
-        (call.entry.group(), call.entry.plural()),
-        (
-            "",
-            "persistentvolumeclaims"
-                | "persistentvolumes"
-                | "podtemplates"
-                | "resourcequotas"
-                | "serviceaccounts"
-        ) | ("storage.k8s.io", "storageclasses" | "volumeattachments" | "csinodes" | "csidrivers")
-    )
+    // Upstream says so only to those who use the older option.
+    let code = if !gone && options.cascades { StatusCode::ACCEPTED } else { StatusCode::OK };
+    output::object(code, &call.entry, &object, &call.form, call.query)
 }
 
 /// Deletes one object; says whether it is gone or only marked. `selected` must still hold for it.
@@ -388,7 +378,7 @@ fn mark_graceful(
 fn count_generation(object: &mut Value) {
     let generation = object.generation();
     if generation > 0 {
-        object.set_at(&["metadata", "generation"], (generation + 1).into());
+        object.set_at(&["metadata", "generation"], generation.saturating_add(1).into());
     }
 }
 

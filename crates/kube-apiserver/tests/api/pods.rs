@@ -51,6 +51,31 @@ async fn a_node_sees_the_pods_that_are_bound_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_answers_with_what_went_or_with_a_status() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    client.post(PODS, &pod("a")).await.ok();
+    let gone = client.delete(&format!("{PODS}/a?gracePeriodSeconds=0")).await.ok();
+    assert_eq!((&gone["kind"], &gone["metadata"]["name"]), (&json!("Pod"), &json!("a")));
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let made = client.post(maps, &json!({"metadata": {"name": "m"}})).await.ok();
+    let gone = client.delete(&format!("{maps}/m")).await.ok();
+    assert_eq!(
+        (&gone["kind"], &gone["details"]),
+        (&json!("Status"), &json!({"name": "m", "kind": "configmaps", "uid": made["metadata"]["uid"]}))
+    );
+    let held = json!({"metadata": {"name": "m", "finalizers": ["a.example/b"]}});
+    client.post(maps, &held).await.ok();
+    let answer = client.delete(&format!("{maps}/m?orphanDependents=false")).await;
+    assert_eq!(answer.code, 202);
+    let marked = answer.ok();
+    assert_eq!(
+        (&marked["kind"], &marked["metadata"]["deletionGracePeriodSeconds"]),
+        (&json!("ConfigMap"), &json!(0))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn evictions_ask_the_budget() {
     let cluster = Cluster::start().await;
     let client = cluster.admin().await;

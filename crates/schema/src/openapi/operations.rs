@@ -104,7 +104,8 @@ pub(super) fn paths<'a>(resource: &'a Resource) -> Vec<PathItem<'a>> {
         on_object.push(make("patch", "patch", Some(kinds::META_V1_PATCH.ty()), object, CHANGE));
     }
     if has(Verbs::DELETE) {
-        on_object.push(make("delete", "delete", options, status, DELETE));
+        let answer = if resource.returns_deleted() { object } else { status };
+        on_object.push(make("delete", "delete", options, answer, DELETE));
     }
     push(format!("{collection}/{{name}}"), &place, on_object);
 
