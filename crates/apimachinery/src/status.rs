@@ -306,6 +306,8 @@ pub enum FieldErrorKind {
     Required,
     /// The value breaks a rule.
     Invalid(Value),
+    /// The value breaks a rule, and is not shown.
+    InvalidUnshown,
     /// The value is of the wrong type.
     TypeInvalid(Value),
     /// The value is not one of a fixed list.
@@ -346,6 +348,10 @@ impl FieldError {
     /// `x: Invalid value: v: detail`
     pub fn invalid(field: impl Into<String>, value: impl Into<Value>, detail: impl Into<String>) -> Self {
         Self::new(field, FieldErrorKind::Invalid(value.into()), detail)
+    }
+    /// `x: Invalid value: detail`
+    pub fn invalid_unshown(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(field, FieldErrorKind::InvalidUnshown, detail)
     }
     /// `x: Invalid value: v: detail`, with the reason for a wrong type.
     pub fn type_invalid(
@@ -399,6 +405,7 @@ impl FieldError {
             Forbidden => "Forbidden".to_owned(),
             TooLong => "Too long".to_owned(),
             Internal => "Internal error".to_owned(),
+            InvalidUnshown => "Invalid value".to_owned(),
             TooMany(count) => format!("Too many: {count}"),
             Invalid(value) | TypeInvalid(value) => format!("Invalid value: {}", go_value(value)),
             NotSupported(value) => format!("Unsupported value: {}", go_value(value)),
@@ -417,7 +424,7 @@ impl FieldError {
             TooLong => "FieldValueTooLong",
             TooMany(_) => "FieldValueTooMany",
             Internal => "InternalError",
-            Invalid(_) => "FieldValueInvalid",
+            Invalid(_) | InvalidUnshown => "FieldValueInvalid",
             TypeInvalid(_) => "FieldValueTypeInvalid",
             NotSupported(_) => "FieldValueNotSupported",
             Duplicate(_) => "FieldValueDuplicate",
@@ -433,9 +440,10 @@ impl fmt::Display for FieldError {
     }
 }
 
-/// A value as upstream prints it in an error: strings quoted, the rest as JSON, absent as `null`.
+/// A value as upstream prints it in an error: strings quoted, the rest as JSON. What is absent is the text `null`.
 fn go_value(value: &Value) -> String {
     match value {
+        Value::Null => "\"null\"".to_owned(),
         Value::String(text) => format!("{text:?}"),
         other => other.to_string(),
     }

@@ -5,7 +5,11 @@ mod slice;
 
 use std::borrow::Cow;
 
+use cel::Environment;
+use cel::types::{Place, Record, Type};
 use serde_json::Value;
+
+use crate::admission_expressions::{self, Gives};
 
 use strategy::field::{Errors, Path};
 use strategy::names;
@@ -82,6 +86,18 @@ fn names_of(requests: &[Value]) -> Vec<String> {
     known
 }
 
+/// What expressions may say of a device: attributes and capacities by the domain that defines them, and by name.
+fn of_devices<'t>() -> Environment<'t> {
+    let facts = |ty| Place::map(Place::map(Place::of(ty), u64::MAX), u64::MAX);
+    let fields = vec![
+        ("driver", Place::of(Type::String)),
+        ("attributes", facts(Type::Dyn)),
+        ("capacity", facts(Type::Opaque("kubernetes.Quantity"))),
+        ("allowMultipleAllocations", Place::of(Type::Bool)),
+    ];
+    Environment::new().with("device", Record::of("kubernetes.DRADevice", fields))
+}
+
 /// Validates the expressions that choose devices.
 fn validate_selectors(selectors: &[Value], path: &Path, errors: &mut Errors) {
     if selectors.len() > MAX_ITEMS {
@@ -97,6 +113,9 @@ fn validate_selectors(selectors: &[Value], path: &Path, errors: &mut Errors) {
             errors.required(&path.child("expression"), "");
         } else if expression.len() > LONGEST_EXPRESSION {
             errors.too_long(&path.child("expression"), LONGEST_EXPRESSION);
+        } else {
+            let path = path.child("expression");
+            admission_expressions::check(expression, Gives::Bool, &of_devices(), &path, errors);
         }
     }
 }
@@ -264,5 +283,20 @@ mod tests {
             "spec.devices.requests[0]: Required value: exactly one of `exactly` or `firstAvailable` is required"
         );
         assert!(updated(&ResourceClaim, claim(json!({"name": "b"})), good).ends_with("field is immutable"));
+    }
+
+    #[test]
+    fn classes_choose_devices_by_expressions() {
+        let by = |expression: &str| {
+            created(&DeviceClass, json!({"spec": {"selectors": [{"cel": {"expression": expression}}]}}))
+        };
+        assert_eq!(by("device.driver == 'a.example' && device.attributes['a.example'].model == 'x'"), "");
+        assert_eq!(by("device.capacity['a.example'].memory.compareTo(quantity('1Gi')) >= 0"), "");
+        assert_eq!(
+            by("device.driver"),
+            "spec.selectors[0].cel.expression: Invalid value: \"device.driver\": must evaluate to bool"
+        );
+        assert!(by("device.nothing == 1").contains("undefined field 'nothing'"));
+        assert_eq!(by(""), "spec.selectors[0].cel.expression: Required value");
     }
 }

@@ -302,7 +302,7 @@ mod tests {
         );
         assert_eq!(
             created(&Ingress, json!({"spec": {}})),
-            "spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"
+            "spec: Invalid value: \"null\": either `defaultBackend` or `rules` must be specified"
         );
         let placed =
             json!({"status": {"loadBalancer": {"ingress": [{"ip": "ten"}, {"hostname": "10.0.0.1"}]}}});

@@ -380,16 +380,11 @@ fn validate_failure_policy(spec: &Value, path: &Path, errors: &mut Errors) {
         }
         let conditions = rule.items("onPodConditions");
         match (rule.has("onExitCodes"), !conditions.is_empty()) {
-            (true, true) => errors.invalid(
-                &path,
-                Value::Null,
-                "specifying both OnExitCodes and OnPodConditions is not supported",
-            ),
-            (false, false) => errors.invalid(
-                &path,
-                Value::Null,
-                "specifying one of OnExitCodes and OnPodConditions is required",
-            ),
+            (true, true) => errors
+                .invalid_unshown(&path, "specifying both OnExitCodes and OnPodConditions is not supported"),
+            (false, false) => {
+                errors.invalid_unshown(&path, "specifying one of OnExitCodes and OnPodConditions is required")
+            }
             _ => {}
         }
         if rule.has("onExitCodes") {

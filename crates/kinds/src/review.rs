@@ -96,7 +96,7 @@ mod tests {
     fn questions_are_complete() {
         assert_eq!(
             created(&SelfSubjectAccessReview, json!({"spec": {}})),
-            "spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            "spec.resourceAttributes: Invalid value: \"null\": exactly one of nonResourceAttributes or resourceAttributes must be specified"
         );
         assert_eq!(
             created(&SubjectAccessReview, json!({"spec": {"resourceAttributes": {"verb": "get"}}})),

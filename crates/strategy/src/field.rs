@@ -116,6 +116,11 @@ impl Errors {
         self.found.push(FieldError::invalid(path.to_string(), value, detail));
     }
 
+    /// `Invalid value` without the value.
+    pub fn invalid_unshown(&mut self, path: &Path, detail: impl Into<String>) {
+        self.found.push(FieldError::invalid_unshown(path.to_string(), detail));
+    }
+
     /// `Invalid value` once for each reason in `details`.
     pub fn invalid_each<D: Into<String>>(
         &mut self,

@@ -76,6 +76,49 @@ async fn a_deletion_answers_with_what_went_or_with_a_status() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_is_resized_within_its_class() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let mut wanted = pod("a");
+    wanted["spec"]["containers"][0]["resources"] = json!({"requests": {"cpu": "1", "memory": "1Gi"}});
+    client.post(PODS, &wanted).await.ok();
+    let path = format!("{PODS}/a/resize");
+    let by = |requests: Value, image: &str| json!({"spec": {"containers": [{"name": "c", "image": image, "resources": {"requests": requests}}]}});
+    let resized = client.patch(&path, "strategic-merge-patch", &by(json!({"cpu": "2"}), "other")).await.ok();
+    let container = &resized["spec"]["containers"][0];
+    assert_eq!(container["resources"]["requests"], json!({"cpu": "2", "memory": "1Gi"}));
+    // What is not of a resize stays as it was.
+    assert_eq!((&container["image"], &resized["metadata"]["generation"]), (&json!("i"), &json!(2)));
+    for (requests, why) in [
+        (
+            json!({"memory": null}),
+            "Pod \"a\" is invalid: spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed",
+        ),
+        (
+            json!({"cpu": null, "memory": null}),
+            "Pod \"a\" is invalid: [spec: Invalid value: \"BestEffort\": Pod QOS Class may not change as a result of resizing, spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed]",
+        ),
+        (
+            json!({"ephemeral-storage": "1Gi"}),
+            "Pod \"a\" is invalid: spec: Forbidden: only cpu and memory resources are mutable",
+        ),
+    ] {
+        let refused = client.patch(&path, "strategic-merge-patch", &by(requests, "i")).await.refusal();
+        assert_eq!(refused, (422, why.to_owned()));
+    }
+    // Where the pod runs, its kubelet must know how.
+    let status = json!({"status": {"phase": "Running", "containerStatuses": [{"name": "c", "state": {"running": {}},
+        "image": "i", "imageID": "i", "ready": true, "restartCount": 0}]}});
+    client.patch(&format!("{PODS}/a/status"), "merge-patch", &status).await.ok();
+    let refused = client.patch(&path, "strategic-merge-patch", &by(json!({"cpu": "1"}), "i")).await.refusal();
+    assert!(
+        refused.1.ends_with("spec: Forbidden: Pod running on node without support for resize"),
+        "{}",
+        refused.1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn evictions_ask_the_budget() {
     let cluster = Cluster::start().await;
     let client = cluster.admin().await;
