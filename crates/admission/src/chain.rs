@@ -5,23 +5,30 @@ use std::fmt;
 use apimachinery::status::Status;
 use serde_json::Value;
 
+use crate::always_admit::AlwaysAdmit;
+use crate::always_deny::AlwaysDeny;
 use crate::always_pull_images::AlwaysPullImages;
 use crate::attributes::{Attributes, Operation};
 use crate::certificates::{CertificateApproval, CertificateSigning, CertificateSubjectRestriction};
 use crate::cluster_trust_bundle_attest::ClusterTrustBundleAttest;
+use crate::configuration::Configurations;
 use crate::default_ingress_class::DefaultIngressClass;
 use crate::default_storage_class::DefaultStorageClass;
 use crate::default_toleration_seconds::DefaultTolerationSeconds;
 use crate::deny_service_external_ips::DenyServiceExternalIPs;
+use crate::event_rate_limit::EventRateLimit;
 use crate::extended_resource_toleration::ExtendedResourceToleration;
+use crate::limit_pod_hard_anti_affinity_topology::LimitPodHardAntiAffinityTopology;
 use crate::limit_ranger::LimitRanger;
 use crate::namespace_exists::NamespaceExists;
 use crate::namespace_lifecycle::NamespaceLifecycle;
 use crate::node_restriction::NodeRestriction;
+use crate::owner_references_permission_enforcement::OwnerReferencesPermissionEnforcement;
 use crate::persistent_volume_claim_resize::PersistentVolumeClaimResize;
 use crate::plugin::{Awaited, Context, Plugin, View};
 use crate::pod_node_selector::PodNodeSelector;
 use crate::pod_security::PodSecurity;
+use crate::pod_toleration_restriction::PodTolerationRestriction;
 use crate::pod_topology_labels::PodTopologyLabels;
 use crate::policy::{MutatingAdmissionPolicy, ValidatingAdmissionPolicy};
 use crate::priority::Priority;
@@ -37,7 +44,8 @@ pub struct Chain {
 }
 
 /// Stands in the flags and in the list of names for what the server does itself because it waits for others: the
-/// quota charges, last of all, when [`Chain::charges_quota`] says so, and the calls of webhooks ([`crate::hooks`]).
+/// quota charges, last of all, when [`Chain::charges_quota`] says so, the calls of webhooks ([`crate::hooks`],
+/// [`crate::image_policy`]), and the making of namespaces.
 struct ByServer(&'static str);
 
 impl Plugin for ByServer {
@@ -50,35 +58,57 @@ impl Plugin for ByServer {
     }
 }
 
-/// A plugin name that upstream does not have or that is not part of this server.
+/// Why there is no chain as it was asked for.
 #[derive(Debug, PartialEq, Eq)]
-pub struct UnknownPlugin(pub String);
+pub enum Unusable {
+    /// A plugin that upstream does not have or that is not part of this server.
+    Unknown(String),
+    /// A plugin's configuration is wrong, or it cannot do without one.
+    Configuration {
+        /// The plugin.
+        plugin: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+}
 
-impl fmt::Display for UnknownPlugin {
+impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "admission plugin \"{}\" is unknown", self.0)
+        match self {
+            Unusable::Unknown(plugin) => write!(f, "admission plugin {plugin:?} is unknown"),
+            Unusable::Configuration { plugin, why } => {
+                write!(f, "couldn't init admission plugin {plugin:?}: {why}")
+            }
+        }
     }
 }
 
-impl std::error::Error for UnknownPlugin {}
+impl std::error::Error for Unusable {}
 
 /// Every plugin in the order in which it runs, and whether upstream switches it on by default.
 fn all() -> Vec<(bool, Box<dyn Plugin>)> {
     vec![
+        (false, Box::new(AlwaysAdmit)),
+        (false, Box::new(ByServer("NamespaceAutoProvision"))),
         (true, Box::new(NamespaceLifecycle)),
         (false, Box::new(NamespaceExists)),
+        (false, Box::new(LimitPodHardAntiAffinityTopology)),
         (true, Box::new(LimitRanger)),
         (true, Box::new(ServiceAccount)),
         (false, Box::new(NodeRestriction)),
         (true, Box::new(TaintNodesByCondition)),
         (false, Box::new(AlwaysPullImages)),
-        (true, Box::new(PodSecurity)),
-        (false, Box::new(PodNodeSelector)),
+        (false, Box::new(ByServer("ImagePolicyWebhook"))),
+        (true, Box::new(PodSecurity::default())),
+        (false, Box::new(PodNodeSelector::default())),
         (true, Box::new(Priority)),
         (true, Box::new(DefaultTolerationSeconds)),
+        (false, Box::new(PodTolerationRestriction::default())),
+        (false, Box::new(EventRateLimit::default())),
         (false, Box::new(ExtendedResourceToleration)),
         (true, Box::new(DefaultStorageClass)),
         (true, Box::new(StorageObjectInUseProtection)),
+        (false, Box::new(OwnerReferencesPermissionEnforcement)),
         (true, Box::new(PersistentVolumeClaimResize)),
         (true, Box::new(RuntimeClass)),
         (true, Box::new(CertificateApproval)),
@@ -93,26 +123,35 @@ fn all() -> Vec<(bool, Box<dyn Plugin>)> {
         (true, Box::new(ValidatingAdmissionPolicy::default())),
         (true, Box::new(ByServer("ValidatingAdmissionWebhook"))),
         (true, Box::new(ByServer("ResourceQuota"))),
+        (false, Box::new(AlwaysDeny)),
     ]
 }
 
 impl Chain {
-    /// The plugins that upstream switches on by default, with some switched on or off by name.
-    pub fn new(enable: &[&str], disable: &[&str]) -> Result<Chain, UnknownPlugin> {
+    /// The plugins that upstream switches on by default, with some switched on or off by name; those that are on are given
+    /// their configurations.
+    pub fn new(
+        enable: &[&str],
+        disable: &[&str],
+        configurations: &Configurations,
+    ) -> Result<Chain, Unusable> {
         let all = all();
         for name in enable.iter().chain(disable) {
             if !all.iter().any(|(_, plugin)| plugin.name() == *name) {
-                return Err(UnknownPlugin((*name).to_owned()));
+                return Err(Unusable::Unknown((*name).to_owned()));
             }
         }
-        let plugins = all
-            .into_iter()
-            .filter(|(default, plugin)| {
-                let name = plugin.name();
-                !disable.contains(&name) && (*default || enable.contains(&name))
-            })
-            .map(|(_, plugin)| plugin)
-            .collect();
+        let mut plugins = Vec::with_capacity(all.len());
+        for (default, mut plugin) in all {
+            let name = plugin.name();
+            if disable.contains(&name) || !(default || enable.contains(&name)) {
+                continue;
+            }
+            plugin
+                .configure(configurations.of(name))
+                .map_err(|why| Unusable::Configuration { plugin: name, why })?;
+            plugins.push(plugin);
+        }
         Ok(Chain { plugins })
     }
 
@@ -121,9 +160,14 @@ impl Chain {
         self.plugins.iter().map(|plugin| plugin.name()).collect()
     }
 
+    /// Whether a plugin is switched on.
+    pub fn has(&self, plugin: &str) -> bool {
+        self.plugins.iter().any(|own| own.name() == plugin)
+    }
+
     /// Whether the server has to charge quotas (see [`crate::quota`]).
     pub fn charges_quota(&self) -> bool {
-        self.names().contains(&"ResourceQuota")
+        self.has("ResourceQuota")
     }
 
     /// Something that would be refused now and not a moment later.
@@ -169,11 +213,15 @@ impl Chain {
 mod tests {
     use super::*;
 
+    fn chain(enable: &[&str], disable: &[&str]) -> Chain {
+        Chain::new(enable, disable, &Configurations::default()).unwrap()
+    }
+
     #[test]
     fn plugins_are_switched_by_name() {
-        let usual = Chain::new(&[], &[]).unwrap();
+        let usual = chain(&[], &[]);
         assert!(usual.names().starts_with(&["NamespaceLifecycle", "LimitRanger", "ServiceAccount"]));
-        assert!(!usual.names().contains(&"NodeRestriction") && usual.charges_quota());
+        assert!(!usual.has("NodeRestriction") && usual.charges_quota());
         assert!(usual.names().ends_with(&[
             "MutatingAdmissionPolicy",
             "MutatingAdmissionWebhook",
@@ -181,9 +229,21 @@ mod tests {
             "ValidatingAdmissionWebhook",
             "ResourceQuota",
         ]));
-        let other = Chain::new(&["NodeRestriction"], &["ResourceQuota", "Priority"]).unwrap();
-        assert!(other.names().contains(&"NodeRestriction") && !other.charges_quota());
-        assert!(!other.names().contains(&"Priority"));
-        assert_eq!(Chain::new(&["Nothing"], &[]).err(), Some(UnknownPlugin("Nothing".into())));
+        let other = chain(&["NodeRestriction"], &["ResourceQuota", "Priority"]);
+        assert!(other.has("NodeRestriction") && !other.charges_quota() && !other.has("Priority"));
+        let none = Configurations::default();
+        assert_eq!(Chain::new(&["Nothing"], &[], &none).err(), Some(Unusable::Unknown("Nothing".into())));
+    }
+
+    #[test]
+    fn only_plugins_that_are_on_are_given_their_configurations() {
+        let mut configurations = Configurations::default();
+        configurations.insert("PodTolerationRestriction".into(), serde_json::json!({"kind": "Pod"}));
+        assert!(Chain::new(&[], &[], &configurations).is_ok());
+        let refused = Chain::new(&["PodTolerationRestriction"], &[], &configurations).err().unwrap();
+        assert_eq!(
+            refused.to_string(),
+            "couldn't init admission plugin \"PodTolerationRestriction\": Object 'apiVersion' is missing in '{\"kind\":\"Pod\"}'"
+        );
     }
 }

@@ -113,6 +113,11 @@ pub trait Plugin: Send + Sync {
     /// Upstream's name, as the flags `--enable-admission-plugins` and `--disable-admission-plugins` take it.
     fn name(&self) -> &'static str;
 
+    /// Takes the plugin's own configuration, or does without where it can; says what is wrong.
+    fn configure(&mut self, _configuration: Option<&Value>) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Whether the plugin looks at requests of this operation.
     fn handles(&self, operation: Operation) -> bool;
 

@@ -2,51 +2,41 @@
 
 mod baseline;
 mod checks;
+mod configuration;
+mod policy;
 mod restricted;
 
 use apimachinery::ObjectExt;
-use apimachinery::status::{FieldError, Status};
+use apimachinery::status::Status;
 use serde_json::Value;
 use strategy::read::{Read, same};
 
+use self::checks::Finding;
+use self::configuration::Exemptions;
+use self::policy::{Level, PREFIX, Policy, Standard};
 use crate::{Context, Operation, Plugin};
-use checks::Finding;
 
-pub(crate) struct PodSecurity;
-
-/// How much a namespace lets its pods do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Privileged,
-    Baseline,
-    Restricted,
+/// The plugin, with what holds in namespaces without labels.
+#[derive(Debug, Default)]
+pub(crate) struct PodSecurity {
+    defaults: Policy,
+    exemptions: Exemptions,
 }
 
-impl Level {
-    fn parse(text: &str) -> Option<Level> {
-        match text {
-            "privileged" => Some(Level::Privileged),
-            "baseline" => Some(Level::Baseline),
-            "restricted" => Some(Level::Restricted),
-            _ => None,
-        }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Level::Privileged => "privileged",
-            Level::Baseline => "baseline",
-            Level::Restricted => "restricted",
-        }
-    }
+fn annotate(context: &Context, key: &str, value: &str) {
+    context.asker.annotate(&format!("{PREFIX}{key}"), value);
 }
-
-const PREFIX: &str = "pod-security.kubernetes.io/";
-const MODES: [&str; 3] = ["enforce", "audit", "warn"];
 
 impl Plugin for PodSecurity {
     fn name(&self) -> &'static str {
         "PodSecurity"
+    }
+
+    fn configure(&mut self, configuration: Option<&Value>) -> Result<(), String> {
+        if let Some(configuration) = configuration {
+            (self.defaults, self.exemptions) = configuration::read(configuration)?;
+        }
+        Ok(())
     }
 
     fn handles(&self, operation: Operation) -> bool {
@@ -56,46 +46,98 @@ impl Plugin for PodSecurity {
     fn validate(&self, context: &mut Context, object: &Value) -> Result<(), Status> {
         let attributes = context.attributes;
         if attributes.is("", "namespaces") {
-            return namespace(context, object);
-        }
-        let ephemeral = attributes.group.is_empty()
-            && attributes.resource == "pods"
-            && attributes.subresource == "ephemeralcontainers";
-        if !attributes.subresource.is_empty() && !ephemeral {
-            return Ok(());
+            return self.namespace(context, object);
         }
         let pod = attributes.group.is_empty() && attributes.resource == "pods";
+        if !attributes.subresource.is_empty() && !(pod && attributes.subresource == "ephemeralcontainers") {
+            return Ok(());
+        }
         let Some((metadata, spec)) = template(attributes.group, attributes.resource, object) else {
             return Ok(());
         };
+        if let Some(exempt) = self.exempt(context, spec) {
+            annotate(context, "exempt", exempt);
+            return Ok(());
+        }
         let Some(owner) = context.view.get("", "namespaces", "", attributes.namespace) else { return Ok(()) };
-        if pod {
-            if let Some(old) = context.old
-                && !matters(object, old)
-            {
-                return Ok(());
+        let (policy, errors) = Policy::of_namespace(&owner, &self.defaults);
+        if policy.is_privileged() && errors.is_empty() {
+            if pod {
+                annotate(context, "enforce-policy", &policy.enforce.to_string());
             }
-            let (level, version) = policy(&owner, "enforce");
-            let found = evaluate(level, metadata, spec);
-            context
-                .asker
-                .annotate(&format!("{PREFIX}enforce-policy"), &format!("{}:{version}", level.text()));
-            if !found.is_empty() {
-                let why = format!("violates PodSecurity \"{}:{version}\": {}", level.text(), text(&found));
-                return Err(attributes.forbidden(object, why));
-            }
+            return Ok(());
         }
-        let violations = |mode| {
-            let (level, version) = policy(&owner, mode);
-            let found = evaluate(level, metadata, spec);
-            let words =
-                || format!("would violate PodSecurity \"{}:{version}\": {}", level.text(), text(&found));
-            (!found.is_empty()).then(words)
+        if pod && context.old.is_some_and(|old| !matters(object, old)) {
+            return Ok(());
+        }
+        if let Err(why) = crate::configuration::joined(&errors) {
+            annotate(context, "error", &format!("Failed to parse policy: {why}"));
+        }
+        let violations = |standard: &Standard| {
+            let found = evaluate(standard.level, metadata, spec);
+            (!found.is_empty()).then(|| format!("PodSecurity \"{standard}\": {}", text(&found)))
         };
-        if let Some(words) = violations("audit") {
-            context.asker.annotate(&format!("{PREFIX}audit-violations"), &words);
+        let mut refused = None;
+        if pod {
+            annotate(context, "enforce-policy", &policy.enforce.to_string());
+            refused = violations(&policy.enforce);
         }
-        context.warnings.extend(violations("warn"));
+        if let Some(words) = violations(&policy.audit) {
+            annotate(context, "audit-violations", &format!("would violate {words}"));
+        }
+        match refused {
+            Some(words) => Err(attributes.forbidden(object, format!("violates {words}"))),
+            None => {
+                let warning = violations(&policy.warn).map(|words| format!("would violate {words}"));
+                context.warnings.extend(warning);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl PodSecurity {
+    /// By what a request is exempt.
+    fn exempt(&self, context: &Context, spec: &Value) -> Option<&'static str> {
+        let Exemptions { usernames, namespaces, runtime_classes } = &self.exemptions;
+        let has = |list: &[String], name: &str| !name.is_empty() && list.iter().any(|own| own == name);
+        if has(namespaces, context.attributes.namespace) {
+            return Some("namespace");
+        }
+        if has(usernames, context.attributes.user.name) {
+            return Some("user");
+        }
+        has(runtime_classes, spec.text("runtimeClassName")).then_some("runtimeClass")
+    }
+
+    /// Refuses labels that make no sense; warns of pods that a stricter namespace would not take.
+    fn namespace(&self, context: &mut Context, object: &Value) -> Result<(), Status> {
+        let (policy, errors) = Policy::of_namespace(object, &self.defaults);
+        let before = context.old.map(|old| Policy::of_namespace(old, &self.defaults));
+        // What made no sense before may stay as it is.
+        if !errors.is_empty() && before.as_ref().is_none_or(|(_, before)| errors != *before) {
+            return Err(Status::invalid("", "Namespace", object.name(), errors));
+        }
+        let (old, new) = (before.map(|(old, _)| old.enforce), &policy.enforce);
+        let looser = old.as_ref().is_some_and(|old| {
+            old == new
+                || new.level == Level::Privileged
+                || (old.version == new.version && new.level <= old.level)
+        });
+        if looser {
+            return Ok(());
+        }
+        if self.exemptions.namespaces.iter().any(|name| name == context.attributes.namespace) {
+            if !policy.is_privileged() && policy != self.defaults {
+                context.warnings.push(format!(
+                    "namespace {:?} is exempt from Pod Security, and the policy ({}) will be ignored",
+                    object.name(),
+                    policy.told(object)
+                ));
+            }
+        } else if old.is_some() {
+            warn_of_existing(context, object, new);
+        }
         Ok(())
     }
 }
@@ -130,15 +172,6 @@ fn matters(new: &Value, old: &Value) -> bool {
         || profiles(new) != profiles(old)
 }
 
-fn policy(namespace: &Value, mode: &str) -> (Level, String) {
-    let level = namespace.label(&format!("{PREFIX}{mode}")).map_or(Level::Privileged, |text| {
-        // Upstream is strict where it cannot read what somebody asked for.
-        Level::parse(text).unwrap_or(Level::Restricted)
-    });
-    let version = namespace.label(&format!("{PREFIX}{mode}-version")).unwrap_or("latest");
-    (level, version.to_owned())
-}
-
 fn evaluate(level: Level, metadata: &Value, spec: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
     if level >= Level::Restricted {
@@ -158,50 +191,14 @@ fn text(found: &[Finding]) -> String {
     parts.join(", ")
 }
 
-fn namespace(context: &mut Context, object: &Value) -> Result<(), Status> {
-    let mut errors = Vec::new();
-    for mode in MODES {
-        let key = format!("{PREFIX}{mode}");
-        if let Some(level) = object.label(&key)
-            && Level::parse(level).is_none()
-        {
-            errors.push(FieldError::invalid(
-                format!("metadata.labels[{key}]"),
-                level,
-                "must be one of privileged, baseline, restricted",
-            ));
-        }
-        let key = format!("{key}-version");
-        if let Some(version) = object.label(&key)
-            && !is_version(version)
-        {
-            errors.push(FieldError::invalid(
-                format!("metadata.labels[{key}]"),
-                version,
-                "must be \"latest\" or \"v1.x\"",
-            ));
-        }
-    }
-    if !errors.is_empty() {
-        return Err(Status::invalid("", "Namespace", object.name(), errors));
-    }
-    let Some(old) = context.old else { return Ok(()) };
-    let (level, version) = policy(object, "enforce");
-    if level <= policy(old, "enforce").0 {
-        return Ok(());
-    }
-    warn_of_existing(context, object, level, &version);
-    Ok(())
-}
-
 /// Pods of a namespace that upstream looks at before it gives up warning.
 const MOST_PODS: usize = 3000;
 
-fn warn_of_existing(context: &mut Context, namespace: &Value, level: Level, version: &str) {
+fn warn_of_existing(context: &mut Context, namespace: &Value, standard: &Standard) {
     let pods = context.view.list("", "pods", namespace.name());
     let mut violating: Vec<(String, String)> = Vec::new();
     for pod in pods.iter().take(MOST_PODS) {
-        let found = evaluate(level, &pod["metadata"], &pod["spec"]);
+        let found = evaluate(standard.level, &pod["metadata"], &pod["spec"]);
         if !found.is_empty() {
             let reasons: Vec<&str> = found.iter().map(|finding| finding.reason).collect();
             violating.push((reasons.join(", "), pod.name().to_owned()));
@@ -211,9 +208,8 @@ fn warn_of_existing(context: &mut Context, namespace: &Value, level: Level, vers
         return;
     }
     context.warnings.push(format!(
-        "existing pods in namespace {:?} violate the new PodSecurity enforce level \"{}:{version}\"",
-        namespace.name(),
-        level.text()
+        "existing pods in namespace {:?} violate the new PodSecurity enforce level \"{standard}\"",
+        namespace.name()
     ));
     violating.sort();
     for group in violating.chunk_by(|a, b| a.0 == b.0) {
@@ -225,15 +221,6 @@ fn warn_of_existing(context: &mut Context, namespace: &Value, level: Level, vers
         };
         context.warnings.push(format!("{first}{others}: {reasons}"));
     }
-}
-
-fn is_version(text: &str) -> bool {
-    text == "latest"
-        || text.strip_prefix("v1.").is_some_and(|minor| {
-            !minor.is_empty()
-                && minor.bytes().all(|byte| byte.is_ascii_digit())
-                && (minor == "0" || !minor.starts_with('0'))
-        })
 }
 
 #[cfg(test)]

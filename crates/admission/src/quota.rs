@@ -4,20 +4,23 @@
 //! lock of its own for each namespace, and writes the charged quotas with their resourceVersion; a conflict there
 //! means to read them again and to call it again.
 
+mod limited;
 mod scopes;
 mod usage;
 
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 
 use apimachinery::status::Status;
 use apimachinery::{ObjectExt, Quantity};
+use jiff::Timestamp;
 use pod_strategy::resources::{self, ResourceList};
 use serde_json::{Value, json};
-use strategy::read::is_empty;
 use strategy::write;
 
 use crate::{Attributes, Operation};
 
+pub use limited::Limited;
 pub use usage::usage;
 
 /// A quota that must be written before the object is.
@@ -27,72 +30,115 @@ pub struct Charge {
     pub quota: Value,
 }
 
-/// Decides on a create or update (also `pods/resize`) against the quotas of the object's namespace: which quotas to charge, none when the
-/// request uses nothing more than before, or why it is refused.
+/// Whether a request can use more of what quotas count.
+pub fn is_counted(attributes: &Attributes) -> bool {
+    let (create, update) =
+        (attributes.operation == Operation::Create, attributes.operation == Operation::Update);
+    match (attributes.group, attributes.resource, attributes.subresource) {
+        ("", "pods", "resize") => update,
+        ("", "services" | "persistentvolumeclaims", "") => create || update,
+        ("resource.k8s.io", "resourceclaims", "") => create || update,
+        (_, _, "") => create,
+        _ => false,
+    }
+}
+
+/// Decides on a create or update (also `pods/resize`) against the quotas of the object's namespace: which quotas to
+/// charge, none when the request uses nothing more than before, or why it is refused.
 pub fn charges<Q: Borrow<Value>>(
     attributes: &Attributes,
     object: &Value,
     old: Option<&Value>,
     quotas: &[Q],
+    limited: &Limited,
 ) -> Result<Vec<Charge>, Status> {
-    let counted = attributes.subresource.is_empty()
-        || (attributes.group.is_empty()
-            && attributes.resource == "pods"
-            && attributes.subresource == "resize");
-    let changes = matches!(attributes.operation, Operation::Create | Operation::Update);
-    if !counted || !changes || attributes.namespace.is_empty() || quotas.is_empty() {
+    let idle = quotas.is_empty() && limited.is_empty();
+    if idle || attributes.namespace.is_empty() || !is_counted(attributes) {
         return Ok(Vec::new());
     }
     let (group, resource) = (attributes.group, attributes.resource);
-    let after = usage(group, resource, object);
-    let before = match (attributes.operation, old) {
-        (Operation::Update, Some(old)) => usage(group, resource, old),
-        _ => ResourceList::new(),
-    };
-    let mut charges = Vec::new();
+    let refuse = |why: String| attributes.forbidden(object, why);
+    let mut covered = BTreeSet::new();
+    let mut covered_scopes = Vec::new();
+    let mut pertinent = Vec::new();
     for quota in quotas.iter().map(Borrow::borrow) {
+        let requirements = scopes::of_quota(quota);
+        let holding = requirements.iter().filter(|one| scopes::holds(one, group, resource, object));
+        let before = covered_scopes.len();
+        covered_scopes.extend(holding.map(|requirement| requirement.scope));
+        // As upstream, a quota holds from the moment on at which the controller has seen it.
         let hard = resources::list(&quota["status"], "hard");
-        let wanted = resources::list(&quota["spec"], "hard");
-        let concerned: Vec<&str> =
-            wanted.keys().map(String::as_str).filter(|name| usage::counts(group, resource, name)).collect();
-        if concerned.is_empty() || !scopes::matches(quota, group, resource, object) {
+        let names = hard.keys().map(String::as_str);
+        let names: Vec<&str> = names.filter(|name| usage::counts(group, resource, name)).collect();
+        if names.is_empty() || covered_scopes.len() - before < requirements.len() {
             continue;
         }
         let name = quota.name();
-        let refuse = |why: String| Err(attributes.forbidden(object, why));
-        if group.is_empty() && resource == "pods" && attributes.operation == Operation::Create {
-            let missing = usage::unspecified(object, &concerned);
+        if group.is_empty() && resource == "pods" {
+            let missing = usage::unspecified(object, &names);
             if !missing.is_empty() {
-                return refuse(format!("failed quota: {name}: must specify {missing}"));
+                return Err(refuse(format!("failed quota: {name}: must specify {missing}")));
             }
         }
-        let mut asked = ResourceList::new();
-        for key in &concerned {
-            let was = before.get(*key).copied().unwrap_or(Quantity::ZERO);
-            let more = after.get(*key).copied().unwrap_or(Quantity::ZERO) - was;
-            if more.sign() > 0 {
-                asked.insert((*key).to_owned(), more);
-            }
+        let used = resources::list(&quota["status"], "used");
+        if names.iter().any(|name| !used.contains_key(*name)) {
+            let names = names.join(",");
+            return Err(refuse(format!("status unknown for quota: {name}, resources: {names}")));
         }
+        covered.extend(names.iter().map(|name| (*name).to_owned()));
+        let was_counted = old.is_some_and(|old| scopes::matches(&requirements, group, resource, old));
+        pertinent.push((quota, hard, used, was_counted));
+    }
+    let after = usage(group, resource, object, None);
+    let negative: Vec<&str> =
+        after.iter().filter(|(_, amount)| amount.sign() < 0).map(|(name, _)| name.as_str()).collect();
+    if !negative.is_empty() {
+        return Err(refuse(format!("quota usage is negative for resource(s): {}", negative.join(","))));
+    }
+    let before = match (attributes.operation, old) {
+        (Operation::Update, Some(old)) => usage(group, resource, old, None),
+        _ => ResourceList::new(),
+    };
+    let more = |before: &ResourceList| -> ResourceList {
+        let more = after.iter().map(|(name, amount)| {
+            (name.clone(), *amount - before.get(name).copied().unwrap_or(Quantity::ZERO))
+        });
+        more.filter(|(_, more)| more.sign() > 0).collect()
+    };
+    let nothing = ResourceList::new();
+    if !more(&before).is_empty() {
+        let uncovered: BTreeSet<&str> = limited.names(group, resource, &after).into_iter().collect();
+        let uncovered: Vec<&str> = uncovered.into_iter().filter(|name| !covered.contains(*name)).collect();
+        if !uncovered.is_empty() {
+            return Err(refuse(format!("insufficient quota to consume: {}", uncovered.join(","))));
+        }
+        let mut uncovered = limited.scopes(group, resource, object);
+        uncovered.retain(|requirement| !covered_scopes.contains(&requirement.scope));
+        if !uncovered.is_empty() {
+            let uncovered: Vec<String> = uncovered.iter().map(ToString::to_string).collect();
+            let why = format!("insufficient quota to match these scopes: [{}]", uncovered.join(" "));
+            // Upstream refuses this as a failure of its own.
+            return Err(Status::new(500, "", why));
+        }
+    }
+    let mut charges = Vec::new();
+    for (quota, hard, used, was_counted) in pertinent {
+        let mut asked = more(if was_counted { &before } else { &nothing });
+        asked.retain(|name, _| hard.contains_key(name) && usage::counts(group, resource, name));
         if asked.is_empty() {
             continue;
         }
-        let unknown: Vec<&str> =
-            asked.keys().map(String::as_str).filter(|key| !hard.contains_key(*key)).collect();
-        if !unknown.is_empty() || is_empty(&quota["status"]["hard"]) {
-            return refuse(format!("status unknown for quota: {name}, resources: {}", unknown.join(",")));
-        }
-        let used = resources::list(&quota["status"], "used");
         let mut total = used.clone();
         resources::add(&mut total, &asked);
         let exceeded: Vec<&String> = asked.keys().filter(|key| total.get(*key) > hard.get(*key)).collect();
         if !exceeded.is_empty() {
-            return refuse(format!(
-                "exceeded quota: {name}, requested: {}, used: {}, limited: {}",
+            return Err(refuse(format!(
+                "exceeded quota: {}, requested: {}, used: {}, limited: {}",
+                quota.name(),
                 amounts(&exceeded, &asked),
                 amounts(&exceeded, &used),
                 amounts(&exceeded, &hard)
-            ));
+            )));
         }
         let mut charged = quota.clone();
         let list: serde_json::Map<String, Value> =
@@ -108,20 +154,35 @@ pub fn concerns(quota: &Value, group: &str, resource: &str) -> bool {
     resources::list(&quota["spec"], "hard").keys().any(|name| usage::counts(group, resource, name))
 }
 
+/// Tells whether a name in a quota stands for devices, which claims ask for.
+pub fn concerns_claims(name: &str) -> bool {
+    usage::counts("resource.k8s.io", "resourceclaims", name)
+}
+
 /// Counts anew what objects, each given with its group and its resource, use of a quota: `used`, with an amount for each
-/// name in `spec.hard`.
-pub fn count<'a>(quota: &Value, objects: impl Iterator<Item = (&'a str, &'a str, &'a Value)>) -> Value {
+/// name in `spec.hard`. A pod that should have been gone before `now` takes no room.
+pub fn count<'a>(
+    quota: &Value,
+    objects: impl Iterator<Item = (&'a str, &'a str, &'a Value)>,
+    now: Timestamp,
+) -> Value {
+    let requirements = scopes::of_quota(quota);
     let hard = resources::list(&quota["spec"], "hard");
     let mut used: ResourceList = hard.into_keys().map(|name| (name, Quantity::ZERO)).collect();
     for (group, resource, object) in objects {
-        if !scopes::matches(quota, group, resource, object) {
+        if !scopes::matches(&requirements, group, resource, object) {
             continue;
         }
-        let mut uses = usage(group, resource, object);
+        let mut uses = usage(group, resource, object, Some(now));
         uses.retain(|name, _| used.contains_key(name) && usage::counts(group, resource, name));
         resources::add(&mut used, &uses);
     }
     used.iter().map(|(name, amount)| (name.clone(), json!(amount.to_string()))).collect()
+}
+
+/// When, after now, a quota has to be counted again though nothing changes: when a pod that is being deleted is given up.
+pub fn count_again<'a>(pods: impl Iterator<Item = &'a Value>, now: Timestamp) -> Option<Timestamp> {
+    pods.filter_map(usage::given_up).filter(|end| *end >= now).min()
 }
 
 /// Tells whether one `used` has less of anything than another.
@@ -137,120 +198,4 @@ fn amounts(names: &[&String], list: &ResourceList) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{Cluster, Request};
-
-    fn quota(hard: Value, used: Value) -> Value {
-        json!({"metadata": {"name": "q"}, "spec": {"hard": hard.clone()}, "status": {"hard": hard, "used": used}})
-    }
-
-    fn create(resource: &'static str, object: Value, quota: &Value) -> Result<Vec<Charge>, String> {
-        let request = Request::create("", resource).inside("x").named("web");
-        let (result, _) =
-            request.run(&Cluster::new(), |context| charges(context.attributes, &object, None, &[quota]));
-        result.map_err(|status| status.message)
-    }
-
-    fn pod(requests: Value) -> Value {
-        json!({"spec": {"containers": [{"name": "c", "resources": {"requests": requests}}]}})
-    }
-
-    #[test]
-    fn a_pod_is_charged_until_the_quota_is_used_up() {
-        let full =
-            quota(json!({"pods": "2", "requests.cpu": "1"}), json!({"pods": "1", "requests.cpu": "500m"}));
-        let charged = create("pods", pod(json!({"cpu": "500m"})), &full).unwrap();
-        assert_eq!(charged[0].quota["status"]["used"], json!({"pods": "2", "requests.cpu": "1"}));
-        assert_eq!(
-            create("pods", pod(json!({"cpu": "600m"})), &full).unwrap_err(),
-            "pods \"web\" is forbidden: exceeded quota: q, requested: requests.cpu=600m, used: requests.cpu=500m, limited: requests.cpu=1"
-        );
-        assert_eq!(
-            create("pods", pod(json!({})), &full).unwrap_err(),
-            "pods \"web\" is forbidden: failed quota: q: must specify requests.cpu for: c"
-        );
-    }
-
-    #[test]
-    fn objects_are_counted() {
-        let counts = quota(
-            json!({"configmaps": "1", "count/configmaps": "5"}),
-            json!({"configmaps": "1", "count/configmaps": "1"}),
-        );
-        assert!(create("configmaps", json!({}), &counts).unwrap_err().contains(
-            "exceeded quota: q, requested: configmaps=1, used: configmaps=1, limited: configmaps=1"
-        ));
-        assert_eq!(create("secrets", json!({}), &counts), Ok(vec![]));
-    }
-
-    #[test]
-    fn services_count_by_their_type() {
-        let counts = quota(json!({"services.nodeports": "1"}), json!({"services.nodeports": "0"}));
-        let service = |kind: &str| json!({"spec": {"type": kind, "ports": [{"port": 1}, {"port": 2}]}});
-        assert_eq!(create("services", service("ClusterIP"), &counts), Ok(vec![]));
-        assert!(
-            create("services", service("NodePort"), &counts)
-                .unwrap_err()
-                .contains("requested: services.nodeports=2")
-        );
-    }
-
-    #[test]
-    fn an_update_is_charged_with_the_difference() {
-        let full = quota(json!({"services.nodeports": "1"}), json!({"services.nodeports": "1"}));
-        let service = json!({"spec": {"type": "NodePort", "ports": [{"port": 1}]}});
-        let request = Request::update("", "services", service.clone()).inside("x");
-        let (result, _) = request
-            .run(&Cluster::new(), |context| charges(context.attributes, &service, context.old, &[&full]));
-        assert_eq!(result.unwrap(), []);
-    }
-
-    #[test]
-    fn a_quota_that_nobody_has_counted_yet_refuses() {
-        let new = json!({"metadata": {"name": "q"}, "spec": {"hard": {"pods": "2"}}});
-        assert_eq!(
-            create("pods", pod(json!({})), &new).unwrap_err(),
-            "pods \"web\" is forbidden: status unknown for quota: q, resources: pods"
-        );
-    }
-
-    #[test]
-    fn what_is_there_is_counted_anew() {
-        let hard =
-            json!({"pods": "9", "requests.memory": "1Gi", "count/deployments.apps": "3", "secrets": "1"});
-        let quota = quota(hard, json!({"pods": "7"}));
-        let (one, mut ended) = (pod(json!({"memory": "100Mi"})), pod(json!({"memory": "1Gi"})));
-        ended["status"] = json!({"phase": "Succeeded"});
-        let (deployment, map) = (json!({}), json!({}));
-        let objects = [
-            ("", "pods", &one),
-            ("", "pods", &one),
-            ("", "pods", &ended),
-            ("apps", "deployments", &deployment),
-            ("", "configmaps", &map),
-        ];
-        assert_eq!(
-            count(&quota, objects.into_iter()),
-            json!({"pods": "2", "requests.memory": "200Mi", "count/deployments.apps": "1", "secrets": "0"})
-        );
-        assert!(concerns(&quota, "apps", "deployments") && !concerns(&quota, "", "configmaps"));
-    }
-
-    #[test]
-    fn less_of_anything_is_lower() {
-        let lower = |used: Value, than: Value| is_lower(&used, &than);
-        assert!(lower(json!({"pods": "1", "requests.cpu": "2"}), json!({"pods": "2", "requests.cpu": "1"})));
-        assert!(lower(json!({}), json!({"pods": "1"})));
-        assert!(!lower(json!({"requests.cpu": "1000m"}), json!({"requests.cpu": "1"})));
-        assert!(!lower(json!({"pods": "0"}), Value::Null));
-    }
-
-    #[test]
-    fn scopes_choose_pods() {
-        let mut scoped = quota(json!({"pods": "0"}), json!({"pods": "0"}));
-        scoped["spec"]["scopes"] = json!(["BestEffort"]);
-        assert_eq!(create("pods", pod(json!({"cpu": "1"})), &scoped), Ok(vec![]));
-        assert!(create("pods", pod(json!({})), &scoped).is_err());
-    }
-}
+mod tests;

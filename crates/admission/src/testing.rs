@@ -179,6 +179,11 @@ impl Request {
         self
     }
 
+    pub(crate) fn by(mut self, user: &str) -> Request {
+        self.user = user.to_owned();
+        self
+    }
+
     pub(crate) fn by_node(mut self, node: &str) -> Request {
         self.user = format!("system:node:{node}");
         self.groups = vec!["system:nodes".into()];

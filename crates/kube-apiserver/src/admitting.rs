@@ -121,6 +121,9 @@ impl Admitting<'_> {
     /// Lets all judge the object.
     pub async fn judge_by_all(&self, object: &Value, old: Option<&Value>) -> Result<(), Status> {
         self.judge(object, old)?;
+        if let Some(images) = &self.server.webhooks.images {
+            images.judge(&self.attributes, object).await?;
+        }
         let callables = self.server.webhooks.validating.load_full();
         let mut asked = Vec::new();
         for callable in callables.iter() {

@@ -12,6 +12,7 @@ use apimachinery::{ObjectExt, Status};
 use serde_json::Value;
 
 pub use self::authentication::Authentication;
+pub use self::namespaces::provide as provide_namespace;
 use crate::flow;
 use crate::handlers::{create, write};
 use crate::refusal::Refusal;

@@ -143,6 +143,9 @@ pub struct Flags {
     /// Admission plugins to turn off
     #[arg(long, value_name = "PLUGIN", value_delimiter = ',')]
     pub disable_admission_plugins: Vec<String>,
+    /// File (AdmissionConfiguration) that says what admission plugins are to know
+    #[arg(long, value_name = "FILE")]
+    pub admission_control_config_file: Option<PathBuf>,
     /// Whether containers may be privileged
     #[arg(long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub allow_privileged: bool,
@@ -212,7 +215,6 @@ pub struct Flags {
 
 /// Upstream's flags that have no meaning here.
 pub const IGNORED: &[Ignored] = &[
-    ignored("admission-control-config-file"),
     ignored_switch("audit-log-truncate-enabled"),
     ignored("audit-log-truncate-max-batch-size"),
     ignored("audit-log-truncate-max-event-size"),

@@ -5,6 +5,7 @@
 //! admitted, validated and serialised once.
 
 pub mod access;
+mod admission_config;
 mod admitting;
 pub mod aggregation;
 pub mod alloc;
@@ -24,6 +25,7 @@ pub mod handlers;
 pub mod health;
 pub mod http;
 pub mod identity;
+mod image_policy;
 pub mod metrics;
 pub mod protobuf;
 pub mod quota;

@@ -20,13 +20,19 @@ use crate::registry::Entry;
 const ATTEMPTS: usize = 10;
 
 /// One lock for each namespace, so that concurrent writes do not charge the same rest.
-#[derive(Default)]
 pub struct Quotas {
+    /// What may only be used where a quota covers it.
+    limited: quota::Limited,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Quotas {
-    /// Whether a write could be charged at all: it is in a namespace that has quotas.
+    /// Charges quotas, and refuses what is limited and no quota covers.
+    pub fn new(limited: quota::Limited) -> Self {
+        Self { limited, locks: Mutex::default() }
+    }
+
+    /// Whether a write could be charged at all: it is in a namespace that has quotas, or what needs one is limited.
     pub fn concern(&self, call: &Call<'_>) -> bool {
         let namespace = call.namespace();
         if namespace.is_empty()
@@ -34,6 +40,9 @@ impl Quotas {
             || !call.server.admission.charges_quota()
         {
             return false;
+        }
+        if !self.limited.is_empty() {
+            return true;
         }
         let Some(entry) = call.server.registry.stored("", "resourcequotas") else { return false };
         let mut any = false;
@@ -60,17 +69,26 @@ impl Quotas {
         let entry = call.server.registry.stored("", "resourcequotas").ok_or_else(Status::no_such_resource)?;
         let lock = self.locks.lock().entry(call.namespace().to_owned()).or_default().clone();
         let _held = lock.lock().await;
+        let mut charged: Vec<String> = Vec::new();
+        let unlimited = quota::Limited::default();
         for _ in 0..ATTEMPTS {
             call.server.store.catch_up(Consistency::Latest).await.map_err(crate::refusal::of_collection)?;
-            let quotas = quotas(&entry, call.namespace());
+            let mut quotas = quotas(&entry, call.namespace());
+            // Those that are charged are not charged again because another was lost.
+            quotas.retain(|quota| !charged.iter().any(|name| name == quota.name()));
+            let limited = if charged.is_empty() { &self.limited } else { &unlimited };
             let attributes = write::attributes(call, operation, &call.entry.row.kind, object.name(), dry_run);
-            let charges = quota::charges(&attributes, object, old, &quotas)?;
+            let charges = quota::charges(&attributes, object, old, &quotas, limited)?;
             if charges.is_empty() || dry_run {
                 return Ok(());
             }
             let mut lost = false;
             for charge in charges {
-                lost |= !store(call, &entry, charge.quota).await?;
+                let name = charge.quota.name().to_owned();
+                match store(call, &entry, charge.quota).await? {
+                    true => charged.push(name),
+                    false => lost = true,
+                }
             }
             if !lost {
                 return Ok(());

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::token_request::TokenRequests;
+use crate::admission_config;
 use crate::aggregation::{self, Aggregation};
 use crate::alloc::{PortRange, Ranges, Services};
 use crate::authentication_config;
@@ -73,6 +74,7 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
     let (authenticator, authentication) = authenticator(&flags, configured, &store)?;
     let authenticator = Arc::new(authenticator);
     let auditor = auditing::load(&flags.audit)?;
+    let admission = admission_config::load(&flags)?;
     let serving = Serving::new(&flags, authenticator.clone())?;
     let stop = runtime.shutdown();
     let ranges = Ranges::parse(&flags.service_cluster_ip_range)
@@ -105,10 +107,10 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
         authenticator,
         authorizer: Arc::new(authorization::load(&flags.authorization)?),
         auditor: auditor.as_ref().map(|(auditor, _)| auditor.clone()),
-        admission: admission(&flags)?,
-        webhooks: crate::webhook_admission::Webhooks::default(),
+        admission: admission.chain,
+        webhooks: admission.webhooks,
         services: Services::new(ranges, ports),
-        quotas: crate::quota::Quotas::default(),
+        quotas: crate::quota::Quotas::new(admission.limited),
         streaming: streaming(&flags, &stop)?,
         aggregation: Aggregation::new(proxy_identity(&flags)?, &stop),
         health,
@@ -375,12 +377,6 @@ fn token_requests(flags: &Flags) -> anyhow::Result<Option<TokenRequests>> {
             .map(|longest| i64::try_from(longest.as_secs()).unwrap_or(i64::MAX)),
         extend_expiration: flags.service_account_extend_token_expiration,
     }))
-}
-
-fn admission(flags: &Flags) -> anyhow::Result<admission::Chain> {
-    let on: Vec<&str> = flags.enable_admission_plugins.iter().map(String::as_str).collect();
-    let off: Vec<&str> = flags.disable_admission_plugins.iter().map(String::as_str).collect();
-    Ok(admission::Chain::new(&on, &off)?)
 }
 
 /// Which requests are let in.

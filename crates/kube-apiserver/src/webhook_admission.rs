@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use admission::Attributes;
 use admission::hooks::Hook;
+use admission::{Attributes, image_policy};
 use apimachinery::ObjectExt as _;
 use arc_swap::ArcSwap;
 use serde_json::Value;
 use storage::{Cache, Filter, WatchStart};
-use webhooks::{Client, Services};
+use webhooks::{Client, Services, Users};
 
+use crate::image_policy::ImagePolicy;
 use crate::server::Server;
 use crate::view::View;
 
@@ -32,16 +33,21 @@ pub struct Webhooks {
     pub mutating: Callables,
     /// Those that judge them.
     pub validating: Callables,
+    /// As whom the server calls those that change, and those that judge.
+    pub users: [Option<Users>; 2],
+    /// Who is asked about images.
+    pub images: Option<ImagePolicy>,
 }
 
 impl Webhooks {
-    /// Whether any webhook names the request in its rules.
+    /// Whether any webhook names the request in its rules, or its images are asked about.
     pub fn concern(&self, attributes: &Attributes<'_>, view: &View<'_>) -> bool {
         let any = |list: &Callables| {
             let list = list.load();
             list.iter().any(|callable| callable.hook.rule(attributes, view).is_some())
         };
-        any(&self.mutating) || any(&self.validating)
+        let images = self.images.is_some() && image_policy::concerns(attributes);
+        images || any(&self.mutating) || any(&self.validating)
     }
 }
 
@@ -77,9 +83,10 @@ async fn follow(server: Arc<Server>, plural: &'static str, cache: Arc<Cache>) {
 
 /// Reads all configurations; a webhook whose call did not change keeps its connections.
 fn renew(server: &Server, plural: &str, cache: &Cache) {
-    let list = match plural {
-        "mutatingwebhookconfigurations" => &server.webhooks.mutating,
-        _ => &server.webhooks.validating,
+    let Webhooks { mutating, validating, users: [of_mutating, of_validating], .. } = &server.webhooks;
+    let (list, users) = match plural {
+        "mutatingwebhookconfigurations" => (mutating, of_mutating),
+        _ => (validating, of_validating),
     };
     let known = list.load_full();
     let mut configurations: Vec<Value> = Vec::new();
@@ -94,7 +101,7 @@ fn renew(server: &Server, plural: &str, cache: &Cache) {
         let same = |callable: &&Callable| callable.hook.client_config == hook.client_config;
         let client = match known.iter().find(same) {
             Some(callable) => callable.client.clone(),
-            None => Client::of_client_config(&hook.client_config, services.clone())
+            None => Client::of_client_config_as(&hook.client_config, services.clone(), users.as_ref())
                 .map(Arc::new)
                 .map_err(|error| error.to_string()),
         };

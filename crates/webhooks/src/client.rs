@@ -19,6 +19,7 @@ use crate::error::{CallError, ConfigError};
 use crate::kubeconfig;
 use crate::pool::{Connection, Pool, Sent};
 use crate::url::Url;
+use crate::users::Users;
 
 /// The largest answer that is read: the largest object (3 MiB, as upstream), as base64 within JSON.
 const LARGEST: usize = 8 << 20;
@@ -65,7 +66,16 @@ impl fmt::Debug for Client {
 impl Client {
     /// A client of what a `clientConfig` names (`url` or `service`, `caBundle`).
     pub fn of_client_config(config: &Value, services: Arc<dyn Services>) -> Result<Self, ConfigError> {
-        client_config::peer(config, services).map(Self::new)
+        client_config::peer(config, services, None).map(Self::new)
+    }
+
+    /// As [`Client::of_client_config`], calling as the user among these that is for the server.
+    pub fn of_client_config_as(
+        config: &Value,
+        services: Arc<dyn Services>,
+        users: Option<&Users>,
+    ) -> Result<Self, ConfigError> {
+        client_config::peer(config, services, users).map(Self::new)
     }
 
     /// A client of what the current context of a kubeconfig file names.

@@ -13,6 +13,7 @@ use crate::client::{Credentials, Peer};
 use crate::dial::Place;
 use crate::error::ConfigError;
 use crate::url::Url;
+use crate::users::Users;
 
 /// A port of a Service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +50,12 @@ pub fn system_trust() -> Result<Trust, ConfigError> {
     }
 }
 
-/// Reads a `clientConfig`: `url` or `service`, and `caBundle`.
-pub(crate) fn peer(config: &Value, services: Arc<dyn Services>) -> Result<(Peer, Credentials), ConfigError> {
+/// Reads a `clientConfig`: `url` or `service`, and `caBundle`; among the users, the one for its server calls.
+pub(crate) fn peer(
+    config: &Value,
+    services: Arc<dyn Services>,
+    users: Option<&Users>,
+) -> Result<(Peer, Credentials), ConfigError> {
     let trust = match config.str_at(&["caBundle"]) {
         None | Some("") => system_trust()?,
         Some(bundle) => {
@@ -61,12 +66,17 @@ pub(crate) fn peer(config: &Value, services: Arc<dyn Services>) -> Result<(Peer,
             Trust::pem(&bundle).map_err(|error| refuse(&error))?
         }
     };
-    let tls = pki::client_config(trust, None).map_err(ConfigError::new)?;
-    let tls = Some(Arc::new(tls));
+    let caller = |target: &str| {
+        let (credentials, identity) =
+            users.map(|users| users.for_target(target)).transpose()?.unwrap_or_default();
+        let tls = pki::client_config(trust, identity).map_err(ConfigError::new)?;
+        Ok::<_, ConfigError>((credentials, Some(Arc::new(tls))))
+    };
     let Some(service) = config.get("service").filter(|service| service.is_object()) else {
         let url = config.str_at(&["url"]).unwrap_or_default();
         let url = Url::parse(url, false)?;
-        return Ok((Peer { url, tls, server_name: None, service: None }, Credentials::default()));
+        let (credentials, tls) = caller(&url.authority)?;
+        return Ok((Peer { url, tls, server_name: None, service: None }, credentials));
     };
     let text = |key| service.str_at(&[key]).unwrap_or_default().to_owned();
     let (namespace, name, path) = (text("namespace"), text("name"), text("path"));
@@ -76,6 +86,7 @@ pub(crate) fn peer(config: &Value, services: Arc<dyn Services>) -> Result<(Peer,
     let server_name = format!("{name}.{namespace}.svc");
     let path = if path.is_empty() || path.starts_with('/') { path } else { format!("/{path}") };
     let url = Url::parse(&format!("https://{server_name}:{port}{path}"), false)?;
+    let (credentials, tls) = caller(&format!("{server_name}:{port}"))?;
     let peer = Peer { url, tls, server_name: Some(server_name), service: Some((namespace, name, services)) };
-    Ok((peer, Credentials::default()))
+    Ok((peer, credentials))
 }

@@ -16,11 +16,19 @@ use crate::url::Url;
 
 /// Reads the file's current context; paths in it are beside it.
 pub(crate) fn peer(path: &Path) -> Result<(Peer, Credentials), ConfigError> {
-    let named = |error: &dyn std::fmt::Display| ConfigError::new(format!("{}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
-    let config: Value = serde_saphyr::from_str(&text).map_err(|error| named(&error))?;
+    let config = read(path)?;
     let directory = path.parent().unwrap_or(Path::new("."));
-    parse(&config, directory).map_err(|error| named(&error))
+    parse(&config, directory).map_err(|error| named(path, &error))
+}
+
+/// Reads a kubeconfig.
+pub(crate) fn read(path: &Path) -> Result<Value, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| named(path, &error))?;
+    serde_saphyr::from_str(&text).map_err(|error| named(path, &error))
+}
+
+fn named(path: &Path, error: &dyn std::fmt::Display) -> ConfigError {
+    ConfigError::new(format!("{}: {error}", path.display()))
 }
 
 fn parse(config: &Value, directory: &Path) -> Result<(Peer, Credentials), ConfigError> {
@@ -61,7 +69,7 @@ fn trust(cluster: &Value, directory: &Path) -> Result<Trust, ConfigError> {
     }
 }
 
-fn identity(user: &Value, directory: &Path) -> Result<Option<Arc<Identity>>, ConfigError> {
+pub(crate) fn identity(user: &Value, directory: &Path) -> Result<Option<Arc<Identity>>, ConfigError> {
     let (certificate, key) = (data(user, "client-certificate-data")?, data(user, "client-key-data")?);
     if let (Some(certificate), Some(key)) = (certificate, key) {
         return Identity::from_pem(&certificate, &key).map(Some).map_err(ConfigError::new);
@@ -75,7 +83,7 @@ fn identity(user: &Value, directory: &Path) -> Result<Option<Arc<Identity>>, Con
     }
 }
 
-fn credentials(user: &Value, directory: &Path) -> Credentials {
+pub(crate) fn credentials(user: &Value, directory: &Path) -> Credentials {
     if let Some(path) = file(user, "tokenFile", directory) {
         return Credentials::TokenFile(path);
     }

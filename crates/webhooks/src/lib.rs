@@ -12,8 +12,10 @@ mod error;
 mod kubeconfig;
 mod pool;
 mod url;
+mod users;
 
 pub use client::Client;
 pub use client_config::{Service, Services, system_trust};
 pub use dial::{DialError, Place, Target};
 pub use error::{CallError, ConfigError};
+pub use users::Users;

@@ -6,7 +6,7 @@ fn create(labels: Value, spec: Value) -> (Result<(), String>, Vec<String>) {
     let cluster = Cluster::new().with("", "namespaces", json!({"metadata": {"name": "x", "labels": labels}}));
     let request = Request::create("", "pods").inside("x").named("web");
     let pod = json!({"metadata": {"name": "web"}, "spec": spec});
-    let (result, warnings) = request.run(&cluster, |context| PodSecurity.validate(context, &pod));
+    let (result, warnings) = request.run(&cluster, |context| PodSecurity::default().validate(context, &pod));
     (result.map_err(|status| status.message), warnings)
 }
 
@@ -59,8 +59,10 @@ fn warnings_let_through() {
 #[test]
 fn labels_of_namespaces_are_checked() {
     let bad = json!({"metadata": {"name": "x", "labels": {"pod-security.kubernetes.io/enforce": "tight"}}});
-    let refused =
-        Request::create("", "namespaces").named("x").admit(&PodSecurity, &Cluster::new(), bad).unwrap_err();
+    let refused = Request::create("", "namespaces")
+        .named("x")
+        .admit(&PodSecurity::default(), &Cluster::new(), bad)
+        .unwrap_err();
     assert_eq!(
         refused.message,
         "Namespace \"x\" is invalid: metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: \"tight\": must be one of privileged, baseline, restricted"
@@ -75,12 +77,93 @@ fn a_tighter_namespace_warns_of_its_pods() {
     let new =
         json!({"metadata": {"name": "x", "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}});
     let request = Request::update("", "namespaces", old).named("x");
-    let (_, warnings) = request.run(&cluster, |context| PodSecurity.validate(context, &new));
+    let (_, warnings) = request.run(&cluster, |context| PodSecurity::default().validate(context, &new));
     assert_eq!(
         warnings,
         [
             "existing pods in namespace \"x\" violate the new PodSecurity enforce level \"baseline:latest\"",
             "a (and 1 other pod): host namespaces"
+        ]
+    );
+}
+
+fn configured(defaults: Value, exemptions: Value) -> Result<PodSecurity, String> {
+    let mut plugin = PodSecurity::default();
+    let configuration = json!({"apiVersion": "pod-security.admission.config.k8s.io/v1", "kind": "PodSecurityConfiguration",
+        "defaults": defaults, "exemptions": exemptions});
+    plugin.configure(Some(&configuration)).map(|()| plugin)
+}
+
+#[test]
+fn the_configuration_holds_where_labels_say_nothing() {
+    let exemptions = json!({"usernames": ["root"], "namespaces": ["open"], "runtimeClasses": ["vm"]});
+    let plugin = configured(json!({"enforce": "baseline", "enforce-version": "v1.36"}), exemptions).unwrap();
+    let labelled = |name: &str, labels: Value| json!({"metadata": {"name": name, "labels": labels}});
+    let cluster = Cluster::new()
+        .with("", "namespaces", labelled("x", json!({})))
+        .with("", "namespaces", labelled("open", json!({})))
+        .with(
+            "",
+            "namespaces",
+            labelled("loose", json!({"pod-security.kubernetes.io/enforce": "privileged"})),
+        );
+    let judge = |request: Request, spec: Value| {
+        let pod = json!({"metadata": {"name": "web"}, "spec": spec});
+        let judged = request.named("web").run(&cluster, |context| plugin.validate(context, &pod)).0;
+        judged.map_err(|status| status.message)
+    };
+    let host = || json!({"hostPID": true});
+    let pods = |namespace: &'static str| Request::create("", "pods").inside(namespace);
+    assert_eq!(
+        judge(pods("x"), host()).unwrap_err(),
+        "pods \"web\" is forbidden: violates PodSecurity \"baseline:v1.36\": host namespaces (hostPID=true)"
+    );
+    assert_eq!(judge(pods("open"), host()), Ok(()));
+    assert_eq!(judge(pods("loose"), host()), Ok(()));
+    assert_eq!(judge(pods("x").by("root"), host()), Ok(()));
+    assert_eq!(judge(pods("x"), json!({"hostPID": true, "runtimeClassName": "vm"})), Ok(()));
+}
+
+#[test]
+fn a_configuration_that_makes_no_sense_is_refused_in_upstreams_words() {
+    let refused =
+        |defaults: Value, exemptions: Value| configured(defaults, exemptions).err().unwrap_or_default();
+    assert_eq!(
+        refused(json!({"enforce": "tight", "warn-version": "1.36"}), json!({})),
+        "[defaults.enforce: Invalid value: \"tight\": must be one of privileged, baseline, restricted, defaults.warn-version: Invalid value: \"1.36\": must be \"latest\" or \"v1.x\"]"
+    );
+    assert_eq!(
+        refused(json!({}), json!({"namespaces": ["a", "a"]})),
+        "exemptions.namespaces[1]: Duplicate value: \"a\""
+    );
+    assert!(
+        refused(json!({"enforced": "baseline"}), json!({}))
+            .starts_with("strict decoding error: unknown field")
+    );
+    assert!(refused(json!({}), json!({"usernames": [""]})).contains("must not be empty"));
+}
+
+#[test]
+fn whoever_enforces_is_warned_of_controllers() {
+    let labels = json!({"pod-security.kubernetes.io/enforce": "baseline"});
+    let cluster = Cluster::new().with("", "namespaces", json!({"metadata": {"name": "x", "labels": labels}}));
+    let request = Request::create("apps", "deployments").inside("x").named("web");
+    let object = json!({"spec": {"template": {"spec": {"hostPID": true}}}});
+    let (_, warnings) = request.run(&cluster, |context| PodSecurity::default().validate(context, &object));
+    assert_eq!(warnings, ["would violate PodSecurity \"baseline:latest\": host namespaces (hostPID=true)"]);
+}
+
+#[test]
+fn labels_of_an_exempt_namespace_are_said_to_be_ignored() {
+    let plugin = configured(json!({}), json!({"namespaces": ["x"]})).unwrap();
+    let labels = json!({"pod-security.kubernetes.io/enforce": "baseline"});
+    let object = json!({"metadata": {"name": "x", "labels": labels}});
+    let request = Request::create("", "namespaces").inside("x").named("x");
+    let (_, warnings) = request.run(&Cluster::new(), |context| plugin.validate(context, &object));
+    assert_eq!(
+        warnings,
+        [
+            "namespace \"x\" is exempt from Pod Security, and the policy (enforce=baseline:latest) will be ignored"
         ]
     );
 }

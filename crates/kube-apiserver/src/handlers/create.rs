@@ -13,6 +13,7 @@ use storage::{Consistency, Error, Filter, WatchStart};
 use super::call::Call;
 use super::ownership::{self, Owners, Wanted};
 use super::{output, write};
+use crate::bootstrap;
 use crate::http::Response;
 use crate::http::headers::random_id;
 use crate::http::input::Encoding;
@@ -45,7 +46,7 @@ pub async fn insert(call: &Call<'_>, wanted: Wanted, dry_run: bool) -> Result<Re
     if generate {
         object.set_at(&["metadata", "name"], names::generate_name(&prefix, rand::random()).into());
     }
-    know_namespace(call).await?;
+    know_namespace(call, dry_run).await?;
     await_coming(call, &object, dry_run).await;
     let (mut object, fields) = prepare(call, object, owners, dry_run).await?;
     call.server.quotas.charge(call, Operation::Create, &object, None, dry_run).await?;
@@ -141,8 +142,8 @@ pub fn fill_system_fields(object: &mut Value) {
 }
 
 /// The namespace may have been made through another server a moment ago: before admission refuses for want of
-/// it, the cache is brought up to date.
-async fn know_namespace(call: &Call<'_>) -> Result<(), Status> {
+/// it, the cache is brought up to date. NamespaceAutoProvision makes one that is not there.
+async fn know_namespace(call: &Call<'_>, dry_run: bool) -> Result<(), Status> {
     let namespace = call.namespace();
     if namespace.is_empty() {
         return Ok(());
@@ -150,6 +151,10 @@ async fn know_namespace(call: &Call<'_>) -> Result<(), Status> {
     let Some(namespaces) = call.server.registry.stored("", "namespaces") else { return Ok(()) };
     if namespaces.cache().get(namespace).is_none() {
         call.server.store.catch_up(Consistency::Latest).await.map_err(crate::refusal::of_collection)?;
+        let provides = call.server.admission.has("NamespaceAutoProvision") && !dry_run;
+        if provides && namespaces.cache().get(namespace).is_none() {
+            bootstrap::provide_namespace(call.server, namespace).await?;
+        }
     }
     Ok(())
 }

@@ -24,13 +24,18 @@ fn state(old: &Value) -> String {
 
 /// What came of a change of this state, or [`Refusal::Unasked`] and the change is kept for [`pending`].
 pub fn judged(call: &Call<'_>, new: Value, old: &Value) -> Result<Value, Refusal> {
-    let mut outside = call.outside.lock();
-    match &*outside {
-        Some(Outside::Judged(of, outcome)) if *of == state(old) => Ok(outcome.clone()?),
-        _ => {
-            *outside = Some(Outside::Pending(new, old.clone()));
-            Err(Refusal::Unasked)
-        }
+    if let Some(outcome) = outcome(call, old) {
+        return Ok(outcome?);
+    }
+    *call.outside.lock() = Some(Outside::Pending(new, old.clone()));
+    Err(Refusal::Unasked)
+}
+
+/// What came of the change that was asked about last, if it was one of this state.
+pub fn outcome(call: &Call<'_>, old: &Value) -> Option<Result<Value, Status>> {
+    match &*call.outside.lock() {
+        Some(Outside::Judged(of, outcome)) if *of == state(old) => Some(outcome.clone()),
+        _ => None,
     }
 }
 

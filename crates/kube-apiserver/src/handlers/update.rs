@@ -131,7 +131,7 @@ pub async fn store(
     dry_run: bool,
     mut wanted: impl FnMut(Current<'_>) -> Result<Wanted, Status>,
 ) -> Result<Stored, Status> {
-    if part != Part::Status && call.server.quotas.concern(call) {
+    if admission::quota::is_counted(&attributes(call, dry_run)) && call.server.quotas.concern(call) {
         charge_quotas(call, part, dry_run, &mut wanted).await?;
     }
     let mut claim = call.server.services.claim();
@@ -257,12 +257,12 @@ async fn charge_quotas(
     let judged = match judge(call, part, new, &old, dry_run) {
         Err(Refusal::Unasked) => {
             ask_outside(call, part, dry_run).await;
-            judge(call, part, old.clone(), &old, dry_run)
+            outside::outcome(call, &old).and_then(Result::ok)
         }
-        judged => judged,
+        judged => judged.ok(),
     };
     // A refusal may rest on what the cache does not know yet: the change itself decides.
-    let Ok(new) = judged else { return Ok(()) };
+    let Some(new) = judged else { return Ok(()) };
     call.server.quotas.charge(call, Operation::Update, &new, Some(&old), dry_run).await
 }
 

@@ -17,6 +17,7 @@ use controller_runtime::api::Error;
 use controller_runtime::api::path::path_of;
 use controller_runtime::context::Context;
 use informer::{Change, Key, Object as _, Outcome, Store, Watch, WorkQueue, follow, run_workers};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -44,7 +45,8 @@ const NAMED: [&str; 7] = [
     "resourcequotas",
 ];
 /// Of these the contents count, of all others only that they are there.
-const WHOLE: [&str; 3] = ["pods", "services", "persistentvolumeclaims"];
+const WHOLE: [(&str, &str); 4] =
+    [("", "pods"), ("", "services"), ("", "persistentvolumeclaims"), ("resource.k8s.io", "resourceclaims")];
 
 /// A group and a resource of it.
 type Kind = (String, String);
@@ -104,9 +106,14 @@ async fn reconcile(shell: &Arc<Shell>, key: Key) -> Result<Outcome, Error> {
     let parts = objects.iter().flat_map(|((group, resource), objects)| {
         objects.iter().map(move |object| (group.as_str(), resource.as_str(), &object.parts))
     });
-    let status = json!({"hard": quota.whole["spec"]["hard"], "used": quota::count(&quota.whole, parts)});
+    let now = Timestamp::now();
+    let status = json!({"hard": quota.whole["spec"]["hard"], "used": quota::count(&quota.whole, parts, now)});
     if quota.whole["status"] == status {
-        return Ok(Outcome::Done);
+        let pods = objects.iter().filter(|(kind, _)| kind.0.is_empty() && kind.1 == "pods");
+        let pods = pods.flat_map(|(_, pods)| pods.iter().map(|pod| &pod.parts));
+        let pause = quota::count_again(pods, now).and_then(|end| end.duration_since(now).try_into().ok());
+        // A moment later, that pod takes no room.
+        return Ok(pause.map_or(Outcome::Done, |pause: Duration| Outcome::After(pause + GATHER)));
     }
     let since_change = shell.changed.lock().get(&key).map(Instant::elapsed).unwrap_or_default();
     if since_change < UNSEEN && quota::is_lower(&status["used"], &quota.whole["status"]["used"]) {
@@ -115,6 +122,7 @@ async fn reconcile(shell: &Arc<Shell>, key: Key) -> Result<Outcome, Error> {
     // The store holds quotas whole: the role of this controller has no right to read a single one.
     let mut changed = quota.whole.clone();
     changed["status"] = status;
+    // The change of the status brings the quota here again.
     match shell.context.api.update(&format!("{}/status", path_of(&*quota)), &changed).await {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(Outcome::Done),
@@ -126,9 +134,14 @@ fn kinds(quota: &Value) -> Vec<Kind> {
     let named = NAMED.into_iter().filter(|resource| quota::concerns(quota, "", resource));
     let mut kinds: Vec<Kind> = named.map(|resource| (String::new(), resource.to_owned())).collect();
     for name in quota["spec"]["hard"].as_object().into_iter().flat_map(|hard| hard.keys()) {
-        let Some(counted) = name.strip_prefix("count/") else { continue };
-        let (resource, group) = counted.split_once('.').unwrap_or((counted, ""));
-        let kind = (group.to_owned(), resource.to_owned());
+        let kind = match name.strip_prefix("count/") {
+            Some(counted) => {
+                counted.split_once('.').map_or((counted, ""), |(resource, group)| (resource, group))
+            }
+            None if quota::concerns_claims(name) => ("resourceclaims", "resource.k8s.io"),
+            None => continue,
+        };
+        let kind = (kind.1.to_owned(), kind.0.to_owned());
         if !kinds.contains(&kind) {
             kinds.push(kind);
         }
@@ -160,7 +173,7 @@ impl Shell {
             }
         };
         let mut watch = Watch::resource(group, &version, resource, "");
-        if !(group.is_empty() && WHOLE.contains(&&**resource)) {
+        if !WHOLE.contains(&(group.as_str(), resource.as_str())) {
             watch = watch.metadata_only();
         }
         let mut counted = self.counted.lock();
@@ -202,6 +215,10 @@ mod tests {
         assert_eq!(
             kinds(json!({"gold.storageclass.storage.k8s.io/requests.storage": "1Gi"})),
             ["persistentvolumeclaims."]
+        );
+        assert_eq!(
+            kinds(json!({"gpu.deviceclass.resource.k8s.io/devices": "1"})),
+            ["resourceclaims.resource.k8s.io"]
         );
         assert!(kinds(json!({})).is_empty());
     }

@@ -39,11 +39,12 @@ impl Object for Counted {
 }
 
 /// Fields of a `spec` that count; those of containers are cut down further.
-const SPEC: [&str; 12] = [
+const SPEC: [&str; 13] = [
     "activeDeadlineSeconds",
     "affinity",
     "allocateLoadBalancerNodePorts",
     "containers",
+    "devices",
     "initContainers",
     "overhead",
     "ports",
@@ -54,6 +55,10 @@ const SPEC: [&str; 12] = [
     "volumeAttributesClassName",
 ];
 const CONTAINER: [&str; 3] = ["name", "resources", "restartPolicy"];
+/// When an object that is being deleted should have gone.
+const END: [&str; 2] = ["deletionGracePeriodSeconds", "deletionTimestamp"];
+const STATUS: [&str; 4] =
+    ["allocatedResources", "currentVolumeAttributesClassName", "modifyVolumeStatus", "phase"];
 
 impl<'de> Deserialize<'de> for Counted {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -62,9 +67,18 @@ impl<'de> Deserialize<'de> for Counted {
         let mut parts = Map::new();
         // The annotation that once named a claim's class.
         let annotations = whole["metadata"]["annotations"].take();
+        let mut metadata = Map::new();
         if let Some(class) = annotations.get("volume.beta.kubernetes.io/storage-class") {
             let annotations = serde_json::json!({"volume.beta.kubernetes.io/storage-class": class});
-            parts.insert("metadata".to_owned(), serde_json::json!({ "annotations": annotations }));
+            metadata.insert("annotations".to_owned(), annotations);
+        }
+        for field in END {
+            if let Some(value) = whole["metadata"].get(field).filter(|value| !value.is_null()) {
+                metadata.insert(field.to_owned(), value.clone());
+            }
+        }
+        if !metadata.is_empty() {
+            parts.insert("metadata".to_owned(), Value::Object(metadata));
         }
         if let Value::Object(mut spec) = whole["spec"].take() {
             spec.retain(|name, _| SPEC.contains(&&**name));
@@ -76,8 +90,11 @@ impl<'de> Deserialize<'de> for Counted {
             }
             parts.insert("spec".to_owned(), Value::Object(spec));
         }
-        if let phase @ Value::String(_) = whole["status"]["phase"].take() {
-            parts.insert("status".to_owned(), serde_json::json!({ "phase": phase }));
+        if let Value::Object(mut status) = whole["status"].take() {
+            status.retain(|name, value| STATUS.contains(&&**name) && !value.is_null());
+            if !status.is_empty() {
+                parts.insert("status".to_owned(), Value::Object(status));
+            }
         }
         Ok(Counted { identity, parts: Value::Object(parts) })
     }

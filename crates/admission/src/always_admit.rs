@@ -1,0 +1,15 @@
+//! AlwaysAdmit: lets everything pass, as the server does without it.
+
+use crate::{Operation, Plugin};
+
+pub(crate) struct AlwaysAdmit;
+
+impl Plugin for AlwaysAdmit {
+    fn name(&self) -> &'static str {
+        "AlwaysAdmit"
+    }
+
+    fn handles(&self, _operation: Operation) -> bool {
+        false
+    }
+}
