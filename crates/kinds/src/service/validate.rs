@@ -43,15 +43,11 @@ fn spec(spec: &Value, errors: &mut Errors) {
     }
     let addresses_path = SPEC.child("clusterIPs");
     match kind {
-        "LoadBalancer" => {
-            if headless {
-                errors.invalid(
-                    &addresses_path.index(0),
-                    "None",
-                    "may not be set to 'None' for LoadBalancer services",
-                );
-            }
-        }
+        "LoadBalancer" if headless => errors.invalid(
+            &addresses_path.index(0),
+            "None",
+            "may not be set to 'None' for LoadBalancer services",
+        ),
         "NodePort" if headless => {
             errors.invalid(&addresses_path.index(0), "None", "may not be set to 'None' for NodePort services")
         }
