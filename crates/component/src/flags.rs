@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use clap::Parser;
 
+use crate::about::{self, CommandLine};
+
 /// A flag of upstream's component that is accepted and has no meaning here; using it logs one warning.
 #[derive(Debug, Clone, Copy)]
 pub struct Ignored {
@@ -47,7 +49,6 @@ pub const SERVING: &[Ignored] = &[
     ignored("http2-max-streams-per-connection"),
     ignored_switch("permit-address-sharing"),
     ignored_switch("permit-port-sharing"),
-    ignored_switch("profiling"),
     ignored("requestheader-allowed-names"),
     ignored("requestheader-client-ca-file"),
     ignored("requestheader-extra-headers-prefix"),
@@ -80,11 +81,13 @@ pub struct Sorted {
     pub kept: Vec<String>,
     /// Flags given that have no meaning here.
     pub ignored: Vec<&'static str>,
+    /// `--profiling`, which every component has.
+    pub profiling: Option<bool>,
 }
 
 /// Rewrites Go spellings (`-name`, `--some_name`) and takes out ignored flags. The first argument is the program.
 pub fn sort(arguments: impl IntoIterator<Item = String>, known: &[&[Ignored]]) -> Sorted {
-    let mut sorted = Sorted { kept: Vec::new(), ignored: Vec::new() };
+    let mut sorted = Sorted { kept: Vec::new(), ignored: Vec::new(), profiling: None };
     let ignored =
         |name: &str| known.iter().copied().chain([LOGGING]).flatten().find(|flag| flag.name == name);
     let mut arguments = arguments.into_iter();
@@ -112,6 +115,10 @@ pub fn sort(arguments: impl IntoIterator<Item = String>, known: &[&[Ignored]]) -
             Some((name, value)) => (name.replace('_', "-"), Some(value)),
             None => (name_value.replace('_', "-"), None),
         };
+        if name == "profiling" {
+            sorted.profiling = Some(!matches!(value, Some("false" | "f" | "F" | "FALSE" | "False" | "0")));
+            continue;
+        }
         if let Some(flag) = ignored(&name) {
             if value.is_none() && flag.takes_value {
                 arguments.next();
@@ -133,11 +140,24 @@ pub fn sort(arguments: impl IntoIterator<Item = String>, known: &[&[Ignored]]) -
 pub fn parse<F: Parser>(known: &[&[Ignored]]) -> (F, Vec<&'static str>) {
     let arguments = std::env::args_os().map(|argument: OsString| argument.to_string_lossy().into_owned());
     let sorted = sort(arguments, known);
-    let matches = command::<F>().get_matches_from(sorted.kept);
+    let command = command::<F>();
+    let matches = command.clone().get_matches_from(sorted.kept);
+    let profiles = sorted.profiling.unwrap_or(true);
+    about::was_told(CommandLine { flags: stated(&command, &matches), profiles });
     match F::from_arg_matches(&matches) {
         Ok(flags) => (flags, sorted.ignored),
         Err(error) => error.exit(),
     }
+}
+
+/// Each flag with its value as text, whether it was given or not.
+fn stated(command: &clap::Command, matches: &clap::ArgMatches) -> Vec<(String, String)> {
+    let flags = command.get_arguments().filter_map(|argument| {
+        let values = matches.try_get_raw(argument.get_id().as_str()).ok().flatten();
+        let values: Vec<_> = values.into_iter().flatten().map(|value| value.to_string_lossy()).collect();
+        Some((argument.get_long()?.to_owned(), values.join(",")))
+    });
+    flags.filter(|(name, _)| !matches!(name.as_str(), "help" | "version")).collect()
 }
 
 /// A component's command line. Of a flag that is given twice the last counts, as in upstream: a unit's file has some, its
@@ -212,6 +232,27 @@ mod tests {
             (several.one.as_deref(), several.many),
             (Some("b"), vec!["a".into(), "b".into(), "c".into()])
         );
+    }
+
+    #[test]
+    fn flags_are_stated_with_their_values() {
+        let command = command::<Several>();
+        let matches = command.clone().get_matches_from(["p", "--many=a,b", "--many=c"]);
+        let expected = [("one", ""), ("many", "a,b,c")];
+        assert_eq!(
+            stated(&command, &matches),
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+    }
+
+    #[test]
+    fn profiling_is_a_flag_of_every_component() {
+        for (argument, expected) in
+            [("--profiling", true), ("--profiling=true", true), ("--profiling=false", false)]
+        {
+            let sorted = sort(["p".to_owned(), argument.to_owned()], &[]);
+            assert_eq!((sorted.kept, sorted.profiling), (vec!["p".to_owned()], Some(expected)));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! A component's `main` parses its flags with [`flags::parse`] and hands its `run` to [`runtime::run`].
 
+pub mod about;
 pub mod accept;
 pub mod access;
 pub mod cause;
@@ -13,6 +14,8 @@ pub mod logging;
 pub mod memory;
 pub mod metrics;
 pub mod notify;
+pub mod pages;
+mod profile;
 pub mod ready;
 pub mod runtime;
 pub mod serve;

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Latch, Readiness, cause::whole, logging, logging::LoggingFlags, memory, notify};
+use crate::{Latch, Readiness, about, cause::whole, logging, logging::LoggingFlags, memory, notify};
 
 /// How long tasks get to finish after the first signal.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -131,6 +131,7 @@ where
     F: FnOnce(Runtime) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
+    about::is(name);
     logging::init(logging_flags);
     for flag in ignored_flags {
         tracing::warn!("flag --{flag} has no meaning in Magnetite and is ignored");

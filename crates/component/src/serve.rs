@@ -1,4 +1,5 @@
-//! The endpoints every component has: `/healthz`, `/livez`, `/readyz`, `/metrics`, `/version`.
+//! The endpoints every component has: `/healthz`, `/livez`, `/readyz`, `/metrics`, `/version`, and the pages of
+//! [`pages`](crate::pages).
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -21,7 +22,11 @@ use crate::{
     access::{Delegated, Wish},
     cause::whole,
     metrics,
+    pages::{self, Asked, Page},
 };
+
+/// What `/statusz` lists.
+const PATHS: [&str; 5] = ["/healthz", "/livez", "/metrics", "/readyz", "/version"];
 
 /// Probes and scrapes are short: none needs to be waited for.
 const LIMITS: Limits = Limits { connections: 64, drain: Duration::ZERO };
@@ -165,7 +170,17 @@ async fn answer(
             response
         }
         "/version" => text(StatusCode::OK, crate::VERSION),
-        _ => text(StatusCode::NOT_FOUND, "404 page not found\n"),
+        // Whoever reaches an open port may see what the process is told, but not make it work.
+        path if endpoints.access.is_none() && pages::is_profile(path) => not_found(),
+        path => {
+            let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+            let query = request.uri().query().unwrap_or_default();
+            let asked = Asked { path, query, accept: accept.unwrap_or_default() };
+            match pages::answer(asked, &PATHS).await {
+                Some(page) => of_page(page),
+                None => not_found(),
+            }
+        }
     }
 }
 
@@ -206,6 +221,17 @@ fn ready(readiness: &Readiness, verbose: bool) -> Response<Full<Bytes>> {
     }
     body.push_str(if is_ready { "readyz check passed\n" } else { "readyz check failed\n" });
     text(if is_ready { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }, &body)
+}
+
+fn of_page(page: Page) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(page.body));
+    *response.status_mut() = page.status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(page.media_type));
+    response
+}
+
+fn not_found() -> Response<Full<Bytes>> {
+    text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
 fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
