@@ -9,7 +9,7 @@ use crate::abac::Abac;
 use crate::attributes::Attributes;
 use crate::node::NodeGraph;
 use crate::rbac::{Decision, Rbac, Reason};
-use crate::webhook::{Look, Webhook};
+use crate::webhook::{Answer, Look, Remote, Webhook};
 
 /// Members may do anything, whatever the authorisers say.
 const PRIVILEGED: &str = "system:masters";
@@ -91,26 +91,67 @@ enum Step<'a> {
     Ask(&'a Webhook, Vec<u8>),
 }
 
-/// What those said who did not decide.
-#[derive(Default)]
-struct Said {
+/// One request before the authorisers: each is heard in its turn. Who asks a webhook does the waiting.
+struct Hearing<'a> {
+    chain: &'a Chain,
+    attributes: &'a Attributes<'a>,
+    authorizers: Arc<[Authorizer]>,
+    /// How many were heard.
+    heard: usize,
+    /// What those said who did not decide.
     reasons: Vec<String>,
     failures: Vec<String>,
+    decided: Option<Decision>,
 }
 
-impl Said {
-    /// Takes a decision in; gives it back when it ends the matter.
-    fn hear(&mut self, decision: Decision) -> Option<Decision> {
+/// What comes next in a hearing.
+enum Next {
+    Ended(Decision),
+    /// The answer goes to [`Hearing::answered`].
+    Ask(Arc<dyn Remote>, Vec<u8>),
+}
+
+impl<'a> Hearing<'a> {
+    fn new(chain: &'a Chain, attributes: &'a Attributes<'a>) -> Self {
+        let decided = attributes.user.in_group(PRIVILEGED).then(|| Decision::Allow("".into()));
+        let authorizers = chain.authorizers.read().clone();
+        let (reasons, failures) = (Vec::new(), Vec::new());
+        Self { chain, attributes, authorizers, heard: 0, reasons, failures, decided }
+    }
+
+    /// Hears authorisers until one decides, one must ask, or there are no more.
+    fn go_on(&mut self) -> Next {
+        loop {
+            if let Some(decision) = self.decided.take() {
+                return Next::Ended(decision);
+            }
+            let Some(authorizer) = self.authorizers.get(self.heard) else { return Next::Ended(self.end()) };
+            match self.chain.step(authorizer, self.attributes) {
+                Step::Decided(decision) => self.hear(decision),
+                Step::Ask(webhook, question) => return Next::Ask(webhook.remote.clone(), question),
+            }
+        }
+    }
+
+    /// Takes in the answer to the question that [`Hearing::go_on`] gave.
+    fn answered(&mut self, answer: Result<Answer, String>) {
+        if let Some(Authorizer::Webhook(webhook)) = self.authorizers.get(self.heard) {
+            let decision = webhook.decision(answer);
+            self.hear(decision);
+        }
+    }
+
+    fn hear(&mut self, decision: Decision) {
+        self.heard += 1;
         match decision {
             Decision::NoOpinion(Reason::Text(text)) if text.is_empty() => {}
             Decision::NoOpinion(Reason::Failed(why)) => self.failures.push(why.into_owned()),
             Decision::NoOpinion(reason) => self.reasons.push(reason.to_string()),
-            decided => return Some(decided),
+            decided => self.decided = Some(decided),
         }
-        None
     }
 
-    fn end(self) -> Decision {
+    fn end(&self) -> Decision {
         Decision::NoOpinion(match self.failures.as_slice() {
             [] => self.reasons.join("\n").into(),
             [one] => Reason::Failed(one.clone().into()),
@@ -166,40 +207,24 @@ impl Chain {
 
     /// Decides. The reason of a refusal joins what each authoriser said.
     pub async fn decide(&self, attributes: &Attributes<'_>) -> Decision {
-        if attributes.user.in_group(PRIVILEGED) {
-            return Decision::Allow("".into());
-        }
-        let authorizers = self.authorizers.read().clone();
-        let mut said = Said::default();
-        for authorizer in authorizers.iter() {
-            let decision = match self.step(authorizer, attributes) {
-                Step::Decided(decision) => decision,
-                Step::Ask(webhook, question) => webhook.decision(webhook.remote.ask(question).await),
-            };
-            if let Some(decided) = said.hear(decision) {
-                return decided;
+        let mut hearing = Hearing::new(self, attributes);
+        loop {
+            match hearing.go_on() {
+                Next::Ended(decision) => return decision,
+                Next::Ask(remote, question) => hearing.answered(remote.ask(question).await),
             }
         }
-        said.end()
     }
 
     /// Decides for those who cannot wait: where a webhook has to be asked, the thread is held until it answers.
     pub fn authorize(&self, attributes: &Attributes<'_>) -> Decision {
-        if attributes.user.in_group(PRIVILEGED) {
-            return Decision::Allow("".into());
-        }
-        let authorizers = self.authorizers.read().clone();
-        let mut said = Said::default();
-        for authorizer in authorizers.iter() {
-            let decision = match self.step(authorizer, attributes) {
-                Step::Decided(decision) => decision,
-                Step::Ask(webhook, question) => webhook.decision(webhook.remote.ask_blocking(question)),
-            };
-            if let Some(decided) = said.hear(decision) {
-                return decided;
+        let mut hearing = Hearing::new(self, attributes);
+        loop {
+            match hearing.go_on() {
+                Next::Ended(decision) => return decision,
+                Next::Ask(remote, question) => hearing.answered(remote.ask_blocking(question)),
             }
         }
-        said.end()
     }
 }
 

@@ -1,28 +1,22 @@
-//! KMS v2 against a real etcd and a key service of the test's own: what lies in etcd is sealed, seeds are asked for once, keys
-//! rotate, and a service that is away is noticed.
-
-#![allow(clippy::unwrap_used, reason = "tests")]
+//! KMS v2 with a key service of the test's own: what lies in etcd is sealed, seeds are asked for once, keys rotate, and a
+//! service that is away is noticed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use serde_json::json;
 use storage::kms::key_management_service_server::{KeyManagementService, KeyManagementServiceServer};
 use storage::kms::{
     DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, StatusRequest, StatusResponse,
 };
-use storage::{
-    Change, Consistency, Encryption, EncryptionConfiguration, Error, Etcd, EtcdConfig, Freshness, Object,
-    Outcome, Resource, Store,
-};
+use storage::{Consistency, Encryption, EncryptionConfiguration, Outcome};
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Request, Response, Status};
 
-const STORED: &[u8] = br#"{"metadata":{"name":"x"},"data":{"password":"bXlkYXRh"}}"#;
+use crate::{STORED, configuration, raw, replace, store};
 
 /// A key service whose keys are one byte each.
 #[derive(Default)]
@@ -86,47 +80,12 @@ fn serve(socket: &Path) -> Arc<Plugin> {
     plugin
 }
 
-fn configuration(providers: serde_json::Value) -> EncryptionConfiguration {
-    serde_json::from_value(json!({
-        "apiVersion": "apiserver.config.k8s.io/v1",
-        "kind": "EncryptionConfiguration",
-        "resources": [{"resources": ["secrets"], "providers": providers}],
-    }))
-    .unwrap()
-}
-
 fn by_service(socket: &Path) -> EncryptionConfiguration {
     let endpoint = format!("unix://{}", socket.display());
     configuration(json!([
         {"kms": {"apiVersion": "v2", "name": "vault", "endpoint": endpoint, "timeout": "2s"}},
         {"identity": {}},
     ]))
-}
-
-async fn store(etcd: &testkit::Etcd, encryption: Arc<Encryption>) -> Arc<Store> {
-    let config = EtcdConfig { servers: vec![etcd.url()], ..EtcdConfig::default() };
-    let connection = Etcd::connect(&config).await.unwrap().encrypted_by(encryption);
-    let (freshness, task) = Freshness::new(connection.clone());
-    let secrets = Resource::new("secrets", true, Vec::new()).named("", "secrets");
-    let (store, feed, ready) = Store::new(connection, freshness, vec![secrets]);
-    tokio::spawn(task);
-    tokio::spawn(feed.run());
-    tokio::time::timeout(Duration::from_secs(20), ready).await.unwrap().unwrap();
-    store
-}
-
-async fn raw(etcd: &testkit::Etcd, key: &str) -> Vec<u8> {
-    let client = etcd_client::Client::connect([etcd.url()], None).await.unwrap();
-    let mut response = client.kv_client().get(key, None).await.unwrap();
-    response.take_kvs().remove(0).into_key_value().1
-}
-
-async fn replace(store: &Store, key: &str) -> Outcome {
-    let cache = store.cache("secrets").unwrap();
-    let again = |current: Option<&Arc<Object>>| -> Result<Change, Error> {
-        Ok(Change::Write(current.ok_or(Error::NotFound)?.stored()))
-    };
-    store.update(&cache, key, None, again).await.unwrap().1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,14 +121,18 @@ async fn a_key_service_protects_what_lies_in_etcd() {
         assert_eq!(read.stored(), STORED);
     }
     assert_eq!(plugin.decrypted.load(Ordering::SeqCst), 1);
-    assert_eq!(replace(&reader, "default/s0").await, Outcome::Unchanged, "of the same key, by another seed");
+    assert_eq!(
+        replace(&reader, "default/s0").await.1,
+        Outcome::Unchanged,
+        "of the same key, by another seed"
+    );
 
     // The service's key changes: what the old one protects is written anew when somebody writes it.
     plugin.key.store(1, Ordering::SeqCst);
     encryption.renew().await.unwrap();
     assert_eq!(plugin.encrypted.load(Ordering::SeqCst), 3);
-    assert_eq!(replace(&writer, "default/s0").await, Outcome::Updated);
-    assert_eq!(replace(&writer, "default/s0").await, Outcome::Unchanged);
+    assert_eq!(replace(&writer, "default/s0").await.1, Outcome::Updated);
+    assert_eq!(replace(&writer, "default/s0").await.1, Outcome::Unchanged);
     // The reader's watch brings a value of a seed that it has not seen.
     let read = reader.get(&cache_of_reader, "default/s0", Consistency::Latest).await.unwrap();
     assert_eq!(read.stored(), STORED);

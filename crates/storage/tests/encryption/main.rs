@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod kms;
+
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
