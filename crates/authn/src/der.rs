@@ -14,6 +14,12 @@ const P256_ALGORITHM: &[u8] = &[
     0x3d, 0x03, 0x01, 0x07,
 ];
 
+/// `AlgorithmIdentifier { id-ecPublicKey, secp384r1 }`, RFC 5480.
+const P384_ALGORITHM: &[u8] = &[
+    0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00,
+    0x22,
+];
+
 /// Takes one item of any tag: (tag, content, rest).
 pub(crate) fn item(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, input) = input.split_first()?;
@@ -70,6 +76,11 @@ pub(crate) fn p256_spki(point: &[u8]) -> Vec<u8> {
     write(SEQUENCE, &[P256_ALGORITHM, &write(BIT_STRING, &[&[0], point])])
 }
 
+/// Wraps an uncompressed P-384 point as SubjectPublicKeyInfo.
+pub(crate) fn p384_spki(point: &[u8]) -> Vec<u8> {
+    write(SEQUENCE, &[P384_ALGORITHM, &write(BIT_STRING, &[&[0], point])])
+}
+
 /// What a SubjectPublicKeyInfo holds.
 #[derive(Debug, PartialEq)]
 pub(crate) enum PublicKey<'a> {
@@ -77,6 +88,8 @@ pub(crate) enum PublicKey<'a> {
     Rsa(&'a [u8]),
     /// Uncompressed point.
     P256(&'a [u8]),
+    /// Uncompressed point.
+    P384(&'a [u8]),
 }
 
 /// Reads a SubjectPublicKeyInfo.
@@ -89,6 +102,7 @@ pub(crate) fn read_spki(spki: &[u8]) -> Option<PublicKey<'_>> {
     match algorithm {
         RSA_ALGORITHM => Some(PublicKey::Rsa(key)),
         P256_ALGORITHM => Some(PublicKey::P256(key)),
+        P384_ALGORITHM => Some(PublicKey::P384(key)),
         _ => None,
     }
 }
@@ -118,6 +132,7 @@ mod tests {
         let long = vec![7u8; 300];
         assert_eq!(read_spki(&rsa_spki(&long)), Some(PublicKey::Rsa(&long)));
         assert_eq!(read_spki(&p256_spki(&[4; 65])), Some(PublicKey::P256(&[4; 65])));
+        assert_eq!(read_spki(&p384_spki(&[4; 97])), Some(PublicKey::P384(&[4; 97])));
     }
 
     #[test]

@@ -42,9 +42,10 @@ fn key(key: &VerificationKey) -> Option<Value> {
             let (modulus, exponent) = key.rsa_parts()?;
             json!({"kty": "RSA", "n": encode(modulus), "e": encode(exponent)})
         }
-        Algorithm::Es256 => {
+        Algorithm::Es256 | Algorithm::Es384 => {
             let (x, y) = key.point()?;
-            json!({"kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y)})
+            let curve = if algorithm == Algorithm::Es256 { "P-256" } else { "P-384" };
+            json!({"kty": "EC", "crv": curve, "x": encode(x), "y": encode(y)})
         }
     };
     let fields = jwk.as_object_mut()?;

@@ -1,11 +1,14 @@
-//! Keys that sign and verify service-account tokens: RS256 and ES256, from PEM, with upstream's key ids.
+//! Keys that sign and verify service-account tokens: RS256, ES256 and ES384, from PEM, with upstream's key ids. ES512 is
+//! not there: ring has no P-521.
 
 use std::fmt;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use ring::digest;
 use ring::rand::SystemRandom;
-use ring::signature::{self, EcdsaKeyPair, KeyPair as _, RsaKeyPair, UnparsedPublicKey};
+use ring::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _, RsaKeyPair, UnparsedPublicKey,
+};
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
 
 use crate::der;
@@ -22,7 +25,7 @@ pub enum KeyError {
     /// There is no key in the file.
     #[error("data does not contain any valid RSA or ECDSA public keys")]
     NoPublicKey,
-    /// The key is of a kind that is not used for tokens (RSA of 2048 bits or more, ECDSA P-256).
+    /// The key is of a kind that is not used for tokens (RSA of 2048 bits or more, ECDSA P-256 or P-384).
     #[error("unsupported key: {0}")]
     Unsupported(String),
 }
@@ -34,6 +37,8 @@ pub enum Algorithm {
     Rs256,
     /// ECDSA on P-256 with SHA-256.
     Es256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
 }
 
 impl Algorithm {
@@ -42,6 +47,7 @@ impl Algorithm {
         match self {
             Self::Rs256 => "RS256",
             Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
         }
     }
 }
@@ -66,6 +72,7 @@ impl VerificationKey {
         let spki = match algorithm {
             Algorithm::Rs256 => der::rsa_spki(key),
             Algorithm::Es256 => der::p256_spki(key),
+            Algorithm::Es384 => der::p384_spki(key),
         };
         let id = BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &spki));
         Self { algorithm, key: key.to_vec(), id }
@@ -75,6 +82,7 @@ impl VerificationKey {
         Some(match der::read_spki(spki)? {
             der::PublicKey::Rsa(key) => Self::new(Algorithm::Rs256, key),
             der::PublicKey::P256(point) => Self::new(Algorithm::Es256, point),
+            der::PublicKey::P384(point) => Self::new(Algorithm::Es384, point),
         })
     }
 
@@ -92,6 +100,7 @@ impl VerificationKey {
         let algorithm: &dyn signature::VerificationAlgorithm = match self.algorithm {
             Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
             Algorithm::Es256 => &signature::ECDSA_P256_SHA256_FIXED,
+            Algorithm::Es384 => &signature::ECDSA_P384_SHA384_FIXED,
         };
         UnparsedPublicKey::new(algorithm, &self.key).verify(message, mac).is_ok()
     }
@@ -107,7 +116,9 @@ impl VerificationKey {
     /// Coordinates of the point.
     pub(crate) fn point(&self) -> Option<(&[u8], &[u8])> {
         match self.key.as_slice() {
-            [4, coordinates @ ..] if coordinates.len() == 64 => Some(coordinates.split_at(32)),
+            [4, coordinates @ ..] if matches!(coordinates.len(), 64 | 96) => {
+                Some(coordinates.split_at(coordinates.len() / 2))
+            }
             _ => None,
         }
     }
@@ -144,7 +155,20 @@ fn sections(pem: &str) -> Result<Vec<Section>, KeyError> {
 
 enum Pair {
     Rsa(Box<RsaKeyPair>),
-    Ec(Box<EcdsaKeyPair>),
+    Ec(Algorithm, Box<EcdsaKeyPair>),
+}
+
+/// The curves of keys that sign.
+const CURVES: [(Algorithm, &EcdsaSigningAlgorithm); 2] = [
+    (Algorithm::Es256, &signature::ECDSA_P256_SHA256_FIXED_SIGNING),
+    (Algorithm::Es384, &signature::ECDSA_P384_SHA384_FIXED_SIGNING),
+];
+
+impl Pair {
+    /// The pair on the first curve that the key fits.
+    fn of_curve(read: impl Fn(&'static EcdsaSigningAlgorithm) -> Option<EcdsaKeyPair>) -> Option<Self> {
+        CURVES.iter().find_map(|(algorithm, curve)| Some(Self::Ec(*algorithm, Box::new(read(curve)?))))
+    }
 }
 
 /// A private key that signs tokens.
@@ -177,28 +201,27 @@ impl SigningKey {
     fn from_der(kind: SectionKind, der: &[u8]) -> Result<Self, KeyError> {
         let random = SystemRandom::new();
         let unsupported = |error: ring::error::KeyRejected| KeyError::Unsupported(error.to_string());
-        let curve = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
         let pair = match kind {
             SectionKind::RsaPrivateKey => {
                 Pair::Rsa(Box::new(RsaKeyPair::from_der(der).map_err(unsupported)?))
             }
             SectionKind::EcPrivateKey => {
                 let (scalar, point) = der::read_sec1(der).ok_or(KeyError::NoPrivateKey)?;
-                let pair = EcdsaKeyPair::from_private_key_and_public_key(curve, scalar, point, &random);
-                Pair::Ec(Box::new(pair.map_err(unsupported)?))
+                let pair = Pair::of_curve(|curve| {
+                    EcdsaKeyPair::from_private_key_and_public_key(curve, scalar, point, &random).ok()
+                });
+                pair.ok_or_else(|| KeyError::Unsupported("neither P-256 nor P-384".to_owned()))?
             }
             SectionKind::PrivateKey => match RsaKeyPair::from_pkcs8(der) {
                 Ok(pair) => Pair::Rsa(Box::new(pair)),
-                Err(not_rsa) => match EcdsaKeyPair::from_pkcs8(curve, der, &random) {
-                    Ok(pair) => Pair::Ec(Box::new(pair)),
-                    Err(_) => return Err(unsupported(not_rsa)),
-                },
+                Err(not_rsa) => Pair::of_curve(|curve| EcdsaKeyPair::from_pkcs8(curve, der, &random).ok())
+                    .ok_or_else(|| unsupported(not_rsa))?,
             },
             _ => return Err(KeyError::NoPrivateKey),
         };
         let public = match &pair {
             Pair::Rsa(pair) => VerificationKey::new(Algorithm::Rs256, pair.public().as_ref()),
-            Pair::Ec(pair) => VerificationKey::new(Algorithm::Es256, pair.public_key().as_ref()),
+            Pair::Ec(algorithm, pair) => VerificationKey::new(*algorithm, pair.public_key().as_ref()),
         };
         Ok(Self { pair, public, random })
     }
@@ -216,7 +239,7 @@ impl SigningKey {
                 pair.sign(&signature::RSA_PKCS1_SHA256, &self.random, message, &mut signature).ok()?;
                 Some(signature)
             }
-            Pair::Ec(pair) => Some(pair.sign(&self.random, message).ok()?.as_ref().to_vec()),
+            Pair::Ec(_, pair) => Some(pair.sign(&self.random, message).ok()?.as_ref().to_vec()),
         }
     }
 }

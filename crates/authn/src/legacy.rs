@@ -3,7 +3,7 @@
 
 use apimachinery::ObjectExt as _;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use jiff::Timestamp;
+use jiff::{Span, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,6 +17,13 @@ pub(crate) const ISSUER: &str = "kubernetes/serviceaccount";
 
 /// Label by which the cleaner withdraws a token that nobody used.
 const INVALID_SINCE: &str = "kubernetes.io/legacy-token-invalid-since";
+/// Label with the day of a token's last use, by which the cleaner knows those that nobody uses.
+pub const LAST_USED: &str = "kubernetes.io/legacy-token-last-used";
+
+/// A day as the labels have it.
+pub fn day(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -74,12 +81,10 @@ pub(crate) fn check(
     }
     let stored = lookup.secret(namespace, secret).ok_or(TokenError::Invalidated)?;
     let data = secret_data(&stored, "token").unwrap_or_default();
-    if !equal_in_constant_time(&data, token.as_bytes())
-        || stored.deletion_timestamp().is_some()
-        || stored.label(INVALID_SINCE).is_some_and(|since| !since.is_empty())
-    {
+    if !equal_in_constant_time(&data, token.as_bytes()) || stored.deletion_timestamp().is_some() {
         return Err(TokenError::Invalidated);
     }
+    let is_withdrawn = stored.label(INVALID_SINCE).is_some_and(|since| !since.is_empty());
     let account = Reference::new(name, uid);
     present(
         "service account",
@@ -88,6 +93,18 @@ pub(crate) fn check(
         lookup.service_account(namespace, name),
         now,
     )?;
+    // A server whose clock is ahead may have said tomorrow.
+    let days = [day(now), day(now.saturating_add(Span::new().hours(24)).unwrap_or(now))];
+    if !stored.label(LAST_USED).is_some_and(|used| days.iter().any(|day| day == used)) {
+        lookup.note_use(&stored);
+    }
+    if is_withdrawn {
+        return Err(TokenError::Withdrawn {
+            namespace: namespace.clone(),
+            secret: secret.clone(),
+            account: name.clone(),
+        });
+    }
     Ok(UserInfo {
         name: sub.clone(),
         uid: uid.clone(),

@@ -30,11 +30,12 @@ pub use authenticator::{Authenticator, Credentials, Unauthenticated, bearer_toke
 pub use bootstrap_token::BootstrapToken;
 pub use claims::Claims;
 pub use keys::{KeyError, SigningKey, VerificationKey};
+pub use legacy::{LAST_USED, day};
 pub use lookup::{Lookup, Referent};
 pub use outside::{Answer, Found, Known, Outside};
 pub use peer::{DeferredVerifier, Peer};
 pub use request_header::RequestHeader;
 pub use service_account::{Issuer, TokenError, TokenIdentity, TokenVerifier};
 pub use token_file::TokenFile;
-pub use user::UserInfo;
+pub use user::{UserInfo, service_account_groups};
 pub use x509::ClientAuthority;

@@ -24,4 +24,6 @@ pub trait Lookup: Send + Sync {
     fn node(&self, name: &str) -> Option<Referent>;
     /// A whole secret: legacy and bootstrap tokens compare its data.
     fn secret(&self, namespace: &str, name: &str) -> Option<Arc<Value>>;
+    /// Notes that the token kept in a secret was used, where the secret does not say so yet.
+    fn note_use(&self, _secret: &Value) {}
 }

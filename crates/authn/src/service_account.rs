@@ -79,6 +79,18 @@ pub enum TokenError {
     /// Withdrawn: its secret is gone or different, or what it is bound to is being deleted.
     #[error("service account token has been invalidated")]
     Invalidated,
+    /// Withdrawn because nobody used it for long.
+    #[error(
+        "the token in secret {namespace}/{secret} for service account {namespace}/{account} has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the 'kubernetes.io/legacy-token-invalid-since' label from the secret to temporarily allow use of this token"
+    )]
+    Withdrawn {
+        /// Of both.
+        namespace: String,
+        /// The secret.
+        secret: String,
+        /// The account.
+        account: String,
+    },
 }
 
 /// Prints strings as Go's `%q` prints a slice: `["a" "b"]`.

@@ -49,7 +49,7 @@ impl Error {
 }
 
 /// Writes DER as a PEM block with this label.
-pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+pub fn pem(label: &str, der: &[u8]) -> String {
     let text = BASE64_STANDARD.encode(der);
     let mut block = format!("-----BEGIN {label}-----\n");
     let mut rest = text.as_str();

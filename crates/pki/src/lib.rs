@@ -13,7 +13,7 @@ mod trust;
 
 pub use authority::{Authority, Issued, Leaf, Usage, signing_key};
 pub use described::Described;
-pub use files::{Error, read_certificates, read_key, read_roots, write_private, write_public};
+pub use files::{Error, pem, read_certificates, read_key, read_roots, write_private, write_public};
 pub use inspect::{certificates_of, is_signed_by, public_key_hash};
 pub use kubeconfig::{Credentials, Kubeconfig};
 pub use reload::{Identity, client_config, client_verifier, server_config};

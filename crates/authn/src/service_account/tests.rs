@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use super::*;
 use crate::claims::{Bound, Grant};
 use crate::discovery;
+use crate::legacy::LAST_USED;
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// Objects by `resource/namespace/name`.
 #[derive(Default)]
-struct Objects(Mutex<HashMap<String, Arc<Value>>>);
+struct Objects(Mutex<HashMap<String, Arc<Value>>>, Mutex<usize>);
 
 impl Objects {
     fn put(&self, path: &str, object: Value) {
@@ -37,6 +38,9 @@ impl Lookup for Objects {
     }
     fn secret(&self, namespace: &str, name: &str) -> Option<Arc<Value>> {
         self.0.lock().get(&format!("secrets/{namespace}/{name}")).cloned()
+    }
+    fn note_use(&self, _: &Value) {
+        *self.1.lock() += 1;
     }
 }
 
@@ -284,10 +288,21 @@ fn legacy_tokens_hold_as_long_as_their_secret() {
     assert_eq!(world.ask(&token, "api", 0), withdrawn);
     let mut unused = secret(&token);
     unused.set_at(&["metadata", "labels"], json!({"kubernetes.io/legacy-token-invalid-since": "2026-01-01"}));
+    assert_eq!(*world.objects.1.lock(), 0);
     world.objects.put("secrets/a/builder-token", unused);
-    assert_eq!(world.ask(&token, "api", 0), withdrawn);
+    assert!(world.ask(&token, "api", 0).starts_with(
+        "the token in secret a/builder-token for service account a/builder has been marked invalid."
+    ));
+    assert_eq!(*world.objects.1.lock(), 1, "its use is noted all the same");
     world.objects.put("secrets/a/builder-token", secret(&token));
     assert_eq!(world.ask(&token, "api", 0), OK);
+    assert_eq!(*world.objects.1.lock(), 2);
+    // Once a day is enough.
+    let mut used = secret(&token);
+    used.set_at(&["metadata", "labels"], json!({LAST_USED: "2026-11-20"}));
+    world.objects.put("secrets/a/builder-token", used);
+    assert_eq!(world.ask(&token, "api", 20), OK);
+    assert_eq!(*world.objects.1.lock(), 2);
 }
 
 #[test]
@@ -324,4 +339,22 @@ fn key_files_of_every_form_give_the_same_key() {
         Err(crate::KeyError::NoPrivateKey)
     ));
     assert!(matches!(VerificationKey::from_pem("nothing"), Err(crate::KeyError::NoPublicKey)));
+}
+
+#[test]
+fn keys_on_either_curve_sign() {
+    for (curve, algorithm, length) in
+        [(&rcgen::PKCS_ECDSA_P256_SHA256, "ES256", 32), (&rcgen::PKCS_ECDSA_P384_SHA384, "ES384", 48)]
+    {
+        let pair = rcgen::KeyPair::generate_for(curve).unwrap();
+        let world = World::new(SigningKey::from_pem(&pair.serialize_pem()).unwrap());
+        let token = world.token(|_| {});
+        assert_eq!(world.ask(&token, "api", 0), OK);
+        assert_eq!(world.issuer.verification_key().algorithm().name(), algorithm);
+        let public = VerificationKey::from_pem(&pair.public_key_pem()).unwrap();
+        assert_eq!(public, [world.issuer.verification_key()]);
+        let set = discovery::key_set(&public);
+        let x = BASE64_URL_SAFE_NO_PAD.decode(set["keys"][0]["x"].as_str().unwrap()).unwrap();
+        assert_eq!(x.len(), length);
+    }
 }
