@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use apimachinery::status::Status;
+use apimachinery::{fields, labels};
 use serde_json::Value;
 
 use crate::{
@@ -77,6 +78,10 @@ pub struct Access<'a> {
     pub namespace: &'a str,
     /// Object name.
     pub name: &'a str,
+    /// Which fields the objects must have, where that is said.
+    pub field_selector: Option<&'a fields::Selector>,
+    /// Which labels.
+    pub label_selector: Option<&'a labels::Selector>,
     /// A path that is no resource, in place of all of these.
     pub path: Option<&'a str>,
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use apimachinery::{fields, labels};
 use cel::{Budget, Error, Host, Value};
 
 use crate::attributes::{Attributes, Operation};
@@ -37,6 +38,8 @@ pub(super) struct ResourceCheck {
     subresource: String,
     namespace: String,
     name: String,
+    field_selector: Option<Rc<fields::Selector>>,
+    label_selector: Option<Rc<labels::Selector>>,
 }
 
 /// What comes of a check.
@@ -61,6 +64,8 @@ impl ResourceCheck {
             subresource: attributes.subresource.to_owned(),
             namespace: attributes.namespace.to_owned(),
             name: name.to_owned(),
+            field_selector: None,
+            label_selector: None,
         }
     }
 }
@@ -135,6 +140,8 @@ impl<'v> Host<'v> for GroupCheck {
                 subresource: String::new(),
                 namespace: String::new(),
                 name: String::new(),
+                field_selector: None,
+                label_selector: None,
             }),
             _ => no_such_overload(),
         }
@@ -153,8 +160,9 @@ impl<'v> Host<'v> for ResourceCheck {
             "subresource" => next.subresource = text.to_string(),
             "namespace" => next.namespace = text.to_string(),
             "name" => next.name = text.to_string(),
-            // Selectors narrow what is asked for; whoever may do it to all may do it to some.
-            "fieldSelector" | "labelSelector" => {}
+            // What cannot be understood is left out, which asks for more, not for less.
+            "fieldSelector" => next.field_selector = fields::parse(text).ok().map(Rc::new),
+            "labelSelector" => next.label_selector = labels::parse(text).ok().map(Rc::new),
             "check" => {
                 let access = Access {
                     verb: text,
@@ -163,6 +171,8 @@ impl<'v> Host<'v> for ResourceCheck {
                     subresource: &self.subresource,
                     namespace: &self.namespace,
                     name: &self.name,
+                    field_selector: self.field_selector.as_deref(),
+                    label_selector: self.label_selector.as_deref(),
                     path: None,
                 };
                 return check(&self.subject, &access, budget);
@@ -185,5 +195,42 @@ impl<'v> Host<'v> for Decision {
             ("reason" | "error", []) => Ok(Value::text("")),
             _ => no_such_overload(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cel::Program;
+
+    use super::*;
+
+    /// Lets pods of node w1 and team a be listed.
+    struct Narrow;
+
+    impl MayDo for Narrow {
+        fn may(&self, _: &apimachinery::User, access: &Access) -> bool {
+            let node = access.field_selector.and_then(|selector| selector.exact("spec.nodeName"));
+            let team = access.label_selector.is_some_and(|selector| {
+                selector.requirements.iter().any(|one| one.key == "team" && one.values == ["a"])
+            });
+            access.verb == "list" && node == Some("w1") && team
+        }
+    }
+
+    #[test]
+    fn selectors_reach_the_authorisers() {
+        let check = |selectors: &str, expected: bool| {
+            let text = format!("authorizer.group('').resource('pods'){selectors}.check('list').allowed()");
+            let subject = Subject { name: "jane".into(), groups: Rc::from([]), access: Arc::new(Narrow) };
+            let names = [("authorizer", Value::Host(Rc::new(Authorizer(subject))))];
+            let program = Program::compile(&text, &crate::expressions::NAMES).unwrap();
+            let found = program.run(&names, &Budget::new(10_000_000)).unwrap();
+            assert!(matches!(found, Value::Bool(found) if found == expected), "{selectors}");
+        };
+        let team = ".labelSelector('team in (a)')";
+        check(&format!(".fieldSelector('spec.nodeName=w1'){team}"), true);
+        check(&format!(".fieldSelector('spec.nodeName=w2'){team}"), false);
+        check(&format!(".fieldSelector('nonsense'){team}"), false);
+        check(".fieldSelector('spec.nodeName=w1')", false);
     }
 }

@@ -228,6 +228,11 @@ impl Watch {
         self.first.next()
     }
 
+    /// How many of those are left.
+    pub fn first_left(&self) -> usize {
+        self.first.len()
+    }
+
     /// Waits for the next event, those of the beginning first; `None` when the watch has been ended.
     pub async fn next(&mut self) -> Option<WatchEvent> {
         match self.first.next() {
