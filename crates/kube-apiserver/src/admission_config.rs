@@ -59,8 +59,7 @@ pub fn load(flags: &Flags) -> anyhow::Result<Configured> {
         }
         None => Configurations::default(),
     };
-    let on: Vec<&str> = flags.enable_admission_plugins.iter().map(String::as_str).collect();
-    let off: Vec<&str> = flags.disable_admission_plugins.iter().map(String::as_str).collect();
+    let (on, off) = (names(&flags.enable_admission_plugins), names(&flags.disable_admission_plugins));
     let chain = Chain::new(&on, &off, &configurations)?;
     let told = |plugin: &'static str| Told { plugin, on: chain.has(plugin), configurations: &configurations };
     let limited = told("ResourceQuota").read(quota::Limited::parse)?;
@@ -73,6 +72,11 @@ pub fn load(flags: &Flags) -> anyhow::Result<Configured> {
         ..Webhooks::default()
     };
     Ok(Configured { chain, limited: limited.unwrap_or_default(), webhooks })
+}
+
+/// What a flag names; one that is given empty names nothing.
+fn names(given: &[String]) -> Vec<&str> {
+    given.iter().map(String::as_str).filter(|name| !name.is_empty()).collect()
 }
 
 /// What a plugin that the server carries out itself was told.
@@ -141,7 +145,21 @@ fn parse(path: &Path) -> anyhow::Result<Value> {
     let text = std::fs::read_to_string(path).with_context(|| {
         format!("unable to read admission control configuration from {:?}", path.display().to_string())
     })?;
-    Ok(serde_saphyr::from_str(&text)?)
+    let mut value = serde_saphyr::from_str(&text)?;
+    drop_nulls(&mut value);
+    Ok(value)
+}
+
+/// To upstream, a field without a value is one that was left out.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,16 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 /// Asks again and again until the answer is `Ok`, for ten seconds at most; then panics with the last `Err`.
-pub async fn eventually<T, E, F>(mut ask: impl FnMut() -> F) -> T
+pub async fn eventually<T, E, F>(ask: impl FnMut() -> F) -> T
+where
+    E: std::fmt::Debug,
+    F: Future<Output = Result<T, E>>,
+{
+    eventually_within(Duration::from_secs(10), ask).await
+}
+
+/// As [`eventually`], with another limit: for what is looked at only now and then.
+pub async fn eventually_within<T, E, F>(limit: Duration, mut ask: impl FnMut() -> F) -> T
 where
     E: std::fmt::Debug,
     F: Future<Output = Result<T, E>>,
@@ -14,7 +23,7 @@ where
     loop {
         match ask().await {
             Ok(answer) => return answer,
-            Err(state) if start.elapsed() > Duration::from_secs(10) => {
+            Err(state) if start.elapsed() > limit => {
                 panic!("still not so after {:?}: {state:?}", start.elapsed())
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,

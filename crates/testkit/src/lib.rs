@@ -1,7 +1,10 @@
-//! Doubles and helpers that tests of several crates share: a real etcd on a free port, waiting for conditions.
+//! Doubles and helpers that tests of several crates share: a real etcd on a free port, an HTTPS server in the test,
+//! waiting for conditions.
 
 pub mod etcd;
 mod eventually;
+pub mod https_server;
 
 pub use etcd::Etcd;
-pub use eventually::{eventually, free_port};
+pub use eventually::{eventually, eventually_within, free_port};
+pub use https_server::HttpsServer;

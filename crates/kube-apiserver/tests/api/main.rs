@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod admission_plugins;
 mod admission_policies;
 mod admission_webhooks;
 mod aggregation;
