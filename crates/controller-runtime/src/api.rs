@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, header};
 use kube::Client;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::objects::Resource;
@@ -222,6 +223,11 @@ impl Api {
         self.send_accepting(Method::GET, path, "", None, accept).await
     }
 
+    /// Reads what is at a path straight into a type, which may leave most of it out.
+    pub async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.send_accepting(Method::GET, path, "", None, "application/json").await
+    }
+
     /// Deletes everything in the collection at a path.
     pub async fn delete_collection(&self, path: &str, propagation: Propagation) -> Result<Value, Error> {
         let delete = Delete { propagation: Some(propagation), ..Delete::default() };
@@ -306,14 +312,14 @@ impl Api {
         self.send_accepting(method, path, kind, body, "application/json").await
     }
 
-    async fn send_accepting(
+    async fn send_accepting<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         content_type: &str,
         body: Option<&Value>,
         accept: &str,
-    ) -> Result<Value, Error> {
+    ) -> Result<T, Error> {
         let bytes = match body {
             Some(body) => serde_json::to_vec(body).map_err(|error| Error::Malformed(error.to_string()))?,
             None => Vec::new(),
@@ -330,7 +336,7 @@ impl Api {
             value.set_sensitive(true);
             request.headers_mut().insert(header::AUTHORIZATION, value);
         }
-        match tokio::time::timeout(TIMEOUT, self.client.request::<Value>(request)).await {
+        match tokio::time::timeout(TIMEOUT, self.client.request::<T>(request)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
                 let error = Error::from(error);

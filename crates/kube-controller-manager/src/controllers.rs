@@ -12,6 +12,7 @@ mod namespace;
 mod node_ipam;
 mod node_lifecycle;
 mod pod_garbage;
+mod policy_status;
 mod resource_quota;
 mod root_ca;
 mod service_account;
@@ -159,6 +160,14 @@ const OWN: &[Controller] = &[
         start: cluster_role_aggregation::start,
     },
     Controller {
+        name: "validatingadmissionpolicy-status-controller",
+        alias: "validatingadmissionpolicy-status",
+        account: "validatingadmissionpolicy-status-controller",
+        event_source: "validatingadmissionpolicy-status-controller",
+        by_default: true,
+        start: policy_status::start,
+    },
+    Controller {
         name: "bootstrap-signer-controller",
         alias: "bootstrapsigner",
         account: "bootstrap-signer",
@@ -201,7 +210,6 @@ const ABSENT: &[&str] = &[
     "storageversion-garbage-collector-controller",
     "ttl",
     "ttl-controller",
-    "validatingadmissionpolicy-status-controller",
     "volumeattributesclass-protection-controller",
 ];
 

@@ -6,6 +6,7 @@ mod cluster;
 mod credentials;
 mod garbage;
 mod nodes;
+mod policies;
 mod services;
 mod volumes;
 mod workloads;
