@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::auditor::Sinks;
+use crate::truncation::Truncation;
 
 /// How events reach a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Batching {
     pub max_wait: Duration,
     /// `--audit-*-batch-throttle-qps` and `-burst`, where batches are held back.
     pub throttle: Option<(f64, usize)>,
+    /// `--audit-*-truncate-enabled`: what is done with large events.
+    pub truncation: Option<Truncation>,
 }
 
 /// A place that takes batches of events.
@@ -41,24 +44,41 @@ pub(crate) trait Write: Send + Sync + 'static {
     fn write(&self, events: Vec<Bytes>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
-pub(crate) enum Sink {
+pub(crate) struct Sink {
+    way: Way,
+    truncation: Option<Truncation>,
+    lost: AtomicU64,
+}
+
+enum Way {
     Now(Arc<dyn Write>),
-    Later(mpsc::Sender<Bytes>, AtomicU64),
+    Later(mpsc::Sender<Bytes>),
 }
 
 impl Sink {
     pub(crate) fn send(&self, event: Bytes) {
-        match self {
-            Self::Now(write) => write.write_now(&event),
-            Self::Later(sender, lost) => {
+        let event = match self.truncation {
+            None => event,
+            Some(truncation) => match truncation.fit(event) {
+                Some(event) => event,
+                None => return self.lose("an event is too large for the audit log"),
+            },
+        };
+        match &self.way {
+            Way::Now(write) => write.write_now(&event),
+            Way::Later(sender) => {
                 if sender.try_send(event).is_err() {
-                    let lost = lost.fetch_add(1, Ordering::Relaxed) + 1;
-                    // Once in a while: a full buffer must not fill the log too.
-                    if lost.is_power_of_two() {
-                        tracing::error!(lost, "audit buffer queue blocked: events are lost");
-                    }
+                    self.lose("audit buffer queue blocked: events are lost");
                 }
             }
+        }
+    }
+
+    /// Says so once in a while: what is lost must not fill the log too.
+    fn lose(&self, why: &str) {
+        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+        if lost.is_power_of_two() {
+            tracing::error!(lost, "{why}");
         }
     }
 }
@@ -68,29 +88,45 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Sinks {
     pub(crate) fn add(&mut self, write: Arc<dyn Write>, mode: Mode, batching: Batching) -> Option<Task> {
-        match mode {
-            Mode::Blocking => {
-                self.0.push(Sink::Now(write));
-                None
-            }
+        let (way, task): (Way, Option<Task>) = match mode {
+            Mode::Blocking => (Way::Now(write), None),
             Mode::Batch => {
                 let (sender, receiver) = mpsc::channel(batching.buffer_size.max(1));
-                self.0.push(Sink::Later(sender, AtomicU64::new(0)));
-                Some(Box::pin(gather(write, receiver, batching)))
+                (Way::Later(sender), Some(Box::pin(gather(write, receiver, batching))))
             }
-        }
+        };
+        self.0.push(Sink { way, truncation: batching.truncation, lost: AtomicU64::new(0) });
+        task
     }
 }
 
 async fn gather(write: Arc<dyn Write>, mut events: mpsc::Receiver<Bytes>, batching: Batching) {
     let most = batching.max_size.max(1);
+    let largest = batching.truncation.map_or(usize::MAX, |truncation| truncation.max_batch);
+    // What did not fit into a batch begins the next.
+    let mut left = None;
     let mut throttle = batching.throttle.map(|(qps, burst)| Throttle::new(qps, burst));
-    while let Some(first) = events.recv().await {
+    loop {
+        let first = match left.take() {
+            Some(event) => event,
+            None => match events.recv().await {
+                Some(event) => event,
+                None => return,
+            },
+        };
+        let mut size = first.len();
         let mut batch = vec![first];
         let deadline = tokio::time::Instant::now() + batching.max_wait;
         while batch.len() < most {
             match tokio::time::timeout_at(deadline, events.recv()).await {
-                Ok(Some(event)) => batch.push(event),
+                Ok(Some(event)) if size.saturating_add(event.len()) > largest => {
+                    left = Some(event);
+                    break;
+                }
+                Ok(Some(event)) => {
+                    size += event.len();
+                    batch.push(event);
+                }
                 Ok(None) | Err(_) => break,
             }
         }
@@ -147,14 +183,18 @@ mod tests {
     async fn batches_are_as_large_as_they_may_and_wait_no_longer_than_they_may() {
         let kept = Arc::new(Kept::default());
         let mut sinks = Sinks::default();
-        let batching =
-            Batching { buffer_size: 5, max_size: 2, max_wait: Duration::from_secs(30), throttle: None };
+        let batching = Batching {
+            buffer_size: 5,
+            max_size: 2,
+            max_wait: Duration::from_secs(30),
+            throttle: None,
+            truncation: None,
+        };
         let task = sinks.add(kept.clone(), Mode::Batch, batching).unwrap();
         for number in 0..7u8 {
             sinks.0[0].send(Bytes::copy_from_slice(&[number]));
         }
-        let Sink::Later(_, lost) = &sinks.0[0] else { panic!() };
-        assert_eq!(lost.load(Ordering::Relaxed), 2, "the buffer is bounded");
+        assert_eq!(sinks.0[0].lost.load(Ordering::Relaxed), 2, "the buffer is bounded");
         let start = tokio::time::Instant::now();
         let running = tokio::spawn(task);
         while kept.0.lock().len() < 3 {
@@ -165,6 +205,29 @@ mod tests {
         assert_eq!(sizes, [2, 2, 1]);
         drop(sinks);
         running.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_is_no_larger_than_it_may_be() {
+        let kept = Arc::new(Kept::default());
+        let mut sinks = Sinks::default();
+        let batching = Batching {
+            buffer_size: 10,
+            max_size: 10,
+            max_wait: Duration::from_secs(1),
+            throttle: None,
+            truncation: Some(Truncation { max_event: 100, max_batch: 25 }),
+        };
+        let task = sinks.add(kept.clone(), Mode::Batch, batching).unwrap();
+        for size in [10, 10, 10, 30, 10, 200] {
+            sinks.0[0].send(Bytes::from(vec![b'x'; size]));
+        }
+        assert_eq!(sinks.0[0].lost.load(Ordering::Relaxed), 1, "what is no event cannot be cut");
+        drop(sinks);
+        task.await;
+        let sizes: Vec<usize> =
+            kept.0.lock().iter().map(|batch| batch.iter().map(Bytes::len).sum()).collect();
+        assert_eq!(sizes, [20, 10, 30, 10]);
     }
 
     #[test]

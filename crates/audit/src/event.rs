@@ -93,6 +93,14 @@ pub struct ObjectReference {
     pub subresource: String,
 }
 
+/// How it came to be known as whom the request acts.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AuthenticationMetadata {
+    /// The verb that lets the user act for another in some requests.
+    pub(crate) impersonation_constraint: &'static str,
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Event<'a> {
@@ -106,6 +114,8 @@ pub(crate) struct Event<'a> {
     pub(crate) user: &'a Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) impersonated_user: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) authentication_metadata: Option<AuthenticationMetadata>,
     #[serde(rename = "sourceIPs", skip_serializing_if = "<[_]>::is_empty")]
     pub(crate) source_ips: &'a [String],
     #[serde(skip_serializing_if = "str::is_empty")]

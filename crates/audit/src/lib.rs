@@ -10,6 +10,7 @@ mod event;
 mod log;
 mod policy;
 mod record;
+mod truncation;
 mod webhook;
 
 pub use auditor::{Auditor, Sinks};
@@ -18,4 +19,5 @@ pub use event::{Level, ObjectReference, Stage};
 pub use log::{Format, LogFile, Rotation};
 pub use policy::{About, Policy, PolicyError};
 pub use record::{Answered, Head, Record, annotate, current, is_on, request_object};
+pub use truncation::Truncation;
 pub use webhook::WebhookSink;

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::auditor::Auditor;
-use crate::event::{Event, Level, ObjectReference, Stage};
+use crate::event::{AuthenticationMetadata, Event, Level, ObjectReference, Stage};
 use crate::policy::{About, Verdict};
 
 /// How much of the name of a client's program is kept.
@@ -54,6 +54,7 @@ struct State {
     verdict: Option<Verdict>,
     user: Value,
     impersonated: Option<Value>,
+    constraint: &'static str,
     annotations: BTreeMap<String, String>,
     object: Option<ObjectReference>,
     sent: Option<Box<RawValue>>,
@@ -106,9 +107,11 @@ impl Record {
         self.write(Stage::RequestReceived, None);
     }
 
-    /// Takes as whom the request acts.
-    pub fn impersonates(&self, whole: Value) {
-        self.state.lock().impersonated = Some(whole);
+    /// Takes as whom the request acts, and the verb that lets it where that is for some requests only.
+    pub fn impersonates(&self, whole: Value, constraint: &'static str) {
+        let mut state = self.state.lock();
+        state.impersonated = Some(whole);
+        state.constraint = constraint;
     }
 
     /// How much is written down; nothing while nobody is known.
@@ -241,6 +244,8 @@ impl Record {
             verb: &head.verb,
             user: &state.user,
             impersonated_user: state.impersonated.as_ref(),
+            authentication_metadata: (!state.constraint.is_empty())
+                .then_some(AuthenticationMetadata { impersonation_constraint: state.constraint }),
             source_ips: &head.source_ips,
             user_agent: &head.user_agent,
             object_ref: state.object.as_ref(),

@@ -17,6 +17,7 @@ use serde_json::json;
 
 pub use self::answer::finish;
 pub use self::flags::{AuditFlags, load};
+use crate::access::impersonation::Impersonated;
 use crate::http::{Request, RequestInfo};
 
 /// Begins the record of a request, where somebody audits.
@@ -86,9 +87,9 @@ pub fn unauthenticated(headers: &HeaderMap) {
 }
 
 /// Notes as whom the request acts.
-pub fn impersonates(user: &UserInfo) {
+pub fn impersonates(acts: &Impersonated) {
     if let Some(record) = audit::current() {
-        record.impersonates(json!(user));
+        record.impersonates(json!(acts.user), acts.constraint);
     }
 }
 

@@ -10,8 +10,10 @@ use apimachinery::Status;
 use authz::{Attributes, Decision, Reason};
 use serde_json::Value;
 use storage::{Cache, EventType, Filter, Watch, WatchStart};
+use tokio::sync::watch;
 
 pub use self::modes::{AuthorizationFlags, follow, load};
+use crate::registry::Registry;
 use crate::server::Server;
 
 /// The answer to a request that may not pass: it is forbidden, or nobody could say.
@@ -75,6 +77,30 @@ pub fn feeds(server: &Arc<Server>) -> Vec<(String, impl Future<Output = ()> + Se
     feeds
 }
 
+/// How far RBAC was told of each of its resources: up to which revision.
+#[derive(Default)]
+pub struct RolesTold([watch::Sender<i64>; ROLES.len()]);
+
+impl RolesTold {
+    fn told(&self, authoriser: Authoriser, revision: i64) {
+        if let Authoriser::Rbac(kind) = authoriser
+            && let Some(place) = ROLES.iter().position(|(_, known)| *known == kind)
+        {
+            self.0[place].send_replace(revision);
+        }
+    }
+
+    /// Waits until RBAC was told what the caches know by now.
+    pub async fn caught_up(&self, registry: &Registry) {
+        for ((plural, _), told) in ROLES.iter().zip(&self.0) {
+            let Some(entry) = registry.stored("rbac.authorization.k8s.io", plural) else { continue };
+            let changed = entry.cache().changed();
+            // It cannot fail: the sender is here.
+            let _ = told.subscribe().wait_for(|told| *told >= changed).await;
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Authoriser {
     Rbac(authz::RbacKind),
@@ -97,12 +123,13 @@ impl Authoriser {
 
 /// Tells an authoriser everything there is, and gives the watch of what comes.
 fn begin(server: &Server, cache: &Arc<Cache>, authoriser: Authoriser) -> Option<Watch> {
-    let (mut watch, _) = cache.watch(WatchStart::Objects, Filter::default()).ok()?;
+    let (mut watch, revision) = cache.watch(WatchStart::Objects, Filter::default()).ok()?;
     let mut objects = Vec::new();
     while let Some(event) = watch.next_first() {
         objects.extend(event.object.value());
     }
     authoriser.tell(server, Told::All(&objects));
+    server.roles_told.told(authoriser, revision);
     Some(watch)
 }
 
@@ -132,6 +159,7 @@ async fn go_on(server: Arc<Server>, cache: Arc<Cache>, authoriser: Authoriser, f
                 }
                 (Err(error), _) => tracing::error!(%error, key = event.object.key(), "unreadable object"),
             }
+            server.roles_told.told(authoriser, event.object.revision());
         }
         next = begin(&server, &cache, authoriser);
     }

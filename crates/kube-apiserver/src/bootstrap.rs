@@ -13,19 +13,20 @@ use serde_json::Value;
 
 pub use self::authentication::Authentication;
 pub use self::namespaces::provide as provide_namespace;
-use crate::flow;
 use crate::handlers::{create, write};
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::{flow, legacy_tokens};
 
 /// The steps, as `/readyz` names them.
-pub const HOOKS: [&str; 6] = [
+pub const HOOKS: [&str; 7] = [
     "start-system-namespaces-controller",
     "rbac/bootstrap-roles",
     "scheduling/bootstrap-system-priority-classes",
     "start-cluster-authentication-info-controller",
     "bootstrap-controller",
     "priority-and-fairness-config-producer",
+    "start-legacy-token-tracking-controller",
 ];
 
 /// Makes everything that is missing. Runs again until all of it is there: etcd may be away.
@@ -37,6 +38,7 @@ pub async fn run(server: &Arc<Server>, authentication: &Authentication) {
         until_done(server, HOOKS[3], || authentication.ensure(server)),
         until_done(server, HOOKS[4], || service::ensure(server)),
         until_done(server, HOOKS[5], || flow::ensure(server)),
+        until_done(server, HOOKS[6], || legacy_tokens::ensure(server)),
     );
 }
 

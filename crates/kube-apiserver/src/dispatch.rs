@@ -5,6 +5,7 @@ use std::sync::Arc;
 use admission::Operation;
 use apimachinery::Status;
 use authn::UserInfo;
+use component::pages::{self, Asked as PageAsked};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -20,11 +21,15 @@ use crate::handlers::{
     apply, create, delete, delete_collection, get, list, output, patch, pod_binding, pod_eviction, scale,
     update, watch, write,
 };
-use crate::http::service::{Asked, Connection, not_found};
+use crate::health;
+use crate::http::service::{Asked, Connection, authorize_verb, not_found};
 use crate::http::{Query, Request, RequestInfo, Response, input, response};
 use crate::registry::Entry;
 use crate::server::Server;
 use crate::streaming::{self, Streaming};
+
+/// What `/statusz` lists.
+const PATHS: [&str; 6] = ["/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version"];
 
 /// Answers a request that may pass.
 pub async fn dispatch(asked: Asked<'_>, request: Request, user: &Arc<UserInfo>) -> Result<Response, Status> {
@@ -36,6 +41,11 @@ pub async fn dispatch(asked: Asked<'_>, request: Request, user: &Arc<UserInfo>) 
             return Ok(Box::pin(aggregation::forward(server, backend, request, user, client)).await);
         }
         if !info.is_resource {
+            if matches!(info.verb, "get" | "head")
+                && let Some(page) = page(server, &request, info).await
+            {
+                return Ok(page);
+            }
             return document(server, &request, info, query);
         }
         return Ok(not_found());
@@ -227,17 +237,15 @@ async fn stream(
     query: &Query<'_>,
     user: &Arc<UserInfo>,
 ) -> Result<Response, Status> {
+    // WebSocket clients come with GET, which by itself asks for `get`: running a command takes `create` however it is
+    // asked for.
+    if matches!(info.subresource.as_str(), "exec" | "attach" | "portforward") && info.verb != "create" {
+        authorize_verb(server, info, user, "create").await?;
+    }
     if info.subresource != "log" {
         admit_connect(server, entry, info, query, user).await?;
     }
-    let call = streaming::Call {
-        request,
-        info,
-        user,
-        chain: &server.authorizer,
-        objects: server.as_ref(),
-        client: connection.client,
-    };
+    let call = streaming::Call { request, info, user, objects: server.as_ref(), client: connection.client };
     server.streaming.serve(call).await
 }
 
@@ -330,6 +338,20 @@ fn document(
         }
         path => Ok(server.documents.answer(path, request.headers(), query).unwrap_or_else(not_found)),
     }
+}
+
+/// A page by which people look into the server.
+async fn page(server: &Server, request: &Request, info: &RequestInfo) -> Option<Response> {
+    if info.path == "/metrics/slis" {
+        let text = health::slis(server).await;
+        let text = bytes::Bytes::from(text);
+        return Some(response::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text));
+    }
+    let accept = request.headers().get(http::header::ACCEPT).and_then(|value| value.to_str().ok());
+    let query = request.uri().query().unwrap_or_default();
+    let asked = PageAsked { path: &info.path, query, accept: accept.unwrap_or_default() };
+    let page = pages::answer(asked, &PATHS).await?;
+    Some(response::with_type(page.status, page.media_type, page.body))
 }
 
 /// What others need to check the server's tokens.

@@ -267,6 +267,8 @@ impl Documents {
             paths.extend(names.chain([format!("/apis/{}", group.name)]));
         }
         for path in [
+            "/debug/pprof/",
+            "/flagz",
             "/healthz",
             "/livez",
             "/metrics",
@@ -274,6 +276,7 @@ impl Documents {
             "/openapi/v3",
             "/openid/v1/jwks",
             "/readyz",
+            "/statusz",
             "/version",
         ] {
             paths.push(path.to_owned());

@@ -1,13 +1,18 @@
 //! The flags of the server, under upstream's names.
 
+mod ignored;
+mod refused;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser};
-use component::flags::{Ignored, duration, ignored, ignored_switch};
+use component::flags::duration;
 use component::logging::LoggingFlags;
 
+pub use self::ignored::IGNORED;
+pub use self::refused::RefusedFlags;
 use crate::auditing::AuditFlags;
 use crate::authentication_config::{OidcFlags, TokenWebhookFlags};
 use crate::authorization::AuthorizationFlags;
@@ -208,57 +213,44 @@ pub struct Flags {
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     pub shutdown_delay_duration: Duration,
 
+    /// How long a watch lasts at least where its client does not say, in seconds; at most twice as long
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    pub min_request_timeout: u64,
+    /// How long /livez waits for the steps after the start before it says that they are missing
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub livez_grace_period: Duration,
+    /// How long etcd may take to answer /livez and /healthz
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    pub etcd_healthcheck_timeout: Duration,
+    /// How long etcd may take to answer /readyz
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    pub etcd_readycheck_timeout: Duration,
+    /// How often this server's Lease is renewed
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub identity_lease_renew_interval_seconds: u32,
+    /// Whether this server keeps the endpoints of the Service kubernetes: lease or none
+    #[arg(long, value_name = "TYPE", default_value = "lease", value_parser = ["lease", "master-count", "none"])]
+    pub endpoint_reconciler_type: String,
+    /// How many requests one connection over HTTP/2 may have under way; 0 is 250
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub http2_max_streams_per_connection: u32,
+    /// Whether clients are served by HTTP/1.1 alone
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub disable_http2_serving: bool,
+    /// The name by which clients outside know this server, for the address of its keys
+    #[arg(long, value_name = "HOST")]
+    pub external_hostname: Option<String>,
+    /// Regular expressions of origins whose pages may read answers in a browser
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    pub cors_allowed_origins: Vec<String>,
+    /// Directives of the header Strict-Transport-Security; no header, if none is given
+    #[arg(long, value_name = "DIRECTIVE", value_delimiter = ',')]
+    pub strict_transport_security_directives: Vec<String>,
+    /// What this server cannot do
+    #[command(flatten)]
+    pub refused: RefusedFlags,
+
     /// Logging
     #[command(flatten)]
     pub logging: LoggingFlags,
 }
-
-/// Upstream's flags that have no meaning here.
-pub const IGNORED: &[Ignored] = &[
-    ignored_switch("audit-log-truncate-enabled"),
-    ignored("audit-log-truncate-max-batch-size"),
-    ignored("audit-log-truncate-max-event-size"),
-    ignored_switch("audit-log-batch-throttle-enable"),
-    ignored("audit-log-batch-throttle-qps"),
-    ignored("audit-log-batch-throttle-burst"),
-    ignored_switch("audit-webhook-truncate-enabled"),
-    ignored("audit-webhook-truncate-max-batch-size"),
-    ignored("audit-webhook-truncate-max-event-size"),
-    ignored("cert-dir"),
-    ignored("cors-allowed-origins"),
-    ignored("default-not-ready-toleration-seconds"),
-    ignored("default-unreachable-toleration-seconds"),
-    ignored("default-watch-cache-size"),
-    ignored("delete-collection-workers"),
-    ignored("egress-selector-config-file"),
-    ignored_switch("enable-aggregator-routing"),
-    ignored_switch("enable-garbage-collector"),
-    ignored_switch("enable-logs-handler"),
-    ignored_switch("contention-profiling"),
-    ignored_switch("profiling"),
-    ignored("endpoint-reconciler-type"),
-    ignored("etcd-count-metric-poll-period"),
-    ignored("etcd-db-metric-poll-interval"),
-    ignored("etcd-healthcheck-timeout"),
-    ignored("etcd-readycheck-timeout"),
-    ignored("external-hostname"),
-    ignored("feature-gates"),
-    ignored("http2-max-streams-per-connection"),
-    ignored("kubelet-timeout"),
-    ignored("lease-reuse-duration-seconds"),
-    ignored("livez-grace-period"),
-    ignored("max-connection-bytes-per-sec"),
-    ignored("min-request-timeout"),
-    ignored("peer-advertise-ip"),
-    ignored("peer-advertise-port"),
-    ignored("peer-ca-file"),
-    ignored_switch("permit-address-sharing"),
-    ignored_switch("permit-port-sharing"),
-    ignored_switch("service-account-lookup"),
-    ignored("storage-backend"),
-    ignored("storage-media-type"),
-    ignored("strict-transport-security-directives"),
-    ignored("tracing-config-file"),
-    ignored_switch("watch-cache"),
-    ignored("watch-cache-sizes"),
-];

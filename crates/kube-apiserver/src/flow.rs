@@ -15,6 +15,7 @@ use flow_control::seats::{self, Claim};
 use flow_control::{Arrival, Level, Reason, Request, Schema, Work};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::dumps::PATH as DUMPS;
@@ -60,6 +61,17 @@ impl Entered<'_> {
             Self::Fair(permit) => Some(permit.member().clone()),
             Self::Limited(_) | Self::Free => None,
         }
+    }
+
+    /// Keeps the seats until the watch that they are for has begun. A client that does not read keeps others out no longer
+    /// than any request may.
+    pub fn hold_until(self, begun: CancellationToken, longest: Duration) {
+        let Self::Fair(permit) = self else { return };
+        permit.tasks().clone().spawn(async move {
+            let _permit = permit;
+            // Whichever comes first.
+            let _ = tokio::time::timeout(longest, begun.cancelled()).await;
+        });
     }
 }
 

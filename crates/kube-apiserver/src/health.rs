@@ -1,7 +1,7 @@
 //! `/healthz`, `/livez`, `/readyz`, each with `?verbose`, `?exclude=` and a path for every check.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::Instant;
 
 use http::StatusCode;
 use parking_lot::Mutex;
@@ -9,12 +9,10 @@ use parking_lot::Mutex;
 use crate::http::{Query, Response, response};
 use crate::server::Server;
 
-/// How long etcd may take to answer a check, as upstream.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// What the checks look at besides etcd.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Health {
+    started: Instant,
     stopping: AtomicBool,
     /// Steps after the start, and whether each is done.
     hooks: Mutex<Vec<(&'static str, bool)>>,
@@ -58,6 +56,12 @@ impl Kind {
     }
 }
 
+impl Default for Health {
+    fn default() -> Self {
+        Self { started: Instant::now(), stopping: AtomicBool::default(), hooks: Mutex::default() }
+    }
+}
+
 impl Health {
     /// Adds a step that readiness waits for.
     pub fn expect(&self, hook: &'static str) {
@@ -89,7 +93,9 @@ async fn checks(server: &Server, kind: Kind, only: Option<&str>) -> Vec<Check> {
     let asks_etcd = |name: &str| only.is_none_or(|only| only == name);
     let mut etcd = Ok(());
     if asks_etcd("etcd") || asks_etcd("etcd-readiness") {
-        etcd = match tokio::time::timeout(PATIENCE, server.store.etcd().ping()).await {
+        let (healthy, ready) = server.options.etcd_patience;
+        let patience = if kind == Kind::Readyz { ready } else { healthy };
+        etcd = match tokio::time::timeout(patience, server.store.etcd().ping()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(format!("error getting data from etcd: {error}")),
             Err(_) => Err("error getting data from etcd: context deadline exceeded".to_owned()),
@@ -106,7 +112,9 @@ async fn checks(server: &Server, kind: Kind, only: Option<&str>) -> Vec<Check> {
         checks.push(("informer-sync".into(), if synced { Ok(()) } else { Err(not_synced()) }));
     }
     for (hook, done) in server.health.hooks.lock().iter() {
-        let result = if *done { Ok(()) } else { Err("not finished".to_owned()) };
+        // A server that is starting is alive: it is given a while.
+        let is_excused = kind == Kind::Livez && server.health.started.elapsed() < server.options.livez_grace;
+        let result = if *done || is_excused { Ok(()) } else { Err("not finished".to_owned()) };
         checks.push((format!("poststarthook/{hook}"), result));
     }
     if kind == Kind::Readyz {
@@ -115,6 +123,18 @@ async fn checks(server: &Server, kind: Kind, only: Option<&str>) -> Vec<Check> {
         checks.push(("shutdown".into(), result));
     }
     checks
+}
+
+/// The checks as `/metrics/slis` tells of them.
+pub async fn slis(server: &Server) -> String {
+    let mut text = "# HELP kubernetes_healthcheck [STABLE] This metric records the result of a single healthcheck.\n# TYPE kubernetes_healthcheck gauge\n".to_owned();
+    for kind in [Kind::Healthz, Kind::Livez, Kind::Readyz] {
+        for (name, result) in checks(server, kind, None).await {
+            let (kind, well) = (kind.name(), u8::from(result.is_ok()));
+            text.push_str(&format!("kubernetes_healthcheck{{name=\"{name}\",type=\"{kind}\"}} {well}\n"));
+        }
+    }
+    text
 }
 
 /// Answers a health check.

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod connection;
+pub mod cors;
 pub mod headers;
 pub mod input;
 pub mod negotiate;

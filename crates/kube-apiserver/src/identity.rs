@@ -6,7 +6,6 @@
 //! Gives up when: the server stops.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use apimachinery::{ObjectExt, Status, time};
 use jiff::Timestamp;
@@ -22,8 +21,6 @@ const PLURAL: &str = "leases";
 const NAMESPACE: &str = "kube-system";
 const LABEL: &str = "apiserver.kubernetes.io/identity";
 const COMPONENT: &str = "kube-apiserver";
-/// How often the Lease is renewed, as upstream.
-const RENEWAL: Duration = Duration::from_secs(10);
 
 /// Who this server is among those of its cluster.
 #[derive(Debug, Clone)]
@@ -81,7 +78,7 @@ fn base32(bytes: &[u8]) -> String {
 /// Renews this server's Lease, and looks for those of servers that are gone, until the server stops.
 pub async fn run(server: Arc<Server>) {
     let identity = Identity::of_this_machine();
-    let mut renewal = tokio::time::interval(RENEWAL);
+    let mut renewal = tokio::time::interval(server.options.identity_renewal);
     renewal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         renewal.tick().await;

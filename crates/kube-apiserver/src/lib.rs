@@ -26,6 +26,7 @@ pub mod health;
 pub mod http;
 pub mod identity;
 mod image_policy;
+mod legacy_tokens;
 pub mod metrics;
 pub mod protobuf;
 pub mod quota;

@@ -22,6 +22,12 @@ const DURATIONS: [f64; 26] = [
     20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0,
 ];
 
+/// Upstream's buckets of durations that service levels are judged by.
+const SLI_DURATIONS: [f64; 21] = [
+    0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0,
+    45.0, 60.0,
+];
+
 /// Which build this is; what other compilers and their times would say is left empty.
 const BUILD: &str = concat!(
     "# HELP kubernetes_build_info A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.\n",
@@ -102,6 +108,7 @@ pub struct Known(RwLock<Vec<(Key, Arc<Counters>)>>);
 
 struct Counters {
     duration: Histogram,
+    sli: Histogram,
     sizes: Histogram,
     by_code: RwLock<Vec<(u16, IntCounter)>>,
 }
@@ -138,7 +145,8 @@ impl Metrics {
         let [verb, _, group, version, resource, subresource, scope, component] = route.labels();
         let labels = [verb, group, version, resource, subresource, scope, component];
         let sizes = self.shared.sizes.with_label_values(&labels);
-        let counters = Arc::new(Counters { duration, sizes, by_code: RwLock::default() });
+        let sli = self.shared.slis.with_label_values(&labels);
+        let counters = Arc::new(Counters { duration, sli, sizes, by_code: RwLock::default() });
         known.0.write().push((route.key, counters.clone()));
         counters
     }
@@ -148,6 +156,7 @@ impl Metrics {
         let counters = self.counters(route);
         if !matches!(route.key.verb, "WATCH" | "CONNECT") {
             counters.duration.observe(took.as_secs_f64());
+            counters.sli.observe(took.as_secs_f64());
         }
         if let Some(size) = size.filter(|_| matches!(route.key.verb, "GET" | "LIST")) {
             counters.sizes.observe(size as f64);
@@ -178,8 +187,20 @@ impl Metrics {
         Open::new(self.shared.inflight.with_label_values(&[if mutating { "mutating" } else { "readOnly" }]))
     }
 
+    /// Counts how a request's user came to be known, and how long that took.
+    pub fn authenticated(&self, is_known: bool, took: Duration) {
+        let known = if is_known { &self.shared.known } else { &self.shared.unknown };
+        known.0.inc();
+        known.1.observe(took.as_secs_f64());
+    }
+
     /// Counts an open watch, until the guard is dropped.
-    pub fn watch_opened(&self, row: &Resource) -> Open {
+    pub fn watch_opened(&self, row: &Resource) -> Watching {
+        let events = self.shared.watch_events.with_label_values(&[&row.group, &row.version, &row.plural]);
+        Watching { events, _open: self.watch_is_open(row) }
+    }
+
+    fn watch_is_open(&self, row: &Resource) -> Open {
         Open::new(self.shared.long_running.with_label_values(&[
             "WATCH",
             &row.group,
@@ -242,6 +263,11 @@ pub struct Shared {
     terminations: IntCounterVec,
     etcd: HistogramVec,
     etcd_errors: IntCounterVec,
+    slis: HistogramVec,
+    watch_events: IntCounterVec,
+    /// Of those who were known and those who were not: how many, and how long it took to know.
+    known: (IntCounter, Histogram),
+    unknown: (IntCounter, Histogram),
 }
 
 const ROUTE: [&str; 8] =
@@ -252,7 +278,35 @@ const ROUTE_AND_CODE: [&str; 9] =
 impl Shared {
     fn register() -> anyhow::Result<Self> {
         let register = || -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+            let attempts = register_int_counter_vec!(
+                opts!("authentication_attempts", "Counter of authenticated attempts."),
+                &["result"]
+            )?;
+            let took = register_histogram_vec!(
+                histogram_opts!(
+                    "authentication_duration_seconds",
+                    "Authentication duration in seconds broken out by result.",
+                    exponential_buckets(0.001, 2.0, 15)?
+                ),
+                &["result"]
+            )?;
+            let of =
+                |result: &str| (attempts.with_label_values(&[result]), took.with_label_values(&[result]));
             Ok(Self {
+                known: of("success"),
+                unknown: of("error"),
+                slis: register_histogram_vec!(
+                    histogram_opts!(
+                        "apiserver_request_sli_duration_seconds",
+                        "Response latency distribution (not counting webhook duration and priority & fairness queue wait times) in seconds for each verb, group, version, resource, subresource, scope and component.",
+                        SLI_DURATIONS.to_vec()
+                    ),
+                    &["verb", "group", "version", "resource", "subresource", "scope", "component"]
+                )?,
+                watch_events: register_int_counter_vec!(
+                    opts!("apiserver_watch_events_total", "Number of events sent in watch clients"),
+                    &["group", "version", "resource"]
+                )?,
                 requests: register_int_counter_vec!(
                     opts!(
                         "apiserver_request_total",
@@ -325,6 +379,19 @@ impl Shared {
             })
         };
         register().map_err(|error| anyhow::anyhow!("{error}")).context("registering metrics")
+    }
+}
+
+/// A watch that is counted while it lasts, and its events.
+pub struct Watching {
+    events: IntCounter,
+    _open: Open,
+}
+
+impl Watching {
+    /// Counts events that are on their way to the client.
+    pub fn sent(&self, events: u64) {
+        self.events.inc_by(events);
     }
 }
 

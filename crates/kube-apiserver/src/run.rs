@@ -34,7 +34,9 @@ use crate::serving::{self, Serving};
 use crate::streaming::{Kubelets, PREFERRED_ADDRESSES, Streaming};
 use crate::token_keys;
 use crate::view::TokenObjects;
-use crate::{alloc, auditing, authorization, encryption, endpoints, extension, http, identity};
+use crate::{
+    alloc, auditing, authorization, encryption, endpoints, extension, http, identity, legacy_tokens,
+};
 
 /// How long requests are held back while what a cluster has from the start is made.
 const FIRST_CLIENTS: Duration = Duration::from_secs(5);
@@ -71,7 +73,8 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
 
     let configured = authentication_config::load(&flags, &audiences(&flags))?;
     let issuers = configured.issuers.clone();
-    let (authenticator, authentication) = authenticator(&flags, configured, &store)?;
+    let (uses, told_of_uses) = legacy_tokens::uses();
+    let (authenticator, authentication) = authenticator(&flags, configured, &store, uses)?;
     let authenticator = Arc::new(authenticator);
     let auditor = auditing::load(&flags.audit)?;
     let admission = admission_config::load(&flags)?;
@@ -101,11 +104,21 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
             sends_retry_after: flags.shutdown_send_retry_after,
             allow_privileged: flags.allow_privileged,
             jwks_uri: flags.service_account_jwks_uri.clone(),
+            external_hostname: flags.external_hostname.clone(),
+            least_watch: Duration::from_secs(flags.min_request_timeout),
+            livez_grace: flags.livez_grace_period,
+            etcd_patience: (flags.etcd_healthcheck_timeout, flags.etcd_readycheck_timeout),
+            identity_renewal: Duration::from_secs(flags.identity_lease_renew_interval_seconds.into()),
+            keeps_endpoints: flags.endpoint_reconciler_type != "none",
+            http2_streams: flags.http2_max_streams_per_connection,
+            cors: http::cors::Cors::new(&flags.cors_allowed_origins)?,
+            transport_security: transport_security(&flags.strict_transport_security_directives)?,
         },
         store,
         tokens: token_requests(&flags)?,
         authenticator,
         authorizer: Arc::new(authorization::load(&flags.authorization)?),
+        roles_told: authorization::RolesTold::default(),
         auditor: auditor.as_ref().map(|(auditor, _)| auditor.clone()),
         admission: admission.chain,
         webhooks: admission.webhooks,
@@ -154,6 +167,7 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
     let latch = runtime.latch("bootstrap");
     let start = {
         let (runtime, server) = (runtime.clone(), server.clone());
+        let authorities_changed = serving.authorities_changed.clone();
         async move {
             if filled.await.is_err() {
                 return Ok::<_, Infallible>(());
@@ -178,9 +192,20 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
             }
             latch.open();
             spawn(&runtime, "identity", identity::run(server.clone()), &server.stop);
+            spawn(
+                &runtime,
+                "tokens of secrets",
+                legacy_tokens::run(server.clone(), told_of_uses),
+                &server.stop,
+            );
+            let published = authentication.clone().keep(server.clone(), authorities_changed);
+            spawn(&runtime, "published authorities", published, &server.stop);
             spawn(&runtime, "priority and fairness", flow::run(server.clone()), &server.stop);
             spawn(&runtime, "API aggregation", aggregation::run(server.clone()), &server.stop);
-            endpoints::run(server.clone(), server.stop.clone()).await;
+            match server.options.keeps_endpoints {
+                true => endpoints::run(server.clone(), server.stop.clone()).await,
+                false => server.stop.cancelled().await,
+            }
             Ok(())
         }
     };
@@ -234,6 +259,20 @@ async fn end_watches(server: &Server, spread: Duration) {
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// The header Strict-Transport-Security.
+fn transport_security(directives: &[String]) -> anyhow::Result<Option<::http::HeaderValue>> {
+    for directive in directives {
+        let is_age = directive.strip_prefix("max-age=").is_some_and(|age| age.parse::<u64>().is_ok());
+        if !is_age && !matches!(directive.as_str(), "includeSubDomains" | "preload") {
+            bail!(
+                "--strict-transport-security-directives invalid, allowed values: max-age=expireTime, includeSubDomains, preload"
+            );
+        }
+    }
+    let text = directives.join("; ");
+    Ok((!text.is_empty()).then(|| ::http::HeaderValue::from_str(&text)).transpose()?)
 }
 
 /// Reads `--goaway-chance` in millionths.
@@ -310,8 +349,9 @@ fn authenticator(
     flags: &Flags,
     configured: authentication_config::Configured,
     store: &Arc<Store>,
+    uses: legacy_tokens::Uses,
 ) -> anyhow::Result<(Authenticator, Authentication)> {
-    let objects = Arc::new(TokenObjects { store: store.clone() });
+    let objects = Arc::new(TokenObjects { store: store.clone(), uses });
     let client_ca = flags.client_ca_file.as_deref().map(read).transpose()?;
     let proxy_ca = flags.requestheader_client_ca_file.as_deref().map(read).transpose()?;
     let clients = client_ca
@@ -344,8 +384,8 @@ fn authenticator(
         api_audiences: audiences(flags),
     };
     let authentication = Authentication {
-        client_ca,
-        proxy_ca,
+        client_ca: flags.client_ca_file.clone(),
+        proxy_ca: flags.requestheader_client_ca_file.clone(),
         allowed_names: flags.requestheader_allowed_names.clone(),
         username_headers: flags.requestheader_username_headers.clone(),
         uid_headers: flags.requestheader_uid_headers.clone(),

@@ -8,6 +8,7 @@ use apimachinery::Status;
 use authn::{Authenticator, discovery};
 use authz::Chain;
 use futures::future::BoxFuture;
+use http::HeaderValue;
 use serde_json::Value;
 use storage::{Consistency, Store};
 use tokio_util::sync::CancellationToken;
@@ -16,9 +17,11 @@ use crate::access::Objects;
 use crate::access::token_request::TokenRequests;
 use crate::aggregation::Aggregation;
 use crate::alloc::Services;
+use crate::authorization::RolesTold;
 use crate::documents::Documents;
 use crate::flow::Gate;
 use crate::health::Health;
+use crate::http::cors::Cors;
 use crate::metrics::Metrics;
 use crate::quota::Quotas;
 use crate::registry::Registry;
@@ -47,6 +50,24 @@ pub struct Options {
     pub allow_privileged: bool,
     /// `--service-account-jwks-uri`
     pub jwks_uri: Option<String>,
+    /// `--external-hostname`
+    pub external_hostname: Option<String>,
+    /// `--min-request-timeout`
+    pub least_watch: Duration,
+    /// `--livez-grace-period`
+    pub livez_grace: Duration,
+    /// `--etcd-healthcheck-timeout` and `--etcd-readycheck-timeout`
+    pub etcd_patience: (Duration, Duration),
+    /// `--identity-lease-renew-interval-seconds`
+    pub identity_renewal: Duration,
+    /// `--endpoint-reconciler-type`: whether this server is among the endpoints of the Service `kubernetes`.
+    pub keeps_endpoints: bool,
+    /// `--http2-max-streams-per-connection`
+    pub http2_streams: u32,
+    /// `--cors-allowed-origins`
+    pub cors: Option<Cors>,
+    /// `--strict-transport-security-directives`, as the header has them.
+    pub transport_security: Option<HeaderValue>,
 }
 
 /// The server's parts, shared by all requests.
@@ -61,6 +82,8 @@ pub struct Server {
     pub authenticator: Arc<Authenticator>,
     /// Who may do what.
     pub authorizer: Arc<Chain>,
+    /// How much of the roles it knows.
+    pub roles_told: RolesTold,
     /// What is written down of requests; nothing, where there is no policy.
     pub auditor: Option<Arc<audit::Auditor>>,
     /// What changes and refuses writes.
@@ -108,11 +131,16 @@ impl Server {
             discovery::CONFIGURATION_PATH => {
                 let uri = match &self.options.jwks_uri {
                     Some(uri) => uri.clone(),
-                    None => format!(
-                        "https://{}{}",
-                        std::net::SocketAddr::new(self.options.advertise_address, self.options.port),
-                        discovery::KEY_SET_PATH
-                    ),
+                    None => {
+                        let port = self.options.port;
+                        let place = match &self.options.external_hostname {
+                            Some(host) => format!("{host}:{port}"),
+                            None => {
+                                std::net::SocketAddr::new(self.options.advertise_address, port).to_string()
+                            }
+                        };
+                        format!("https://{place}{}", discovery::KEY_SET_PATH)
+                    }
                 };
                 ("application/json", discovery::configuration(tokens.issuer.name(), &uri, &keys))
             }

@@ -15,6 +15,7 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, ServerConfig, SupportedProtocolVersion, version};
 use rustls_pki_types::CertificateDer;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use crate::flags::Flags;
@@ -64,7 +65,10 @@ pub struct Serving {
     certificates: Arc<Certificates>,
     provider: Arc<CryptoProvider>,
     versions: Vec<&'static SupportedProtocolVersion>,
+    protocols: &'static [&'static [u8]],
     authenticator: Arc<Authenticator>,
+    /// Told when the authorities of clients or front proxies are others.
+    pub authorities_changed: Arc<Notify>,
 }
 
 impl Serving {
@@ -73,9 +77,18 @@ impl Serving {
         let certificates = Arc::new(Certificates::load(flags)?);
         let provider = Arc::new(provider(&flags.tls_cipher_suites)?);
         let versions = versions(&flags.tls_min_version)?;
-        let config = config(&certificates, &provider, &versions, &authenticator)?;
-        let current = ArcSwap::from_pointee(config);
-        Ok(Arc::new(Self { current, certificates, provider, versions, authenticator }))
+        let protocols: &[&[u8]] =
+            if flags.disable_http2_serving { &[b"http/1.1"] } else { &[b"h2", b"http/1.1"] };
+        let config = config(&certificates, &provider, &versions, protocols, &authenticator)?;
+        Ok(Arc::new(Self {
+            current: ArcSwap::from_pointee(config),
+            certificates,
+            provider,
+            versions,
+            protocols,
+            authenticator,
+            authorities_changed: Arc::default(),
+        }))
     }
 
     /// Secures one new connection.
@@ -85,7 +98,8 @@ impl Serving {
 
     /// Tells clients of other authorities from now on.
     fn renew(&self) -> anyhow::Result<()> {
-        let config = config(&self.certificates, &self.provider, &self.versions, &self.authenticator)?;
+        let Self { certificates, provider, versions, protocols, authenticator, .. } = self;
+        let config = config(certificates, provider, versions, protocols, authenticator)?;
         self.current.store(Arc::new(config));
         Ok(())
     }
@@ -95,6 +109,7 @@ fn config(
     certificates: &Arc<Certificates>,
     provider: &Arc<CryptoProvider>,
     versions: &[&'static SupportedProtocolVersion],
+    protocols: &[&[u8]],
     authenticator: &Authenticator,
 ) -> anyhow::Result<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(provider.clone())
@@ -102,7 +117,7 @@ fn config(
         .context("--tls-min-version and --tls-cipher-suites")?
         .with_client_cert_verifier(Arc::new(authenticator.tls_verifier()))
         .with_cert_resolver(certificates.clone());
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     // Sessions of clients that come again are kept in tickets at their side, not in this process's memory.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = rustls::crypto::ring::Ticketer::new()?;
@@ -235,8 +250,11 @@ pub async fn follow(flags: Flags, serving: Arc<Serving>) {
             }
             *known = pem;
         }
-        if is_new && let Err(error) = serving.renew() {
-            tracing::error!(%error, "clients are told of the old authorities");
+        if is_new {
+            if let Err(error) = serving.renew() {
+                tracing::error!(%error, "clients are told of the old authorities");
+            }
+            serving.authorities_changed.notify_one();
         }
     }
 }

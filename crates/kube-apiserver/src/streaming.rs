@@ -17,14 +17,13 @@ use std::net::IpAddr;
 
 use apimachinery::Status;
 use authn::UserInfo;
-use authz::{Attributes, Chain, forbidden};
 use pki::Trust;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use kubelet::{Kubelets, PREFERRED_ADDRESSES};
 
-use crate::access::{Objects, attributes};
+use crate::access::Objects;
 use crate::http::{Query, Request, RequestInfo, Response};
 use backend::Dialer;
 
@@ -36,8 +35,6 @@ pub struct Call<'a> {
     pub info: &'a RequestInfo,
     /// Who asks.
     pub user: &'a UserInfo,
-    /// Decides on the further permission that an upgrade by GET needs.
-    pub chain: &'a Chain,
     /// Pods, nodes, services and endpoints.
     pub objects: &'a dyn Objects,
     /// The client's address, told to what is proxied to.
@@ -93,39 +90,10 @@ impl Streaming {
         }
         match (info.resource.as_str(), info.subresource.as_str()) {
             ("pods", "log") => log::serve(self, call).await,
-            ("pods", "exec" | "attach" | "portforward") => {
-                may_create(&call)?;
-                exec::serve(self, call).await
-            }
+            ("pods", "exec" | "attach" | "portforward") => exec::serve(self, call).await,
             ("pods" | "services" | "nodes", "proxy") => proxy::serve(self, call).await,
             _ => Err(Status::no_such_resource()),
         }
-    }
-}
-
-/// WebSocket clients come with GET, which by itself asks for `get`: running a command takes `create` however it
-/// is asked for.
-fn may_create(call: &Call<'_>) -> Result<(), Status> {
-    let info = call.info;
-    if info.verb == "create" {
-        return Ok(());
-    }
-    let attributes = Attributes {
-        user: attributes::user(call.user),
-        verb: "create",
-        namespace: &info.namespace,
-        group: &info.group,
-        version: &info.version,
-        resource: &info.resource,
-        subresource: &info.subresource,
-        name: &info.name,
-        is_resource: true,
-        ..Attributes::default()
-    };
-    let decision = call.chain.authorize(&attributes);
-    match decision.is_allowed() {
-        true => Ok(()),
-        false => Err(forbidden(&attributes, &decision.reason().to_string())),
     }
 }
 

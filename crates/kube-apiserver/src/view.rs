@@ -13,6 +13,7 @@ use storage::{Query, Store};
 
 use crate::convert;
 use crate::handlers::write::Expected;
+use crate::legacy_tokens::Uses;
 use crate::registry::Entry;
 use crate::server::Server;
 
@@ -163,6 +164,8 @@ fn may(chain: &authz::Chain, user: &admission::User, access: &admission::Access)
         name: access.name,
         path: access.path.unwrap_or_default(),
         is_resource: access.path.is_none(),
+        field_selector: access.field_selector,
+        label_selector: access.label_selector,
         ..authz::Attributes::default()
     };
     chain.authorize(&attributes).is_allowed()
@@ -172,6 +175,8 @@ fn may(chain: &authz::Chain, user: &admission::User, access: &admission::Access)
 pub struct TokenObjects {
     /// Where it looks.
     pub store: Arc<Store>,
+    /// Who is told of tokens that were used.
+    pub uses: Uses,
 }
 
 impl TokenObjects {
@@ -203,5 +208,9 @@ impl Lookup for TokenObjects {
 
     fn secret(&self, namespace: &str, name: &str) -> Option<Arc<Value>> {
         self.value("secrets", &format!("{namespace}/{name}"))
+    }
+
+    fn note_use(&self, secret: &Value) {
+        self.uses.note(secret);
     }
 }

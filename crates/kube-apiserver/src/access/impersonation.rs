@@ -1,13 +1,16 @@
 //! Acting for somebody else: `Impersonate-*` headers, as `kubectl --as` sends them.
 
+mod mode;
+
 use std::collections::BTreeMap;
 
 use ::http::HeaderMap;
 use apimachinery::Status;
-use authn::UserInfo;
-use authz::{Attributes, Chain, User};
+use authn::{UserInfo, service_account_groups};
+use authz::{Attributes, Chain};
 use percent_encoding::percent_decode_str;
 
+use self::mode::Mode;
 use super::attributes;
 use crate::authorization::refusal;
 
@@ -16,9 +19,12 @@ const UID: &str = "impersonate-uid";
 const GROUP: &str = "impersonate-group";
 const EXTRA: &str = "impersonate-extra-";
 const AUTHENTICATION: &str = "authentication.k8s.io";
+/// What authorisers see of the extra facts about an agent that acts as its own node: their names alone, so that the same
+/// question serves for all nodes.
+const ASSOCIATED_KEYS: &str = "authentication.kubernetes.io/associated-node-keys";
 
 /// Whom the headers ask to act for; `None` when they ask for nobody.
-fn wanted(headers: &HeaderMap) -> Result<Option<UserInfo>, Status> {
+pub fn wanted(headers: &HeaderMap) -> Result<Option<UserInfo>, Status> {
     let first = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
     let groups = headers.get_all(GROUP).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned);
     let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -42,35 +48,56 @@ pub fn owns(header: &str) -> bool {
     header.get(..12).is_some_and(|head| head.eq_ignore_ascii_case("impersonate-"))
 }
 
-/// The user that the request acts for, if it asks for another and the real user may.
+/// As whom a request acts.
+#[derive(Debug)]
+pub struct Impersonated {
+    /// The user.
+    pub user: UserInfo,
+    /// The verb that lets the real user act so for some requests only; empty where it is for all.
+    pub constraint: &'static str,
+}
+
+/// The user that the request acts for, if the real user may: for this request, or for any.
+///
+/// Each way is asked whole before the next; the last, and the only one that lets a request of any kind pass, is the verb
+/// `impersonate`. What it says is what a refused client is told.
 pub async fn impersonate(
     chain: &Chain,
     real: &UserInfo,
-    headers: &HeaderMap,
-) -> Result<Option<UserInfo>, Status> {
-    let Some(mut user) = wanted(headers)? else { return Ok(None) };
-    let asks = Asks { chain, real: attributes::user(real) };
-    match user.service_account() {
-        Some((namespace, name)) => asks.may("", "serviceaccounts", "", namespace, name).await?,
-        None => asks.may("", "users", "", "", &user.name).await?,
-    }
-    for group in &user.groups {
-        asks.may("", "groups", "", "", group).await?;
-    }
-    for (key, values) in &user.extra {
-        for value in values {
-            asks.may(AUTHENTICATION, "userextras", key, "", value).await?;
+    wanted: UserInfo,
+    request: &Attributes<'_>,
+) -> Result<Impersonated, Status> {
+    for mode in Mode::applying(&wanted, real) {
+        let keys = real.extra.keys().cloned().collect();
+        let extra = match mode {
+            Mode::AssociatedNode => &BTreeMap::from([(ASSOCIATED_KEYS.to_owned(), keys)]),
+            _ => &real.extra,
+        };
+        let asks = Asks { chain, real, extra, verb: mode.verb(), group: AUTHENTICATION };
+        let on = Attributes { extra: Some(extra), verb: &mode.verb_on(request.verb), ..*request };
+        if asks.allowed(&on).await.is_ok() && asks.may_be(mode.asked_for(&wanted), &wanted).await.is_ok() {
+            let mut user = wanted;
+            mode.complete(&mut user);
+            return Ok(Impersonated { user: in_person(user), constraint: mode.verb() });
         }
     }
-    if !user.uid.is_empty() {
-        asks.may(AUTHENTICATION, "uids", "", "", &user.uid).await?;
-    }
+    let asks = Asks { chain, real, extra: &real.extra, verb: "impersonate", group: "" };
+    let whole = match wanted.service_account() {
+        Some((namespace, name)) => ("serviceaccounts", namespace, name),
+        None => ("users", "", wanted.name.as_str()),
+    };
+    asks.may_be(whole, &wanted).await?;
+    let mut user = wanted;
     if user.groups.is_empty()
         && let Some((namespace, _)) = user.service_account()
     {
-        user.groups = vec!["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}")];
+        user.groups = service_account_groups(namespace);
     }
-    // As for a user who came in person.
+    Ok(Impersonated { user: in_person(user), constraint: "" })
+}
+
+/// As a user who came in person.
+fn in_person(mut user: UserInfo) -> UserInfo {
     let group = match user.name.as_str() {
         "system:anonymous" => "system:unauthenticated",
         _ => "system:authenticated",
@@ -78,15 +105,37 @@ pub async fn impersonate(
     if !user.in_group("system:unauthenticated") && !user.in_group(group) {
         user.groups.push(group.into());
     }
-    Ok(Some(user))
+    user
 }
 
 struct Asks<'a> {
     chain: &'a Chain,
-    real: User<'a>,
+    real: &'a UserInfo,
+    extra: &'a BTreeMap<String, Vec<String>>,
+    verb: &'a str,
+    /// Of users and groups.
+    group: &'a str,
 }
 
 impl Asks<'_> {
+    /// Asks about each part of a user.
+    async fn may_be(&self, whole: (&str, &str, &str), wanted: &UserInfo) -> Result<(), Status> {
+        let (resource, namespace, name) = whole;
+        self.may(self.group, resource, "", namespace, name).await?;
+        for group in &wanted.groups {
+            self.may(self.group, "groups", "", "", group).await?;
+        }
+        for (key, values) in &wanted.extra {
+            for value in values {
+                self.may(AUTHENTICATION, "userextras", key, "", value).await?;
+            }
+        }
+        if !wanted.uid.is_empty() {
+            self.may(AUTHENTICATION, "uids", "", "", &wanted.uid).await?;
+        }
+        Ok(())
+    }
+
     async fn may(
         &self,
         group: &str,
@@ -96,8 +145,10 @@ impl Asks<'_> {
         name: &str,
     ) -> Result<(), Status> {
         let attributes = Attributes {
-            user: self.real,
-            verb: "impersonate",
+            user: attributes::user(self.real),
+            uid: &self.real.uid,
+            extra: Some(self.extra),
+            verb: self.verb,
             namespace,
             group,
             version: "v1",
@@ -107,10 +158,14 @@ impl Asks<'_> {
             is_resource: true,
             ..Attributes::default()
         };
-        let decision = self.chain.decide(&attributes).await;
+        self.allowed(&attributes).await
+    }
+
+    async fn allowed(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
+        let decision = self.chain.decide(attributes).await;
         match decision.is_allowed() {
             true => Ok(()),
-            false => Err(refusal(&attributes, &decision)),
+            false => Err(refusal(attributes, &decision)),
         }
     }
 }

@@ -148,8 +148,11 @@ async fn decide(chain: &Chain, user: &UserInfo, review: &Value) -> Value {
         extra: Some(&user.extra),
         ..Attributes::default()
     };
+    let mut complaints = Vec::new();
     let decision = if let Some(resource) = review.at(&["spec", "resourceAttributes"]) {
         let (field_selector, label_selector) = (field_selector(resource), label_selector(resource));
+        complaints.extend(field_selector.complaint("fieldSelector"));
+        complaints.extend(label_selector.complaint("labelSelector"));
         let of = |field| resource.str_at(&[field]).unwrap_or("");
         let about = Attributes {
             verb: of("verb"),
@@ -160,8 +163,8 @@ async fn decide(chain: &Chain, user: &UserInfo, review: &Value) -> Value {
             subresource: of("subresource"),
             name: of("name"),
             is_resource: true,
-            field_selector: field_selector.as_ref(),
-            label_selector: label_selector.as_ref(),
+            field_selector: field_selector.selector.as_ref(),
+            label_selector: label_selector.selector.as_ref(),
             ..about
         };
         chain.decide(&about).await
@@ -176,52 +179,91 @@ async fn decide(chain: &Chain, user: &UserInfo, review: &Value) -> Value {
     }
     let reason = decision.reason().to_string();
     if decision.failure().is_some() {
-        status["evaluationError"] = json!(reason);
+        complaints.insert(0, reason);
     } else if !reason.is_empty() {
         status["reason"] = json!(reason);
+    }
+    if !complaints.is_empty() {
+        status["evaluationError"] = json!(complaints.join("; "));
     }
     status
 }
 
-/// The label selector of a review, as little of it as is understood.
-fn label_selector(resource: &Value) -> Option<labels::Selector> {
-    let selector = resource.at(&["labelSelector"])?;
-    if let Some(raw) = selector.str_at(&["rawSelector"]).filter(|raw| !raw.is_empty()) {
-        return labels::parse(raw).ok();
-    }
-    let requirements = selector.list_at(&["requirements"]).iter().filter_map(|requirement| {
-        let operator = match requirement.str_at(&["operator"])? {
-            "In" => labels::Operator::In,
-            "NotIn" => labels::Operator::NotIn,
-            "Exists" => labels::Operator::Exists,
-            "DoesNotExist" => labels::Operator::DoesNotExist,
-            _ => return None,
-        };
-        let values =
-            requirement.list_at(&["values"]).iter().filter_map(|value| value.as_str().map(str::to_owned));
-        let key = requirement.str_at(&["key"])?.to_owned();
-        Some(labels::Requirement { key, operator, values: values.collect() })
-    });
-    Some(labels::Selector { requirements: requirements.collect(), ..labels::Selector::everything() })
+/// A selector of a review. What cannot be understood is left out, which asks for more, not for less.
+struct Understood<T> {
+    selector: Option<T>,
+    is_whole: bool,
 }
 
-/// The field selector of a review. What cannot be understood is left out, which asks for more, not for less.
-fn field_selector(resource: &Value) -> Option<fields::Selector> {
-    let selector = resource.at(&["fieldSelector"])?;
-    if let Some(raw) = selector.str_at(&["rawSelector"]).filter(|raw| !raw.is_empty()) {
-        return fields::parse(raw).ok();
+impl<T> Understood<T> {
+    fn none() -> Self {
+        Self { selector: None, is_whole: true }
     }
-    let requirements = selector.list_at(&["requirements"]).iter().filter_map(|requirement| {
-        let equal = match requirement.str_at(&["operator"])? {
-            "In" => true,
-            "NotIn" => false,
-            _ => return None,
-        };
-        let [value] = requirement.list_at(&["values"]) else { return None };
-        let field = requirement.str_at(&["key"])?.to_owned();
-        Some(fields::Requirement { field, value: value.as_str()?.to_owned(), equal })
-    });
-    Some(fields::Selector { requirements: requirements.collect() })
+
+    fn raw<E>(parsed: Result<T, E>) -> Self {
+        Self { is_whole: parsed.is_ok(), selector: parsed.ok() }
+    }
+
+    /// What the answer says of a selector that is not understood, in upstream's words.
+    fn complaint(&self, field: &str) -> Option<String> {
+        let partially = if self.selector.is_some() { "partially " } else { "" };
+        let text = || format!("spec.resourceAttributes.{field} {partially}ignored due to parse error");
+        (!self.is_whole).then(text)
+    }
+}
+
+fn strings(requirement: &Value) -> Vec<String> {
+    let values = requirement.list_at(&["values"]).iter();
+    values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
+}
+
+fn label_selector(resource: &Value) -> Understood<labels::Selector> {
+    let Some(selector) = resource.at(&["labelSelector"]) else { return Understood::none() };
+    if let Some(raw) = selector.str_at(&["rawSelector"]).filter(|raw| !raw.is_empty()) {
+        return Understood::raw(labels::parse(raw));
+    }
+    let stated = selector.list_at(&["requirements"]);
+    let requirements: Vec<_> = stated
+        .iter()
+        .filter_map(|requirement| {
+            let (key, values) = (requirement.str_at(&["key"])?.to_owned(), strings(requirement));
+            let operator = match (requirement.str_at(&["operator"])?, values.is_empty()) {
+                ("In", false) => labels::Operator::In,
+                ("NotIn", false) => labels::Operator::NotIn,
+                ("Exists", true) => labels::Operator::Exists,
+                ("DoesNotExist", true) => labels::Operator::DoesNotExist,
+                _ => return None,
+            };
+            Some(labels::Requirement { key, operator, values })
+        })
+        .collect();
+    let is_whole = requirements.len() == stated.len();
+    let made = labels::Selector { requirements, ..labels::Selector::everything() };
+    Understood { selector: Some(made).filter(|selector| !selector.is_everything()), is_whole }
+}
+
+fn field_selector(resource: &Value) -> Understood<fields::Selector> {
+    let Some(selector) = resource.at(&["fieldSelector"]) else { return Understood::none() };
+    if let Some(raw) = selector.str_at(&["rawSelector"]).filter(|raw| !raw.is_empty()) {
+        return Understood::raw(fields::parse(raw));
+    }
+    let stated = selector.list_at(&["requirements"]);
+    let requirements: Vec<_> = stated
+        .iter()
+        .filter_map(|requirement| {
+            let equal = match requirement.str_at(&["operator"])? {
+                "In" => true,
+                "NotIn" => false,
+                _ => return None,
+            };
+            let [value] = requirement.list_at(&["values"]) else { return None };
+            let field = requirement.str_at(&["key"])?.to_owned();
+            Some(fields::Requirement { field, value: value.as_str()?.to_owned(), equal })
+        })
+        .collect();
+    let is_whole = requirements.len() == stated.len();
+    let made = fields::Selector { requirements };
+    Understood { selector: Some(made).filter(|selector| !selector.is_everything()), is_whole }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use audit::{Auditor, Batching, Format, LogFile, Mode, Policy, Rotation, Sinks, WebhookSink};
+use audit::{Auditor, Batching, Format, LogFile, Mode, Policy, Rotation, Sinks, Truncation, WebhookSink};
 use clap::ArgAction;
 use component::flags::duration;
 use webhooks::Client;
@@ -47,6 +47,24 @@ pub struct AuditFlags {
     /// How long events wait for others, in mode batch
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     pub audit_log_batch_max_wait: Duration,
+    /// Whether batches are held back, in mode batch
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub audit_log_batch_throttle_enable: bool,
+    /// How many batches are written in a second, where they are held back
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
+    pub audit_log_batch_throttle_qps: f64,
+    /// How many batches are written at once where none was written before
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub audit_log_batch_throttle_burst: usize,
+    /// Whether large events are cut, and larger ones left out
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub audit_log_truncate_enabled: bool,
+    /// How large an event may be, in bytes: a larger one loses its bodies
+    #[arg(long, value_name = "BYTES", default_value_t = 102_400)]
+    pub audit_log_truncate_max_event_size: usize,
+    /// How large the events may be together that are written at once, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 10_485_760)]
+    pub audit_log_truncate_max_batch_size: usize,
     /// Version of the events in the log
     #[arg(long, value_name = "VERSION", default_value = "audit.k8s.io/v1")]
     pub audit_log_version: String,
@@ -74,6 +92,15 @@ pub struct AuditFlags {
     /// How many batches are sent at once where none was sent before
     #[arg(long, value_name = "NUMBER", default_value_t = 15)]
     pub audit_webhook_batch_throttle_burst: usize,
+    /// Whether large events are cut, and larger ones left out
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub audit_webhook_truncate_enabled: bool,
+    /// How large an event may be, in bytes: a larger one loses its bodies
+    #[arg(long, value_name = "BYTES", default_value_t = 102_400)]
+    pub audit_webhook_truncate_max_event_size: usize,
+    /// How large the events may be together that are sent at once, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 10_485_760)]
+    pub audit_webhook_truncate_max_batch_size: usize,
     /// How long a batch waits before it is sent again
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub audit_webhook_initial_backoff: Duration,
@@ -121,7 +148,13 @@ pub fn load(flags: &AuditFlags) -> anyhow::Result<Option<(Arc<Auditor>, Vec<Task
             buffer_size: flags.audit_log_batch_buffer_size,
             max_size: flags.audit_log_batch_max_size,
             max_wait: flags.audit_log_batch_max_wait,
-            throttle: None,
+            throttle: flags
+                .audit_log_batch_throttle_enable
+                .then_some((flags.audit_log_batch_throttle_qps, flags.audit_log_batch_throttle_burst)),
+            truncation: flags.audit_log_truncate_enabled.then_some(Truncation {
+                max_event: flags.audit_log_truncate_max_event_size,
+                max_batch: flags.audit_log_truncate_max_batch_size,
+            }),
         };
         tasks.extend(log.add_to(&mut sinks, log_mode, batching));
         is_written = true;
@@ -136,6 +169,10 @@ pub fn load(flags: &AuditFlags) -> anyhow::Result<Option<(Arc<Auditor>, Vec<Task
                 flags.audit_webhook_batch_throttle_qps,
                 flags.audit_webhook_batch_throttle_burst,
             )),
+            truncation: flags.audit_webhook_truncate_enabled.then_some(Truncation {
+                max_event: flags.audit_webhook_truncate_max_event_size,
+                max_batch: flags.audit_webhook_truncate_max_batch_size,
+            }),
         };
         let webhook = WebhookSink::new(client, flags.audit_webhook_initial_backoff);
         tasks.extend(webhook.add_to(&mut sinks, webhook_mode, batching));

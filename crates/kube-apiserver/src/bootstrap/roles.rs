@@ -31,6 +31,8 @@ pub(super) async fn ensure(server: &Server) -> Result<(), Status> {
             result?;
         }
     }
+    // Whoever is let in after this has its roles.
+    server.roles_told.caught_up(&server.registry).await;
     Ok(())
 }
 

@@ -213,6 +213,11 @@ impl Permit {
         Self { member, ticket, origin, is_watch, held }
     }
 
+    /// The tasks that hold seats after their request.
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.held
+    }
+
     /// The schema and level that the request belongs to.
     pub fn member(&self) -> &Arc<Member> {
         &self.member

@@ -56,6 +56,11 @@ impl Presented {
         if self.entry.is_some() { self.ready.pop_front() } else { self.watch.next_first() }
     }
 
+    /// Whether there are more of these.
+    pub fn has_first(&self) -> bool {
+        if self.entry.is_some() { !self.ready.is_empty() } else { self.watch.first_left() > 0 }
+    }
+
     /// The next event, where there is one already.
     pub fn try_next(&mut self) -> Option<WatchEvent> {
         if self.entry.is_some() { self.ready.pop_front() } else { self.watch.try_next() }

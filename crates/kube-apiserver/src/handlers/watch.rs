@@ -12,12 +12,14 @@ use http_body::Frame;
 use serde_json::{Value, json};
 use storage::{Consistency, Error, EventType, Object, WatchEvent, WatchStart};
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::call::Call;
 use super::list::{number, parse_version};
 use super::presented::Presented;
 use super::{output, table};
 use crate::http::{Body, Format, Query, Response, Shape, response};
+use crate::metrics::Watching;
 use crate::protobuf;
 use crate::selection::Selection;
 
@@ -29,8 +31,6 @@ const BOOKMARKS: Duration = Duration::from_secs(60);
 const BEFORE_END: Duration = Duration::from_secs(2);
 /// No watch is asked for that lasts longer; a timer must be able to hold it.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
-/// How long a watch lasts at least when the client does not say, as upstream's `--min-request-timeout`.
-const LASTS: u64 = 1800;
 
 /// How a watch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
     let (store, cache) = (&call.server.store, call.entry.cache());
     let selection = selection(call)?;
     let beginning = beginning(call.query)?;
-    let lasts = lasts(call.query)?;
+    let lasts = lasts(call.query, call.server.options.least_watch)?;
     let opened = match store.catch_up(beginning.consistency).await {
         Ok(()) => {
             let start = match beginning.start {
@@ -77,13 +77,16 @@ pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
         Err(error) => return Err(crate::refusal::of_collection(error)),
     };
     let bookmarks = call.query.flag("allowWatchBookmarks");
+    let watch = Presented::new(watch, &call.entry).await?;
+    let begun = watch.has_first().then(CancellationToken::new);
     let now = Instant::now();
     let body = WatchBody {
-        watch: Presented::new(watch, &call.entry).await?,
+        watch,
         frames: Frames::new(call)?,
         progress: call.server.store.progress().clone(),
         initial_end: (beginning.marks_end && bookmarks).then_some(revision),
         initial: true,
+        begins: begun.clone().map(CancellationToken::drop_guard),
         bookmarks,
         next_bookmark: next_bookmark(now, now + lasts),
         ends: now + lasts,
@@ -92,6 +95,9 @@ pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
         open: call.server.metrics.watch_opened(&call.entry.row),
     };
     let mut response = response::with_type(StatusCode::OK, media_type(call.form.format), Body::stream(body));
+    if let Some(begun) = begun {
+        response.extensions_mut().insert(Begun(begun));
+    }
     response
         .headers_mut()
         .insert(http::header::X_CONTENT_TYPE_OPTIONS, http::HeaderValue::from_static("nosniff"));
@@ -151,10 +157,11 @@ fn beginning(query: &Query<'_>) -> Result<Beginning, Status> {
     })
 }
 
-fn lasts(query: &Query<'_>) -> Result<Duration, Status> {
+/// How long a watch lasts: as long as the client says, else one to two times the least.
+fn lasts(query: &Query<'_>, least: Duration) -> Result<Duration, Status> {
     Ok(match number(query, "timeoutSeconds")? {
         Some(seconds) if seconds > 0 => Duration::from_secs(seconds as u64).min(LONGEST),
-        _ => Duration::from_secs(rand::random_range(LASTS..2 * LASTS)),
+        _ => least.min(LONGEST).mul_f64(1.0 + rand::random::<f64>()),
     })
 }
 
@@ -319,32 +326,42 @@ fn error_frame(format: Format, status: &Status) -> Bytes {
     }
 }
 
+/// In a response: is cancelled when the events that its watch begins with are out. Until then the watch takes seats.
+#[derive(Clone)]
+pub struct Begun(pub CancellationToken);
+
 /// A watch on its way to one client.
-struct WatchBody<G> {
+struct WatchBody {
     watch: Presented,
     frames: Frames,
     progress: Arc<storage::Progress>,
     /// The revision of the bookmark that ends the initial objects, until it is sent.
     initial_end: Option<i64>,
     initial: bool,
+    /// Held while there are such objects.
+    begins: Option<DropGuard>,
     bookmarks: bool,
     next_bookmark: Instant,
     ends: Instant,
     timer: Pin<Box<Sleep>>,
     ended: bool,
-    /// Counts this watch among the open ones while it lives.
-    #[allow(dead_code, reason = "held for its Drop")]
-    open: G,
+    /// Counts this watch among the open ones while it lives, and its events.
+    open: Watching,
 }
 
-impl<G: Unpin> WatchBody<G> {
+impl WatchBody {
     fn initial_piece(&mut self) -> Option<Bytes> {
         let mut piece = BytesMut::new();
+        let mut events = 0;
         while piece.len() < PIECE {
             match self.watch.next_first() {
-                Some(event) => piece.extend_from_slice(&self.frames.event(&event)),
+                Some(event) => {
+                    events += 1;
+                    piece.extend_from_slice(&self.frames.event(&event));
+                }
                 None => {
                     self.initial = false;
+                    self.begins = None;
                     if let Some(revision) = self.initial_end.take() {
                         piece.extend_from_slice(&self.frames.bookmark(revision, true));
                     }
@@ -352,28 +369,36 @@ impl<G: Unpin> WatchBody<G> {
                 }
             }
         }
+        self.open.sent(events);
         (!piece.is_empty()).then(|| piece.freeze())
     }
 
     /// Puts together what is there behind a first frame.
     fn gather(&mut self, first: Bytes) -> Bytes {
         if first.len() >= PIECE {
+            self.open.sent(1);
             return first;
         }
-        let Some(second) = self.watch.try_next() else { return first };
+        let Some(second) = self.watch.try_next() else {
+            self.open.sent(1);
+            return first;
+        };
+        let mut events = 2;
         let mut piece = BytesMut::with_capacity(PIECE);
         piece.extend_from_slice(&first);
         piece.extend_from_slice(&self.frames.event(&second));
         while piece.len() < PIECE
             && let Some(event) = self.watch.try_next()
         {
+            events += 1;
             piece.extend_from_slice(&self.frames.event(&event));
         }
+        self.open.sent(events);
         piece.freeze()
     }
 }
 
-impl<G: Unpin> http_body::Body for WatchBody<G> {
+impl http_body::Body for WatchBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 

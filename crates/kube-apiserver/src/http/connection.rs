@@ -45,7 +45,10 @@ pub async fn accept(
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(match server.options.http2_streams {
+            0 => STREAMS,
+            streams => streams,
+        })
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW * 4)
         .max_send_buf_size(256 * 1024)

@@ -11,12 +11,13 @@ use http::StatusCode;
 use jiff::Timestamp;
 
 use super::negotiate::{Negotiated, Offer};
-use super::{Query, Request, RequestInfo, Response, headers, response};
+use super::{Query, Request, RequestInfo, Response, cors, headers, response};
 use crate::access::impersonation;
 use crate::auditing;
 use crate::authorization;
 use crate::dispatch;
 use crate::flow::{Details, Entered, Gate, Member, TurnedAway};
+use crate::handlers::watch::Begun;
 use crate::health;
 use crate::metrics::Route;
 use crate::server::Server;
@@ -31,8 +32,24 @@ pub struct Connection {
     pub client: Option<IpAddr>,
 }
 
-/// Answers a request.
+/// Answers a request, and says what browsers are to make of the answer.
 pub async fn serve(server: Arc<Server>, connection: Connection, request: Request) -> Response {
+    let transport_security = server.options.transport_security.clone();
+    let origin = server.options.cors.as_ref().and_then(|cors| cors.origin(request.headers()));
+    let mut answer = match origin.is_some() && request.method() == http::Method::OPTIONS {
+        true => response::text(StatusCode::NO_CONTENT, ""),
+        false => answer(server, connection, request).await,
+    };
+    if let Some(origin) = origin {
+        cors::allow(answer.headers_mut(), origin);
+    }
+    if let Some(directives) = transport_security {
+        answer.headers_mut().insert(http::header::STRICT_TRANSPORT_SECURITY, directives);
+    }
+    answer
+}
+
+async fn answer(server: Arc<Server>, connection: Connection, request: Request) -> Response {
     let start = Instant::now();
     let audit_id = headers::audit_id(request.headers());
     let uri = request.uri().clone();
@@ -123,16 +140,21 @@ async fn pass(
     }
     let now = Timestamp::now();
     let credentials = Credentials { peer: &connection.peer, headers: request.headers(), path: &info.path };
-    let mut user: Arc<UserInfo> =
-        server.authenticator.authenticate(credentials, now).await.map_err(|error| {
-            tracing::info!(path = info.path, %error, "unable to authenticate the request");
-            auditing::unauthenticated(request.headers());
-            Status::unauthorized()
-        })?;
+    let begun = Instant::now();
+    let authenticated = server.authenticator.authenticate(credentials, now).await;
+    server.metrics.authenticated(authenticated.is_ok(), begun.elapsed());
+    let mut user: Arc<UserInfo> = authenticated.map_err(|error| {
+        tracing::info!(path = info.path, %error, "unable to authenticate the request");
+        auditing::unauthenticated(request.headers());
+        Status::unauthorized()
+    })?;
     auditing::authenticated(&user);
-    if let Some(other) = impersonation::impersonate(&server.authorizer, &user, request.headers()).await? {
-        auditing::impersonates(&other);
-        user = Arc::new(other);
+    if let Some(wanted) = impersonation::wanted(request.headers())? {
+        let selectors = Selectors::of(info, query);
+        let attributes = attributes(info, &selectors, &user);
+        let acts = impersonation::impersonate(&server.authorizer, &user, wanted, &attributes).await?;
+        auditing::impersonates(&acts);
+        user = Arc::new(acts.user);
     }
     if let Some((kind, only)) = health {
         // As upstream's --authorization-always-allow-paths: health is for whoever may connect.
@@ -149,7 +171,7 @@ async fn pass(
         return dispatch::dispatch(asked, request, &user).await;
     }
     let patience = patience(server, info, query)?;
-    // A watch takes a seat while it is opened.
+    // A watch takes its seats until the events that it begins with are out.
     let permit = match enter(&asked, &user, patience).await {
         Ok(permit) => permit,
         Err(away) => {
@@ -161,7 +183,14 @@ async fn pass(
     *member = permit.0.member();
     authorize(server, info, query, &user).await?;
     match tokio::time::timeout(patience, dispatch::dispatch(asked, request, &user)).await {
-        Ok(answer) => answer,
+        Ok(mut answer) => {
+            if let Ok(answer) = &mut answer
+                && let Some(Begun(begun)) = answer.extensions_mut().remove()
+            {
+                permit.0.hold_until(begun, patience);
+            }
+            answer
+        }
         Err(_) => {
             server.metrics.terminated(route, 504);
             Err(Status::timeout("request did not complete within the allotted timeout"))
@@ -185,12 +214,41 @@ async fn authorize(
     query: &Query<'_>,
     user: &UserInfo,
 ) -> Result<(), Status> {
-    let selects = matches!(info.verb, "list" | "watch" | "deletecollection");
-    let selector = |key| query.get(key).filter(|_| selects);
-    // What cannot be understood is left out, which asks for more, not for less.
-    let field_selector = selector("fieldSelector").and_then(|text| fields::parse(text).ok());
-    let label_selector = selector("labelSelector").and_then(|text| labels::parse(text).ok());
-    let attributes = authz::Attributes {
+    let selectors = Selectors::of(info, query);
+    let attributes = attributes(info, &selectors, user);
+    let decision = server.authorizer.decide(&attributes).await;
+    auditing::decided(&decision);
+    if decision.is_allowed() {
+        return Ok(());
+    }
+    Err(authorization::refusal(&attributes, &decision))
+}
+
+/// What a request for several objects selects.
+struct Selectors {
+    fields: Option<fields::Selector>,
+    labels: Option<labels::Selector>,
+}
+
+impl Selectors {
+    /// What cannot be understood is left out, which asks for more, not for less.
+    fn of(info: &RequestInfo, query: &Query<'_>) -> Self {
+        let selects = matches!(info.verb, "list" | "watch" | "deletecollection");
+        let selector = |key| query.get(key).filter(|_| selects);
+        Self {
+            fields: selector("fieldSelector").and_then(|text| fields::parse(text).ok()),
+            labels: selector("labelSelector").and_then(|text| labels::parse(text).ok()),
+        }
+    }
+}
+
+/// A request as authorisers see it.
+fn attributes<'a>(
+    info: &'a RequestInfo,
+    selectors: &'a Selectors,
+    user: &'a UserInfo,
+) -> authz::Attributes<'a> {
+    authz::Attributes {
         user: authz::User { name: &user.name, groups: &user.groups },
         uid: &user.uid,
         extra: Some(&user.extra),
@@ -203,15 +261,9 @@ async fn authorize(
         name: &info.name,
         path: &info.path,
         is_resource: info.is_resource,
-        field_selector: field_selector.as_ref(),
-        label_selector: label_selector.as_ref(),
-    };
-    let decision = server.authorizer.decide(&attributes).await;
-    auditing::decided(&decision);
-    if decision.is_allowed() {
-        return Ok(());
+        field_selector: selectors.fields.as_ref(),
+        label_selector: selectors.labels.as_ref(),
     }
-    Err(authorization::refusal(&attributes, &decision))
 }
 
 /// Waits for room among the requests under way.
@@ -312,7 +364,7 @@ fn patience(server: &Server, info: &RequestInfo, query: &Query<'_>) -> Result<Du
 
 /// Whether a request may last as long as it likes.
 fn is_long_running(info: &RequestInfo, query: &Query<'_>) -> bool {
-    if info.verb == "watch" {
+    if info.verb == "watch" || (!info.is_resource && component::pages::is_profile(&info.path)) {
         return true;
     }
     info.is_resource

@@ -144,3 +144,36 @@ async fn modes_of_the_flags_are_asked_in_their_order() {
     assert_eq!(code, 500);
     assert!(message.contains("connect"), "{message}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_by_get_takes_the_right_to_create_it() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin().await;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    for (name, verbs) in [("reader", json!(["get"])), ("runner", json!(["get", "create"]))] {
+        let rules = json!([{"apiGroups": [""], "resources": ["pods/exec"], "verbs": verbs}]);
+        let role = json!({"metadata": {"name": name}, "rules": rules});
+        admin.post(&format!("{rbac}/clusterroles"), &role).await.ok();
+        let binding = json!({"metadata": {"name": name},
+            "roleRef": {"kind": "ClusterRole", "name": name, "apiGroup": "rbac.authorization.k8s.io"},
+            "subjects": [{"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"}]});
+        admin.post(&format!("{rbac}/clusterrolebindings"), &binding).await.ok();
+    }
+    let exec = "/api/v1/namespaces/default/pods/web/exec?command=sh";
+    // Once the role is known, it is the pod that is missing.
+    let runner = cluster.client("runner", &[]).await;
+    eventually(Duration::from_secs(10), || async {
+        match runner.get(exec).await.code {
+            404 => Ok(()),
+            code => Err(code),
+        }
+    })
+    .await;
+    let reader = cluster.client("reader", &[]).await;
+    eventually(Duration::from_secs(10), || async {
+        let (code, message) = reader.get(exec).await.refusal();
+        let is_refused = code == 403 && message.contains(r#"cannot create resource "pods/exec""#);
+        if is_refused { Ok(()) } else { Err(message) }
+    })
+    .await;
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, MAPS, map};
+use crate::cluster::{Client, Cluster, MAPS, map};
 
 const SCHEMAS: &str = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas";
 const LEVELS: &str = "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations";
@@ -171,4 +171,48 @@ async fn a_timeout_that_cannot_be_read_is_refused() {
     let (code, message) = cluster.admin().await.get(&format!("{MAPS}?timeout=soon")).await.refusal();
     assert_eq!(code, 400);
     assert_eq!(message, "invalid timeout specified in the request URL - time: invalid duration \"soon\"");
+}
+
+/// How many requests of administrators run, the one that asks among them.
+async fn executing(admin: &Client) -> String {
+    let answer = admin.get("/metrics").await;
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    let name =
+        "apiserver_flowcontrol_current_executing_requests{flow_schema=\"exempt\",priority_level=\"exempt\"} ";
+    text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_takes_its_seats_until_its_first_objects_are_out() {
+    let cluster = Cluster::start().await;
+    let (admin, reader) = (cluster.admin().await, cluster.admin().await);
+    let is_running = |wanted: &'static str| {
+        let admin = admin.clone();
+        async move {
+            testkit::eventually(|| async {
+                let found = executing(&admin).await;
+                if found == wanted { Ok(()) } else { Err(found) }
+            })
+            .await;
+        }
+    };
+    admin.post(MAPS, &map("small", "1")).await.ok();
+    let _small = reader.watch(&format!("{MAPS}?watch=true")).await;
+    is_running("1").await;
+    // More than a client takes in that does not read.
+    let large = "x".repeat(900_000);
+    for number in 0..10 {
+        admin.post(MAPS, &map(&format!("large-{number}"), &large)).await.ok();
+    }
+    let mut events = reader.watch(&format!("{MAPS}?watch=true")).await;
+    is_running("2").await;
+    for _ in 0..11 {
+        assert_eq!(events.name().await.0, "ADDED");
+    }
+    is_running("1").await;
+    let _unread = reader.watch(&format!("{MAPS}?watch=true")).await;
+    is_running("2").await;
+    drop(reader);
+    drop(_unread);
+    is_running("1").await;
 }

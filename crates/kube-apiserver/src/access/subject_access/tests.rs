@@ -64,11 +64,38 @@ fn reviews_answer_for_anybody() {
 }
 
 #[test]
+fn what_is_not_understood_of_a_selector_is_told() {
+    let ask = |selectors: Value| {
+        let mut attributes = list_pods();
+        for (field, selector) in selectors.as_object().unwrap() {
+            attributes[field] = selector.clone();
+        }
+        let spec = json!({"user": "jane", "resourceAttributes": attributes});
+        let review = block_on(any(&chain(), review("SubjectAccessReview", spec))).unwrap();
+        assert_eq!(review["status"]["allowed"], true);
+        review["status"]["evaluationError"].as_str().unwrap_or_default().to_owned()
+    };
+    let nodes = |values: Value| json!({"key": "spec.nodeName", "operator": "In", "values": values});
+    assert_eq!(ask(json!({"fieldSelector": {"requirements": [nodes(json!(["a"]))]}})), "");
+    assert_eq!(
+        ask(json!({"fieldSelector": {"requirements": [nodes(json!(["a"])), nodes(json!(["a", "b"]))]}})),
+        "spec.resourceAttributes.fieldSelector partially ignored due to parse error"
+    );
+    let tier = json!({"key": "tier", "operator": "In", "values": []});
+    assert_eq!(
+        ask(json!({
+            "fieldSelector": {"rawSelector": "spec.nodeName"}, "labelSelector": {"requirements": [tier]},
+        })),
+        "spec.resourceAttributes.fieldSelector ignored due to parse error; spec.resourceAttributes.labelSelector ignored due to parse error"
+    );
+}
+
+#[test]
 fn reviews_that_ask_nothing_or_two_things_are_refused() {
     for (spec, expected) in [
         (
             json!({"user": "jane"}),
-            r#"SubjectAccessReview.authorization.k8s.io "" is invalid: spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"#,
+            r#"SubjectAccessReview.authorization.k8s.io "" is invalid: spec.resourceAttributes: Invalid value: "null": exactly one of nonResourceAttributes or resourceAttributes must be specified"#,
         ),
         (
             json!({"resourceAttributes": list_pods()}),
