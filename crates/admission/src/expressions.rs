@@ -5,7 +5,7 @@ mod authorizer;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use cel::{Budget, Program, Value as Cel};
+use cel::{Budget, Error, Program, Value as Cel};
 use serde_json::Value;
 
 use self::authorizer::{Authorizer, ResourceCheck};
@@ -43,6 +43,11 @@ pub struct Scene<'a> {
 }
 
 const NULL: &Value = &Value::Null;
+/// What one evaluation may cost, as upstream, however much all of them may cost together.
+const CALL: u64 = 1_000_000;
+/// What is said when all of them together cost more than they may.
+pub(crate) const SPENT: &str =
+    "validation failed due to running out of cost budget, no further validation rules will be run";
 
 impl<'a> Scene<'a> {
     /// A request and its objects in the version in which they are told.
@@ -66,7 +71,7 @@ impl<'a> Scene<'a> {
         })
     }
 
-    /// Evaluates an expression that may use more names than [`NAMES`].
+    /// Evaluates an expression that may use more names than [`NAMES`]; what it costs is taken from the budget.
     pub fn run<'v>(
         &'v self,
         program: &Program,
@@ -86,7 +91,17 @@ impl<'a> Scene<'a> {
             names.push(("authorizer.requestResource", Cel::Host(Rc::new(check))));
         }
         names.extend(more.iter().cloned());
-        program.run(&names, budget).map_err(|error| error.to_string())
+        let (before, most) = (budget.left(), budget.left().min(CALL));
+        let call = Budget::new(most);
+        let outcome = program.run(&names, &call);
+        // Variables that were evaluated meanwhile have taken from the budget what they cost.
+        let is_enough = budget.spend(most - call.left()).is_ok();
+        match outcome {
+            Err(Error::Budget) if before <= CALL => Err(SPENT.to_owned()),
+            Err(error) => Err(error.to_string()),
+            Ok(_) if !is_enough => Err(SPENT.to_owned()),
+            Ok(value) => Ok(value),
+        }
     }
 }
 

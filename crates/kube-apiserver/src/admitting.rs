@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use admission::expressions::{Scene, kind};
-use admission::hooks::Reinvocation;
+use admission::hooks::{Hook, Reinvocation};
 use admission::review::{self, Asker};
 use admission::rules::Served;
 use admission::{Attributes, Operation, View as _};
@@ -82,6 +82,33 @@ pub struct Admitting<'a> {
 /// Why a webhook gave no answer that counts.
 struct Failure(String);
 
+/// The round, and the place among all webhooks.
+type Place = (usize, usize);
+
+/// Under which key the audit event has what one webhook did in one round.
+fn key(kind: &str, (round, index): Place) -> String {
+    format!("{kind}.webhook.admission.k8s.io/round_{round}_index_{index}")
+}
+
+/// Notes whether a webhook has changed the object.
+fn note_change(callable: &Callable, place: Place, mutated: bool) {
+    if audit::is_on() {
+        let Hook { configuration, name, .. } = &callable.hook;
+        let change = json!({"configuration": configuration, "webhook": name, "mutated": mutated});
+        audit::annotate(&key("mutation", place), change.to_string());
+    }
+}
+
+/// Notes how, where the event has what requests send: a patch tells as much.
+fn note_patch(callable: &Callable, place: Place, patch: &[u8]) {
+    let is_wanted = audit::current().is_some_and(|record| record.level() >= audit::Level::Request);
+    if is_wanted && let Ok(patch) = serde_json::from_slice::<Value>(patch) {
+        let Hook { configuration, name, .. } = &callable.hook;
+        let change = json!({"configuration": configuration, "webhook": name, "patch": patch, "patchType": "JSONPatch"});
+        audit::annotate(&key("patch", place), change.to_string());
+    }
+}
+
 impl Admitting<'_> {
     /// Whether a webhook may have to be asked.
     pub fn concerns_webhooks(&self) -> bool {
@@ -108,12 +135,12 @@ impl Admitting<'_> {
     pub async fn change_by_all(&self, object: &mut Value, old: Option<&Value>) -> Result<(), Status> {
         self.change(object, old)?;
         let mut round = Reinvocation::default();
-        self.ask_changing(&mut round, object, old).await?;
+        self.ask_changing(&mut round, 0, object, old).await?;
         if round.is_needed() {
             let before = object.clone();
             self.change(object, old)?;
             round.again(*object != before);
-            self.ask_changing(&mut round, object, old).await?;
+            self.ask_changing(&mut round, 1, object, old).await?;
         }
         Ok(())
     }
@@ -126,13 +153,13 @@ impl Admitting<'_> {
         }
         let callables = self.server.webhooks.validating.load_full();
         let mut asked = Vec::new();
-        for callable in callables.iter() {
+        for (index, callable) in callables.iter().enumerate() {
             let Some((told, told_old, served)) = self.select(callable, object, old)? else { continue };
             asked.push(async move {
                 match self.ask(callable, served.as_ref(), told, told_old, false).await {
                     Ok(answer) if answer.allowed => Ok(()),
                     Ok(answer) => Err(review::refusal(&callable.hook.name, answer.result.as_ref())),
-                    Err(failure) => self.fail(callable, failure),
+                    Err(failure) => self.fail(callable, failure, "validating", (0, index)),
                 }
             });
         }
@@ -143,11 +170,12 @@ impl Admitting<'_> {
     async fn ask_changing(
         &self,
         round: &mut Reinvocation,
+        number: usize,
         object: &mut Value,
         old: Option<&Value>,
     ) -> Result<(), Status> {
         let callables = self.server.webhooks.mutating.load_full();
-        for callable in callables.iter() {
+        for (index, callable) in callables.iter().enumerate() {
             let hook = &callable.hook;
             if !round.is_asked(&hook.id) {
                 continue;
@@ -156,19 +184,23 @@ impl Admitting<'_> {
             let answer = match self.ask(callable, served.as_ref(), told.clone(), told_old, true).await {
                 Ok(answer) => answer,
                 Err(failure) => {
-                    self.fail(callable, failure)?;
+                    note_change(callable, (number, index), false);
+                    self.fail(callable, failure, "mutation", (number, index))?;
                     continue;
                 }
             };
             if !answer.allowed {
+                note_change(callable, (number, index), false);
                 return Err(review::refusal(&hook.name, answer.result.as_ref()));
             }
             let mut changed = false;
             if let Some(patch) = answer.patch {
+                note_patch(callable, (number, index), &patch);
                 let new = self.patched(&hook.name, served.as_ref(), told, &patch)?;
                 changed = new != *object;
                 *object = new;
             }
+            note_change(callable, (number, index), changed);
             round.answered(&hook.id, hook.reinvoked, changed);
         }
         Ok(())
@@ -234,8 +266,14 @@ impl Admitting<'_> {
         }
     }
 
-    /// What comes of a call that failed.
-    fn fail(&self, callable: &Callable, Failure(why): Failure) -> Result<(), Status> {
+    /// What comes of a call that failed, of a kind of webhooks and in a place among them.
+    fn fail(
+        &self,
+        callable: &Callable,
+        Failure(why): Failure,
+        kind: &str,
+        place: Place,
+    ) -> Result<(), Status> {
         let name = &callable.hook.name;
         let failed = format!("failed calling webhook {name:?}: {why}");
         if callable.hook.fails_closed {
@@ -243,6 +281,7 @@ impl Admitting<'_> {
             return Err(Status::internal(failed));
         }
         tracing::warn!("{failed}, failing open");
+        self.request.annotate(&key(&format!("failed-open.{kind}"), place), name);
         Ok(())
     }
 

@@ -157,3 +157,32 @@ fn objects_are_changed_by_what_expressions_make() {
     let refused = patch("[JSONPatch{op: 'remove', path: '/none'}]").unwrap_err();
     assert!(refused.contains("policy 'p' with binding 'b' denied request: JSON Patch: "), "{refused}");
 }
+
+#[test]
+fn one_call_may_cost_less_than_all_together() {
+    // Each look costs about a tenth of a million: a thousand texts of a thousand letters.
+    let dear = |times: usize| {
+        let look = "object.spec.texts.all(t, t.contains('b') == false)";
+        vec![look; times].join(" && ")
+    };
+    let judge = |validations: Value| {
+        let plugin = ValidatingAdmissionPolicy::default();
+        let request = Request::create("apps", "deployments").inside("x").named("web");
+        let mut object = deployment(5);
+        object["spec"]["texts"] = vec![Value::from("a".repeat(1000)); 1000].into();
+        let cluster = cluster(json!({ "validations": validations }), json!({}));
+        let (result, _) = request.run(&cluster, |context: &mut Context| plugin.validate(context, &object));
+        result.map_err(|status| status.message)
+    };
+    let validation = |times: usize| json!({"expression": dear(times)});
+    assert_eq!(judge(json!([validation(5)])), Ok(()));
+    assert_eq!(judge(json!([validation(5), validation(5), validation(5)])), Ok(()));
+    let refused = judge(json!([validation(15)])).unwrap_err();
+    assert!(
+        refused.ends_with("resulted in error: operation cancelled: actual cost limit exceeded"),
+        "{refused}"
+    );
+    let all = vec![validation(5); 30];
+    let refused = judge(Value::from(all)).unwrap_err();
+    assert!(refused.contains("running out of cost budget"), "{refused}");
+}

@@ -9,7 +9,7 @@ use cel::{Budget, Error, Host, Value as Cel};
 use serde_json::Value;
 
 use super::{Expression, Policy};
-use crate::expressions::Scene;
+use crate::expressions::{SPENT, Scene};
 
 /// One evaluation of a policy: one request, one parameter.
 pub(super) struct Stage<'v> {
@@ -17,7 +17,6 @@ pub(super) struct Stage<'v> {
     params: Option<&'v Value>,
     namespace: Option<&'v Value>,
     variables: Rc<Variables<'v>>,
-    budget: Budget,
 }
 
 struct Variables<'v> {
@@ -25,6 +24,8 @@ struct Variables<'v> {
     scene: &'v Scene<'v>,
     given: [(&'static str, Cel<'v>); 2],
     values: RefCell<HashMap<String, Result<Cel<'v>, Error>>>,
+    /// What all expressions may cost together. Variables take from it, not from what uses them.
+    budget: Budget,
 }
 
 const NULL: &Value = &Value::Null;
@@ -41,8 +42,14 @@ impl<'v> Stage<'v> {
             ("params", Cel::of(params.unwrap_or(NULL), None)),
             ("namespaceObject", Cel::of(namespace.unwrap_or(NULL), None)),
         ];
-        let variables = Rc::new(Variables { policy, scene, given, values: RefCell::default() });
-        Self { scene, params, namespace, variables, budget: Budget::new(cost) }
+        let variables = Rc::new(Variables {
+            policy,
+            scene,
+            given,
+            values: RefCell::default(),
+            budget: Budget::new(cost),
+        });
+        Self { scene, params, namespace, variables }
     }
 
     /// Evaluates an expression; its failure is in upstream's words.
@@ -55,7 +62,10 @@ impl<'v> Stage<'v> {
             ("namespaceObject", Cel::of(self.namespace.unwrap_or(NULL), None)),
             ("variables", Cel::Host(Rc::new(Handle(self.variables.clone())))),
         ];
-        self.scene.run(program, &more, &self.budget).map_err(|why| failed(&why))
+        self.scene.run(program, &more, &self.variables.budget).map_err(|why| match why.as_str() {
+            SPENT => why,
+            why => failed(why),
+        })
     }
 }
 
@@ -63,7 +73,7 @@ impl<'v> Stage<'v> {
 struct Handle<'v>(Rc<Variables<'v>>);
 
 impl<'v> Variables<'v> {
-    fn value(self: &Rc<Self>, name: &str, budget: &Budget) -> Option<Result<Cel<'v>, Error>> {
+    fn value(self: &Rc<Self>, name: &str) -> Option<Result<Cel<'v>, Error>> {
         if let Some(known) = self.values.borrow().get(name) {
             return Some(known.clone());
         }
@@ -76,7 +86,7 @@ impl<'v> Variables<'v> {
             Ok(program) => {
                 let [params, namespace] = self.given.clone();
                 let more = [params, namespace, ("variables", Cel::Host(Rc::new(Handle(self.clone()))))];
-                self.scene.run(program, &more, budget).map_err(|why| {
+                self.scene.run(program, &more, &self.budget).map_err(|why| {
                     Error::fault(format!("composited variable {name:?} fails to evaluate: {why}"))
                 })
             }
@@ -91,7 +101,7 @@ impl<'v> Host<'v> for Handle<'v> {
         "kubernetes.variables"
     }
 
-    fn field(&self, name: &str, budget: &Budget) -> Option<Result<Cel<'v>, Error>> {
-        self.0.value(name, budget)
+    fn field(&self, name: &str, _: &Budget) -> Option<Result<Cel<'v>, Error>> {
+        self.0.value(name)
     }
 }

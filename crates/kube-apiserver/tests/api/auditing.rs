@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, MAPS, map};
+use crate::hook_server::{HookServer, patch};
 use crate::outside::{Outside, eventually};
 
 const POLICY: &str = r#"
@@ -188,4 +189,71 @@ async fn a_service_gets_events_in_lists() {
         }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_webhooks_did_is_written_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let (policy, log) = (folder.path().join("policy.yaml"), folder.path().join("logs/audit.log"));
+    std::fs::write(&policy, POLICY).unwrap();
+    let cluster = Cluster::start_with(&[
+        &format!("--audit-policy-file={}", policy.display()),
+        &format!("--audit-log-path={}", log.display()),
+    ])
+    .await;
+    let admin = cluster.admin().await;
+    let hooks = HookServer::start(|path, _| match path {
+        "/add" => patch(&json!([{"op": "add", "path": "/data/added", "value": "yes"}])),
+        _ => json!({"allowed": true, "auditAnnotations": {"seen": "yes"}}),
+    })
+    .await;
+    let open = json!({"failurePolicy": "Ignore", "timeoutSeconds": 1});
+    let hook = |name: &str, path: &str, more: &Value| hooks.hook(&format!("{name}.example.com"), path, more);
+    for (kind, plural, list) in [
+        (
+            "MutatingWebhookConfiguration",
+            "mutatingwebhookconfigurations",
+            vec![
+                hook("look", "/look", &json!({"reinvocationPolicy": "IfNeeded"})),
+                hook("add", "/add", &json!({})),
+                hook("slow", "/slow", &open),
+            ],
+        ),
+        (
+            "ValidatingWebhookConfiguration",
+            "validatingwebhookconfigurations",
+            vec![hook("judge", "/slow", &open)],
+        ),
+    ] {
+        let configuration = json!({"kind": kind, "apiVersion": "admissionregistration.k8s.io/v1",
+            "metadata": {"name": "all"}, "webhooks": list});
+        admin.post(&format!("/apis/admissionregistration.k8s.io/v1/{plural}"), &configuration).await.ok();
+    }
+    // Both lists are in force when the last webhook of each has been asked.
+    testkit::eventually(|| async {
+        admin.post(&format!("{MAPS}?dryRun=All"), &map("probe", "")).await;
+        let slow = hooks.asked().into_iter().filter(|(path, _)| path == "/slow").count();
+        if slow == 2 { Ok(()) } else { Err(slow) }
+    })
+    .await;
+    let headers = [("user-agent", "hooked"), ("content-type", "application/json")];
+    admin.ask(http::Method::POST, MAPS, &headers, map("a", "1").to_string()).await.ok();
+    let event = some(&log, "hooked", 2).await.remove(1);
+    let noted = |key: &str| event["annotations"][key].as_str().unwrap_or_default().to_owned();
+    let read = |key: &str| serde_json::from_str::<Value>(&noted(key)).unwrap_or_default();
+    let key = |kind: &str, round: u8, index: u8| {
+        format!("{kind}.webhook.admission.k8s.io/round_{round}_index_{index}")
+    };
+    let did = |name: &str, mutated: bool| json!({"configuration": "all", "webhook": format!("{name}.example.com"), "mutated": mutated});
+    assert_eq!(read(&key("mutation", 0, 0)), did("look", false), "{event}");
+    assert_eq!(read(&key("mutation", 0, 1)), did("add", true));
+    assert_eq!(read(&key("mutation", 1, 0)), did("look", false));
+    assert_eq!(
+        read(&key("patch", 0, 1))["patch"],
+        json!([{"op": "add", "path": "/data/added", "value": "yes"}])
+    );
+    assert_eq!(read(&key("patch", 0, 1))["patchType"], "JSONPatch");
+    assert_eq!(noted(&key("failed-open.mutation", 0, 2)), "slow.example.com");
+    assert_eq!(noted(&key("failed-open.validating", 0, 0)), "judge.example.com");
+    assert_eq!(noted("look.example.com/seen"), "yes");
 }
