@@ -26,9 +26,6 @@ pub(super) fn of(service: &Value) -> Vec<String> {
     if !external && !spec.text("externalName").is_empty() {
         found.push("spec.externalName is ignored when spec.type is not \"ExternalName\"".to_owned());
     }
-    if spec.text("trafficDistribution") == "PreferClose" {
-        found.push("spec.trafficDistribution: deprecated in v1.35+; use PreferSameZone".to_owned());
-    }
     if is_headless(spec) {
         if !spec.text("loadBalancerIP").is_empty() {
             found.push("spec.loadBalancerIP is ignored for headless services".to_owned());
