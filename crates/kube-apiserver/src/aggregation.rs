@@ -5,6 +5,7 @@
 //! asks one of them for discovery now and then, and writes down by [`availability`] whether it can be used.
 
 mod availability;
+mod description;
 mod discovery;
 mod keeper;
 mod local;
@@ -27,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use webhooks::{Place, Service};
 
 pub(crate) use self::availability::places;
+pub use self::description::Description;
 pub use self::discovery::{RemoteGroup, RemoteVersion};
 pub use self::local::group_priority as local_priority;
 pub use self::proxy::forward;
@@ -64,6 +66,8 @@ struct State {
     places: Vec<Place>,
     /// Its resources in aggregated discovery's form; `None` while it does not answer.
     resources: Option<Arc<Value>>,
+    /// What it said last of itself in OpenAPI.
+    description: Option<Arc<Description>>,
 }
 
 impl Aggregation {
@@ -82,8 +86,9 @@ impl Aggregation {
         let (group, version) = match info.is_resource {
             true => (info.group.as_str(), info.version.as_str()),
             false => {
-                let (group, version) =
-                    info.path.strip_prefix("/apis/")?.trim_end_matches('/').split_once('/')?;
+                // A document of OpenAPI is the other server's too.
+                let path = info.path.strip_prefix("/openapi/v3").unwrap_or(&info.path);
+                let (group, version) = path.strip_prefix("/apis/")?.trim_end_matches('/').split_once('/')?;
                 (group, version)
             }
         };
@@ -138,12 +143,14 @@ impl Backend {
     }
 
     fn discovered(&self) -> RemoteVersion {
+        let state = self.state.read();
         RemoteVersion {
             group: self.group().to_owned(),
             version: self.version().to_owned(),
             group_priority: self.spec.i64_at(&["groupPriorityMinimum"]).unwrap_or(0),
             version_priority: self.spec.i64_at(&["versionPriority"]).unwrap_or(0),
-            resources: self.state.read().resources.clone(),
+            resources: state.resources.clone(),
+            description: state.description.clone(),
         }
     }
 }

@@ -63,7 +63,7 @@ impl Documents {
         // Under the lock under which documents are made, so that none is of the groups of before.
         let mut made = self.made.lock();
         self.remote.store(Arc::new(groups));
-        made.retain(|key, _| !key.starts_with("/apis#"));
+        made.retain(|key, _| !key.starts_with("/apis#") && key != "/openapi/v2");
     }
 
     /// Answers a path that is a document; `None` if it is none.
@@ -88,10 +88,27 @@ impl Documents {
                 }
                 Some(response)
             }
-            "/openapi/v2" => Some(self.large(path, headers, openapi::v2)),
-            "/openapi/v3" => Some(plain(&openapi::v3_index(&self.rows.load()), headers, query)),
+            "/openapi/v2" => Some(self.large(path, headers, |rows| {
+                let remote = self.remote.load();
+                let described = remote.iter().flat_map(RemoteGroup::descriptions);
+                let added: Vec<_> = described.filter_map(|(_, described)| described.v2.as_deref()).collect();
+                openapi::v2(rows, &added)
+            })),
+            "/openapi/v3" => Some(plain(&self.v3_index(), headers, query)),
             _ => self.versioned(path, headers, query),
         }
+    }
+
+    /// Where the documents of all group versions are, those of other servers included.
+    fn v3_index(&self) -> Value {
+        let mut index = openapi::v3_index(&self.rows.load());
+        for (version, described) in self.remote.load().iter().flat_map(RemoteGroup::descriptions) {
+            if let Some(url) = &described.v3 {
+                let path = format!("apis/{}/{}", version.group, version.version);
+                index["paths"][path] = json!({ "serverRelativeURL": url });
+            }
+        }
+        index
     }
 
     fn versioned(&self, path: &str, headers: &HeaderMap, query: &Query<'_>) -> Option<Response> {

@@ -3,7 +3,7 @@
 //! They are written straight to text, one definition or path at a time, because as one tree they would take
 //! tens of megabytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -12,6 +12,7 @@ use crate::catalogue::groups;
 use crate::resource::Resource;
 use crate::types::Type;
 
+mod added;
 mod custom;
 mod definitions;
 mod gnostic;
@@ -19,6 +20,7 @@ mod json;
 mod operations;
 mod parameters;
 
+pub use added::Added;
 use definitions::Kinds;
 use operations::PathItem;
 
@@ -37,8 +39,8 @@ pub const V2_PROTOBUF_ASKED: [&str; 2] =
 
 const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
-/// Writes `/openapi/v2` as JSON.
-pub fn v2(rows: &[Resource]) -> Vec<u8> {
+/// Writes `/openapi/v2` as JSON, with what other servers add to it behind what is this server's own.
+pub fn v2(rows: &[Resource], others: &[&Added]) -> Vec<u8> {
     let document = Document::of(rows, None);
     let mut out = json::Writer::open();
     out.member("swagger", &json!("2.0"));
@@ -47,10 +49,18 @@ pub fn v2(rows: &[Resource]) -> Vec<u8> {
     for item in &document.paths {
         out.member(&item.path, &item.json(Form::V2));
     }
+    others.iter().flat_map(|other| other.paths()).for_each(|(path, item)| out.member(path, item));
     out.end();
     out.begin("definitions");
     for (name, ty) in &document.types {
         out.member(name, &document.definition(*ty, Form::V2));
+    }
+    let mut written = BTreeSet::new();
+    for (name, definition) in others.iter().flat_map(|other| other.definitions()) {
+        // What several have, such as ObjectMeta, is the same in all.
+        if !document.types.contains_key(name) && written.insert(name) {
+            out.member(name, definition);
+        }
     }
     out.end();
     out.member("securityDefinitions", &security());

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use apimachinery::ObjectExt as _;
 use serde_json::{Map, Value, json};
 
+use super::description::Description;
+
 /// A version that another server serves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RemoteVersion {
@@ -19,6 +21,8 @@ pub struct RemoteVersion {
     pub version_priority: i64,
     /// The resources in aggregated discovery's form; `None` while the server does not answer.
     pub resources: Option<Arc<Value>>,
+    /// What the server says of itself in OpenAPI, where it does.
+    pub description: Option<Arc<Description>>,
 }
 
 /// A group of which other servers serve versions.
@@ -59,6 +63,11 @@ impl RemoteGroup {
     /// The names of the versions, preferred first.
     pub fn version_names(&self) -> Vec<&str> {
         self.versions.iter().map(|version| version.version.as_str()).collect()
+    }
+
+    /// What the versions' servers say of them in OpenAPI.
+    pub fn descriptions(&self) -> impl Iterator<Item = (&RemoteVersion, &Description)> {
+        self.versions.iter().filter_map(|version| Some((version, version.description.as_deref()?)))
     }
 
     /// The versions in aggregated discovery's form. A server that does not answer has the form that makes clients
@@ -137,6 +146,7 @@ mod tests {
             group_priority: priorities.0,
             version_priority: priorities.1,
             resources: None,
+            description: None,
         }
     }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use storage::{Filter, Query, Watch, WatchStart};
 
 use super::availability::{Verdict, places};
-use super::{Backend, GROUP, PLURAL, Place, discovery, proxy};
+use super::{Backend, GROUP, PLURAL, Place, description, discovery, proxy};
 use crate::bootstrap::change;
 use crate::http::Body;
 use crate::server::Server;
@@ -50,6 +50,10 @@ pub(super) async fn keep(server: Arc<Server>, backend: Arc<Backend>) {
             pause = if verdict.available { RETRY } else { (pause * 2).min(ROUND) };
             let wait = if verdict.available { ROUND } else { pause / 2 };
             tell(&server, &backend, &verdict).await;
+            if verdict.available {
+                description::ask(&server, &backend).await;
+                server.documents.set_remote(server.aggregation.groups());
+            }
             let open = tokio::select! {
                 event = services.next() => event.is_some(),
                 event = slices.next() => event.is_some(),

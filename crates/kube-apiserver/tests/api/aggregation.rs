@@ -33,6 +33,19 @@ async fn backend(request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, I
         request.headers().get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
     };
     let answer = match request.uri().path() {
+        "/openapi/v3" => json!({"paths": {
+            "apis/wares.example.com/v1": {"serverRelativeURL": "/openapi/v3/apis/wares.example.com/v1?hash=A1"},
+            "api/v1": {"serverRelativeURL": "/openapi/v3/api/v1?hash=B2"}}}),
+        "/openapi/v2" => json!({
+            "paths": {
+                "/apis/wares.example.com/v1/wares": {"get": {"responses": {"200": {
+                    "schema": {"$ref": "#/definitions/com.example.Ware"}}}}},
+                "/api/v1/pods": {"get": {}}},
+            "definitions": {
+                "com.example.Ware": {"description": "A ware.", "properties": {
+                    "metadata": {"$ref": "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}}},
+                "com.example.Unused": {},
+                "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": {"description": "Another's."}}}),
         "/apis/wares.example.com/v1" => json!({
             "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "wares.example.com/v1",
             "resources": [{"name": "wares", "singularName": "ware", "namespaced": true, "kind": "Ware",
@@ -166,6 +179,31 @@ async fn a_group_of_another_server_is_served_while_it_answers() {
     assert_eq!(groups["groups"].as_array().unwrap().len(), plain["groups"].as_array().unwrap().len() + 1);
     assert_eq!(client.get("/apis/wares.example.com").await.ok()["preferredVersion"]["version"], "v1");
     assert_eq!(client.get("/apis/wares.example.com/v1").await.ok()["resources"][0]["kind"], "Ware");
+
+    // What it says of itself in OpenAPI is in this server's documents.
+    testkit::eventually(|| async {
+        let index = client.get("/openapi/v3").await.ok();
+        let url = index["paths"]["apis/wares.example.com/v1"]["serverRelativeURL"].clone();
+        if url == "/openapi/v3/apis/wares.example.com/v1?hash=A1" { Ok(()) } else { Err(url) }
+    })
+    .await;
+    let described = client.get("/openapi/v3/apis/wares.example.com/v1?hash=A1").await.ok();
+    assert_eq!(described["path"], "/openapi/v3/apis/wares.example.com/v1?hash=A1", "the other's own");
+    testkit::eventually(|| async {
+        let document = client.get("/openapi/v2").await.ok();
+        let definitions = &document["definitions"];
+        let wanted = definitions["com.example.Ware"]["description"] == "A ware."
+            && definitions["com.example.Unused"].is_null()
+            && document["paths"]["/apis/wares.example.com/v1/wares"]["get"].is_object();
+        let meta = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+        assert_ne!(definitions[meta]["description"], "Another's.");
+        assert!(
+            document["paths"]["/api/v1/pods"].is_null()
+                || document["paths"]["/api/v1/pods"]["get"]["tags"].is_array()
+        );
+        if wanted { Ok(()) } else { Err("not merged yet") }
+    })
+    .await;
 
     // Permissions are this server's to check.
     let nobody = cluster.client("nobody", &[]).await;

@@ -95,7 +95,7 @@ fn says_what_can_be_done_where() {
 
 #[test]
 fn version_2_refers_only_to_its_definitions() {
-    let text = v2(&rows());
+    let text = v2(&rows(), &[]);
     let document = parsed(&text);
     let mut checked = document.clone();
     checked["definitions"]
@@ -154,7 +154,7 @@ fn the_protobuf_form_holds_the_same_definitions() {
         .iter()
         .map(|(_, named)| String::from_utf8(fields(named)[0].1.to_vec()).unwrap())
         .collect();
-    let json = parsed(&v2(&rows()));
+    let json = parsed(&v2(&rows(), &[]));
     let expected: Vec<&String> = json["definitions"].as_object().unwrap().keys().collect();
     assert_eq!(names.iter().collect::<Vec<_>>(), expected);
 }
