@@ -1,19 +1,20 @@
 //! Tokens kept in secrets: since when their use is written down, and the day of each one's last use.
 //!
 //! Keeps true: a ConfigMap says since when; a secret whose token is used says so by a label, once a day.
-//! Woken by: changes of the ConfigMap, and the check of a token.
+//! Woken by: the check of a token, and time.
 //! Reads and writes: ConfigMap kube-system/kube-apiserver-legacy-service-account-token-tracking; Secrets.
 //! Gives up when: the server stops. A use that cannot be written down is written down at the next.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use apimachinery::{ObjectExt, Status};
 use authn::{LAST_USED, day};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Value, json};
-use storage::{Filter, WatchStart};
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
 use crate::bootstrap::{change, create_missing};
 use crate::server::Server;
@@ -21,6 +22,8 @@ use crate::server::Server;
 const NAMESPACE: &str = "kube-system";
 const NAME: &str = "kube-apiserver-legacy-service-account-token-tracking";
 const SINCE: &str = "since";
+/// How often the ConfigMap is looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Key and UID of a secret.
 type Used = (String, String);
 /// Secrets whose tokens were used and that wait for their label: what does not fit waits for the next use.
@@ -78,25 +81,24 @@ fn is_sound(object: &Value, now: Timestamp) -> bool {
 /// Writes down uses and keeps the ConfigMap, until the server stops.
 pub async fn run(server: Arc<Server>, mut told: Told) {
     let Some(entry) = server.registry.stored("", "configmaps") else { return };
+    let key = format!("{NAMESPACE}/{NAME}");
+    let mut round = tokio::time::interval(LOOK_AGAIN);
+    round.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let filter = Filter { namespace: NAMESPACE.into(), name: Some(NAME.into()), ..Filter::default() };
-        let Ok((mut watch, _)) = entry.cache().watch(WatchStart::Objects, filter) else { return };
-        loop {
-            tokio::select! {
-                used = told.0.recv() => {
-                    let Some((key, uid)) = used else { return };
-                    if let Err(status) = mark(&server, &key, &uid).await {
-                        tracing::warn!(key, %status, "cannot write down that a token was used");
-                    }
+        tokio::select! {
+            used = told.0.recv() => {
+                let Some((key, uid)) = used else { return };
+                if let Err(status) = mark(&server, &key, &uid).await {
+                    tracing::warn!(key, %status, "cannot write down that a token was used");
                 }
-                event = watch.next() => {
-                    let is_over = event.is_none();
-                    if let Err(status) = ensure(&server).await {
-                        tracing::warn!(%status, "cannot say since when the use of tokens is written down");
-                    }
-                    if is_over {
-                        break;
-                    }
+            }
+            _ = round.tick() => {
+                // Read from memory: nothing is asked unless it is gone or wrong.
+                let known = entry.cache().get(&key).and_then(|object| object.value().ok());
+                if !known.is_some_and(|object| is_sound(&object, Timestamp::now()))
+                    && let Err(status) = ensure(&server).await
+                {
+                    tracing::warn!(%status, "cannot say since when the use of tokens is written down");
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! What servers behind this one need to check whom it speaks for: kube-system/extension-apiserver-authentication.
 //!
 //! Keeps true: the ConfigMap holds this server's authorities and headers, beside those of other servers.
-//! Woken by: changes of the ConfigMap and of the files.
+//! Woken by: changes of the files, and time.
 //! Reads and writes: the ConfigMap.
 //! Gives up when: the server stops.
 
@@ -14,16 +14,16 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Map, Value, json};
-use storage::{Filter, WatchStart};
 use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 
 use super::{change, create_missing};
 use crate::server::Server;
 
 const NAMESPACE: &str = "kube-system";
 const NAME: &str = "extension-apiserver-authentication";
-/// How long after a failure it is tried again.
-const AGAIN: Duration = Duration::from_secs(5);
+/// How often the ConfigMap is looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The flags whose content is published.
 #[derive(Debug, Clone, Default)]
@@ -103,19 +103,25 @@ impl Authentication {
     /// Keeps the ConfigMap up to date; `changed` says that a file is another.
     pub async fn keep(self, server: Arc<Server>, changed: Arc<Notify>) {
         let Some(entry) = server.registry.stored("", "configmaps") else { return };
+        let key = format!("{NAMESPACE}/{NAME}");
+        let mut round = tokio::time::interval(LOOK_AGAIN);
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The version that was found to be right.
+        let mut right = None;
         loop {
-            let filter = Filter { namespace: NAMESPACE.into(), name: Some(NAME.into()), ..Filter::default() };
-            let Ok((mut watch, _)) = entry.cache().watch(WatchStart::Objects, filter) else { return };
-            let mut is_over = false;
-            while !is_over {
-                tokio::select! {
-                    event = watch.next() => is_over = event.is_none(),
-                    () = changed.notified() => {}
-                }
-                while let Err(status) = self.ensure(&server).await {
-                    tracing::warn!(%status, "cannot tell other servers of this one's authorities");
-                    tokio::time::sleep(AGAIN).await;
-                }
+            tokio::select! {
+                _ = round.tick() => {}
+                () = changed.notified() => right = None,
+            }
+            // Read from memory: nothing is asked unless somebody has changed it.
+            let present = entry.cache().get(&key).map(|object| object.revision());
+            if present.is_some() && present == right {
+                continue;
+            }
+            match self.ensure(&server).await {
+                // What was changed is looked at once more: it may have been changed again.
+                Ok(()) => right = present,
+                Err(status) => tracing::warn!(%status, "cannot tell other servers of this one's authorities"),
             }
         }
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use crate::cluster::{Answer, Client, Cluster};
@@ -213,4 +215,52 @@ async fn a_file_and_a_webhook_know_tokens_and_audiences() {
     assert_eq!(asked[0]["apiVersion"], "authentication.k8s.io/v1");
     assert_eq!(asked[0]["spec"]["audiences"], json!(["https://kubernetes.default.svc.cluster.local"]));
     assert!(asked.iter().all(|question| question["spec"]["token"] != "filed"), "the file knew it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_use_of_a_secrets_token_is_written_down() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin().await;
+    let namespace = "/api/v1/namespaces/default";
+    let account = json!({"metadata": {"name": "robot"}});
+    let account = admin.post(&format!("{namespace}/serviceaccounts"), &account).await.ok();
+    let signer = Signer { id: String::new(), pair: own_key(&cluster) };
+    let token = signer.token(&json!({
+        "iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:default:robot",
+        "kubernetes.io/serviceaccount/namespace": "default",
+        "kubernetes.io/serviceaccount/secret.name": "robot-token",
+        "kubernetes.io/serviceaccount/service-account.name": "robot",
+        "kubernetes.io/serviceaccount/service-account.uid": account["metadata"]["uid"],
+    }));
+    let secret = json!({
+        "metadata": {"name": "robot-token", "annotations": {"kubernetes.io/service-account.name": "robot"}},
+        "type": "kubernetes.io/service-account-token", "stringData": {"token": token},
+    });
+    admin.post(&format!("{namespace}/secrets"), &secret).await.ok();
+    let robot = cluster.stranger().await;
+    assert_eq!(ask_as(&robot, &token).await.code, 201);
+    let path = format!("{namespace}/secrets/robot-token");
+    testkit::eventually(|| async {
+        let found = admin.get(&path).await.ok()["metadata"]["labels"].clone();
+        let used = found["kubernetes.io/legacy-token-last-used"].as_str().is_some_and(|day| day.len() == 10);
+        if used { Ok(()) } else { Err(found) }
+    })
+    .await;
+    // What keeps the record of it comes back when it is taken away.
+    let since =
+        "/api/v1/namespaces/kube-system/configmaps/kube-apiserver-legacy-service-account-token-tracking";
+    admin.delete(since).await.ok();
+    testkit::eventually_within(Duration::from_secs(20), || async {
+        let answer = admin.get(since).await;
+        if answer.code == 200 { Ok(()) } else { Err(answer.code) }
+    })
+    .await;
+}
+
+/// The key that the server's own tokens are checked by.
+fn own_key(cluster: &Cluster) -> EcdsaKeyPair {
+    let pem = std::fs::read(cluster.file("sa.key")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(&pem).unwrap();
+    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_der(), &SystemRandom::new())
+        .unwrap()
 }

@@ -21,6 +21,7 @@ use serde_json::Value;
 use testkit::Etcd;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// A running server.
 pub struct Cluster {
@@ -229,17 +230,29 @@ impl Cluster {
 
     /// A connection without a certificate.
     pub async fn stranger(&self) -> Client {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.authority.certificate().as_bytes()).unwrap()).unwrap();
-        let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        let stream = secured(self.address, self.trusting(None, "h2")).await.unwrap();
         let (sender, connection) =
             http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         Client { sender }
+    }
+
+    /// How a client, of this certificate if any, speaks a protocol with a server of the cluster.
+    pub fn trusting(&self, issued: Option<pki::Issued>, protocol: &str) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.authority.certificate().as_bytes()).unwrap()).unwrap();
+        let builder = ClientConfig::builder().with_root_certificates(roots);
+        let mut config = match issued {
+            None => builder.with_no_client_auth(),
+            Some(issued) => builder
+                .with_client_auth_cert(
+                    vec![CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap()],
+                    PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap(),
+                )
+                .unwrap(),
+        };
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        config
     }
 
     /// A connection of a user in groups to one of the servers.
@@ -250,24 +263,19 @@ impl Cluster {
     /// As [`Cluster::client_of`]; `None` when the server does not answer.
     pub async fn try_client_of(&self, address: SocketAddr, user: &str, groups: &[&str]) -> Option<Client> {
         let issued = self.authority.issue(&Leaf::client(user, groups), jiff::Timestamp::now()).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.authority.certificate().as_bytes()).unwrap()).unwrap();
-        let mut config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_client_auth_cert(
-                vec![CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap()],
-                PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap(),
-            )
-            .unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let stream = TcpStream::connect(address).await.ok()?;
-        stream.set_nodelay(true).unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()?;
+        let stream = secured(address, self.trusting(Some(issued), "h2")).await?;
         let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.ok()?;
         tokio::spawn(connection);
         Some(Client { sender })
     }
+}
+
+/// A connection to a server; `None` when there is none to be had.
+pub async fn secured(address: SocketAddr, config: ClientConfig) -> Option<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await.ok()?;
+    stream.set_nodelay(true).unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()
 }
 
 impl Drop for Cluster {

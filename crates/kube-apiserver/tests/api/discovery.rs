@@ -82,3 +82,24 @@ async fn reviews_say_who_may_what() {
         .ok();
     assert_eq!(review["status"]["user"]["username"], "system:serviceaccount:default:robot");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_look_into_the_server_by_its_pages() {
+    let cluster = Cluster::start_with(&["--strict-transport-security-directives=max-age=60"]).await;
+    let admin = cluster.admin().await;
+    let status = admin.get("/statusz").await;
+    assert_eq!(status.headers["strict-transport-security"], "max-age=60");
+    let text = String::from_utf8(status.body.to_vec()).unwrap();
+    assert!(text.contains("statusz\nWarning: ") && text.contains("Binary version: 1.36.0"), "{text}");
+    let form = "application/json;as=Statusz;v=v1beta1;g=config.k8s.io";
+    assert_eq!(admin.get_as("/statusz", form).await.ok()["kind"], "Statusz");
+    assert_eq!(admin.get_as("/flagz", "application/json").await.code, 406);
+    let index = String::from_utf8(admin.get("/debug/pprof/").await.body.to_vec()).unwrap();
+    assert!(index.contains("profile?seconds=30"), "{index}");
+    let slis = String::from_utf8(admin.get("/metrics/slis").await.body.to_vec()).unwrap();
+    assert!(slis.contains("kubernetes_healthcheck{name=\"etcd\",type=\"readyz\"} 1"), "{slis}");
+    let jane = cluster.client("jane", &[]).await;
+    for path in ["/statusz", "/flagz", "/debug/pprof/cmdline", "/metrics/slis"] {
+        assert_eq!(jane.get(path).await.code, 403, "{path}");
+    }
+}

@@ -6,12 +6,12 @@ use std::time::Duration;
 use pki::{Authority, Leaf};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, secured};
 use crate::outside::eventually;
 
 /// The certificate that the server shows to whoever asks for a name.
@@ -29,22 +29,7 @@ async fn shown(cluster: &Cluster, authority: &str, name: &str) -> Option<Certifi
 async fn code(cluster: &Cluster, authority: &Authority) -> Option<u16> {
     let now = jiff::Timestamp::now();
     let issued = authority.issue(&Leaf::client("jane", &["system:masters"]), now).unwrap();
-    let mut roots = RootCertStore::empty();
-    let own = std::fs::read(cluster.file("apiserver.crt")).unwrap();
-    let trusted = std::fs::read(cluster.file("ca.crt")).unwrap();
-    roots.add(CertificateDer::from_pem_slice(&trusted).unwrap()).unwrap();
-    assert!(CertificateDer::from_pem_slice(&own).is_ok());
-    let mut config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(
-            vec![CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap()],
-            PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap(),
-        )
-        .unwrap();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let stream = TcpStream::connect(cluster.address).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()?;
+    let stream = secured(cluster.address, cluster.trusting(Some(issued), "http/1.1")).await?;
     let io = hyper_util::rt::TokioIo::new(stream);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.ok()?;
     tokio::spawn(connection);
@@ -124,4 +109,18 @@ async fn authorities_and_keys_change_without_a_restart() {
         if code == Some(200) { Ok(()) } else { Err(code) }
     })
     .await;
+
+    // Servers behind this one are told of it, also when somebody takes away what they are told.
+    let path = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
+    let told = || async {
+        eventually(Duration::from_secs(20), || async {
+            let found = admin.get(path).await.json()["data"]["client-ca-file"].clone();
+            let is_told = found.as_str().is_some_and(|found| found.contains(other.certificate()));
+            if is_told { Ok(()) } else { Err(found) }
+        })
+        .await;
+    };
+    told().await;
+    admin.delete(path).await.ok();
+    told().await;
 }
