@@ -64,6 +64,9 @@ fn is_seccomp_profile(text: &str) -> bool {
 
 /// Validates that a new pod, or a template, says the same in annotations and fields where it has both.
 pub(crate) fn validate_twins(annotations: &Value, spec: &Value, path: &Path, errors: &mut Errors) {
+    if annotations.as_object().is_none_or(serde_json::Map::is_empty) {
+        return;
+    }
     let pod = &spec["securityContext"];
     if let Some(said) = annotations.get(SECCOMP_POD).and_then(Value::as_str) {
         let path = path.child("securityContext");
