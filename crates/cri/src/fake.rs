@@ -214,6 +214,9 @@ impl Runtime for FakeRuntime {
             labels: config.labels.clone(),
             annotations: config.annotations.clone(),
             log_path: config.log_path.clone(),
+            resources: Some(v1::ContainerResources {
+                linux: config.linux.as_ref().and_then(|linux| linux.resources.clone()),
+            }),
             ..Default::default()
         };
         state.containers.insert(id.clone(), (sandbox_id.to_owned(), status));
@@ -281,12 +284,14 @@ impl Runtime for FakeRuntime {
         })
     }
 
-    fn update_container_resources(
-        &self,
-        _id: &str,
-        _resources: v1::LinuxContainerResources,
-    ) -> Reply<'_, ()> {
-        ready(Ok(()))
+    fn update_container_resources(&self, id: &str, resources: v1::LinuxContainerResources) -> Reply<'_, ()> {
+        ready(match self.state().containers.get_mut(id) {
+            Some((_, status)) => {
+                status.resources = Some(v1::ContainerResources { linux: Some(resources) });
+                Ok(())
+            }
+            None => missing("container", id),
+        })
     }
 
     fn reopen_container_log(&self, _id: &str) -> Reply<'_, ()> {

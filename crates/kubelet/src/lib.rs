@@ -22,6 +22,7 @@ pub mod plan;
 pub mod pod;
 pub mod pods;
 mod probe;
+mod resize;
 mod server;
 pub mod settings;
 mod source;

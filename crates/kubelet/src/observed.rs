@@ -62,9 +62,10 @@ pub struct Sandbox {
 }
 
 /// The state of a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
     /// Made, not started.
+    #[default]
     Created,
     /// Running.
     Running,
@@ -75,7 +76,7 @@ pub enum State {
 }
 
 /// A container.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ObservedContainer {
     /// Its id.
     pub id: String,
@@ -113,6 +114,8 @@ pub struct ObservedContainer {
     pub message_policy: String,
     /// The user its first process runs as, where the runtime says it.
     pub user: Option<v1::LinuxContainerUser>,
+    /// What it may use, where the runtime says it.
+    pub resources: Option<v1::LinuxContainerResources>,
 }
 
 impl Observed {
@@ -227,6 +230,7 @@ fn as_container(sandbox_id: String, status: v1::ContainerStatus) -> ObservedCont
         message_file: mounted.map(|mount| mount.host_path.clone()),
         message_policy: annotation(annotation::MESSAGE_POLICY),
         user: status.user.as_ref().and_then(|user| user.linux.clone()),
+        resources: status.resources.as_ref().and_then(|resources| resources.linux.clone()),
         id: status.id,
     }
 }

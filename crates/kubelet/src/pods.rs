@@ -59,6 +59,10 @@ pub struct PodState {
     pub contradicted_at: AtomicU64,
     /// The node has let it in: it counts when the next one asks.
     pub admitted: AtomicBool,
+    /// The pod with what the node grants of it, once its worker has looked.
+    pub granted: Mutex<Option<Arc<Pod>>>,
+    /// It asks for more than there is now.
+    resize_deferred: AtomicBool,
     /// Something its volumes are made of has changed.
     pub volumes_changed: AtomicBool,
     /// What the runtime last said.
@@ -78,6 +82,11 @@ pub struct PodState {
 }
 
 impl PodState {
+    /// Notes whether it waits for more than there is.
+    pub fn set_resize_deferred(&self, deferred: bool) {
+        self.resize_deferred.store(deferred, Ordering::Release);
+    }
+
     /// Takes note of what the API shows. Where someone else has taken back a condition, it is written again: a pod
     /// that was marked as not ready while its node was not heard of is as ready as it was.
     pub fn compare(&self, shown: &Pod) {
@@ -156,6 +165,8 @@ impl Pods {
             contradicted: Notify::new(),
             contradicted_at: AtomicU64::new(0),
             admitted: AtomicBool::new(false),
+            granted: Mutex::default(),
+            resize_deferred: AtomicBool::new(false),
             volumes_changed: AtomicBool::new(false),
             observed: Mutex::default(),
             health: Mutex::default(),
@@ -181,6 +192,7 @@ impl Pods {
             self.done.lock().insert(uid.to_owned());
         }
         self.containers.lock().retain(|_, owner| owner != uid);
+        Self::wake_those(&workers);
         true
     }
 
@@ -211,6 +223,16 @@ impl Pods {
         }
     }
 
+    /// Wakes the pods that wait for more than there was: there may be more now.
+    pub fn wake_deferred(&self) {
+        Self::wake_those(&self.workers.lock());
+    }
+
+    fn wake_those(workers: &HashMap<String, Handle>) {
+        let deferred = workers.values().filter(|handle| handle.state.resize_deferred.load(Ordering::Acquire));
+        deferred.for_each(|handle| handle.state.wake.notify_one());
+    }
+
     /// Wakes every worker.
     pub fn wake_all(&self) {
         self.workers.lock().values().for_each(|handle| handle.state.wake.notify_one());
@@ -225,7 +247,7 @@ impl Pods {
         each.collect()
     }
 
-    /// The pods the node has let in, and those it found running, but for this one. One of which nothing runs any more
+    /// The pods the node has let in, with what it grants them, and those it found running, but for this one. One of which nothing runs any more
     /// and nothing will has given its place back.
     pub fn admitted(&self, but: &str) -> Vec<Arc<Pod>> {
         let workers = self.workers.lock();
@@ -237,7 +259,10 @@ impl Pods {
                 || state.verdict.lock().is_some()
                 || matches!(state.status.lock().phase.as_deref(), Some("Succeeded" | "Failed"));
             let counts = let_in && state.names.uid != but && (!ends || observed.is_alive());
-            counts.then(|| Arc::clone(order.pod()))
+            counts.then(|| {
+                let granted = state.granted.lock().clone();
+                granted.unwrap_or_else(|| Arc::clone(order.pod()))
+            })
         });
         all.collect()
     }

@@ -12,6 +12,7 @@ use crate::{
     observed::Observed,
     plan::Health,
     pod::{self, Kind},
+    resize::Resizing,
 };
 
 mod conditions;
@@ -20,7 +21,7 @@ mod phase;
 #[cfg(test)]
 mod tests;
 
-pub use conditions::{OWNED, is_own};
+pub use conditions::{OF_RESIZE, OWNED, is_own};
 pub use containers::container_id;
 
 /// Why a container is not running, as the kubelet remembers it.
@@ -65,7 +66,7 @@ impl Verdict {
 
 /// All that the status is computed from.
 pub struct View<'a> {
-    /// The pod as asked for.
+    /// The pod as asked for, with what the node grants of it.
     pub pod: &'a Pod,
     /// The status last written, or the API's at the start.
     pub last: &'a PodStatus,
@@ -83,6 +84,8 @@ pub struct View<'a> {
     pub stage: Stage,
     /// What the node decided against the pod.
     pub verdict: Option<&'a Verdict>,
+    /// How a resize of the pod stands.
+    pub resizing: &'a Resizing,
     /// The time.
     pub now: Timestamp,
 }

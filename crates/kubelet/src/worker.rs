@@ -26,6 +26,7 @@ use crate::{
     pod::{self, Kind},
     pods::{Order, PodState},
     probe::Probes,
+    resize::Resizing,
     status::{self, Stage, Verdict, Waiting},
     volume::MountedVolumes,
 };
@@ -34,6 +35,7 @@ mod finish;
 mod hook;
 mod message;
 mod prepare;
+mod resize;
 mod start;
 mod stop;
 mod writer;
@@ -42,6 +44,9 @@ mod writer;
 const RELIST: Duration = Duration::from_secs(60);
 /// How soon a worker tries again after the runtime failed it.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// How soon a resize that failed is tried again.
+const RESIZE_RETRY: Duration = Duration::from_secs(10);
 
 /// What to do after a step.
 enum Next {
@@ -78,6 +83,10 @@ pub(crate) struct Worker {
     admitted: bool,
     /// The pod's labels and annotations that its volumes were made with.
     metadata: (Pairs, Pairs),
+    /// How a resize stands.
+    resizing: Resizing,
+    /// The limits its cgroup was last given.
+    limits: Option<cgroups::Limits>,
 }
 
 /// Starts a pod's worker.
@@ -102,6 +111,8 @@ pub(crate) fn spawn(kubelet: Arc<Kubelet>, state: Arc<PodState>, orders: watch::
         stopped: false,
         admitted: false,
         metadata: (None, None),
+        resizing: Resizing::default(),
+        limits: None,
     };
     owner.spawn(worker.run());
 }
@@ -166,7 +177,8 @@ impl Worker {
         if order.ends() || condemned || over {
             return self.end(order, &observed).await;
         }
-        self.sync(pod, observed).await
+        let granted = self.granted(pod, &observed);
+        self.sync(&granted, observed).await
     }
 
     /// Decides once whether the node takes the pod. One that has been running here is not asked again.
@@ -285,6 +297,14 @@ impl Worker {
         } else {
             observed
         };
+        let observed = if plan.kill.is_empty() && self.resize(pod, &observed).await {
+            // Done is what the runtime then says is done.
+            let Ok(observed) = self.look().await else { return Next::Wait(RETRY) };
+            self.note_resized(pod, &observed);
+            observed
+        } else {
+            observed
+        };
         self.probes.sync(&kubelet, &self.state, pod, &observed);
         self.publish(pod, &observed, Stage::Running);
         self.clean_traces(pod, &observed).await;
@@ -396,6 +416,9 @@ impl Worker {
         if let Some(left) = deadline(pod, &self.state.status.lock(), now) {
             rest = rest.min(left);
         }
+        if self.resizing.error.is_some() {
+            rest = rest.min(RESIZE_RETRY);
+        }
         if let Some(refresh) = self.volumes_refresh {
             rest = rest.min(refresh.saturating_duration_since(Instant::now()));
         }
@@ -420,6 +443,7 @@ impl Worker {
                 host_ips: &facts.host_ips,
                 stage,
                 verdict: verdict.as_ref(),
+                resizing: &self.resizing,
                 now: Timestamp::now(),
             })
         };

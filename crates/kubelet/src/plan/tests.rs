@@ -51,6 +51,7 @@ fn parse_trace(traces: &str, pod: &Pod) -> (Vec<ObservedContainer>, BTreeMap<Str
             message_file: None,
             message_policy: String::new(),
             user: None,
+            resources: None,
         });
     }
     (containers, health)

@@ -33,6 +33,9 @@ const BY_KUBELET: &str = "TerminationByKubelet";
 pub const OWNED: [&str; 5] =
     ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
 
+/// The conditions of a resize, which are there only while it is not done.
+pub const OF_RESIZE: [&str; 2] = ["PodResizePending", "PodResizeInProgress"];
+
 pub(super) fn conditions(
     view: &View<'_>,
     phase: &str,
@@ -48,6 +51,8 @@ pub(super) fn conditions(
     let foreign =
         view.pod.status.as_ref().and_then(|status| status.conditions.as_ref()).into_iter().flatten();
     conditions.extend(foreign.filter(|condition| !OWNED.contains(&condition.type_.as_str())).cloned());
+    conditions.retain(|condition| !OF_RESIZE.contains(&condition.type_.as_str()));
+    conditions.extend(resizing(view));
     if let Some(verdict) = view.verdict.filter(|verdict| verdict.disrupts) {
         conditions.retain(|condition| condition.type_ != DISRUPTED);
         let own = Verdict { status: true, reason: Some(BY_KUBELET), message: Some(verdict.message.clone()) };
@@ -56,9 +61,25 @@ pub(super) fn conditions(
     conditions
 }
 
+/// How a resize stands; nothing when there is none.
+fn resizing(view: &View<'_>) -> Option<PodCondition> {
+    let [pending, in_progress] = OF_RESIZE;
+    let resizing = view.resizing;
+    if let Some((reason, message)) = &resizing.pending {
+        let verdict = Verdict { status: true, reason: Some(*reason), message: Some(message.clone()) };
+        return Some(condition(view, pending, verdict));
+    }
+    if let Some(message) = &resizing.error {
+        let verdict = Verdict { status: true, reason: Some("Error"), message: Some(message.clone()) };
+        return Some(condition(view, in_progress, verdict));
+    }
+    (!resizing.unsettled.is_empty()).then(|| condition(view, in_progress, Verdict::is(true)))
+}
+
 /// Whether this kubelet writes a condition: its own, and that it ends the pod for reasons that are not the pod's.
 pub fn is_own(condition: &PodCondition) -> bool {
     OWNED.contains(&condition.type_.as_str())
+        || OF_RESIZE.contains(&condition.type_.as_str())
         || (condition.type_ == DISRUPTED && condition.reason.as_deref() == Some(BY_KUBELET))
 }
 

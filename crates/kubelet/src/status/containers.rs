@@ -66,7 +66,12 @@ pub(super) fn status(view: &View<'_>, kind: Kind, container: &Container) -> Cont
     }
     let requests = container.resources.as_ref().and_then(|resources| resources.requests.clone());
     status.allocated_resources = requests.filter(|_| kind != Kind::Ephemeral);
-    status.resources = container.resources.clone().filter(|_| latest.is_some() && kind != Kind::Ephemeral);
+    // What it has is what was granted, or still what it had before.
+    let resources = match last.filter(|_| view.resizing.unsettled.contains(&container.name)) {
+        Some(last) => last.resources.clone(),
+        None => container.resources.clone(),
+    };
+    status.resources = resources.filter(|_| latest.is_some() && kind != Kind::Ephemeral);
     status.volume_mounts = mounts(container);
     status
 }

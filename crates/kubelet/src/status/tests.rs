@@ -28,6 +28,7 @@ fn trace(name: &str, state: State, exit_code: i32) -> ObservedContainer {
         message_file: None,
         message_policy: String::new(),
         user: None,
+        resources: None,
     }
 }
 
@@ -72,6 +73,7 @@ fn check(
         host_ips: &["192.168.1.10".into()],
         stage,
         verdict: None,
+        resizing: &Resizing::default(),
         now: Timestamp::from_second(1000).unwrap(),
     });
     let mut text = vec![format!("{} {}", status.phase.unwrap(), status.pod_ip.unwrap_or_default())];

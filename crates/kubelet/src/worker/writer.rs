@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use component::cause::whole;
 
-use crate::{kubelet::Kubelet, pod, pods::PodState};
+use crate::{kubelet::Kubelet, pod, pods::PodState, status::OF_RESIZE};
 
 /// What the API is to show.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -147,15 +147,15 @@ async fn write(
 
 /// The strategic merge patch to a status: conditions are merged by type, so that everyone else's stay; addresses are
 /// replaced, so that those of an older sandbox go.
-fn patch(uid: &str, before: Option<&PodStatus>, status: &PodStatus) -> Value {
-    let mut status = status.clone();
+fn patch(uid: &str, told: Option<&PodStatus>, now: &PodStatus) -> Value {
+    let mut status = now.clone();
     if let Some(conditions) = &mut status.conditions {
         conditions.retain(crate::status::is_own);
     }
     let mut value = serde_json::to_value(&status).unwrap_or_default();
     // What was set before and no longer is must be taken back in so many words.
     if let (Some(Ok(Value::Object(before))), Value::Object(after)) =
-        (before.map(serde_json::to_value), &mut value)
+        (told.map(serde_json::to_value), &mut value)
     {
         for key in before.into_iter().map(|(key, _)| key) {
             after.entry(key).or_insert(Value::Null);
@@ -171,6 +171,15 @@ fn patch(uid: &str, before: Option<&PodStatus>, status: &PodStatus) -> Value {
         for condition in conditions.iter_mut().filter_map(Value::as_object_mut) {
             for key in ["reason", "message"] {
                 condition.entry(key).or_insert(Value::Null);
+            }
+        }
+        // A resize that is done is no longer told of; before the first word, an earlier kubelet may have told of one.
+        for kind in OF_RESIZE {
+            let has = |status: &PodStatus| {
+                status.conditions.iter().flatten().any(|condition| condition.type_ == kind)
+            };
+            if !has(now) && told.is_none_or(has) {
+                conditions.push(json!({"$patch": "delete", "type": kind}));
             }
         }
     }
