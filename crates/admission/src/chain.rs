@@ -102,7 +102,7 @@ fn all() -> Vec<(bool, Box<dyn Plugin>)> {
         (true, Box::new(PodSecurity::default())),
         (false, Box::new(PodNodeSelector::default())),
         (true, Box::new(Priority)),
-        (true, Box::new(DefaultTolerationSeconds)),
+        (true, Box::new(DefaultTolerationSeconds::default())),
         (false, Box::new(PodTolerationRestriction::default())),
         (false, Box::new(EventRateLimit::default())),
         (false, Box::new(ExtendedResourceToleration)),

@@ -1,21 +1,39 @@
 //! DefaultTolerationSeconds: pods stay five minutes on a node that is lost, unless they say otherwise.
 
 use apimachinery::status::Status;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use strategy::read::Read;
 use strategy::write;
 
 use crate::{Context, Operation, Plugin};
 
-pub(crate) struct DefaultTolerationSeconds;
+/// The plugin, with the seconds for each of the two taints.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DefaultTolerationSeconds {
+    not_ready: i64,
+    unreachable: i64,
+}
 
-/// Upstream's flags `--default-not-ready-toleration-seconds` and `--default-unreachable-toleration-seconds`.
-const SECONDS: i64 = 300;
+impl Default for DefaultTolerationSeconds {
+    fn default() -> Self {
+        Self { not_ready: 300, unreachable: 300 }
+    }
+}
+
 const TAINTS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
 impl Plugin for DefaultTolerationSeconds {
     fn name(&self) -> &'static str {
         "DefaultTolerationSeconds"
+    }
+
+    fn configure(&mut self, configuration: Option<&Value>) -> Result<(), String> {
+        if let Some(configuration) = configuration {
+            *self = Self::deserialize(configuration).map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     fn handles(&self, operation: Operation) -> bool {
@@ -27,7 +45,7 @@ impl Plugin for DefaultTolerationSeconds {
             return Ok(());
         }
         let spec = write::ensure(object, "spec");
-        for taint in TAINTS {
+        for (taint, seconds) in TAINTS.into_iter().zip([self.not_ready, self.unreachable]) {
             let tolerated = spec.items("tolerations").iter().any(|toleration| {
                 matches!(toleration.text("key"), key if key == taint || key.is_empty())
                     && matches!(toleration.text("effect"), "NoExecute" | "")
@@ -39,7 +57,7 @@ impl Plugin for DefaultTolerationSeconds {
                         "key": taint,
                         "operator": "Exists",
                         "effect": "NoExecute",
-                        "tolerationSeconds": SECONDS,
+                        "tolerationSeconds": seconds,
                     }));
                 }
             }
@@ -63,8 +81,18 @@ mod tests {
         ] {
             let request = Request::create("", "pods");
             let pod = json!({"spec": {"tolerations": given}});
-            let pod = request.admit(&DefaultTolerationSeconds, &Cluster::new(), pod).unwrap();
+            let pod = request.admit(&DefaultTolerationSeconds::default(), &Cluster::new(), pod).unwrap();
             assert_eq!(pod["spec"].items("tolerations").len(), count);
         }
+    }
+
+    #[test]
+    fn the_seconds_may_be_others() {
+        let mut plugin = DefaultTolerationSeconds::default();
+        plugin.configure(Some(&json!({"notReady": 30, "unreachable": 0}))).unwrap();
+        let pod = Request::create("", "pods").admit(&plugin, &Cluster::new(), json!({"spec": {}})).unwrap();
+        let seconds: Vec<Option<i64>> =
+            pod["spec"].items("tolerations").iter().map(|one| one.int("tolerationSeconds")).collect();
+        assert_eq!(seconds, [Some(30), Some(0)]);
     }
 }

@@ -49,7 +49,8 @@ impl Plugin for PodSecurity {
             return self.namespace(context, object);
         }
         let pod = attributes.group.is_empty() && attributes.resource == "pods";
-        if !attributes.subresource.is_empty() && !(pod && attributes.subresource == "ephemeralcontainers") {
+        let ephemeral = pod && attributes.subresource == "ephemeralcontainers";
+        if !(attributes.subresource.is_empty() || ephemeral) {
             return Ok(());
         }
         let Some((metadata, spec)) = template(attributes.group, attributes.resource, object) else {

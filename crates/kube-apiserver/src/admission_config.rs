@@ -7,7 +7,7 @@ use admission::configuration::{self, Kinds};
 use admission::{Chain, Configurations, image_policy, quota};
 use anyhow::{Context as _, anyhow, bail};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use webhooks::Users;
 
 use crate::flags::Flags;
@@ -53,12 +53,17 @@ pub struct Configured {
 
 /// Reads the flags and the file.
 pub fn load(flags: &Flags) -> anyhow::Result<Configured> {
-    let configurations = match &flags.admission_control_config_file {
+    let mut configurations = match &flags.admission_control_config_file {
         Some(path) => {
             read(path).with_context(|| format!("failed to read plugin config: {}", path.display()))?
         }
         None => Configurations::default(),
     };
+    let seconds = json!({
+        "notReady": flags.default_not_ready_toleration_seconds,
+        "unreachable": flags.default_unreachable_toleration_seconds,
+    });
+    configurations.insert("DefaultTolerationSeconds".to_owned(), seconds);
     let (on, off) = (names(&flags.enable_admission_plugins), names(&flags.disable_admission_plugins));
     let chain = Chain::new(&on, &off, &configurations)?;
     let told = |plugin: &'static str| Told { plugin, on: chain.has(plugin), configurations: &configurations };

@@ -151,6 +151,12 @@ pub struct Flags {
     /// File (AdmissionConfiguration) that says what admission plugins are to know
     #[arg(long, value_name = "FILE")]
     pub admission_control_config_file: Option<PathBuf>,
+    /// How many seconds pods that do not say it stay on a node that is not ready
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub default_not_ready_toleration_seconds: i64,
+    /// How many seconds they stay on one that cannot be reached
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub default_unreachable_toleration_seconds: i64,
     /// Whether containers may be privileged
     #[arg(long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub allow_privileged: bool,
