@@ -17,13 +17,14 @@ use crate::auditing;
 use crate::flow::{self, Gate};
 use crate::handlers::call::Call;
 use crate::handlers::patch::Means;
+use crate::handlers::watch::socket;
 use crate::handlers::{
     apply, create, delete, delete_collection, get, list, output, patch, pod_binding, pod_eviction, scale,
     update, watch, write,
 };
 use crate::health;
 use crate::http::service::{Asked, Connection, authorize_verb, not_found};
-use crate::http::{Query, Request, RequestInfo, Response, input, response};
+use crate::http::{Inbound, Query, Request, RequestInfo, Response, input, response};
 use crate::registry::Entry;
 use crate::server::Server;
 use crate::streaming::{self, Streaming};
@@ -80,7 +81,7 @@ pub async fn dispatch(asked: Asked<'_>, request: Request, user: &Arc<UserInfo>) 
     if row.group.is_empty() && Streaming::serves(&info.resource, &info.subresource) {
         return Box::pin(stream(server, &entry, connection, request, info, query, user)).await;
     }
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let form = form?;
     let call = Call {
         server,
@@ -102,6 +103,10 @@ pub async fn dispatch(asked: Asked<'_>, request: Request, user: &Arc<UserInfo>) 
         Ok(answer) => answer,
         Err(status) => response::status_as(&status, &form),
     };
+    if call.info.verb == "watch" && socket::is_asked(call.headers) {
+        let switched = socket::switch(answer, call.headers, &mut head.extensions, &server.streaming);
+        answer = switched.unwrap_or_else(|status| response::status_as(&status, &form));
+    }
     response::warn(&mut answer, &call.warnings.into_inner());
     Ok(answer)
 }
@@ -118,7 +123,7 @@ fn not_allowed() -> Status {
 
 /// Hands the call to its handler. Each future is boxed, so that a request takes the room of the handler that it
 /// needs and not that of the largest one.
-async fn handle(call: &Call<'_>, body: hyper::body::Incoming) -> Result<Response, Status> {
+async fn handle(call: &Call<'_>, body: Inbound) -> Result<Response, Status> {
     if !call.entry.is_stored() {
         return Box::pin(made_on_request(call, body)).await;
     }
@@ -182,7 +187,7 @@ async fn token(call: &Call<'_>, body: &[u8], encoding: input::Encoding) -> Resul
 }
 
 /// Resources that are answered from what is asked alone: reviews, bindings, component statuses.
-async fn made_on_request(call: &Call<'_>, body: hyper::body::Incoming) -> Result<Response, Status> {
+async fn made_on_request(call: &Call<'_>, body: Inbound) -> Result<Response, Status> {
     let row = &call.entry.row;
     if row.plural == "componentstatuses" {
         return component_statuses(call).await;

@@ -72,6 +72,17 @@ impl Streaming {
         })
     }
 
+    /// Drives a stream in the background until it or the server ends.
+    pub fn spawn(&self, stream: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.dialer.stop.clone();
+        self.dialer.tasks.spawn(async move {
+            tokio::select! {
+                () = stream => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+
     /// Whether a resource and subresource are served here.
     pub fn serves(resource: &str, subresource: &str) -> bool {
         matches!(

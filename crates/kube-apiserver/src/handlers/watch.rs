@@ -1,5 +1,7 @@
 //! Watches: events as they happen, in frames that all watchers share.
 
+pub mod socket;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};

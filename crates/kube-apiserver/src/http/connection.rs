@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use authn::Peer;
 use component::accept::{self, Limits};
+use http::header::{CONNECTION, HeaderValue};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -17,8 +19,9 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::Request;
+use super::inbound::Rest;
 use super::service::{self, Connection};
+use super::{Inbound, Request};
 use crate::server::Server;
 use crate::serving::Serving;
 
@@ -94,16 +97,25 @@ async fn speak(
     let connection = Connection { peer, client: Some(address.ip()) };
     let goes_away = Arc::new(Notify::new());
     let (asked_to_go, chance) = (goes_away.clone(), server.options.goaway_millionth);
-    let service = service_fn(move |request: Request| {
+    let service = service_fn(move |request: http::Request<Incoming>| {
         if chance > 0
             && request.version() == http::Version::HTTP_2
             && rand::random_range(0..1_000_000) < chance
         {
             asked_to_go.notify_one();
         }
+        let (request, rest) = inbound(request);
         // Boxed: the connection moves it about several times before it runs.
         let answer = Box::pin(service::serve(server.clone(), connection.clone(), request));
-        async move { Ok::<_, Infallible>(answer.await) }
+        async move {
+            let mut answer = answer.await;
+            if let Some(rest) = rest
+                && !rest.discard().await
+            {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
@@ -114,4 +126,14 @@ async fn speak(
         () = goes_away.notified() => connection.as_mut().graceful_shutdown(),
     }
     connection.await
+}
+
+/// A request with its body, and where the rest of that will be, if it must be read.
+fn inbound(request: http::Request<Incoming>) -> (Request, Option<Rest>) {
+    let (head, body) = request.into_parts();
+    let (body, rest) = match head.version {
+        http::Version::HTTP_2 => (Inbound::new(body), None),
+        _ => Inbound::with_rest(body),
+    };
+    (Request::from_parts(head, body), rest)
 }

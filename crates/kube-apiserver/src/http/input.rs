@@ -5,14 +5,15 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use serde_json::Value;
+
+use super::Inbound;
 
 /// The largest body that is read, as upstream's default.
 pub const LIMIT: usize = 3 * 1024 * 1024;
 
 /// Reads a whole body.
-pub async fn read(body: Incoming) -> Result<Bytes, Status> {
+pub async fn read(body: Inbound) -> Result<Bytes, Status> {
     let declared = hyper::body::Body::size_hint(&body).lower();
     if declared > LIMIT as u64 {
         return Err(too_large());

@@ -11,6 +11,7 @@ use authn::UserInfo;
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::{CONNECTION, CONTENT_TYPE, LOCATION, UPGRADE};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::http::Body;
+use crate::http::{Body, Inbound};
 
 struct Fixed(HashMap<String, Value>);
 
@@ -72,7 +73,7 @@ impl Pki {
 }
 
 /// What a kubelet or a pod answers: it echoes after an upgrade, and tells what it was asked otherwise.
-async fn backend(mut request: Request) -> Result<http::Response<Body>, Infallible> {
+async fn backend(mut request: http::Request<Incoming>) -> Result<http::Response<Body>, Infallible> {
     let path = request.uri().to_string();
     let headers: Vec<String> = request
         .headers()
@@ -164,7 +165,7 @@ async fn start_server(streaming: Streaming, objects: Fixed) -> SocketAddr {
     tokio::spawn(async move {
         while let Ok((stream, client)) = listener.accept().await {
             let state = state.clone();
-            let service = service_fn(move |request: Request| {
+            let service = service_fn(move |request: http::Request<Incoming>| {
                 let state = state.clone();
                 async move {
                     let (streaming, objects) = &*state;
@@ -172,6 +173,7 @@ async fn start_server(streaming: Streaming, objects: Fixed) -> SocketAddr {
                     let info = RequestInfo::parse(request.method(), uri.path(), &Query::parse(uri.query()));
                     let user = UserInfo { name: "jane".into(), ..UserInfo::default() };
                     let client = Some(client.ip());
+                    let request = request.map(Inbound::new);
                     let call = Call { request, info: &info, user: &user, objects, client };
                     Ok::<_, Infallible>(streaming.serve(call).await.unwrap_or_else(|status| {
                         let mut response = Response::new(Body::full(status.message));

@@ -30,7 +30,7 @@ pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
 }
 
 /// Drops the token from the subprotocols of a WebSocket.
-fn without_token(headers: &mut HeaderMap) {
+pub(crate) fn without_token(headers: &mut HeaderMap) {
     let offered: Vec<String> = headers
         .get_all(SEC_WEBSOCKET_PROTOCOL)
         .iter()

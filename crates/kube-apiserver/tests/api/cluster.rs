@@ -260,6 +260,12 @@ impl Cluster {
         self.try_client_of(address, user, groups).await.unwrap()
     }
 
+    /// A connection of a user on which nothing was said yet.
+    pub async fn connection(&self, user: &str, groups: &[&str], protocol: &str) -> TlsStream<TcpStream> {
+        let issued = self.authority.issue(&Leaf::client(user, groups), jiff::Timestamp::now()).unwrap();
+        secured(self.address, self.trusting(Some(issued), protocol)).await.unwrap()
+    }
+
     /// As [`Cluster::client_of`]; `None` when the server does not answer.
     pub async fn try_client_of(&self, address: SocketAddr, user: &str, groups: &[&str]) -> Option<Client> {
         let issued = self.authority.issue(&Leaf::client(user, groups), jiff::Timestamp::now()).unwrap();
