@@ -1,5 +1,6 @@
 //! What the whole-cluster tests share: a lab of their own, and a shell in which they type what a user types.
 
+pub mod clients;
 pub mod docs;
 pub mod leftovers;
 pub mod machines;
