@@ -32,7 +32,11 @@ pub(super) async fn ensure(server: &Server) -> Result<(), Status> {
         }
     }
     // Whoever is let in after this has its roles.
-    server.roles_told.caught_up(&server.registry).await;
+    tokio::select! {
+        () = server.roles_told.caught_up(&server.registry) => {}
+        // Nobody is told anything any more.
+        () = server.stop.cancelled() => {}
+    }
     Ok(())
 }
 
