@@ -99,6 +99,8 @@ volumeBindingMode: WaitForFirstConsumer
     shell.types("kubectl apply -f chooser.yaml").ok();
     shell.types("kubectl wait --for=condition=Ready pod/chooser --timeout=60s").ok();
     shell.types("kubectl get pvc waiting -o jsonpath={.spec.volumeName}").shows(&["disk-of-w2-k8s"]);
+    // A container is ready as soon as it runs, and writes a moment later.
+    shell.until("kubectl exec chooser -- cat /data/log", |seen| seen.out.contains("chooser"));
     shell.run_in("w2-k8s", &["cat", "/var/disk/log"]).shows(&["chooser"]);
 
     // With its volume bound to one node, a pod that must be on another has no place.
