@@ -150,7 +150,8 @@ impl From<api::Pod> for Pod {
         let status = pod.status.unwrap_or_default();
         let namespace: Box<str> = metadata.namespace.unwrap_or_default().into();
         let labels = metadata.labels.unwrap_or_default();
-        let requests = Amounts { pods: 1, ..Amounts::from_list(&podrules::requests::requests(&spec)) };
+        let requests =
+            Amounts { pods: 1, ..Amounts::from_list(&podrules::requests::requests_on_node(&spec, &status)) };
         let affinity = PodAffinity::from_api(spec.affinity.as_ref(), &namespace, &labels);
         let node_name = spec.node_name.as_deref().filter(|name| !name.is_empty()).map(Box::from);
         let controller = metadata

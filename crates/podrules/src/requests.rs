@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use apimachinery::Quantity;
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, ResourceRequirements};
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodSpec, PodStatus, ResourceRequirements};
 
 /// Amounts by resource name (`cpu`, `memory`, `example.com/gpu`, …).
 pub type Resources = BTreeMap<String, Quantity>;
@@ -68,6 +68,46 @@ pub fn requests(pod: &PodSpec) -> Resources {
     sum.extend(parse(pod.resources.as_ref().and_then(|resources| resources.requests.as_ref())));
     add(&mut sum, &parse(pod.overhead.as_ref()));
     sum
+}
+
+/// What the pod takes of its node: while it is being resized, the larger of what it asks for and what it has; what it
+/// has where it asks for more than the node will ever have (KEP-1287, upstream `PodRequests` with `UseStatusResources`).
+pub fn requests_on_node(spec: &PodSpec, status: &PodStatus) -> Resources {
+    let statuses: BTreeMap<&str, &ContainerStatus> =
+        [&status.container_statuses, &status.init_container_statuses]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|status| (status.name.as_str(), status))
+            .collect();
+    let held = |container: &Container| {
+        let status = statuses.get(container.name.as_str())?;
+        let granted = parse(status.allocated_resources.as_ref());
+        let mut held = parse(status.resources.as_ref().and_then(|resources| resources.requests.as_ref()));
+        raise(&mut held, &granted);
+        let asked = parse(container.resources.as_ref().and_then(|resources| resources.requests.as_ref()));
+        (!held.is_empty() && held != asked).then_some((asked, held))
+    };
+    let containers = || spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    if !containers().any(|container| held(container).is_some()) {
+        return requests(spec);
+    }
+    let never = status.conditions.iter().flatten().any(|condition| {
+        condition.type_ == "PodResizePending" && condition.reason.as_deref() == Some("Infeasible")
+    });
+    let mut changed = spec.clone();
+    let of_spec = changed.containers.iter_mut().chain(changed.init_containers.iter_mut().flatten());
+    for (now, container) in of_spec.zip(containers()) {
+        let Some((asked, mut held)) = held(container) else { continue };
+        if !never {
+            raise(&mut held, &asked);
+        }
+        let written = held.into_iter().map(|(name, amount)| {
+            (name, k8s_openapi::apimachinery::pkg::api::resource::Quantity(amount.to_string()))
+        });
+        now.resources.get_or_insert_default().requests = Some(written.collect());
+    }
+    requests(&changed)
 }
 
 /// What the pod is limited to. Overhead is added only where there is a limit.
@@ -170,6 +210,27 @@ mod tests {
                 {"name": "s", "restartPolicy": "Always", "resources": {"requests": {"memory": "5Mi"}}}],
             "overhead": {"cpu": "10m"}}));
         assert_eq!(shown(requests(&pod)), ["cpu=1010m", "memory=15Mi"]);
+    }
+
+    #[test]
+    fn a_pod_that_is_resized_takes_the_larger() {
+        let pod = spec(json!({"containers": [
+            {"name": "a", "resources": {"requests": {"cpu": "2", "memory": "10Mi"}}},
+            {"name": "b", "resources": {"requests": {"cpu": "100m"}}}]}));
+        let taken = |conditions: Value, cpu: &str| {
+            let status: PodStatus = serde_json::from_value(json!({
+                "conditions": conditions,
+                "containerStatuses": [{"name": "a", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+                    "allocatedResources": {"cpu": cpu, "memory": "20Mi"}, "resources": {"requests": {"cpu": "1"}}}],
+            }))
+            .unwrap();
+            shown(requests_on_node(&pod, &status)).join(" ")
+        };
+        assert_eq!(taken(json!([]), "1"), "cpu=2100m memory=20Mi");
+        assert_eq!(taken(json!([]), "3"), "cpu=3100m memory=20Mi");
+        let never = json!([{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}]);
+        assert_eq!(taken(never, "1500m"), "cpu=1600m memory=20Mi");
+        assert_eq!(shown(requests_on_node(&pod, &PodStatus::default())), ["cpu=2100m", "memory=10Mi"]);
     }
 
     #[test]
