@@ -38,7 +38,8 @@ pub fn run(arguments: &[&str]) -> anyhow::Result<()> {
 }
 
 fn succeed(command: &mut Command) -> anyhow::Result<()> {
-    let line = format!("{command:?}");
+    let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+    let line = format!("{} {}", command.get_program().to_string_lossy(), words.join(" "));
     let status = command.status().with_context(|| format!("running {line}"))?;
     if !status.success() {
         bail!("{line}: {status}");

@@ -46,7 +46,8 @@ fn what_is_asked_for_is_compared_by_amount() {
         // What cannot be resized is not looked at.
         (json!({"limits": {"x.com/gpu": "1"}}), json!({}), true),
     ] {
-        assert_eq!(is_same(&a_pod(&[one.clone()]), &a_pod(&[other.clone()])), same, "{one} {other}");
+        let text = format!("{one} {other}");
+        assert_eq!(is_same(&a_pod(&[one]), &a_pod(&[other])), same, "{text}");
     }
 }
 
