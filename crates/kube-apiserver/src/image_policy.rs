@@ -1,15 +1,15 @@
 //! The service that is asked whether a pod's images may run, and its answers, remembered for a while.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use admission::Attributes;
 use admission::image_policy::{AUDIT_PREFIX, Answer, Settings, concerns, question};
 use apimachinery::Status;
 use bytes::Bytes;
-use parking_lot::Mutex;
 use serde_json::Value;
 use webhooks::{Client, ConfigError};
+
+use crate::remembered::Remembered;
 
 /// How often a call that found nobody is made; each pause is longer by half, as upstream.
 const ATTEMPTS: u32 = 5;
@@ -17,21 +17,19 @@ const ATTEMPTS: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many answers are remembered, as upstream.
 const REMEMBERED: usize = 1024;
-/// Longer questions are not worth remembering their answers.
-const LONGEST: usize = 10_000;
 
 /// Asks about images.
 pub struct ImagePolicy {
     settings: Settings,
     client: Client,
-    known: Mutex<HashMap<String, (Instant, Answer)>>,
+    known: Remembered<String, Answer>,
 }
 
 impl ImagePolicy {
     /// Asks whom the settings name.
     pub fn new(settings: Settings) -> Result<Self, ConfigError> {
         let client = Client::of_kubeconfig(&settings.kubeconfig)?;
-        Ok(Self { settings, client, known: Mutex::default() })
+        Ok(Self { settings, client, known: Remembered::at_most(REMEMBERED) })
     }
 
     /// Refuses a pod whose images may not run.
@@ -42,11 +40,12 @@ impl ImagePolicy {
         let annotate = |key: &str, value: &str| audit::annotate(&format!("{AUDIT_PREFIX}{key}"), value);
         let question = question(attributes, pod);
         let told = question["spec"].to_string();
-        let answer = match self.known(&told) {
+        let answer = match self.known.answer(&told) {
             Some(answer) => answer,
             None => match self.ask(&question).await {
                 Ok(answer) => {
-                    self.remember(told, &answer);
+                    let life = if answer.allowed { self.settings.allow } else { self.settings.deny };
+                    self.known.remember(told, &answer, life);
                     answer
                 }
                 Err(error) if self.settings.fails_open => {
@@ -78,28 +77,5 @@ impl ImagePolicy {
                 Err(error) => return Err(error.to_string()),
             }
         }
-    }
-
-    fn known(&self, told: &str) -> Option<Answer> {
-        let known = self.known.lock();
-        let (until, answer) = known.get(told)?;
-        (*until > Instant::now()).then(|| answer.clone())
-    }
-
-    fn remember(&self, told: String, answer: &Answer) {
-        let life = if answer.allowed { self.settings.allow } else { self.settings.deny };
-        if life.is_zero() || told.len() > LONGEST {
-            return;
-        }
-        let now = Instant::now();
-        let mut known = self.known.lock();
-        if known.len() >= REMEMBERED {
-            known.retain(|_, (until, _)| *until > now);
-        }
-        if known.len() >= REMEMBERED {
-            // All are young: whichever goes is asked about again.
-            known.clear();
-        }
-        known.insert(told, (now + life, answer.clone()));
     }
 }

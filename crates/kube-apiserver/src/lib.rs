@@ -32,6 +32,7 @@ pub mod protobuf;
 pub mod quota;
 pub mod refusal;
 pub mod registry;
+mod remembered;
 pub mod run;
 pub mod selection;
 pub mod server;
