@@ -11,8 +11,15 @@ use cluster_tests::{
 };
 
 /// Each in a namespace of its own, so that all run at the same time.
-const PYTHON: [&str; 6] =
-    ["test_dynamic", "test_election", "test_objects", "test_operator", "test_streams", "test_watches"];
+const PYTHON: [&str; 7] = [
+    "test_dynamic",
+    "test_election",
+    "test_helm",
+    "test_objects",
+    "test_operator",
+    "test_streams",
+    "test_watches",
+];
 const NODE: [&str; 3] = ["objects.test.mjs", "streams.test.mjs", "watches.test.mjs"];
 
 #[test]

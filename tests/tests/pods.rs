@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "pods/resize.rs"]
+mod resize;
+#[path = "pods/streams.rs"]
+mod streams;
+
 use std::time::{Duration, Instant};
 
 use cluster_tests::{Cluster, PATIENCE, Seen, Shell, page};
@@ -18,6 +23,9 @@ fn the_chapter_on_pods_works_as_printed() {
     page::walk_with_both(&cluster, "docs/tutorials/pods.md");
     both_kubectls_name_every_mistake(&cluster);
     limits_are_the_kernels(&cluster, &shell);
+    resize::containers_are_resized_together(&cluster);
+    resize::what_does_not_fit_waits_for_others_to_go(&cluster);
+    streams::go_by_every_protocol(&cluster);
     what_a_node_runs_by_itself_nobody_else_ends(&cluster, &shell);
     a_condition_that_someone_else_takes_back_is_restored(&shell);
     pauses_double(&shell);

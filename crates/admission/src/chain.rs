@@ -1,6 +1,7 @@
 //! The plugins in upstream's order: first all that change the object, later all that judge the result.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use apimachinery::status::Status;
 use serde_json::Value;
@@ -22,6 +23,7 @@ use crate::limit_pod_hard_anti_affinity_topology::LimitPodHardAntiAffinityTopolo
 use crate::limit_ranger::LimitRanger;
 use crate::namespace_exists::NamespaceExists;
 use crate::namespace_lifecycle::NamespaceLifecycle;
+use crate::node_declared_features::NodeDeclaredFeatures;
 use crate::node_restriction::NodeRestriction;
 use crate::owner_references_permission_enforcement::OwnerReferencesPermissionEnforcement;
 use crate::persistent_volume_claim_resize::PersistentVolumeClaimResize;
@@ -32,7 +34,7 @@ use crate::pod_toleration_restriction::PodTolerationRestriction;
 use crate::pod_topology_labels::PodTopologyLabels;
 use crate::policy::{MutatingAdmissionPolicy, ValidatingAdmissionPolicy};
 use crate::priority::Priority;
-use crate::review::Asker;
+use crate::review::{Asker, Step};
 use crate::runtime_class::RuntimeClass;
 use crate::service_account::ServiceAccount;
 use crate::storage_object_in_use_protection::StorageObjectInUseProtection;
@@ -118,6 +120,7 @@ fn all() -> Vec<(bool, Box<dyn Plugin>)> {
         (true, Box::new(DefaultIngressClass)),
         (false, Box::new(DenyServiceExternalIPs)),
         (true, Box::new(PodTopologyLabels)),
+        (true, Box::new(NodeDeclaredFeatures)),
         (true, Box::new(MutatingAdmissionPolicy::default())),
         (true, Box::new(ByServer("MutatingAdmissionWebhook"))),
         (true, Box::new(ValidatingAdmissionPolicy::default())),
@@ -186,8 +189,11 @@ impl Chain {
         asker: &dyn Asker,
     ) -> Result<Vec<String>, Status> {
         let mut context = Context { attributes, old, view, asker, warnings: Vec::new() };
+        let mut clock = Instant::now();
         for plugin in self.plugins.iter().filter(|plugin| plugin.handles(attributes.operation)) {
-            plugin.admit(&mut context, object)?;
+            let admitted = plugin.admit(&mut context, object);
+            asker.ran(plugin.name(), Step::Admit, lap(&mut clock), admitted.is_err());
+            admitted?;
         }
         Ok(context.warnings)
     }
@@ -202,11 +208,20 @@ impl Chain {
         asker: &dyn Asker,
     ) -> Result<Vec<String>, Status> {
         let mut context = Context { attributes, old, view, asker, warnings: Vec::new() };
+        let mut clock = Instant::now();
         for plugin in self.plugins.iter().filter(|plugin| plugin.handles(attributes.operation)) {
-            plugin.validate(&mut context, object)?;
+            let judged = plugin.validate(&mut context, object);
+            asker.ran(plugin.name(), Step::Validate, lap(&mut clock), judged.is_err());
+            judged?;
         }
         Ok(context.warnings)
     }
+}
+
+/// The time since the clock was last looked at.
+fn lap(clock: &mut Instant) -> Duration {
+    let now = Instant::now();
+    now - std::mem::replace(clock, now)
 }
 
 #[cfg(test)]

@@ -59,8 +59,19 @@ pub struct ResourceOf {
 
 /// Knows what users may do.
 pub trait MayDo: Send + Sync {
-    /// Whether the user may.
-    fn may(&self, user: &User, access: &Access) -> bool;
+    /// Whether the user may, and why.
+    fn may(&self, user: &User, access: &Access) -> Judgement;
+}
+
+/// What authorisation says of something that a user may or may not do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// Whether it is allowed.
+    pub allowed: bool,
+    /// Why; may be empty.
+    pub reason: String,
+    /// What kept it from deciding.
+    pub failure: Option<String>,
 }
 
 /// Something that a user may or may not do.

@@ -75,7 +75,7 @@ impl Plugin for PodSecurity {
             annotate(context, "error", &format!("Failed to parse policy: {why}"));
         }
         let violations = |standard: &Standard| {
-            let found = evaluate(standard.level, metadata, spec);
+            let found = evaluate(standard, metadata, spec);
             (!found.is_empty()).then(|| format!("PodSecurity \"{standard}\": {}", text(&found)))
         };
         let mut refused = None;
@@ -159,27 +159,40 @@ fn template<'a>(group: &str, resource: &str, object: &'a Value) -> Option<(&'a V
     template.is_object().then(|| (&template["metadata"], &template["spec"]))
 }
 
-/// Whether an update of a pod changes anything that the standards look at. Of what may change at all, these are
-/// ephemeral containers and the annotations that stand for AppArmor profiles.
+/// Annotations that stand for profiles.
+const PROFILES: [&str; 3] = [
+    "container.apparmor.security.beta.kubernetes.io/",
+    "container.seccomp.security.alpha.kubernetes.io/",
+    "seccomp.security.alpha.kubernetes.io/pod",
+];
+
+/// Whether an update of a pod changes anything that upstream judges anew for: images, ephemeral containers, and the
+/// annotations that stand for profiles.
 fn matters(new: &Value, old: &Value) -> bool {
     let profiles = |pod: &Value| -> Vec<(String, Value)> {
         pod["metadata"]
             .entries("annotations")
-            .filter(|(key, _)| key.starts_with("container.apparmor.security.beta.kubernetes.io/"))
+            .filter(|(key, _)| PROFILES.iter().any(|prefix| key.starts_with(prefix)))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect()
     };
+    let images = |pod: &Value| -> Vec<String> {
+        checks::containers(&pod["spec"]).map(|container| container.text("image").to_owned()).collect()
+    };
     !same(&new["spec"]["ephemeralContainers"], &old["spec"]["ephemeralContainers"])
+        || images(new) != images(old)
         || profiles(new) != profiles(old)
 }
 
-fn evaluate(level: Level, metadata: &Value, spec: &Value) -> Vec<Finding> {
+fn evaluate(standard: &Standard, metadata: &Value, spec: &Value) -> Vec<Finding> {
+    let (level, minor) = (standard.level, standard.minor());
     let mut found = Vec::new();
     if level >= Level::Restricted {
-        restricted::check(spec, &mut found);
+        restricted::check(spec, minor, &mut found);
     }
     if level >= Level::Baseline {
-        baseline::check(metadata, spec, level == Level::Restricted, &mut found);
+        let replaced = restricted::replaces(level, minor);
+        baseline::check(metadata, spec, minor, &replaced, &mut found);
     }
     // Upstream lists its checks by their names, whatever the level.
     found.sort_by_key(|finding| finding.check);
@@ -199,7 +212,7 @@ fn warn_of_existing(context: &mut Context, namespace: &Value, standard: &Standar
     let pods = context.view.list("", "pods", namespace.name());
     let mut violating: Vec<(String, String)> = Vec::new();
     for pod in pods.iter().take(MOST_PODS) {
-        let found = evaluate(standard.level, &pod["metadata"], &pod["spec"]);
+        let found = evaluate(standard, &pod["metadata"], &pod["spec"]);
         if !found.is_empty() {
             let reasons: Vec<&str> = found.iter().map(|finding| finding.reason).collect();
             violating.push((reasons.join(", "), pod.name().to_owned()));

@@ -1,5 +1,7 @@
 //! A request as `admission.k8s.io/v1` writes it: for webhooks, and as `request` in expressions.
 
+use std::time::Duration;
+
 use apimachinery::status::{Cause, Details, Status};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -7,6 +9,28 @@ use serde_json::{Map, Value, json};
 
 use crate::attributes::Attributes;
 use crate::rules::{Served, operation};
+
+/// A step of admission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The object may be changed.
+    Admit,
+    /// It is judged.
+    Validate,
+}
+
+/// What one binding of a validating policy came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Check<'a> {
+    /// The policy.
+    pub policy: &'a str,
+    /// Its binding.
+    pub binding: &'a str,
+    /// `allow`, or what the binding does about what does not hold: `deny`, `warn` or `audit`.
+    pub action: &'static str,
+    /// `no_error`, or that an expression could not be evaluated.
+    pub error: &'static str,
+}
 
 /// What only webhooks and expressions ask of a request; made when they do.
 pub trait Asker: Sync {
@@ -16,6 +40,10 @@ pub trait Asker: Sync {
     fn options(&self) -> Value;
     /// Notes something in the request's audit event.
     fn annotate(&self, _key: &str, _value: &str) {}
+    /// Takes how long a plugin took over one step of the request.
+    fn ran(&self, _plugin: &'static str, _step: Step, _took: Duration, _refused: bool) {}
+    /// Takes what one binding of a validating policy came to.
+    fn checked(&self, _check: Check<'_>, _took: Duration) {}
 }
 
 /// The fields of the request but `uid`, `object` and `oldObject`. `as_version` is under which group and version it is told

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::review::Asker;
 use crate::rules::Served;
-use crate::{Access, Attributes, Context, MayDo, Operation, Plugin, ResourceOf, User, View};
+use crate::{Access, Attributes, Context, Judgement, MayDo, Operation, Plugin, ResourceOf, User, View};
 
 type Key = (String, String, String, String);
 
@@ -97,8 +97,9 @@ impl View for Cluster {
 struct Allowed(Vec<(String, String)>);
 
 impl MayDo for Allowed {
-    fn may(&self, _user: &User, access: &Access) -> bool {
-        self.0.iter().any(|(verb, name)| verb == access.verb && name == access.name)
+    fn may(&self, _user: &User, access: &Access) -> Judgement {
+        let allowed = self.0.iter().any(|(verb, name)| verb == access.verb && name == access.name);
+        Judgement { allowed, ..Judgement::default() }
     }
 }
 

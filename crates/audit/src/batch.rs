@@ -38,6 +38,8 @@ pub struct Batching {
 
 /// A place that takes batches of events.
 pub(crate) trait Write: Send + Sync + 'static {
+    /// Upstream's name of such places, for metrics.
+    fn name(&self) -> &'static str;
     /// Writes at once.
     fn write_now(&self, event: &Bytes);
     /// Writes a batch.
@@ -45,6 +47,7 @@ pub(crate) trait Write: Send + Sync + 'static {
 }
 
 pub(crate) struct Sink {
+    name: &'static str,
     way: Way,
     truncation: Option<Truncation>,
     lost: AtomicU64,
@@ -56,6 +59,11 @@ enum Way {
 }
 
 impl Sink {
+    /// How many events never got there.
+    pub(crate) fn lost(&self) -> (&'static str, u64) {
+        (self.name, self.lost.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn send(&self, event: Bytes) {
         let event = match self.truncation {
             None => event,
@@ -88,6 +96,7 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Sinks {
     pub(crate) fn add(&mut self, write: Arc<dyn Write>, mode: Mode, batching: Batching) -> Option<Task> {
+        let name = write.name();
         let (way, task): (Way, Option<Task>) = match mode {
             Mode::Blocking => (Way::Now(write), None),
             Mode::Batch => {
@@ -95,7 +104,7 @@ impl Sinks {
                 (Way::Later(sender), Some(Box::pin(gather(write, receiver, batching))))
             }
         };
-        self.0.push(Sink { way, truncation: batching.truncation, lost: AtomicU64::new(0) });
+        self.0.push(Sink { name, way, truncation: batching.truncation, lost: AtomicU64::new(0) });
         task
     }
 }
@@ -170,6 +179,10 @@ mod tests {
     struct Kept(Mutex<Vec<Vec<Bytes>>>);
 
     impl Write for Kept {
+        fn name(&self) -> &'static str {
+            "kept"
+        }
+
         fn write_now(&self, event: &Bytes) {
             self.0.lock().push(vec![event.clone()]);
         }

@@ -13,7 +13,7 @@ mod record;
 mod truncation;
 mod webhook;
 
-pub use auditor::{Auditor, Sinks};
+pub use auditor::{Auditor, Counts, Sinks};
 pub use batch::{Batching, Mode};
 pub use event::{Level, ObjectReference, Stage};
 pub use log::{Format, LogFile, Rotation};

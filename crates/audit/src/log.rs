@@ -211,6 +211,10 @@ fn legacy(event: &[u8]) -> Vec<u8> {
 }
 
 impl Write for LogFile {
+    fn name(&self) -> &'static str {
+        "log"
+    }
+
     fn write_now(&self, event: &Bytes) {
         self.put(event);
     }

@@ -101,6 +101,7 @@ impl Record {
                 name: of(|object| &object.name),
                 path: &self.head.path,
             });
+            self.auditor.decided(verdict.level);
             state.verdict = Some(verdict);
             state.user = whole;
         }
@@ -171,6 +172,7 @@ impl Record {
                 path: &self.head.path,
                 ..About::default()
             });
+            self.auditor.decided(verdict.level);
             state.verdict = Some(verdict);
             state.user = json!({});
         }

@@ -71,6 +71,10 @@ fn list(events: &[Bytes]) -> Bytes {
 }
 
 impl Write for WebhookSink {
+    fn name(&self) -> &'static str {
+        "webhook"
+    }
+
     fn write_now(&self, event: &Bytes) {
         // The thread is held until the service has the event, as who asks for this mode wants it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

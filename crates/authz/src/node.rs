@@ -3,16 +3,14 @@
 mod graph;
 mod references;
 
-use apimachinery::ObjectExt as _;
 use parking_lot::RwLock;
-use serde_json::Value;
 
 use crate::bootstrap;
 use crate::rbac::Decision;
 use crate::rule::Rule;
 use crate::{Attributes, User};
 use graph::Graph;
-use references::Target;
+use references::{OfNode, Pod, Target, Volume};
 
 /// The group that every kubelet is in.
 const GROUP: &str = "system:nodes";
@@ -39,48 +37,49 @@ impl Default for NodeGraph {
 }
 
 impl NodeGraph {
-    /// Takes in a pod, persistent volume, volume attachment or resource slice, new or changed.
-    pub fn apply(&self, object: &Value) {
-        match object.kind() {
-            // Read outside the lock: a pod's references are a walk over its whole spec.
+    /// Takes in an object of a kind, new or changed, by its JSON: a pod, persistent volume, volume attachment or resource
+    /// slice.
+    pub fn apply(&self, kind: &str, json: &[u8]) -> serde_json::Result<()> {
+        // Read outside the lock.
+        match kind {
             "Pod" => {
-                let placed = references::placed_pod(object);
-                self.graph.write().put_pod(object.namespace(), object.name(), placed);
+                let pod: Pod = serde_json::from_slice(json)?;
+                let placed = pod.placed();
+                self.graph.write().put_pod(&pod.metadata.namespace, &pod.metadata.name, placed);
             }
             "PersistentVolume" => {
-                let volume = references::volume(object);
-                self.graph.write().put_volume(object.name(), volume);
+                let volume: Volume = serde_json::from_slice(json)?;
+                let bound = volume.bound();
+                self.graph.write().put_volume(&volume.metadata.name, bound);
             }
             "VolumeAttachment" => {
-                let node = object.str_at(&["spec", "nodeName"]).unwrap_or("");
-                self.graph.write().put_attachment(object.name(), node);
+                let attachment: OfNode = serde_json::from_slice(json)?;
+                self.graph.write().put_attachment(&attachment.metadata.name, attachment.node());
             }
             "ResourceSlice" => {
-                let node = object.str_at(&["spec", "nodeName"]).unwrap_or("");
-                self.graph.write().put_slice(object.name(), node);
+                let slice: OfNode = serde_json::from_slice(json)?;
+                self.graph.write().put_slice(&slice.metadata.name, slice.node());
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// Takes out an object.
-    pub fn delete(&self, object: &Value) {
+    pub fn delete(&self, kind: &str, namespace: &str, name: &str) {
         let mut graph = self.graph.write();
-        match object.kind() {
-            "Pod" => graph.put_pod(object.namespace(), object.name(), None),
-            "PersistentVolume" => graph.put_volume(object.name(), None),
-            "VolumeAttachment" => graph.put_attachment(object.name(), ""),
-            "ResourceSlice" => graph.put_slice(object.name(), ""),
+        match kind {
+            "Pod" => graph.put_pod(namespace, name, None),
+            "PersistentVolume" => graph.put_volume(name, None),
+            "VolumeAttachment" => graph.put_attachment(name, ""),
+            "ResourceSlice" => graph.put_slice(name, ""),
             _ => {}
         }
     }
 
-    /// Replaces everything of a kind.
-    pub fn reset<'a>(&self, kind: &str, objects: impl IntoIterator<Item = &'a Value>) {
+    /// Takes out everything of a kind.
+    pub fn clear(&self, kind: &str) {
         self.graph.write().clear(kind);
-        for object in objects {
-            self.apply(object);
-        }
     }
 
     /// Decides: allows, or has no opinion. Users that are no kubelets are not its matter.

@@ -3,7 +3,7 @@
 mod binding;
 mod index;
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::sync::Arc;
 
@@ -158,11 +158,11 @@ impl Rbac {
     }
 
     /// Replaces everything of a kind.
-    pub fn reset<'a>(&self, kind: RbacKind, objects: impl IntoIterator<Item = &'a Value>) {
+    pub fn reset(&self, kind: RbacKind, objects: impl IntoIterator<Item = impl Borrow<Value>>) {
         let mut index = self.index.write();
         index.clear(kind);
         for object in objects {
-            index.apply_as(kind, object);
+            index.apply_as(kind, object.borrow());
         }
     }
 

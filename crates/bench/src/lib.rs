@@ -10,6 +10,7 @@ mod load;
 mod process;
 mod proxy;
 mod runtime;
+mod scale;
 mod server;
 mod table;
 mod watches;
@@ -28,7 +29,7 @@ struct Cli {
     #[arg(long, default_value_t = 2000)]
     objects: usize,
     /// Clients, each with an HTTP/2 connection of its own
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 64)]
     clients: usize,
     /// Watches that are open at once
     #[arg(long, default_value_t = 10_000)]
@@ -36,6 +37,9 @@ struct Cli {
     /// Events that each of them gets
     #[arg(long, default_value_t = 1000)]
     events: usize,
+    /// Pods that an API server finds when it starts
+    #[arg(long, default_value_t = 100_000)]
+    pods: usize,
     /// Rounds of which the median counts
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -49,6 +53,8 @@ enum Which {
     Apiserver,
     /// Many watchers of one resource of the API server
     Watches,
+    /// An API server that starts with many pods
+    Scale,
     /// Pods, Services and memory in a lab of three nodes
     Cluster,
 }
@@ -82,6 +88,10 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
     if matches!(cli.which, Which::All | Which::Apiserver | Which::Watches) {
         let rows = watches::measure(cli.watchers, cli.events).await?;
         table::print("Watches", &rows);
+    }
+    if matches!(cli.which, Which::All | Which::Apiserver | Which::Scale) {
+        let rows = scale::measure(cli.pods).await?;
+        table::print("Scale", &rows);
     }
     if matches!(cli.which, Which::All | Which::Cluster) {
         let rows = cluster::measure().await?;

@@ -49,12 +49,28 @@ impl Client {
         Ok(body)
     }
 
-    /// Reads an answer in an encoding of its own.
-    pub async fn get_as(&mut self, path: &str, accept: &str) -> anyhow::Result<Bytes> {
-        let response = self.start_as(Method::GET, path, Bytes::new(), accept).await?;
+    /// Applies an object.
+    pub async fn apply(&mut self, path: &str, body: Bytes) -> anyhow::Result<()> {
+        let path = format!("{path}?fieldManager=bench&force=true");
+        let headers = [("content-type", "application/apply-patch+yaml"), ("accept", "application/json")];
+        let response = self.start_with(Method::PATCH, &path, body, &headers).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
-        anyhow::ensure!(status.is_success(), "GET {path} as {accept}: {status}");
+        anyhow::ensure!(status.is_success(), "apply {path}: {status}: {}", String::from_utf8_lossy(&body));
+        Ok(())
+    }
+
+    /// Reads an answer in an encoding of its own.
+    pub async fn get_as(&mut self, path: &str, accept: &str) -> anyhow::Result<Bytes> {
+        self.get_with(path, &[("accept", accept)]).await
+    }
+
+    /// Reads an answer with these headers in the request.
+    pub async fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Bytes> {
+        let response = self.start_with(Method::GET, path, Bytes::new(), headers).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        anyhow::ensure!(status.is_success(), "GET {path} with {headers:?}: {status}");
         Ok(body)
     }
 
@@ -65,22 +81,22 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> anyhow::Result<http::Response<hyper::body::Incoming>> {
-        self.start_as(method, path, body, "application/json").await
+        let headers = [("content-type", "application/json"), ("accept", "application/json")];
+        self.start_with(method, path, body, &headers).await
     }
 
-    async fn start_as(
+    async fn start_with(
         &mut self,
         method: Method,
         path: &str,
         body: Bytes,
-        accept: &str,
+        headers: &[(&str, &str)],
     ) -> anyhow::Result<http::Response<hyper::body::Incoming>> {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("https://{}{path}", self.authority))
-            .header("content-type", "application/json")
-            .header("accept", accept)
-            .body(Full::new(body))?;
+        let mut request = Request::builder().method(method).uri(format!("https://{}{path}", self.authority));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body))?;
         self.sender.ready().await?;
         Ok(self.sender.send_request(request).await?)
     }

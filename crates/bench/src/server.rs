@@ -16,11 +16,37 @@ use rustls::ClientConfig;
 
 use crate::{etcd, load::Client};
 
+/// Every request's metadata, and the bodies of those that write.
+const AUDIT: &str = "apiVersion: audit.k8s.io/v1
+kind: Policy
+rules:
+- level: Request
+  verbs: [create, update, patch, delete]
+- level: Metadata
+";
+
+const ENCRYPTION: &str = "apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+- resources: [secrets]
+  providers:
+  - secretbox:
+      keys: [{name: bench, secret: YmVuY2htYXJrc2JlbmNobWFya3NiZW5jaG1hcmtzISE=}]
+  - identity: {}
+";
+
+const AUTHENTICATION: &str = "apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+anonymous:
+  enabled: true
+  conditions: [{path: /livez}, {path: /readyz}, {path: /healthz}]
+";
+
 /// The pair, ended when dropped.
 pub struct Server {
     directory: tempfile::TempDir,
     etcd: Child,
-    apiserver: Child,
+    apiserver: Option<Child>,
     /// Where the API server listens.
     pub address: String,
     /// Where etcd listens.
@@ -29,6 +55,8 @@ pub struct Server {
     pub tls: Arc<ClientConfig>,
     /// From the start of the API server until it said it was ready.
     pub ready_after: Duration,
+    /// More flags of the API server.
+    more: Vec<String>,
 }
 
 fn free_port() -> anyhow::Result<u16> {
@@ -64,6 +92,8 @@ impl Server {
         let etcd_url = format!("https://127.0.0.1:{client_port}");
         let etcd = Command::new("etcd")
             .args(["--name=bench", "--client-cert-auth=true", "--log-level=error", "--logger=zap"])
+            // As kubeadm sets it.
+            .arg("--backend-batch-interval=25ms")
             .arg(format!("--data-dir={}", path("etcd-data")))
             .arg(format!("--listen-client-urls={etcd_url}"))
             .arg(format!("--advertise-client-urls={etcd_url}"))
@@ -82,13 +112,66 @@ impl Server {
         let options = etcd::options(directory.path())?;
         etcd::wait_until_it_serves(&etcd_url, &options).await?;
 
+        let tls = Arc::new(client_tls(&directory)?);
+        let address = format!("127.0.0.1:{port}");
+        let mut server = Self {
+            directory,
+            etcd,
+            apiserver: None,
+            address,
+            etcd_url,
+            tls,
+            ready_after: Duration::ZERO,
+            more: Vec::new(),
+        };
+        server.start_apiserver().await?;
+        Ok(server)
+    }
+
+    /// Has the API server do all that it can be told to do, from its next start on.
+    pub fn switch_everything_on(&mut self) -> anyhow::Result<()> {
+        let write = |name: &str, text: &str| -> anyhow::Result<String> {
+            let path = self.directory.path().join(name);
+            std::fs::write(&path, text)?;
+            Ok(path.to_string_lossy().into_owned())
+        };
+        let path = |name: &str| self.directory.path().join(name).to_string_lossy().into_owned();
+        self.more = vec![
+            format!("--audit-policy-file={}", write("audit.yaml", AUDIT)?),
+            format!("--audit-log-path={}", path("audit.log")),
+            format!("--encryption-provider-config={}", write("encryption.yaml", ENCRYPTION)?),
+            format!("--authentication-config={}", write("authentication.yaml", AUTHENTICATION)?),
+            format!("--requestheader-client-ca-file={}", path("ca.crt")),
+            format!("--proxy-client-cert-file={}", path("admin.crt")),
+            format!("--proxy-client-key-file={}", path("admin.key")),
+            format!("--kubelet-client-certificate={}", path("admin.crt")),
+            format!("--kubelet-client-key={}", path("admin.key")),
+            "--runtime-config=api/all=true".to_owned(),
+            "--enable-bootstrap-token-auth".to_owned(),
+            "--enable-aggregator-routing".to_owned(),
+        ];
+        Ok(())
+    }
+
+    /// Ends the API server and starts another on the same etcd.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        if let Some(mut apiserver) = self.apiserver.take() {
+            apiserver.kill()?;
+            apiserver.wait()?;
+        }
+        self.start_apiserver().await
+    }
+
+    async fn start_apiserver(&mut self) -> anyhow::Result<()> {
+        let path = |name: &str| self.directory.path().join(name).to_string_lossy().into_owned();
+        let port = self.address.rsplit(':').next().unwrap_or_default();
         let begun = Instant::now();
-        let log = std::fs::File::create(directory.path().join("apiserver.log"))?;
+        let log = std::fs::File::create(self.directory.path().join("apiserver.log"))?;
         let apiserver = Command::new(binary("kube-apiserver")?)
             .arg("--bind-address=127.0.0.1")
             .arg("--advertise-address=127.0.0.1")
             .arg(format!("--secure-port={port}"))
-            .arg(format!("--etcd-servers={etcd_url}"))
+            .arg(format!("--etcd-servers={}", self.etcd_url))
             .arg(format!("--etcd-cafile={}", path("ca.crt")))
             .arg(format!("--etcd-certfile={}", path("apiserver.crt")))
             .arg(format!("--etcd-keyfile={}", path("apiserver.key")))
@@ -100,23 +183,15 @@ impl Server {
             .arg("--service-account-issuer=https://kubernetes.default.svc.cluster.local")
             .arg("--service-cluster-ip-range=10.96.0.0/12")
             .arg("--authorization-mode=Node,RBAC")
+            .args(&self.more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .context("starting kube-apiserver")?;
-        let tls = Arc::new(client_tls(&directory)?);
-        let mut server = Self {
-            directory,
-            etcd,
-            apiserver,
-            address: format!("127.0.0.1:{port}"),
-            etcd_url,
-            tls,
-            ready_after: Duration::ZERO,
-        };
+        self.apiserver = Some(apiserver);
         loop {
-            if let Ok(mut client) = server.client().await
+            if let Ok(mut client) = self.client().await
                 && client.send(Method::GET, "/readyz", Bytes::new()).await.is_ok()
             {
                 break;
@@ -124,12 +199,12 @@ impl Server {
             anyhow::ensure!(
                 begun.elapsed() < Duration::from_secs(30),
                 "kube-apiserver is not ready: {}",
-                server.log()
+                self.log()
             );
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        server.ready_after = begun.elapsed();
-        Ok(server)
+        self.ready_after = begun.elapsed();
+        Ok(())
     }
 
     /// A new connection as the administrator.
@@ -144,7 +219,8 @@ impl Server {
 
     /// Process id of the API server.
     pub fn pid(&self) -> u32 {
-        self.apiserver.id()
+        // There is none only while another is being started.
+        self.apiserver.as_ref().map_or(0, Child::id)
     }
 
     /// Process id of etcd.
@@ -159,7 +235,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        for child in [&mut self.apiserver, &mut self.etcd] {
+        for child in self.apiserver.iter_mut().chain([&mut self.etcd]) {
             let _ = child.kill();
             let _ = child.wait();
         }

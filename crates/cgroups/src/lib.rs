@@ -10,6 +10,7 @@ mod usage;
 pub use hierarchy::{Cgroups, Driver, Version};
 pub use limits::Limits;
 pub use systemd::SystemdError;
+pub use systemd::message::Received as SystemdMessage;
 pub use usage::Usage;
 
 use std::{io, path::PathBuf};

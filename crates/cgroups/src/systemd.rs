@@ -3,7 +3,7 @@
 //! Upstream's driver `systemd` names slices the same way, so either kubelet finds what the other made.
 
 mod call;
-mod message;
+pub(crate) mod message;
 
 use std::path::{Path, PathBuf};
 

@@ -10,6 +10,7 @@ use component::leader::LeaderElectionFlags;
 use component::logging::LoggingFlags;
 use component::serve::ServingFlags;
 use controller_runtime::Choice;
+use serde_json::{Value, json};
 
 /// Flags of upstream's that have no meaning here.
 pub const IGNORED: &[Ignored] = &[
@@ -66,9 +67,31 @@ pub struct Config {
     pub logging: LoggingFlags,
 }
 
+impl Config {
+    /// The configuration in use, for `/configz`.
+    pub fn shown(&self) -> Value {
+        json!({
+            "apiVersion": "cloudcontrollermanager.config.k8s.io/v1alpha1",
+            "kind": "CloudControllerManagerConfiguration",
+            "Generic": {
+                "Address": self.serving.bind_address,
+                "Port": self.serving.secure_port,
+                "ClientConnection": {"kubeconfig": self.connection.kubeconfig},
+                "LeaderElection": self.leader.shown("cloud-controller-manager"),
+                "Controllers": self.choice.controllers,
+            },
+            "KubeCloudShared": {
+                "CloudProvider": {"CloudConfigFile": self.cloud_config},
+                "UseServiceAccountCredentials": self.choice.use_service_account_credentials,
+            },
+            "ServiceController": {"ConcurrentServiceSyncs": self.concurrent_service_syncs},
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use component::flags::{CLIENT, SERVING};
+    use component::flags::{CLIENT, SERVING, UPSTREAM_CONTROLLERS, differences};
 
     use super::*;
 
@@ -95,5 +118,18 @@ mod tests {
         assert_eq!(config.cloud_config, Some(PathBuf::from("/etc/kubernetes/cloud.conf")));
         assert!(config.choice.use_service_account_credentials);
         assert_eq!((config.choice.controllers.len(), config.concurrent_service_syncs), (2, 3));
+    }
+
+    /// The flags of upstream's component, beside those that all controllers have.
+    const UPSTREAM: &str = "allocate-node-cidrs allow-untagged-cloud cidr-allocator-type cloud-config cloud-provider cluster-cidr cluster-name
+    concurrent-node-syncs concurrent-service-syncs configure-cloud-routes controller-start-interval controllers
+    enable-leader-migration external-cloud-volume-plugin leader-migration-config min-resync-period node-monitor-period
+    node-status-update-frequency node-sync-period route-reconciliation-period use-service-account-credentials
+    webhook-bind-address webhook-cert-dir webhook-secure-port webhooks";
+
+    #[test]
+    fn every_flag_of_upstreams_is_taken_and_no_other() {
+        let found = differences::<Config>(&[SERVING, CLIENT, IGNORED], &[UPSTREAM, UPSTREAM_CONTROLLERS]);
+        assert_eq!(found, (Vec::new(), Vec::new()));
     }
 }

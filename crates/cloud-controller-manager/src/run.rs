@@ -3,7 +3,7 @@
 use component::client;
 use component::events::Recorder;
 use component::serve::{self, Endpoints};
-use component::{Runtime, leader};
+use component::{Runtime, leader, pages};
 use controller_runtime::api::identity::Identities;
 use controller_runtime::context::Stores;
 use kube::Client;
@@ -17,6 +17,7 @@ const AGENT: &str = "cloud-controller-manager";
 /// Serves health, waits for leadership, then runs the chosen controllers until shutdown.
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let chosen = controllers::choose(&config.choice.controllers)?;
+    pages::show_configuration("cloudcontrollermanager.config.k8s.io", config.shown());
     let cloud = cloud::read(config.cloud_config.as_deref())?;
     let kube_config = client::config(&config.connection.connection(AGENT)).await?;
     let client = client::from_config(kube_config.clone())?;

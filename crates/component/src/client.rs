@@ -4,6 +4,7 @@ mod connector;
 mod credentials;
 mod exec;
 mod kubeconfig;
+mod metrics;
 mod tls;
 
 use std::{
@@ -123,6 +124,7 @@ pub fn renewable(config: Config) -> anyhow::Result<(Client, Connections)> {
         .layer(config.base_uri_layer())
         .option_layer(credentials.map(AsyncFilterLayer::new))
         .layer(config.extra_headers_layer().context("headers")?)
+        .layer(metrics::Counting::of(&config.cluster_url))
         .map_err(tower::BoxError::from)
         .service(client);
     Ok((Client::new(service, config.default_namespace), connections))

@@ -1,5 +1,6 @@
 //! Upstream's flags: Go spellings, flags that mean nothing here, and suggestions for unknown ones.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use clap::Parser;
@@ -46,6 +47,7 @@ pub const SERVING: &[Ignored] = &[
     ignored("cert-dir"),
     ignored("client-ca-file"),
     ignored_switch("contention-profiling"),
+    ignored_switch("disable-http2-serving"),
     ignored("http2-max-streams-per-connection"),
     ignored_switch("permit-address-sharing"),
     ignored_switch("permit-port-sharing"),
@@ -56,6 +58,7 @@ pub const SERVING: &[Ignored] = &[
     ignored("requestheader-uid-headers"),
     ignored("requestheader-username-headers"),
     ignored("tls-cipher-suites"),
+    ignored("tls-curve-preferences"),
     ignored("tls-min-version"),
     ignored("tls-sni-cert-key"),
 ];
@@ -71,6 +74,7 @@ pub const CLIENT: &[Ignored] = &[
     ignored("kube-api-content-type"),
     ignored("kube-api-qps"),
     ignored("leader-elect-resource-lock"),
+    ignored("min-compatibility-version"),
     ignored("show-hidden-metrics-for-version"),
 ];
 
@@ -150,6 +154,42 @@ pub fn parse<F: Parser>(known: &[&[Ignored]]) -> (F, Vec<&'static str>) {
     }
 }
 
+/// Every flag that a component takes, those without an effect too.
+pub fn names<F: Parser>(known: &[&[Ignored]]) -> BTreeSet<String> {
+    let command = command::<F>();
+    let own = command.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned));
+    let ignored = known.iter().copied().chain([LOGGING]).flatten().map(|flag| flag.name.to_owned());
+    let everywhere = ["help", "profiling", "version"].map(str::to_owned);
+    own.chain(ignored).chain(everywhere).collect()
+}
+
+/// What upstream's scheduler and controller managers all take: how they serve, how they reach the API server, how they are
+/// elected, how they log. For [`differences`].
+pub const UPSTREAM_CONTROLLERS: &str = "\
+    authentication-kubeconfig authentication-skip-lookup authentication-token-webhook-cache-ttl
+    authentication-tolerate-lookup-failure authorization-always-allow-paths authorization-kubeconfig
+    authorization-webhook-cache-authorized-ttl authorization-webhook-cache-unauthorized-ttl bind-address
+    cert-dir client-ca-file contention-profiling disable-http2-serving http2-max-streams-per-connection
+    permit-address-sharing permit-port-sharing profiling requestheader-allowed-names
+    requestheader-client-ca-file requestheader-extra-headers-prefix requestheader-group-headers
+    requestheader-uid-headers requestheader-username-headers secure-port tls-cert-file tls-cipher-suites
+    tls-curve-preferences tls-min-version tls-private-key-file tls-sni-cert-key allow-metric-labels
+    allow-metric-labels-manifest disabled-metrics emulated-version feature-gates kube-api-burst
+    kube-api-content-type kube-api-qps kubeconfig leader-elect leader-elect-lease-duration
+    leader-elect-renew-deadline leader-elect-resource-lock leader-elect-resource-name
+    leader-elect-resource-namespace leader-elect-retry-period master min-compatibility-version
+    show-hidden-metrics-for-version help log-flush-frequency log-json-info-buffer-size log-json-split-stream
+    log-text-info-buffer-size log-text-split-stream logging-format v version vmodule";
+
+/// Says by which flags a component differs from upstream's, which are given as words in lists: those that it does not take, and
+/// those that upstream does not have. For the tests of components.
+pub fn differences<F: Parser>(known: &[&[Ignored]], upstream: &[&str]) -> (Vec<String>, Vec<String>) {
+    let words = upstream.iter().flat_map(|list| list.split_whitespace());
+    let upstream: BTreeSet<String> = words.map(str::to_owned).collect();
+    let taken = names::<F>(known);
+    (upstream.difference(&taken).cloned().collect(), taken.difference(&upstream).cloned().collect())
+}
+
 /// Each flag with its value as text, whether it was given or not.
 fn stated(command: &clap::Command, matches: &clap::ArgMatches) -> Vec<(String, String)> {
     let flags = command.get_arguments().filter_map(|argument| {
@@ -172,6 +212,20 @@ pub fn duration(text: &str) -> Result<std::time::Duration, String> {
         .and_then(|nanos| u64::try_from(nanos).ok())
         .map(std::time::Duration::from_nanos)
         .ok_or_else(|| format!("time: invalid duration {text:?}"))
+}
+
+/// Writes a duration as Go does (`1m30s`).
+pub fn shown_duration(duration: std::time::Duration) -> String {
+    apimachinery::time::format_go_duration(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// Writes a component's configuration into a file, as `--write-config-to` asks.
+pub fn write_config(path: &std::path::Path, configuration: &serde_json::Value) -> anyhow::Result<()> {
+    use anyhow::Context as _;
+    let text = serde_saphyr::to_string(configuration).context("writing the configuration")?;
+    std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+    tracing::info!(file = %path.display(), "wrote configuration to file");
+    Ok(())
 }
 
 /// Reads a component config file (YAML or JSON) of the given group and kind into its type.

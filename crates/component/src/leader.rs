@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -12,8 +13,14 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
 use kube::{Api, Client, api::PostParams};
+use serde_json::{Value, json};
 
-use crate::{Runtime, cause::whole, flags};
+use crate::{
+    Runtime,
+    cause::whole,
+    flags,
+    metrics::{IntGauge, IntGaugeVec, opts, register_int_gauge_vec},
+};
 
 /// The `--leader-elect*` flags.
 #[derive(Debug, Clone, Args)]
@@ -36,6 +43,21 @@ pub struct LeaderElectionFlags {
     /// Namespace of the lease
     #[arg(long, default_value = "kube-system", value_name = "NAMESPACE")]
     pub leader_elect_resource_namespace: String,
+}
+
+impl LeaderElectionFlags {
+    /// The flags as configuration files have them; `name` is the lease's where none is given.
+    pub fn shown(&self, name: &str) -> Value {
+        json!({
+            "leaderElect": self.leader_elect,
+            "leaseDuration": flags::shown_duration(self.leader_elect_lease_duration),
+            "renewDeadline": flags::shown_duration(self.leader_elect_renew_deadline),
+            "retryPeriod": flags::shown_duration(self.leader_elect_retry_period),
+            "resourceLock": "leases",
+            "resourceName": self.leader_elect_resource_name.as_deref().unwrap_or(name),
+            "resourceNamespace": self.leader_elect_resource_namespace,
+        })
+    }
 }
 
 /// What to do about a lease.
@@ -107,6 +129,7 @@ where
     };
     let mut seen = Seen { spec: None, version: None, since: Instant::now() };
     tracing::info!(lease = elector.name, "attempting to acquire leader lease");
+    let leads = leads(&elector.name);
     let shutdown = runtime.shutdown();
     // One that stands by is ready: it serves as soon as it is needed. One that cannot ask who leads is not.
     let asked = runtime.latch("leader lease");
@@ -125,12 +148,18 @@ where
         }
     }
     tracing::info!(lease = elector.name, "successfully acquired lease");
+    if let Some(leads) = &leads {
+        leads.set(1);
+    }
     runtime.spawn("leader lease", async move {
         let mut renewed = Instant::now();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(elector.flags.leader_elect_retry_period) => {}
                 () = shutdown.cancelled() => {
+                    if let Some(leads) = &leads {
+                        leads.set(0);
+                    }
                     elector.release(&seen).await;
                     return anyhow::Ok(());
                 }
@@ -157,6 +186,20 @@ where
         () = std::future::ready(()) => asked.open(),
     }
     leading.await
+}
+
+/// The metric of who leads: 0 until a lease is held.
+fn leads(lease: &str) -> Option<IntGauge> {
+    static LEADS: LazyLock<Option<IntGaugeVec>> = LazyLock::new(|| {
+        let options = opts!(
+            "leader_election_master_status",
+            "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master. 'name' is the string used to identify the lease. Please make sure to group by name."
+        );
+        register_int_gauge_vec!(options, &["name"]).ok()
+    });
+    let leads = LEADS.as_ref()?.with_label_values(&[lease]);
+    leads.set(0);
+    Some(leads)
 }
 
 struct Elector {

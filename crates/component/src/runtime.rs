@@ -28,6 +28,7 @@ struct Inner {
     shutdown: CancellationToken,
     tasks: TaskTracker,
     failures: mpsc::UnboundedSender<String>,
+    ended: CancellationToken,
     first_failure: Mutex<Option<String>>,
 }
 
@@ -40,6 +41,7 @@ impl Runtime {
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
             failures,
+            ended: CancellationToken::new(),
             first_failure: Mutex::new(None),
         };
         (Self { inner: Arc::new(inner) }, receiver)
@@ -103,6 +105,11 @@ impl Runtime {
     /// Asks the process to stop with an error, as losing a leader lease does.
     pub fn fail(&self, why: impl Into<String>) {
         let _ = self.inner.failures.send(why.into());
+    }
+
+    /// Asks the process to stop, as it has done what it was started for.
+    pub fn end(&self) {
+        self.inner.ended.cancel();
     }
 
     /// Adds something that readiness waits for.
@@ -226,6 +233,7 @@ where
             () = readiness.changed(), if !announced => {}
             _ = terminate.recv() => break false,
             _ = interrupt.recv() => break false,
+            () = runtime.inner.ended.cancelled(), if started => break false,
             Some(why) = failures.recv() => {
                 tracing::error!("{why}; stopping");
                 runtime.inner.first_failure.lock().get_or_insert(why);

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What `/statusz` lists.
-const PATHS: [&str; 5] = ["/healthz", "/livez", "/metrics", "/readyz", "/version"];
+const PATHS: [&str; 6] = ["/healthz", "/livez", "/metrics", "/metrics/slis", "/readyz", "/version"];
 
 /// Probes and scrapes are short: none needs to be waited for.
 const LIMITS: Limits = Limits { connections: 64, drain: Duration::ZERO };
@@ -161,14 +161,8 @@ async fn answer(
         return refusal;
     }
     match path {
-        "/metrics" => {
-            let mut response = Response::new(Full::new(Bytes::from(metrics::text())));
-            response.headers_mut().insert(
-                header::CONTENT_TYPE,
-                header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
-            );
-            response
-        }
+        "/metrics" => metrics_page(metrics::text()),
+        "/metrics/slis" => metrics_page(slis(&readiness.checks()).into()),
         "/version" => text(StatusCode::OK, crate::VERSION),
         // Whoever reaches an open port may see what the process is told, but not make it work.
         path if endpoints.access.is_none() && pages::is_profile(path) => not_found(),
@@ -230,6 +224,25 @@ fn of_page(page: Page) -> Response<Full<Bytes>> {
     response
 }
 
+fn metrics_page(text: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    let media_type = header::HeaderValue::from_static(metrics::MEDIA_TYPE);
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    response
+}
+
+/// What readiness waits for, as upstream's components tell of their health checks.
+fn slis(checks: &[(String, bool)]) -> String {
+    let mut text = "# HELP kubernetes_healthcheck [STABLE] This metric records the result of a single healthcheck.\n# TYPE kubernetes_healthcheck gauge\n".to_owned();
+    let alive = [("ping", "healthz", true), ("ping", "livez", true)];
+    let ready = checks.iter().map(|(name, open)| (name.as_str(), "readyz", *open));
+    for (name, kind, well) in alive.into_iter().chain(ready) {
+        let well = u8::from(well);
+        text.push_str(&format!("kubernetes_healthcheck{{name=\"{name}\",type=\"{kind}\"}} {well}\n"));
+    }
+    text
+}
+
 fn not_found() -> Response<Full<Bytes>> {
     text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
@@ -241,4 +254,21 @@ fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
         .headers_mut()
         .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_check_is_told_with_its_result() {
+        let text = slis(&[("informers".to_owned(), true), ("leader lease".to_owned(), false)]);
+        for line in [
+            "kubernetes_healthcheck{name=\"ping\",type=\"livez\"} 1\n",
+            "kubernetes_healthcheck{name=\"informers\",type=\"readyz\"} 1\n",
+            "kubernetes_healthcheck{name=\"leader lease\",type=\"readyz\"} 0\n",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
 }

@@ -11,4 +11,4 @@ mod options;
 pub mod ownership;
 
 pub use controller::{Controller, Running};
-pub use options::{Choice, Concurrency, Options};
+pub use options::{Choice, Concurrency, Options, Signing};

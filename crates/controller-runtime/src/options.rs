@@ -36,12 +36,9 @@ pub struct Options {
     /// Key with which legacy service-account tokens are signed
     #[arg(long, value_name = "FILE")]
     pub service_account_private_key_file: Option<PathBuf>,
-    /// Certificate of the authority that signs certificate requests
-    #[arg(long, value_name = "FILE")]
-    pub cluster_signing_cert_file: Option<PathBuf>,
-    /// Key of that authority
-    #[arg(long, value_name = "FILE")]
-    pub cluster_signing_key_file: Option<PathBuf>,
+    /// Authorities that sign certificate requests
+    #[command(flatten)]
+    pub signing: Signing,
     /// The longest life of a signed certificate
     #[arg(long, default_value = "8760h0m0s", value_parser = duration, value_name = "DURATION")]
     pub cluster_signing_duration: Duration,
@@ -63,6 +60,9 @@ pub struct Options {
     /// Size of a node's IPv6 range
     #[arg(long, value_name = "BITS")]
     pub node_cidr_mask_size_ipv6: Option<u8>,
+    /// How long a token in a secret may be unused before it is marked invalid, and marked before it is deleted
+    #[arg(long, default_value = "8760h0m0s", value_parser = duration, value_name = "DURATION")]
+    pub legacy_service_account_token_clean_up_period: Duration,
     /// How long a node may be silent before it counts as unknown
     #[arg(long, default_value = "50s", value_parser = duration, value_name = "DURATION")]
     pub node_monitor_grace_period: Duration,
@@ -108,6 +108,41 @@ pub struct Options {
     /// How long after a pod's start it may first become ready
     #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
     pub horizontal_pod_autoscaler_initial_readiness_delay: Duration,
+}
+
+/// The authorities of the signers: one for all, or one for each.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Signing {
+    /// Certificate of the authority that signs for all signers
+    #[arg(long, value_name = "FILE")]
+    pub cluster_signing_cert_file: Option<PathBuf>,
+    /// Key of that authority
+    #[arg(long, value_name = "FILE")]
+    pub cluster_signing_key_file: Option<PathBuf>,
+    /// Certificate of the authority of kubernetes.io/kubelet-serving
+    #[arg(long, value_name = "FILE")]
+    pub cluster_signing_kubelet_serving_cert_file: Option<PathBuf>,
+    /// Key of that authority
+    #[arg(long, value_name = "FILE")]
+    pub cluster_signing_kubelet_serving_key_file: Option<PathBuf>,
+    /// Certificate of the authority of kubernetes.io/kube-apiserver-client-kubelet
+    #[arg(long, value_name = "FILE")]
+    pub cluster_signing_kubelet_client_cert_file: Option<PathBuf>,
+    /// Key of that authority
+    #[arg(long, value_name = "FILE")]
+    pub cluster_signing_kubelet_client_key_file: Option<PathBuf>,
+    /// Certificate of the authority of kubernetes.io/kube-apiserver-client
+    #[arg(long, value_name = "FILE")]
+    pub cluster_signing_kube_apiserver_client_cert_file: Option<PathBuf>,
+    /// Key of that authority
+    #[arg(long, value_name = "FILE")]
+    pub cluster_signing_kube_apiserver_client_key_file: Option<PathBuf>,
+    /// Certificate of the authority of kubernetes.io/legacy-unknown
+    #[arg(long, value_name = "FILE")]
+    pub cluster_signing_legacy_unknown_cert_file: Option<PathBuf>,
+    /// Key of that authority
+    #[arg(long, value_name = "FILE")]
+    pub cluster_signing_legacy_unknown_key_file: Option<PathBuf>,
 }
 
 /// How many objects of a kind are reconciled at a time.

@@ -62,6 +62,28 @@ impl Rules {
     }
 }
 
+/// Warns of new finalizers that anybody may have named so.
+fn finalizer_warnings(new: &Value, old: &Value) -> Vec<String> {
+    let of = |object: &Value| -> Vec<String> {
+        let finalizers = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+        finalizers.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let before = of(old);
+    let mut added: Vec<String> = of(new).into_iter().filter(|name| !before.contains(name)).collect();
+    added.sort();
+    added.dedup();
+    let is_common = |name: &String| !name.contains('/') && name != "orphan" && name != "foregroundDeletion";
+    added
+        .iter()
+        .filter(|name| is_common(name))
+        .map(|name| {
+            format!(
+                "metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers"
+            )
+        })
+        .collect()
+}
+
 impl Strategy for Rules {
     fn default(&self, object: &mut Value) {
         default::default(&self.node, object);
@@ -111,6 +133,18 @@ impl Strategy for Rules {
 
     fn allow_unconditional_update(&self) -> bool {
         false
+    }
+
+    fn takes_any_finalizer(&self) -> bool {
+        true
+    }
+
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        finalizer_warnings(object, &Value::Null)
+    }
+
+    fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
+        finalizer_warnings(new, old)
     }
 
     fn resets(&self, part: &str) -> Resets {

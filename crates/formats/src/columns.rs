@@ -1,5 +1,7 @@
 //! `-o custom-columns`: a table of what JSONPath expressions find.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -68,12 +70,26 @@ impl Columns {
             let mut cells = Vec::new();
             for (_, template) in &self.columns {
                 let found = template.values(object)?;
-                let cell = found.into_iter().map(show).collect::<Vec<_>>().join(",");
-                cells.push(if cell.is_empty() { "<none>".into() } else { cell });
+                let shown = found.into_iter().map(cell).collect::<Vec<_>>().join(",");
+                cells.push(if shown.is_empty() { "<none>".into() } else { shown });
             }
             line(&mut text, cells);
         }
         Ok(if text.is_empty() { text } else { tabwriter::align(&text, tabwriter::TABLE) })
+    }
+}
+
+/// A value as Go prints one: what is not plain text is shown with its fields in order.
+fn cell(value: &Value) -> String {
+    let inner = |value: &Value| if value.is_null() { "<nil>".to_owned() } else { cell(value) };
+    match value {
+        Value::Array(items) => format!("[{}]", items.iter().map(inner).collect::<Vec<_>>().join(" ")),
+        Value::Object(fields) => {
+            let fields: BTreeMap<&String, &Value> = fields.iter().collect();
+            let fields = fields.iter().map(|(key, value)| format!("{key}:{}", inner(value)));
+            format!("map[{}]", fields.collect::<Vec<_>>().join(" "))
+        }
+        _ => show(value),
     }
 }
 

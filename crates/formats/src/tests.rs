@@ -86,6 +86,12 @@ fn custom_columns_align_and_say_none() {
         "NAME   IMAGES   L\na      i1,i2    <none>\nb      i3       <none>\n"
     );
     assert!(Columns::parse("NAME").is_err());
+    let object = json!({"limits": {"memory": "20Mi", "cpu": "250m"}, "list": [1, null, {"a": true}]});
+    let columns = Columns::parse("LIMITS:.limits,LIST:.list").unwrap();
+    assert_eq!(
+        columns.render(&[object], false).unwrap(),
+        "map[cpu:250m memory:20Mi]   [1 <nil> map[a:true]]\n"
+    );
 }
 
 #[test]

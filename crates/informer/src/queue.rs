@@ -212,7 +212,7 @@ impl<K: Clone + Eq + Hash> WorkQueue<K> {
                 if let Some((key, since)) = state.ready.pop_front() {
                     state.dirty.remove(&key);
                     state.in_hand.insert(key.clone(), now);
-                    self.shared.metrics.taken(now - since, state.ready.len());
+                    self.shared.metrics.taken(since, now, state.ready.len());
                     // A permit of Notify covers one waiter only: pass it on while there is more.
                     if !state.ready.is_empty() || !state.deadlines.is_empty() {
                         self.shared.wake.notify_one();
@@ -236,7 +236,7 @@ impl<K: Clone + Eq + Hash> WorkQueue<K> {
         let mut state = self.shared.state.lock();
         let Some(since) = state.in_hand.remove(key) else { return };
         let now = Instant::now();
-        self.shared.metrics.finished(now - since);
+        self.shared.metrics.finished(since, now);
         if state.dirty.contains(key) && !state.closed {
             state.ready.push_back((key.clone(), now));
             self.shared.metrics.depth(state.ready.len());

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::service::validate_cidr;
+use strategy::addresses;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::Read;
@@ -73,7 +73,14 @@ impl Strategy for ServiceCidr {
             );
         }
         for (index, range) in ranges.iter().enumerate() {
-            validate_cidr(range.as_str().unwrap_or_default(), &path.index(index), errors);
+            let (text, path) = (range.as_str().unwrap_or_default(), path.index(index));
+            addresses::validate_range(text, &path, errors);
+            if let Ok(range) = text.parse::<ipnet::IpNet>()
+                && range.to_string() != text
+                && range.addr() == range.network()
+            {
+                errors.invalid(&path, text, format!("must be in canonical form (\"{range}\")"));
+            }
         }
     }
 

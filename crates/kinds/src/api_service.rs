@@ -13,6 +13,10 @@ pub struct ApiService;
 const SPEC: Path<'static> = Path::root("spec");
 
 impl Strategy for ApiService {
+    fn takes_any_finalizer(&self) -> bool {
+        true
+    }
+
     fn keeps(&self) -> Keeps {
         Keeps::Status
     }

@@ -155,13 +155,29 @@ impl Strategy for CertificateSigningRequest {
     }
 }
 
-/// The rules of `certificatesigningrequests/approval`: approval and denial alone change.
+/// Dates conditions that nobody has dated; one that stood as it is before keeps the date of its beginning.
+pub(crate) fn date_conditions(new: &mut Value, old: &Value, now: &str) {
+    let before = old["status"].items("conditions");
+    let Some(status) = write::object(new, "status") else { return };
+    for condition in write::items(status, "conditions") {
+        write::zero(condition, "lastUpdateTime", now);
+        if !condition.has("lastTransitionTime") {
+            let same = |other: &&Value| {
+                other.has("lastTransitionTime")
+                    && ["type", "status"].iter().all(|key| other[*key] == condition[*key])
+            };
+            let since = before.iter().find(same).map_or(now, |other| other.text("lastTransitionTime"));
+            write::set(condition, "lastTransitionTime", since);
+        }
+    }
+}
+
+/// The rules of `certificatesigningrequests/approval`: conditions alone change.
 struct Approval;
 
 impl Strategy for Approval {
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
-        let mut all = conditions(new, true);
-        all.extend(conditions(old, false));
+        let all = new["status"].items("conditions").to_vec();
         write::copy(new, "spec", old);
         write::copy(new, "status", old);
         set_conditions(new, all);
@@ -305,5 +321,24 @@ mod tests {
         object["spec"]["username"] = json!("somebody else");
         set_requester(&mut object, "jane", "", &["a".to_owned()], Value::Null);
         assert_eq!((&object["spec"]["username"], &object["spec"]["groups"]), (&json!("jane"), &json!(["a"])));
+    }
+
+    #[test]
+    fn conditions_are_dated_by_the_server() {
+        let request = |conditions: Value| json!({"status": {"conditions": conditions}});
+        let old = request(
+            json!([{"type": "Approved", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]),
+        );
+        let mut new =
+            request(json!([{"type": "Approved", "status": "True"}, {"type": "Other", "status": "True"}]));
+        super::Approval.prepare_for_update(&mut new, &old);
+        date_conditions(&mut new, &old, "2026-02-02T00:00:00Z");
+        let dates: Vec<(&str, &str)> = new["status"]
+            .items("conditions")
+            .iter()
+            .map(|condition| (condition.text("lastUpdateTime"), condition.text("lastTransitionTime")))
+            .collect();
+        let (then, now) = ("2026-01-01T00:00:00Z", "2026-02-02T00:00:00Z");
+        assert_eq!(dates, [(now, then), (now, now)]);
     }
 }

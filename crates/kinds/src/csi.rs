@@ -222,6 +222,11 @@ impl Strategy for VolumeAttachment {
         Keeps::Status
     }
 
+    fn prepare_status_update(&self, new: &mut Value, old: &Value) {
+        strategy::prepare_status_update(new, old);
+        strategy::keep_metadata(new, old, &crate::KEPT_BY_STATUS);
+    }
+
     fn prepare_for_create(&self, object: &mut Value) {
         write::set(object, "status", serde_json::json!({"attached": false}));
     }

@@ -19,6 +19,10 @@ const SPEC: Path<'static> = Path::root("spec");
 const STATUS: Path<'static> = Path::root("status");
 
 impl Strategy for CustomResourceDefinition {
+    fn takes_any_finalizer(&self) -> bool {
+        true
+    }
+
     fn allow_unconditional_update(&self) -> bool {
         false
     }

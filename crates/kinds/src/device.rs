@@ -1,6 +1,7 @@
 //! The kinds of dynamic resource allocation: DeviceClasses, ResourceClaims, their templates, ResourceSlices.
 
 mod claim;
+mod sharing;
 mod slice;
 
 use std::borrow::Cow;
@@ -170,6 +171,11 @@ impl Strategy for ResourceClaim {
 
     fn default(&self, object: &mut Value) {
         default_requests(write::ensure(write::ensure(object, "spec"), "devices"));
+    }
+
+    fn prepare_status_update(&self, new: &mut Value, old: &Value) {
+        strategy::prepare_status_update(new, old);
+        strategy::keep_metadata(new, old, &crate::KEPT_BY_STATUS);
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::Read;
-use strategy::{NameRule, Strategy, field_text};
+use strategy::{Dependents, NameRule, Strategy, field_text};
 
 /// The rules of events sent to core/v1.
 pub struct CoreEvent;
@@ -37,6 +37,10 @@ impl Strategy for CoreEvent {
         }
         let found = names::errors(NameRule::Subdomain, object.namespace());
         errors.invalid_each(&Path::root("namespace"), &Value::from(object.namespace()), found);
+    }
+
+    fn dependents(&self) -> Dependents {
+        Dependents::None
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {
@@ -96,6 +100,10 @@ impl Strategy for NewEvent {
             errors.immutable(&Path::root(path), &new[key], &old[key]);
         }
         validate_series(new, errors);
+    }
+
+    fn dependents(&self) -> Dependents {
+        Dependents::None
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {

@@ -25,6 +25,11 @@ impl Strategy for FlowSchema {
         Keeps::StatusAndGeneration
     }
 
+    fn prepare_status_update(&self, new: &mut Value, old: &Value) {
+        strategy::prepare_status_update(new, old);
+        strategy::keep_metadata(new, old, &crate::KEPT_BY_STATUS);
+    }
+
     fn default(&self, object: &mut Value) {
         write::zero(write::ensure(object, "spec"), "matchingPrecedence", 1000);
     }
@@ -187,6 +192,11 @@ fn wrong_url(url: &str) -> Option<&'static str> {
 impl Strategy for PriorityLevelConfiguration {
     fn keeps(&self) -> Keeps {
         Keeps::StatusAndGeneration
+    }
+
+    fn prepare_status_update(&self, new: &mut Value, old: &Value) {
+        strategy::prepare_status_update(new, old);
+        strategy::keep_metadata(new, old, &crate::KEPT_BY_STATUS);
     }
 
     fn default(&self, object: &mut Value) {

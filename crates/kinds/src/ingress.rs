@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use apimachinery::names::port_name_errors;
 use pod_strategy::probes::validate_port_number;
-use pod_strategy::spec::validate_address;
+use strategy::addresses;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::Read;
@@ -106,7 +106,7 @@ fn validate_balancer(balancer: &Value, errors: &mut Errors) {
     for (index, place) in balancer.items("ingress").iter().enumerate() {
         let path = list_path.index(index);
         if !place.text("ip").is_empty() {
-            validate_address(place.text("ip"), &path.child("ip"), errors);
+            addresses::validate(place.text("ip"), &path.child("ip"), errors);
         }
         let host = place.text("hostname");
         if !host.is_empty() {

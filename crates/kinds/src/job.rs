@@ -12,7 +12,7 @@ use crate::workload::{SPEC, STATUS, validate_counts};
 use pod_strategy::template;
 use strategy::field::{Errors, Path};
 use strategy::read::{Read, is_empty, same};
-use strategy::{Keeps, Strategy};
+use strategy::{Dependents, Keeps, Strategy};
 use strategy::{selectors, write};
 
 /// The rules of Jobs.
@@ -146,6 +146,17 @@ impl Strategy for Job {
                 "cannot set completionTime when there is no Complete=True condition",
             );
         }
+    }
+
+    /// As it was before pods could go with their owner.
+    fn dependents(&self) -> Dependents {
+        Dependents::Stay
+    }
+
+    fn orphaning_warning(&self) -> Option<&'static str> {
+        Some(
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",
+        )
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {

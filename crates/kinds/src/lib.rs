@@ -64,12 +64,14 @@ mod properties;
 mod tests;
 
 use apimachinery::status::FieldError;
+use apimachinery::time;
+use jiff::Timestamp;
 use serde_json::Value;
 
-pub use strategy::{Grace, Strategy, generic};
+pub use strategy::{Dependents, Grace, Strategy, generic};
 
 use pod_strategy::{Pod, persistent_volume_claim::PersistentVolumeClaim, pod_template::PodTemplate};
-use strategy::{field::Errors, metadata};
+use strategy::{addresses, field::Errors, metadata};
 
 /// The strategy of a kind, the generic one where the kind needs none of its own.
 ///
@@ -178,7 +180,9 @@ pub fn create(strategy: &dyn Strategy, namespaced: bool, object: &mut Value) -> 
     strategy.prepare_for_create(object);
     let mut errors = Errors::new();
     errors.extend(metadata::validate_create(object, namespaced, strategy.name_rule()));
-    errors.extend(metadata::validate_finalizer_names(object));
+    if !strategy.takes_any_finalizer() {
+        errors.extend(metadata::validate_finalizer_names(object));
+    }
     strategy.validate(object, &mut errors);
     errors.into_vec()
 }
@@ -191,8 +195,11 @@ pub fn update(strategy: &dyn Strategy, new: &mut Value, old: &Value) -> Vec<Fiel
     strategy.prepare_for_update(new, old);
     let mut errors = Errors::new();
     errors.extend(metadata::validate_update(new, old));
-    errors.extend(metadata::validate_finalizer_names(new));
+    if !strategy.takes_any_finalizer() {
+        errors.extend(metadata::validate_finalizer_names(new));
+    }
     strategy.validate_update(new, old, &mut errors);
+    addresses::forgive_stored(&mut errors, old);
     errors.into_vec()
 }
 
@@ -203,10 +210,22 @@ pub fn update_status(strategy: &dyn Strategy, new: &mut Value, old: &Value) -> V
     let mut errors = Errors::new();
     errors.extend(metadata::validate_update(new, old));
     strategy.validate_status_update(new, old, &mut errors);
+    addresses::forgive_stored(&mut errors, old);
     errors.into_vec()
 }
 
+/// Dates what a kind's rules have dated by the server, in an object that was prepared for an update.
+pub fn date(group: &str, kind: &str, new: &mut Value, old: &Value, now: Timestamp) {
+    if (group, kind) == ("certificates.k8s.io", "CertificateSigningRequest") {
+        certificate_signing_request::date_conditions(new, old, &time::rfc3339(now));
+    }
+}
+
+/// What a status update leaves as it is where a kind allows no change of metadata beside the status.
+pub(crate) const KEPT_BY_STATUS: [&str; 4] = ["labels", "annotations", "finalizers", "ownerReferences"];
+
 /// The error of an update that names no version, for kinds without `allow_unconditional_update`.
 pub fn missing_resource_version() -> FieldError {
-    FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update")
+    // A number without a sign, as upstream prints it.
+    FieldError::invalid_unshown("metadata.resourceVersion", "0x0: must be specified for an update")
 }

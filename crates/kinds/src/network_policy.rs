@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::service::validate_cidr;
 use pod_strategy::probes::{validate_port, validate_port_number};
+use pod_strategy::warnings;
+use strategy::addresses;
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
 use strategy::selectors;
@@ -66,6 +67,32 @@ impl Strategy for NetworkPolicy {
             }
         }
     }
+
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        range_warnings(&object["spec"])
+    }
+
+    fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
+        range_warnings(&new["spec"])
+    }
+}
+
+/// Ranges that are not written as they should be.
+fn range_warnings(spec: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for (list, peers) in [("ingress", "from"), ("egress", "to")] {
+        for (index, rule) in spec.items(list).iter().enumerate() {
+            for (at, peer) in rule.items(peers).iter().enumerate() {
+                let (block, path) = (&peer["ipBlock"], format!("spec.{list}[{index}].{peers}[{at}].ipBlock"));
+                warnings::range(block.text("cidr"), &format!("{path}.cidr"), &mut found);
+                for (which, except) in block.items("except").iter().enumerate() {
+                    let path = format!("{path}.except[{which}]");
+                    warnings::range(except.as_str().unwrap_or_default(), &path, &mut found);
+                }
+            }
+        }
+    }
+    found
 }
 
 fn validate_rule(rule: &Value, peers: &str, path: &Path, errors: &mut Errors) {
@@ -117,13 +144,13 @@ fn validate_peer(peer: &Value, path: &Path, errors: &mut Errors) {
         if range.is_empty() {
             errors.required(&path.child("cidr"), "");
         } else {
-            validate_cidr(range, &path.child("cidr"), errors);
+            addresses::validate_range(range, &path.child("cidr"), errors);
         }
         for (index, except) in block.items("except").iter().enumerate() {
             let list_path = path.child("except");
             let path = list_path.index(index);
             let text = except.as_str().unwrap_or_default();
-            validate_cidr(text, &path, errors);
+            addresses::validate_range(text, &path, errors);
             if let (Ok(outer), Ok(inner)) = (range.parse::<ipnet::IpNet>(), text.parse::<ipnet::IpNet>())
                 && (!outer.contains(&inner) || outer.prefix_len() >= inner.prefix_len())
             {

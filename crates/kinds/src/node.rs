@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
-use crate::service::validate_cidr;
 use pod_strategy::resources::validate_amount;
 use pod_strategy::scheduling::validate_effect;
+use strategy::addresses;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::{Read, is_empty, same};
@@ -96,7 +96,7 @@ fn validate_node(node: &Value, errors: &mut Errors) {
     let ranges_path = SPEC.child("podCIDRs");
     let ranges = spec.items("podCIDRs");
     for (index, range) in ranges.iter().enumerate() {
-        validate_cidr(range.as_str().unwrap_or_default(), &ranges_path.index(index), errors);
+        addresses::validate_range(range.as_str().unwrap_or_default(), &ranges_path.index(index), errors);
     }
     let four = |range: &Value| range.as_str().is_some_and(|range| !range.contains(':'));
     let fours = ranges.iter().filter(|range| four(range)).count();

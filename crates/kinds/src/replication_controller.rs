@@ -11,7 +11,7 @@ use strategy::field::Errors;
 use strategy::metadata::validate_labels;
 use strategy::read::{Read, is_empty};
 use strategy::write;
-use strategy::{Keeps, Strategy};
+use strategy::{Dependents, Keeps, Strategy};
 
 /// The rules of ReplicationControllers.
 pub struct ReplicationController;
@@ -19,6 +19,10 @@ pub struct ReplicationController;
 impl Strategy for ReplicationController {
     fn keeps(&self) -> Keeps {
         Keeps::StatusAndGeneration
+    }
+
+    fn dependents(&self) -> Dependents {
+        Dependents::Stay
     }
 
     fn default(&self, object: &mut Value) {

@@ -5,7 +5,7 @@ mod update;
 mod validate;
 mod warnings;
 
-pub(crate) use validate::{non_special_address, validate_cidr};
+pub(crate) use validate::non_special_address;
 
 #[cfg(test)]
 mod tests;

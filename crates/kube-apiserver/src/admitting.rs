@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use admission::expressions::{Scene, kind};
 use admission::hooks::{Hook, Reinvocation};
-use admission::review::{self, Asker};
+use admission::review::{self, Asker, Check, Step};
 use admission::rules::Served;
 use admission::{Attributes, Operation, View as _};
 use apimachinery::Status;
@@ -15,6 +16,8 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::http::Query;
+use crate::metrics::Metrics;
+use crate::metrics::admission::{Called, Outcome};
 use crate::registry::Entry;
 use crate::server::Server;
 use crate::webhook_admission::Callable;
@@ -29,11 +32,21 @@ pub struct Request<'a> {
     pub deletion: Option<&'a Value>,
     /// What is done.
     pub operation: Operation,
+    /// What is told of how long it takes.
+    pub metrics: &'a Metrics,
 }
 
 impl Asker for Request<'_> {
     fn annotate(&self, key: &str, value: &str) {
         audit::annotate(key, value);
+    }
+
+    fn ran(&self, plugin: &'static str, step: Step, took: Duration, refused: bool) {
+        self.metrics.plugin_ran(plugin, step, self.operation, took, refused);
+    }
+
+    fn checked(&self, check: Check<'_>, took: Duration) {
+        self.metrics.policy_checked(check, took);
     }
 
     fn user_info(&self) -> Value {
@@ -133,6 +146,13 @@ impl Admitting<'_> {
 
     /// Lets all change the object: the plugins, then the webhooks, and again those that others' changes concern.
     pub async fn change_by_all(&self, object: &mut Value, old: Option<&Value>) -> Result<(), Status> {
+        let begun = Instant::now();
+        let changed = self.change_in_rounds(object, old).await;
+        self.stepped(Step::Admit, begun.elapsed(), changed.is_err());
+        changed
+    }
+
+    async fn change_in_rounds(&self, object: &mut Value, old: Option<&Value>) -> Result<(), Status> {
         self.change(object, old)?;
         let mut round = Reinvocation::default();
         self.ask_changing(&mut round, 0, object, old).await?;
@@ -147,6 +167,17 @@ impl Admitting<'_> {
 
     /// Lets all judge the object.
     pub async fn judge_by_all(&self, object: &Value, old: Option<&Value>) -> Result<(), Status> {
+        let begun = Instant::now();
+        let judged = self.judge_by_each(object, old).await;
+        self.stepped(Step::Validate, begun.elapsed(), judged.is_err());
+        judged
+    }
+
+    fn stepped(&self, step: Step, took: Duration, refused: bool) {
+        self.server.metrics.stepped(step, self.request.operation, took, refused);
+    }
+
+    async fn judge_by_each(&self, object: &Value, old: Option<&Value>) -> Result<(), Status> {
         self.judge(object, old)?;
         if let Some(images) = &self.server.webhooks.images {
             images.judge(&self.attributes, object).await?;
@@ -227,6 +258,33 @@ impl Admitting<'_> {
     }
 
     async fn ask(
+        &self,
+        callable: &Callable,
+        served: Option<&Served>,
+        object: Value,
+        old: Value,
+        mutating: bool,
+    ) -> Result<review::Answer, Failure> {
+        let begun = Instant::now();
+        let answer = self.call(callable, served, object, old, mutating).await;
+        let outcome = match &answer {
+            Ok(answer) if answer.allowed => Outcome::Allowed,
+            Ok(answer) => {
+                Outcome::Refused(review::refusal(&callable.hook.name, answer.result.as_ref()).code.into())
+            }
+            Err(_) => Outcome::Failed { closed: callable.hook.fails_closed },
+        };
+        self.server.metrics.webhook_called(Called {
+            name: &callable.hook.name,
+            step: if mutating { Step::Admit } else { Step::Validate },
+            operation: self.request.operation,
+            outcome,
+            took: begun.elapsed(),
+        });
+        answer
+    }
+
+    async fn call(
         &self,
         callable: &Callable,
         served: Option<&Served>,

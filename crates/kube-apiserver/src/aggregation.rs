@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use webhooks::{Place, Service};
 
+use self::availability::Verdict;
 pub(crate) use self::availability::places;
 pub use self::description::Description;
 pub use self::discovery::{RemoteGroup, RemoteVersion};
@@ -59,10 +60,22 @@ pub struct Backend {
     state: RwLock<State>,
 }
 
+/// Whether a backend could be used, for the metrics.
+#[derive(Debug, Clone, Default)]
+pub struct Availability {
+    /// Whether it can be now.
+    pub available: bool,
+    /// How often it became unusable, by the reason.
+    pub refusals: Vec<(&'static str, u64)>,
+}
+
 /// What is known of a backend.
 #[derive(Default)]
 struct State {
     available: bool,
+    refusals: Vec<(&'static str, u64)>,
+    /// It has been looked at.
+    known: bool,
     places: Vec<Place>,
     /// Its resources in aggregated discovery's form; `None` while it does not answer.
     resources: Option<Arc<Value>>,
@@ -104,10 +117,36 @@ impl Aggregation {
         }
     }
 
+    /// Which backends can be used, by the names of their APIServices, of those that have been looked at.
+    pub fn availability(&self) -> Vec<(String, Availability)> {
+        let backends = self.backends.load();
+        let of = |backend: &Arc<Backend>| {
+            let state = backend.state.read();
+            let found = Availability { available: state.available, refusals: state.refusals.clone() };
+            state.known.then(|| (backend.name.clone(), found))
+        };
+        backends.iter().filter_map(of).collect()
+    }
+
     /// The groups for discovery, best first.
     fn groups(&self) -> Vec<RemoteGroup> {
         let versions = self.backends.load().iter().map(|backend| backend.discovered()).collect();
         discovery::groups(versions)
+    }
+}
+
+impl State {
+    /// Counts, as upstream, each time that the backend turns out to be unusable after it was not known to be.
+    fn note(&mut self, verdict: &Verdict) {
+        let became = !verdict.available && (self.available || !self.known);
+        self.known = true;
+        if !became {
+            return;
+        }
+        match self.refusals.iter_mut().find(|(reason, _)| *reason == verdict.reason) {
+            Some((_, count)) => *count += 1,
+            None => self.refusals.push((verdict.reason, 1)),
+        }
     }
 }
 

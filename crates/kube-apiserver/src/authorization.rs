@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use apimachinery::Status;
 use authz::{Attributes, Decision, Reason};
-use serde_json::Value;
-use storage::{Cache, EventType, Filter, Watch, WatchStart};
+use storage::{Cache, EventType, Filter, Object, Resource, Watch, WatchStart};
 use tokio::sync::watch;
 
 pub use self::modes::{AuthorizationFlags, follow, load};
@@ -22,16 +21,6 @@ pub fn refusal(attributes: &Attributes<'_>, decision: &Decision) -> Status {
         Decision::NoOpinion(Reason::Failed(why)) => Status::internal(why),
         other => authz::forbidden(attributes, &other.reason().to_string()),
     }
-}
-
-/// What an authoriser is told.
-enum Told<'a> {
-    /// Everything there is of a resource.
-    All(&'a [Value]),
-    /// An object that is new or changed.
-    Is(&'a Value),
-    /// An object that is gone.
-    Gone(&'a Value),
 }
 
 /// The resources that RBAC reads.
@@ -108,27 +97,67 @@ enum Authoriser {
 }
 
 impl Authoriser {
-    fn tell(self, server: &Server, told: Told<'_>) {
-        let (rbac, nodes) = (&server.authorizer.rbac, &server.authorizer.nodes);
-        match (self, told) {
-            (Self::Rbac(kind), Told::All(objects)) => rbac.reset(kind, objects),
-            (Self::Rbac(_), Told::Is(object)) => rbac.apply(object),
-            (Self::Rbac(_), Told::Gone(object)) => rbac.delete(object),
-            (Self::Node(kind), Told::All(objects)) => nodes.reset(kind, objects),
-            (Self::Node(_), Told::Is(object)) => nodes.apply(object),
-            (Self::Node(_), Told::Gone(object)) => nodes.delete(object),
+    /// Whether it makes a difference: a pod does only when it is placed, and then it stays so until it is gone.
+    fn cares_for(self, resource: &Resource, object: &Object) -> bool {
+        match self {
+            Self::Node("Pod") => {
+                let node = resource.field("spec.nodeName").map(|field| object.field(resource, field));
+                node.is_none_or(|node| !node.is_empty())
+            }
+            Self::Node(_) | Self::Rbac(_) => true,
         }
     }
+
+    /// Tells everything there is of the resource, one object after another: the trees of all pods at once would be ten
+    /// times their bytes.
+    fn begin(self, server: &Server, resource: &Resource, watch: &mut Watch) {
+        let objects = std::iter::from_fn(|| watch.next_first()).map(|event| event.object);
+        match self {
+            Self::Rbac(kind) => {
+                server.authorizer.rbac.reset(kind, objects.filter_map(|object| of(&object, object.value())));
+            }
+            Self::Node(kind) => {
+                server.authorizer.nodes.clear(kind);
+                for object in objects {
+                    self.tell(server, resource, &object, EventType::Added);
+                }
+            }
+        }
+    }
+
+    /// Tells of an object that is new, has changed, or is gone.
+    fn tell(self, server: &Server, resource: &Resource, object: &Object, event: EventType) {
+        let (rbac, nodes) = (&server.authorizer.rbac, &server.authorizer.nodes);
+        match (self, event) {
+            (Self::Rbac(_), EventType::Deleted) => {
+                if let Some(tree) = of(object, object.value()) {
+                    rbac.delete(&tree);
+                }
+            }
+            (Self::Rbac(_), EventType::Added | EventType::Modified) => {
+                if let Some(tree) = of(object, object.value()) {
+                    rbac.apply(&tree);
+                }
+            }
+            (Self::Node(kind), EventType::Deleted) => nodes.delete(kind, object.namespace(), object.name()),
+            (Self::Node(kind), EventType::Added | EventType::Modified) => {
+                if self.cares_for(resource, object) {
+                    of(object, nodes.apply(kind, object.as_bytes()));
+                }
+            }
+        }
+    }
+}
+
+/// What was read of an object, if it could be.
+fn of<T>(object: &Object, read: serde_json::Result<T>) -> Option<T> {
+    read.inspect_err(|error| tracing::error!(%error, key = object.key(), "unreadable object")).ok()
 }
 
 /// Tells an authoriser everything there is, and gives the watch of what comes.
 fn begin(server: &Server, cache: &Arc<Cache>, authoriser: Authoriser) -> Option<Watch> {
     let (mut watch, revision) = cache.watch(WatchStart::Objects, Filter::default()).ok()?;
-    let mut objects = Vec::new();
-    while let Some(event) = watch.next_first() {
-        objects.extend(event.object.value());
-    }
-    authoriser.tell(server, Told::All(&objects));
+    authoriser.begin(server, &cache.resource, &mut watch);
     server.roles_told.told(authoriser, revision);
     Some(watch)
 }
@@ -152,13 +181,7 @@ async fn go_on(server: Arc<Server>, cache: Arc<Cache>, authoriser: Authoriser, f
             };
             // An ended watch means that the cache was filled anew.
             let Some(event) = event else { break };
-            match (event.object.value(), event.event) {
-                (Ok(object), EventType::Deleted) => authoriser.tell(&server, Told::Gone(&object)),
-                (Ok(object), EventType::Added | EventType::Modified) => {
-                    authoriser.tell(&server, Told::Is(&object))
-                }
-                (Err(error), _) => tracing::error!(%error, key = event.object.key(), "unreadable object"),
-            }
+            authoriser.tell(&server, &cache.resource, &event.object, event.event);
             server.roles_told.told(authoriser, event.object.revision());
         }
         next = begin(&server, &cache, authoriser);

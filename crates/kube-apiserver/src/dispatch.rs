@@ -25,6 +25,7 @@ use crate::handlers::{
 use crate::health;
 use crate::http::service::{Asked, Connection, authorize_verb, not_found};
 use crate::http::{Inbound, Query, Request, RequestInfo, Response, input, response};
+use crate::metrics;
 use crate::registry::Entry;
 use crate::server::Server;
 use crate::streaming::{self, Streaming};
@@ -47,7 +48,7 @@ pub async fn dispatch(asked: Asked<'_>, request: Request, user: &Arc<UserInfo>) 
             {
                 return Ok(page);
             }
-            return document(server, &request, info, query);
+            return document(server, &request, info, query).await;
         }
         return Ok(not_found());
     };
@@ -296,7 +297,13 @@ async fn admit_connect(
         dry_run: false,
         random: rand::random(),
     };
-    let request = admitting::Request { user, query, deletion: None, operation: Operation::Connect };
+    let request = admitting::Request {
+        user,
+        query,
+        deletion: None,
+        operation: Operation::Connect,
+        metrics: &server.metrics,
+    };
     // An answer that switches protocols has no room for warnings.
     let admitting =
         Admitting { server, entry, attributes, request, warn: &|warnings: Vec<String>| drop(warnings) };
@@ -305,7 +312,7 @@ async fn admit_connect(
 }
 
 /// Paths that are not resources: discovery, metrics, keys.
-fn document(
+async fn document(
     server: &Arc<Server>,
     request: &Request,
     info: &RequestInfo,
@@ -320,7 +327,7 @@ fn document(
     }
     match info.path.as_str() {
         "/metrics" => {
-            let mut text = server.metrics.text(&server.registry);
+            let mut text = metrics::text(server).await;
             if let Gate::Fair(flows) = &server.gate {
                 let mut own = String::new();
                 flows.write_metrics(&mut own);

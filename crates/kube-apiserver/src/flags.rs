@@ -2,6 +2,8 @@
 
 mod ignored;
 mod refused;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -42,6 +44,9 @@ pub struct Flags {
     /// Ciphers of TLS 1.2, by Go's names; all that this server speaks, if none is given
     #[arg(long, value_name = "SUITE", value_delimiter = ',')]
     pub tls_cipher_suites: Vec<String>,
+    /// Ways to agree on keys, by Go's numbers; all that this server speaks, if none is given
+    #[arg(long, value_name = "NUMBER", value_delimiter = ',')]
+    pub tls_curve_preferences: Vec<u16>,
     /// Another certificate and its key, and for which names it is shown; those that it is for, if none is given
     #[arg(long, value_name = "CERTIFICATE,KEY[:NAME,…]", action = ArgAction::Append)]
     pub tls_sni_cert_key: Vec<String>,

@@ -11,8 +11,6 @@ use webhooks::{Client, ConfigError};
 
 use crate::remembered::Remembered;
 
-/// How often a call that found nobody is made; each pause is longer by half, as upstream.
-const ATTEMPTS: u32 = 5;
 /// How long one call may take, as upstream.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many answers are remembered, as upstream.
@@ -64,18 +62,7 @@ impl ImagePolicy {
 
     async fn ask(&self, question: &Value) -> Result<Answer, String> {
         let body = Bytes::from(question.to_string());
-        let mut pause = self.settings.pause;
-        let mut attempt = 1;
-        loop {
-            match self.client.post("", body.clone(), PATIENCE).await {
-                Ok(answer) => return Answer::read(&answer),
-                Err(error) if attempt < ATTEMPTS && error.may_pass() => {
-                    tokio::time::sleep(pause).await;
-                    pause = pause * 3 / 2;
-                    attempt += 1;
-                }
-                Err(error) => return Err(error.to_string()),
-            }
-        }
+        let answer = self.client.post_again(&body, PATIENCE, self.settings.pause).await;
+        Answer::read(&answer.map_err(|error| error.to_string())?)
     }
 }

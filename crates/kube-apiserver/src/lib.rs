@@ -5,7 +5,7 @@
 //! admitted, validated and serialised once.
 
 pub mod access;
-mod admission_config;
+pub mod admission_config;
 mod admitting;
 pub mod aggregation;
 pub mod alloc;

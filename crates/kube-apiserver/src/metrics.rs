@@ -1,19 +1,30 @@
 //! What the server counts, under upstream's names.
 
+pub mod access;
+pub mod admission;
+mod told;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::admission::Operation;
+use ::admission::review::{Check, Step};
+
 use anyhow::Context as _;
+use authz::Decision;
 use component::metrics::{
     Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, exponential_buckets,
-    histogram_opts, opts, register_histogram_vec, register_int_counter_vec, register_int_gauge_vec,
+    histogram_opts, opts, register_histogram_vec, register_int_counter, register_int_counter_vec,
+    register_int_gauge_vec,
 };
 use parking_lot::RwLock;
 use schema::Resource;
 use storage::Observer;
 
+use self::admission::{Admissions, Called};
 use crate::http::RequestInfo;
-use crate::registry::{Entry, Registry};
+use crate::registry::Entry;
+use crate::server::Server;
 use crate::streaming::Streaming;
 
 /// Upstream's buckets of request durations.
@@ -27,15 +38,6 @@ const SLI_DURATIONS: [f64; 21] = [
     0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0,
     45.0, 60.0,
 ];
-
-/// Which build this is; what other compilers and their times would say is left empty.
-const BUILD: &str = concat!(
-    "# HELP kubernetes_build_info A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.\n",
-    "# TYPE kubernetes_build_info gauge\n",
-    "kubernetes_build_info{build_date=\"\",compiler=\"rustc\",git_commit=\"\",git_tree_state=\"\",git_version=\"v",
-    env!("CARGO_PKG_VERSION"),
-    "\",go_version=\"\",major=\"1\",minor=\"36\",platform=\"linux\"} 1\n"
-);
 
 /// What a request counts as.
 #[derive(Clone)]
@@ -118,6 +120,7 @@ pub struct Metrics {
     shared: Arc<Shared>,
     /// Of requests that are not for resources.
     others: Known,
+    admissions: Admissions,
 }
 
 impl Metrics {
@@ -131,9 +134,9 @@ impl Metrics {
         Ok(SHARED.get_or_init(|| shared).clone())
     }
 
-    /// Counters over shared registrations.
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, others: Known::default() }
+    /// Counters over shared registrations, and the admission plugins that are on.
+    pub fn new(shared: Arc<Shared>, plugins: &[&'static str]) -> Self {
+        Self { shared, others: Known::default(), admissions: Admissions::new(plugins) }
     }
 
     fn counters(&self, route: &Route) -> Arc<Counters> {
@@ -142,6 +145,7 @@ impl Metrics {
             return found.clone();
         }
         let duration = self.shared.durations.with_label_values(&route.labels());
+        self.note_deprecation(route);
         let [verb, _, group, version, resource, subresource, scope, component] = route.labels();
         let labels = [verb, group, version, resource, subresource, scope, component];
         let sizes = self.shared.sizes.with_label_values(&labels);
@@ -149,6 +153,17 @@ impl Metrics {
         let counters = Arc::new(Counters { duration, sli, sizes, by_code: RwLock::default() });
         known.0.write().push((route.key, counters.clone()));
         counters
+    }
+
+    /// Notes that somebody asked for what is on its way out.
+    fn note_deprecation(&self, route: &Route) {
+        let Some(row) = route.entry.as_ref().map(|entry| &entry.row) else { return };
+        if kinds::deprecation::warning(&row.group, &row.version, &row.kind).is_some() {
+            let [_, _, group, version, resource, subresource, ..] = route.labels();
+            // None of them has a release in which it goes.
+            let labels = [group, version, resource, subresource, ""];
+            self.shared.deprecated.with_label_values(&labels).set(1);
+        }
     }
 
     /// Counts a finished request, and the size of its answer where that is known.
@@ -187,11 +202,46 @@ impl Metrics {
         Open::new(self.shared.inflight.with_label_values(&[if mutating { "mutating" } else { "readOnly" }]))
     }
 
-    /// Counts how a request's user came to be known, and how long that took.
-    pub fn authenticated(&self, is_known: bool, took: Duration) {
-        let known = if is_known { &self.shared.known } else { &self.shared.unknown };
-        known.0.inc();
-        known.1.observe(took.as_secs_f64());
+    /// Counts how a request's user came to be known, if anybody, and how long that took.
+    pub fn authenticated(&self, user: Option<&str>, took: Duration) {
+        self.shared.access.authenticated(user, took);
+    }
+
+    /// Counts what authorisers said, and how long that took.
+    pub fn authorized(&self, decision: &Decision, took: Duration) {
+        self.shared.access.authorized(decision, took);
+    }
+
+    /// Counts how long a plugin took over a step.
+    pub fn plugin_ran(
+        &self,
+        plugin: &'static str,
+        step: Step,
+        operation: Operation,
+        took: Duration,
+        refused: bool,
+    ) {
+        self.admissions.ran(&self.shared.admission, plugin, step, operation, took, refused);
+    }
+
+    /// Counts how long a step took with all its plugins and webhooks.
+    pub fn stepped(&self, step: Step, operation: Operation, took: Duration, refused: bool) {
+        self.admissions.stepped(&self.shared.admission, step, operation, took, refused);
+    }
+
+    /// Counts how a webhook answered.
+    pub fn webhook_called(&self, called: Called<'_>) {
+        self.shared.admission.called(called);
+    }
+
+    /// Counts what a validating policy came to.
+    pub fn policy_checked(&self, check: Check<'_>, took: Duration) {
+        self.shared.admission.checked(check, took);
+    }
+
+    /// Counts a client with whom no TLS was agreed on.
+    pub fn handshake_failed(&self) {
+        self.shared.handshake_errors.inc();
     }
 
     /// Counts an open watch, until the guard is dropped.
@@ -222,20 +272,6 @@ impl Metrics {
             .inc();
     }
 
-    /// The text of all metrics, the numbers of objects brought up to date first.
-    pub fn text(&self, registry: &Registry) -> Vec<u8> {
-        for entry in registry.all().iter().filter(|entry| entry.is_stored() && entry.stored_as.is_none()) {
-            let name = match entry.group() {
-                "" => entry.plural().to_owned(),
-                group => format!("{}.{group}", entry.plural()),
-            };
-            self.shared.objects.with_label_values(&[&name]).set(entry.cache().len() as i64);
-        }
-        let mut text = component::metrics::text();
-        text.extend_from_slice(BUILD.as_bytes());
-        text
-    }
-
     /// What the store tells of its calls to etcd.
     pub fn etcd_observer(&self) -> Observer {
         let (etcd, errors) = (self.shared.etcd.clone(), self.shared.etcd_errors.clone());
@@ -259,15 +295,15 @@ pub struct Shared {
     sizes: HistogramVec,
     inflight: IntGaugeVec,
     long_running: IntGaugeVec,
-    objects: IntGaugeVec,
     terminations: IntCounterVec,
     etcd: HistogramVec,
     etcd_errors: IntCounterVec,
     slis: HistogramVec,
     watch_events: IntCounterVec,
-    /// Of those who were known and those who were not: how many, and how long it took to know.
-    known: (IntCounter, Histogram),
-    unknown: (IntCounter, Histogram),
+    handshake_errors: IntCounter,
+    deprecated: IntGaugeVec,
+    access: access::Shared,
+    admission: admission::Shared,
 }
 
 const ROUTE: [&str; 8] =
@@ -278,23 +314,20 @@ const ROUTE_AND_CODE: [&str; 9] =
 impl Shared {
     fn register() -> anyhow::Result<Self> {
         let register = || -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-            let attempts = register_int_counter_vec!(
-                opts!("authentication_attempts", "Counter of authenticated attempts."),
-                &["result"]
-            )?;
-            let took = register_histogram_vec!(
-                histogram_opts!(
-                    "authentication_duration_seconds",
-                    "Authentication duration in seconds broken out by result.",
-                    exponential_buckets(0.001, 2.0, 15)?
-                ),
-                &["result"]
-            )?;
-            let of =
-                |result: &str| (attempts.with_label_values(&[result]), took.with_label_values(&[result]));
             Ok(Self {
-                known: of("success"),
-                unknown: of("error"),
+                access: access::Shared::register()?,
+                admission: admission::Shared::register()?,
+                handshake_errors: register_int_counter!(
+                    "apiserver_tls_handshake_errors_total",
+                    "Number of requests dropped with 'TLS handshake error from' error"
+                )?,
+                deprecated: register_int_gauge_vec!(
+                    opts!(
+                        "apiserver_requested_deprecated_apis",
+                        "Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release."
+                    ),
+                    &["group", "version", "resource", "subresource", "removed_release"]
+                )?,
                 slis: register_histogram_vec!(
                     histogram_opts!(
                         "apiserver_request_sli_duration_seconds",
@@ -343,13 +376,6 @@ impl Shared {
                         "Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way."
                     ),
                     &["verb", "group", "version", "resource", "subresource", "scope", "component"]
-                )?,
-                objects: register_int_gauge_vec!(
-                    opts!(
-                        "apiserver_storage_objects",
-                        "Number of stored objects at the time of last check split by kind."
-                    ),
-                    &["resource"]
                 )?,
                 terminations: register_int_counter_vec!(
                     opts!(
@@ -409,4 +435,12 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.dec();
     }
+}
+
+/// All metrics in Prometheus' text format.
+pub async fn text(server: &Server) -> Vec<u8> {
+    let told = told::text(server).await;
+    let mut text = component::metrics::text();
+    text.extend_from_slice(told.as_bytes());
+    text
 }

@@ -38,11 +38,6 @@ impl Kind {
         Ok(Encoded { item: start..end, body: start - opening.len()..frame.len(), frame: frame.into() })
     }
 
-    /// Writes an object's JSON as a whole body.
-    pub fn body(&self, json: &[u8]) -> Result<Vec<u8>, Status> {
-        wire::encode_as(self.kind, &self.api_version, &self.name, json).map_err(unwritable)
-    }
-
     /// Writes the object's own message alone.
     pub fn item(&self, json: &[u8]) -> Result<Vec<u8>, Status> {
         let mut item = Vec::with_capacity(json.len() / 2 + 64);

@@ -60,7 +60,8 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
     let address = listener.local_addr()?;
     let advertised = flags.advertise_address.map_or_else(|| own_address(flags.bind_address), Ok)?;
 
-    let metrics = Metrics::new(Metrics::shared()?);
+    let admission = admission_config::load(&flags)?;
+    let metrics = Metrics::new(Metrics::shared()?, &admission.chain.names());
     let encryption = encryption::load(&flags).await?;
     let etcd =
         connect(&flags).await?.observed_by(metrics.etcd_observer()).encrypted_by(Arc::clone(&encryption));
@@ -77,7 +78,6 @@ pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Serve
     let (authenticator, authentication) = authenticator(&flags, configured, &store, uses)?;
     let authenticator = Arc::new(authenticator);
     let auditor = auditing::load(&flags.audit)?;
-    let admission = admission_config::load(&flags)?;
     let serving = Serving::new(&flags, authenticator.clone())?;
     let stop = runtime.shutdown();
     let ranges = Ranges::parse(&flags.service_cluster_ip_range)

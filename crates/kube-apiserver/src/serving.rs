@@ -75,7 +75,7 @@ impl Serving {
     /// Reads what the flags say.
     pub fn new(flags: &Flags, authenticator: Arc<Authenticator>) -> anyhow::Result<Arc<Self>> {
         let certificates = Arc::new(Certificates::load(flags)?);
-        let provider = Arc::new(provider(&flags.tls_cipher_suites)?);
+        let provider = Arc::new(provider(&flags.tls_cipher_suites, &flags.tls_curve_preferences)?);
         let versions = versions(&flags.tls_min_version)?;
         let protocols: &[&[u8]] =
             if flags.disable_http2_serving { &[b"http/1.1"] } else { &[b"h2", b"http/1.1"] };
@@ -133,8 +133,16 @@ fn versions(least: &str) -> anyhow::Result<Vec<&'static SupportedProtocolVersion
     }
 }
 
-fn provider(names: &[String]) -> anyhow::Result<CryptoProvider> {
+fn provider(names: &[String], groups: &[u16]) -> anyhow::Result<CryptoProvider> {
     let mut provider = default_provider();
+    if !groups.is_empty() {
+        // As in Go, the numbers choose and do not order.
+        provider.kx_groups.retain(|group| groups.contains(&u16::from(group.name())));
+        ensure!(
+            !provider.kx_groups.is_empty(),
+            "--tls-curve-preferences: this server speaks X25519 (29), P-256 (23) and P-384 (24), and none of {groups:?}"
+        );
+    }
     if names.is_empty() {
         return Ok(provider);
     }
@@ -267,14 +275,17 @@ mod tests {
     fn flags_name_suites_and_versions_as_go_does() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let only =
-            provider(&names(&["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_RSA_WITH_AES_128_CBC_SHA"]));
+            provider(&names(&["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_RSA_WITH_AES_128_CBC_SHA"]), &[]);
         let suites: Vec<CipherSuite> =
             only.unwrap().cipher_suites.iter().map(|suite| suite.suite()).collect();
         assert!(suites.contains(&CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256));
         assert!(!suites.contains(&CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384));
         assert!(suites.contains(&CipherSuite::TLS13_AES_128_GCM_SHA256), "TLS 1.3 is not chosen");
-        let error = provider(&names(&["TLS_FOO"])).unwrap_err().to_string();
+        let error = provider(&names(&["TLS_FOO"]), &[]).unwrap_err().to_string();
         assert_eq!(error, "Cipher suite TLS_FOO not supported or doesn't exist");
+        let groups = |numbers: &[u16]| provider(&[], numbers).map(|provider| provider.kx_groups.len());
+        assert_eq!((groups(&[]).unwrap(), groups(&[4588, 29, 24]).unwrap()), (3, 2));
+        assert!(groups(&[4588]).unwrap_err().to_string().contains("none of [4588]"));
         assert_eq!(versions("VersionTLS13").unwrap().len(), 1);
         assert_eq!(versions("VersionTLS12").unwrap().len(), 2);
         assert_eq!(versions("1.3").unwrap_err().to_string(), "unknown tls version \"1.3\"");

@@ -42,7 +42,7 @@ impl admission::View for View<'_> {
     }
 
     fn allows(&self, user: &admission::User, access: &admission::Access) -> bool {
-        may(&self.server.authorizer, user, access)
+        judged(&self.server.authorizer, user, access).is_allowed()
     }
 
     fn access(&self) -> Arc<dyn admission::MayDo> {
@@ -147,12 +147,15 @@ impl View<'_> {
 struct Access(Arc<authz::Chain>);
 
 impl admission::MayDo for Access {
-    fn may(&self, user: &admission::User, access: &admission::Access) -> bool {
-        may(&self.0, user, access)
+    fn may(&self, user: &admission::User, access: &admission::Access) -> admission::Judgement {
+        let decision = judged(&self.0, user, access);
+        let failure = decision.failure().map(str::to_owned);
+        let reason = if failure.is_some() { String::new() } else { decision.reason().to_string() };
+        admission::Judgement { allowed: decision.is_allowed(), reason, failure }
     }
 }
 
-fn may(chain: &authz::Chain, user: &admission::User, access: &admission::Access) -> bool {
+fn judged(chain: &authz::Chain, user: &admission::User, access: &admission::Access) -> authz::Decision {
     let attributes = authz::Attributes {
         user: authz::User { name: user.name, groups: user.groups },
         verb: access.verb,
@@ -168,7 +171,7 @@ fn may(chain: &authz::Chain, user: &admission::User, access: &admission::Access)
         label_selector: access.label_selector,
         ..authz::Attributes::default()
     };
-    chain.authorize(&attributes).is_allowed()
+    chain.authorize(&attributes)
 }
 
 /// The objects that tokens are bound to. It holds the store alone, since the server is made of what needs it.

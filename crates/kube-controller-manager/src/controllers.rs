@@ -8,6 +8,7 @@ mod cluster_role_aggregation;
 mod endpoint_slice;
 mod endpoints;
 mod garbage;
+mod legacy_token_cleaner;
 mod namespace;
 mod node_ipam;
 mod node_lifecycle;
@@ -70,6 +71,14 @@ const OWN: &[Controller] = &[
         event_source: "serviceaccount-token-controller",
         by_default: true,
         start: token_secret::start,
+    },
+    Controller {
+        name: "legacy-serviceaccount-token-cleaner-controller",
+        alias: "legacy-service-account-token-cleaner",
+        account: "legacy-service-account-token-cleaner",
+        event_source: "legacy-service-account-token-cleaner",
+        by_default: true,
+        start: legacy_token_cleaner::start,
     },
     Controller {
         name: "resourcequota-controller",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use component::client;
 use component::events::Recorder;
 use component::serve::{self, Endpoints};
-use component::{Runtime, leader};
+use component::{Runtime, leader, pages};
 use controller_runtime::Controller;
 use controller_runtime::api::identity::Identities;
 use controller_runtime::context::{Context, Stores};
@@ -19,6 +19,7 @@ const AGENT: &str = "kube-controller-manager";
 /// Serves health, waits for leadership, then runs the chosen controllers until shutdown.
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let chosen = controllers::choose(&config.options.choice.controllers)?;
+    pages::show_configuration("kubecontrollermanager.config.k8s.io", config.shown());
     let kube_config = client::config(&config.connection.connection(AGENT)).await?;
     let client = client::from_config(kube_config.clone())?;
     if let Some(address) = config.serving.address() {

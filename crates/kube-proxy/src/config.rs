@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser;
 use component::client::ConnectionFlags;
-use component::flags::{Ignored, ignored, ignored_switch};
+use component::flags::{Ignored, ignored, ignored_switch, shown_duration};
 use component::logging::LoggingFlags;
 use ipnet::IpNet;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 /// Upstream flags that mean nothing here.
 pub const IGNORED: &[Ignored] = &[
@@ -32,8 +33,6 @@ pub const IGNORED: &[Ignored] = &[
     ignored("show-hidden-metrics-for-version"),
     ignored_switch("ipvs-strict-arp"),
     ignored_switch("bind-address-hard-fail"),
-    ignored_switch("profiling"),
-    ignored_switch("init-only"),
 ];
 
 /// The command line.
@@ -52,6 +51,12 @@ pub struct Flags {
     /// Remove all rules of the proxy and exit
     #[arg(long)]
     pub cleanup: bool,
+    /// Set the kernel's parameters, which needs all rights of the node, and exit
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub init_only: bool,
+    /// Where to write the configuration in use, and then exit
+    #[arg(long, value_name = "FILE")]
+    pub write_config_to: Option<PathBuf>,
     /// The node's address when the Node object has none (0.0.0.0: ask the Node)
     #[arg(long, value_name = "IP")]
     pub bind_address: Option<IpAddr>,
@@ -313,6 +318,53 @@ impl Config {
             conntrack_tcp_be_liberal: flags.conntrack_tcp_be_liberal || file.conntrack.tcp_be_liberal,
         })
     }
+
+    /// The configuration in use, as a file would have it.
+    pub fn shown(&self) -> Value {
+        let address =
+            |address: Option<SocketAddr>| address.map(|address| address.to_string()).unwrap_or_default();
+        let (mode, cluster_cidr, bridge, prefix) = match &self.detect_local {
+            DetectLocalMode::ClusterCidr(network) => {
+                ("ClusterCIDR", network.map(|network| network.to_string()), "", "")
+            }
+            DetectLocalMode::NodeCidr => ("NodeCIDR", None, "", ""),
+            DetectLocalMode::Bridge(name) => ("BridgeInterface", None, name.as_str(), ""),
+            DetectLocalMode::InterfacePrefix(prefix) => ("InterfaceNamePrefix", None, "", prefix.as_str()),
+        };
+        let node_ports = match &self.node_ports {
+            NodePorts::All => Vec::new(),
+            NodePorts::Primary => vec!["primary".to_owned()],
+            NodePorts::In(networks) => networks.iter().map(ToString::to_string).collect(),
+        };
+        json!({
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "bindAddress": self.bind_address.map_or_else(|| "0.0.0.0".to_owned(), |address| address.to_string()),
+            "clientConnection": {"kubeconfig": self.connection.kubeconfig.clone().unwrap_or_default()},
+            "clusterCIDR": cluster_cidr.unwrap_or_default(),
+            "conntrack": {
+                "maxPerCore": self.conntrack.max_per_core,
+                "min": self.conntrack.min,
+                "tcpBeLiberal": self.conntrack_tcp_be_liberal,
+                "tcpCloseWaitTimeout": shown_duration(self.conntrack.tcp_close_wait),
+                "tcpEstablishedTimeout": shown_duration(self.conntrack.tcp_established),
+            },
+            "detectLocal": {"bridgeInterface": bridge, "interfaceNamePrefix": prefix},
+            "detectLocalMode": mode,
+            "healthzBindAddress": address(self.healthz),
+            "hostnameOverride": self.node_name,
+            "iptables": {
+                "localhostNodePorts": self.localhost_node_ports,
+                "masqueradeAll": self.masquerade_all,
+                "masqueradeBit": self.masquerade_bit,
+                "minSyncPeriod": shown_duration(self.min_sync_period),
+                "syncPeriod": shown_duration(self.sync_period),
+            },
+            "metricsBindAddress": address(self.metrics),
+            "mode": "iptables",
+            "nodePortAddresses": node_ports,
+        })
+    }
 }
 
 fn given(text: &str) -> Option<String> {
@@ -392,6 +444,8 @@ fn node_ports(given: Option<&Vec<String>>) -> anyhow::Result<NodePorts> {
 
 #[cfg(test)]
 mod tests {
+    use component::flags::differences;
+
     use super::*;
 
     fn read(arguments: &[&str]) -> anyhow::Result<Config> {
@@ -452,5 +506,35 @@ winkernel: {enableDSR: false}
         ] {
             assert!(read(arguments).is_err(), "{arguments:?}");
         }
+    }
+
+    /// The flags of upstream's component.
+    const UPSTREAM: &str = "bind-address bind-address-hard-fail cleanup cluster-cidr config config-sync-period conntrack-max-per-core
+    conntrack-min conntrack-tcp-be-liberal conntrack-tcp-timeout-close-wait conntrack-tcp-timeout-established
+    conntrack-udp-timeout conntrack-udp-timeout-stream detect-local-mode feature-gates healthz-bind-address
+    hostname-override init-only iptables-localhost-nodeports iptables-masquerade-bit iptables-min-sync-period
+    iptables-sync-period ipvs-exclude-cidrs ipvs-min-sync-period ipvs-scheduler ipvs-strict-arp ipvs-sync-period
+    ipvs-tcp-timeout ipvs-tcpfin-timeout ipvs-udp-timeout kube-api-burst kube-api-content-type kube-api-qps kubeconfig
+    masquerade-all master metrics-bind-address nodeport-addresses oom-score-adj pod-bridge-interface
+    pod-interface-name-prefix profiling proxy-mode show-hidden-metrics-for-version write-config-to
+    help log-flush-frequency log-json-info-buffer-size log-json-split-stream log-text-info-buffer-size
+    log-text-split-stream logging-format v version vmodule";
+
+    #[test]
+    fn every_flag_of_upstreams_is_taken_and_no_other() {
+        let found = differences::<Flags>(&[IGNORED], &[UPSTREAM]);
+        assert_eq!(found, (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        let config = read(&["--cluster-cidr=172.16.0.0/16", "--nodeport-addresses=10.0.0.0/8"]).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.yaml");
+        component::flags::write_config(&path, &config.shown()).unwrap();
+        let again = read(&[&format!("--config={}", path.display())]).unwrap();
+        assert_eq!(again.shown(), config.shown());
+        assert_eq!(again.detect_local, config.detect_local);
+        assert_eq!(again.node_ports, config.node_ports);
     }
 }

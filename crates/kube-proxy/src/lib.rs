@@ -35,7 +35,16 @@ pub fn main() -> ExitCode {
     }
     component::run("kube-proxy", 1, &logging, &ignored, |runtime| async move {
         let host_name = nix::unistd::gethostname()?.to_string_lossy().into_owned();
-        start(runtime, Config::new(&flags, &host_name)?).await
+        let config = Config::new(&flags, &host_name)?;
+        if let Some(path) = &flags.write_config_to {
+            component::flags::write_config(path, &config.shown())?;
+        } else if flags.init_only {
+            sysctl::apply(config.localhost_node_ports, &config.conntrack);
+        } else {
+            return start(runtime, config).await;
+        }
+        runtime.end();
+        Ok(())
     })
 }
 

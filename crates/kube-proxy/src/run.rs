@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use component::cause::whole;
-use component::{Runtime, client, serve};
+use component::{Runtime, client, pages, serve};
 use jiff::Timestamp;
 use netrules::{Family, Iptables, Kernel};
 
@@ -22,6 +22,7 @@ const FULL_SYNC: Duration = Duration::from_secs(3600);
 
 /// Starts the proxy.
 pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
+    pages::show_configuration("kubeproxy.config.k8s.io", config.shown());
     let client = client::connect(&config.connection.connection("kube-proxy")).await?;
     let health = Health::default();
     if let Some(address) = config.metrics {

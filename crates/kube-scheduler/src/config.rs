@@ -5,6 +5,7 @@ mod file;
 mod tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
@@ -14,13 +15,14 @@ use component::flags::{Ignored, ignored};
 use component::leader::LeaderElectionFlags;
 use component::logging::LoggingFlags;
 use component::serve::ServingFlags;
+use serde_json::{Value, json};
 
+use crate::framework::Plugin;
 use crate::queue::Backoff;
 use crate::schedule::Profile;
 
 /// Upstream flags that mean nothing here.
-pub const IGNORED: &[Ignored] =
-    &[ignored("pod-max-in-unschedulable-pods-duration"), ignored("write-config-to")];
+pub const IGNORED: &[Ignored] = &[ignored("pod-max-in-unschedulable-pods-duration")];
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -29,6 +31,9 @@ pub struct Flags {
     /// The configuration file (KubeSchedulerConfiguration)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Where to write the configuration in use, and then end
+    #[arg(long, value_name = "FILE")]
+    pub write_config_to: Option<PathBuf>,
     /// The API server
     #[command(flatten)]
     pub connection: ConnectionFlags,
@@ -94,4 +99,42 @@ impl Config {
             backoff,
         })
     }
+
+    /// The configuration in use, as a file would have it.
+    pub fn shown(&self) -> Value {
+        let profiles: Vec<Value> = self.profiles.iter().map(shown_profile).collect();
+        json!({
+            "apiVersion": "kubescheduler.config.k8s.io/v1",
+            "kind": "KubeSchedulerConfiguration",
+            "clientConnection": {"kubeconfig": self.connection.kubeconfig.clone().unwrap_or_default()},
+            "leaderElection": self.leader_election.shown("kube-scheduler"),
+            "podInitialBackoffSeconds": self.backoff.initial.as_secs(),
+            "podMaxBackoffSeconds": self.backoff.most.as_secs(),
+            "profiles": profiles,
+        })
+    }
+}
+
+fn shown_profile(profile: &Profile) -> Value {
+    let named = |plugins: &[Arc<dyn Plugin>]| -> Vec<Value> {
+        plugins.iter().map(|plugin| json!({"name": plugin.name()})).collect()
+    };
+    // A point's list adds to the defaults unless these are off.
+    let only = |enabled: Vec<Value>| json!({"enabled": enabled, "disabled": [{"name": "*"}]});
+    let preemption = if profile.preempts { vec![json!({"name": "DefaultPreemption"})] } else { Vec::new() };
+    let scores: Vec<Value> = profile
+        .scores
+        .iter()
+        .map(|(plugin, weight)| json!({"name": plugin.name(), "weight": weight}))
+        .collect();
+    json!({
+        "schedulerName": profile.scheduler_name,
+        "percentageOfNodesToScore": profile.percentage_of_nodes_to_score,
+        "plugins": {
+            "preEnqueue": only(named(&profile.gates)),
+            "filter": only(named(&profile.filters)),
+            "postFilter": only(preemption),
+            "score": only(scores),
+        },
+    })
 }

@@ -26,6 +26,8 @@ pub enum Outcome {
         claims: Vec<Step>,
         /// How long that may take.
         patience: Duration,
+        /// How often it was tried, and since when it waited.
+        waited: (u32, Instant),
     },
     /// No node will do; it waits.
     Wait {
@@ -39,6 +41,8 @@ pub enum Outcome {
         nomination: Nomination,
         /// Lower pods that were promised the same node, and are no more.
         outranked: Vec<Arc<Pod>>,
+        /// Whether it was looked for lower pods.
+        preempts: bool,
     },
 }
 
@@ -205,7 +209,7 @@ impl Core {
 
     /// Tries the next pod.
     pub fn try_next(&mut self, now: Instant, random: &mut dyn FnMut(usize) -> usize) -> Option<Outcome> {
-        let Waiting { pod, .. } = self.queue.take(now)?;
+        let Waiting { pod, attempts, since, .. } = self.queue.take(now)?;
         let profile = self.profiles.iter().find(|profile| profile.scheduler_name == *pod.scheduler_name)?;
         let profile_patience = profile.bind_timeout;
         match decide(profile, &pod, &self.snapshot, &self.nominations, &mut self.start, random) {
@@ -215,13 +219,14 @@ impl Core {
                 self.forget_nomination(&pod.uid);
                 self.assumed.insert(pod.uid.clone(), pod.clone());
                 self.place(assumed, &node);
-                Some(Outcome::Bind { pod, node, claims, patience })
+                Some(Outcome::Bind { pod, node, claims, patience, waited: (attempts, since) })
             }
             Err(mut misfit) => {
                 let mut victims = None;
                 let mut nomination = Nomination::Stays;
                 let mut outranked = Vec::new();
-                if profile.preempts {
+                let preempts = profile.preempts;
+                if preempts {
                     let attempt = preemption::preempt(
                         profile,
                         &pod,
@@ -247,7 +252,7 @@ impl Core {
                     }
                 }
                 self.queue.park(&pod.uid, misfit.plugins.clone());
-                Some(Outcome::Wait { pod, misfit, victims, nomination, outranked })
+                Some(Outcome::Wait { pod, misfit, victims, nomination, outranked, preempts })
             }
         }
     }

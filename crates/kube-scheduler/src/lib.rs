@@ -36,6 +36,13 @@ pub fn main() -> ExitCode {
     let (flags, ignored) = component::flags::parse::<config::Flags>(&[SERVING, CLIENT, config::IGNORED]);
     let logging = flags.logging.clone();
     component::run("kube-scheduler", 1, &logging, &ignored, |runtime| async move {
-        start(runtime, Config::new(flags)?).await
+        let written_to = flags.write_config_to.clone();
+        let config = Config::new(flags)?;
+        if let Some(path) = written_to {
+            component::flags::write_config(&path, &config.shown())?;
+            runtime.end();
+            return Ok(());
+        }
+        start(runtime, config).await
     })
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use component::cause::whole;
 use component::events::{Kind, Recorder};
-use component::{Runtime, client, leader, serve};
+use component::{Runtime, client, leader, pages, serve};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::core::{Core, Nomination, Outcome};
+use crate::metrics::Ended;
 use crate::plugins::volume_binding::Step;
 use crate::pod::Pod;
 use crate::preemption::Victims;
@@ -30,6 +31,7 @@ const FLUSH: Duration = Duration::from_secs(30);
 
 /// Starts the scheduler.
 pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
+    pages::show_configuration("componentconfig", config.shown());
     let client = client::connect(&config.connection.connection("kube-scheduler")).await?;
     if let Some(address) = config.serving.address() {
         let own = config.connection.connection("kube-scheduler");
@@ -68,6 +70,8 @@ struct Assigned {
     pod: Arc<Pod>,
     node: Box<str>,
     began: Instant,
+    /// How often it was tried, and since when it waited.
+    waited: (u32, Instant),
 }
 
 /// What came of a request.
@@ -157,8 +161,11 @@ impl Loop {
         if core.queue().has_active() && under_way < UNDER_WAY {
             let outcome = core.try_next(began, &mut |below| rand::random_range(0..below.max(1)));
             drop(core);
-            if let Some(outcome) = &outcome {
-                metrics::attempt(matches!(outcome, Outcome::Bind { .. }), began.elapsed());
+            if let Some(Outcome::Wait { pod, victims, preempts, .. }) = &outcome {
+                metrics::tried(&pod.scheduler_name, Ended::Unschedulable, began.elapsed());
+                if *preempts {
+                    metrics::preempted(victims.as_ref().map(|victims| victims.pods.len()));
+                }
             }
             return Next::Tried(outcome, began);
         }
@@ -169,8 +176,8 @@ impl Loop {
     fn carry_out(&self, outcome: Outcome, began: Instant, under_way: &mut UnderWay) {
         let client = self.client.clone();
         match outcome {
-            Outcome::Bind { pod, node, claims, patience } => {
-                let assigned = Assigned { pod, node, began };
+            Outcome::Bind { pod, node, claims, patience, waited } => {
+                let assigned = Assigned { pod, node, began, waited };
                 if claims.is_empty() {
                     return self.bind(assigned, under_way);
                 }
@@ -179,7 +186,7 @@ impl Loop {
                     Done::Chosen { assigned, result, patience }
                 }));
             }
-            Outcome::Wait { pod, misfit, victims, nomination, outranked } => {
+            Outcome::Wait { pod, misfit, victims, nomination, outranked, preempts: _ } => {
                 let message = misfit.to_string();
                 tracing::debug!(pod = pod.full_name(), message, "no node will do");
                 self.recorder.record(reference(&pod), Kind::Warning, "FailedScheduling", message.as_str());
@@ -236,6 +243,7 @@ impl Loop {
     fn not_claimed(&self, assigned: &Assigned, why: &str) {
         let Assigned { pod, node, .. } = assigned;
         self.shared.core.lock().not_bound(&pod.uid, Instant::now());
+        metrics::tried(&pod.scheduler_name, Ended::Failed, assigned.began.elapsed());
         tracing::warn!(
             pod = pod.full_name(),
             node = &**node,
@@ -247,11 +255,12 @@ impl Loop {
     }
 
     fn bound(&self, assigned: &Assigned, result: Result<(), kube::Error>) {
-        let Assigned { pod, node, began } = assigned;
+        let Assigned { pod, node, began, waited: (tries, since) } = assigned;
         match result {
             Ok(()) => {
                 self.shared.core.lock().bound(&pod.uid);
-                metrics::bound(began.elapsed());
+                metrics::tried(&pod.scheduler_name, Ended::Scheduled, began.elapsed());
+                metrics::scheduled(*tries, since.elapsed());
                 tracing::info!(pod = pod.full_name(), node = &**node, took = ?began.elapsed(), "bound");
                 let message = format!("Successfully assigned {} to {node}", pod.full_name());
                 self.recorder.record(reference(pod), Kind::Normal, "Scheduled", message);
@@ -266,6 +275,7 @@ impl Loop {
                     return;
                 }
                 drop(core);
+                metrics::tried(&pod.scheduler_name, Ended::Failed, began.elapsed());
                 tracing::warn!(pod = pod.full_name(), node = &**node, error = %whole(&error), "binding failed, will try again");
                 self.recorder.record(
                     reference(pod),

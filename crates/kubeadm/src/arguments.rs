@@ -69,6 +69,9 @@ fn yes() -> String {
     "true".into()
 }
 
+/// How long etcd gathers what it writes to its database: until then each guarded write copies all of it (etcd 3.4).
+const BATCH_INTERVAL: &str = "25ms";
+
 /// etcd's member of this machine among those that are there. `joins` when the cluster is there already.
 pub fn etcd(cluster: &ClusterSettings, node: &NodeSettings, others: &[Member], joins: bool) -> Arguments {
     let host = bracketed(node);
@@ -82,6 +85,7 @@ pub fn etcd(cluster: &ClusterSettings, node: &NodeSettings, others: &[Member], j
     let local = cluster.configuration.etcd.local.clone().unwrap_or_default();
     Arguments::of(&[
         ("advertise-client-urls", format!("https://{host}:2379")),
+        ("backend-batch-interval", BATCH_INTERVAL.into()),
         ("initial-advertise-peer-urls", own.peer.clone()),
         ("initial-cluster", members.join(",")),
         ("initial-cluster-state", if joins { "existing" } else { "new" }.into()),

@@ -26,8 +26,6 @@ pub use file::KubeletConfiguration;
 pub const IGNORED: &[Ignored] = &[
     ignored("cloud-provider"),
     ignored("pod-infra-container-image"),
-    ignored("network-plugin"),
-    ignored("container-runtime"),
     ignored("runtime-cgroups"),
     ignored("kubelet-cgroups"),
     ignored("system-cgroups"),
@@ -51,6 +49,58 @@ pub const IGNORED: &[Ignored] = &[
     ignored_switch("serialize-image-pulls"),
     ignored_switch("seccomp-default"),
     ignored_switch("anonymous-auth"),
+    ignored("authorization-webhook-cache-authorized-ttl"),
+    ignored("authorization-webhook-cache-unauthorized-ttl"),
+    ignored_switch("contention-profiling"),
+    ignored("cpu-cfs-quota-period"),
+    ignored("cpu-manager-policy-options"),
+    ignored("cpu-manager-reconcile-period"),
+    ignored_switch("enable-controller-attach-detach"),
+    ignored_switch("enable-debugging-handlers"),
+    ignored_switch("enable-server"),
+    ignored("enforce-node-allocatable"),
+    ignored("event-burst"),
+    ignored("event-qps"),
+    ignored_switch("exit-on-lock-contention"),
+    ignored_switch("experimental-allocatable-ignore-eviction"),
+    ignored("experimental-mounter-path"),
+    ignored_switch("fail-cgroupv1"),
+    ignored("file-check-frequency"),
+    ignored("hairpin-mode"),
+    ignored("http-check-frequency"),
+    ignored_switch("keep-terminated-pod-volumes"),
+    ignored_switch("kernel-memcg-notification"),
+    ignored("kube-api-burst"),
+    ignored("kube-api-content-type"),
+    ignored("kube-api-qps"),
+    ignored("kube-reserved-cgroup"),
+    ignored_switch("local-storage-capacity-isolation"),
+    ignored("lock-file"),
+    ignored("manifest-url"),
+    ignored("manifest-url-header"),
+    ignored("master-service-namespace"),
+    ignored("max-open-files"),
+    ignored("maximum-dead-containers"),
+    ignored("maximum-dead-containers-per-container"),
+    ignored("minimum-container-ttl-duration"),
+    ignored("node-status-max-images"),
+    ignored("oom-score-adj"),
+    ignored("pod-cidr"),
+    ignored("pods-per-core"),
+    ignored("qos-reserved"),
+    ignored("read-only-port"),
+    ignored_switch("register-schedulable"),
+    ignored("registry-burst"),
+    ignored("registry-qps"),
+    ignored("reserved-cpus"),
+    ignored("reserved-memory"),
+    ignored_switch("runonce"),
+    ignored("sync-frequency"),
+    ignored("system-reserved-cgroup"),
+    ignored("tls-curve-preferences"),
+    ignored("topology-manager-policy-options"),
+    ignored("topology-manager-scope"),
+    ignored("volume-stats-agg-period"),
 ];
 
 /// The kubelet's flags.
@@ -192,6 +242,18 @@ pub struct Flags {
     /// Disk use in percent down to which images are removed
     #[arg(long)]
     pub image_gc_low_threshold: Option<u64>,
+    /// Whether limits of processor time become quotas
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub cpu_cfs_quota: Option<bool>,
+    /// How large the log of a container may grow before another file is begun
+    #[arg(long)]
+    pub container_log_max_size: Option<String>,
+    /// How many files the log of a container may have
+    #[arg(long)]
+    pub container_log_max_files: Option<u32>,
+    /// How old an unused image must be to be removed
+    #[arg(long, value_parser = component::flags::duration)]
+    pub minimum_image_ttl_duration: Option<Duration>,
     /// Logging
     #[command(flatten)]
     pub logging: LoggingFlags,
@@ -292,7 +354,7 @@ impl Config {
             resolv_conf: flags.resolv_conf.or(file.resolv_conf).unwrap_or_else(|| "/etc/resolv.conf".into()),
             max_pods: flags.max_pods.or(file.max_pods).unwrap_or(110),
             pod_pids_limit: flags.pod_max_pids.or(file.pod_pids_limit).unwrap_or(-1),
-            cpu_cfs_quota: file.cpu_cfs_quota.unwrap_or(true),
+            cpu_cfs_quota: flags.cpu_cfs_quota.or(file.cpu_cfs_quota).unwrap_or(true),
             // Upstream pulls one after another unless told otherwise; nothing here needs that.
             max_parallel_image_pulls: file.max_parallel_image_pulls.unwrap_or(5),
             max_container_restart_period: file
@@ -307,8 +369,14 @@ impl Config {
                 .node_status_report_frequency
                 .unwrap_or(Duration::from_secs(300)),
             lease_duration: Duration::from_secs(file.node_lease_duration_seconds.unwrap_or(40).max(4)),
-            container_log_max_size: size(file.container_log_max_size.as_deref().unwrap_or("10Mi"))?,
-            container_log_max_files: file.container_log_max_files.unwrap_or(5).max(2),
+            container_log_max_size: size(
+                flags.container_log_max_size.or(file.container_log_max_size).as_deref().unwrap_or("10Mi"),
+            )?,
+            container_log_max_files: flags
+                .container_log_max_files
+                .or(file.container_log_max_files)
+                .unwrap_or(5)
+                .max(2),
             image_gc_high_percent: flags
                 .image_gc_high_threshold
                 .or(file.image_gc_high_threshold_percent)
@@ -317,7 +385,10 @@ impl Config {
                 .image_gc_low_threshold
                 .or(file.image_gc_low_threshold_percent)
                 .unwrap_or(80),
-            image_minimum_gc_age: file.image_minimum_gc_age.unwrap_or(Duration::from_secs(120)),
+            image_minimum_gc_age: flags
+                .minimum_image_ttl_duration
+                .or(file.image_minimum_gc_age)
+                .unwrap_or(Duration::from_secs(120)),
             eviction: eviction.rules()?,
             reserved,
             register_node: flags.register_node.or(file.register_node).unwrap_or(true),
@@ -472,5 +543,39 @@ mod tests {
         );
         assert_eq!(taint("a:NoExecute").unwrap().value, None);
         assert!(taint("a=b").is_err() && taint("a:Never").is_err());
+    }
+
+    /// The flags of upstream's component, but for those of the library that it counts containers with.
+    const UPSTREAM: &str = "address allowed-unsafe-sysctls anonymous-auth authentication-token-webhook authentication-token-webhook-cache-ttl
+    authorization-mode authorization-webhook-cache-authorized-ttl authorization-webhook-cache-unauthorized-ttl
+    bootstrap-kubeconfig cert-dir cgroup-driver cgroup-root cgroups-per-qos client-ca-file cloud-provider
+    cluster-dns cluster-domain config config-dir container-log-max-files container-log-max-size
+    container-runtime-endpoint contention-profiling cpu-cfs-quota cpu-cfs-quota-period cpu-manager-policy
+    cpu-manager-policy-options cpu-manager-reconcile-period enable-controller-attach-detach enable-debugging-handlers
+    enable-server enforce-node-allocatable event-burst event-qps eviction-hard eviction-max-pod-grace-period
+    eviction-minimum-reclaim eviction-pressure-transition-period eviction-soft eviction-soft-grace-period
+    exit-on-lock-contention experimental-allocatable-ignore-eviction experimental-mounter-path fail-cgroupv1 fail-swap-on
+    feature-gates file-check-frequency hairpin-mode healthz-bind-address healthz-port hostname-override
+    http-check-frequency image-credential-provider-bin-dir image-credential-provider-config image-gc-high-threshold
+    image-gc-low-threshold image-service-endpoint keep-terminated-pod-volumes kernel-memcg-notification kube-api-burst
+    kube-api-content-type kube-api-qps kube-reserved kube-reserved-cgroup kubeconfig kubelet-cgroups
+    local-storage-capacity-isolation lock-file make-iptables-util-chains manifest-url manifest-url-header
+    master-service-namespace max-open-files max-pods maximum-dead-containers maximum-dead-containers-per-container
+    memory-manager-policy minimum-container-ttl-duration minimum-image-ttl-duration node-ip node-labels
+    node-status-max-images node-status-update-frequency oom-score-adj pod-cidr pod-infra-container-image
+    pod-logs-dir pod-manifest-path pod-max-pids pods-per-core port profiling protect-kernel-defaults provider-id qos-reserved
+    read-only-port register-node register-schedulable register-with-taints registry-burst registry-qps reserved-cpus
+    reserved-memory resolv-conf root-dir rotate-certificates rotate-server-certificates runonce runtime-cgroups
+    runtime-request-timeout seccomp-default serialize-image-pulls streaming-connection-idle-timeout sync-frequency
+    system-cgroups system-reserved system-reserved-cgroup tls-cert-file tls-cipher-suites tls-curve-preferences
+    tls-min-version tls-private-key-file topology-manager-policy topology-manager-policy-options topology-manager-scope
+    volume-plugin-dir volume-stats-agg-period
+    help log-flush-frequency log-json-info-buffer-size log-json-split-stream log-text-info-buffer-size
+    log-text-split-stream logging-format v version vmodule";
+
+    #[test]
+    fn every_flag_of_upstreams_is_taken_and_no_other() {
+        let found = component::flags::differences::<Flags>(&[IGNORED], &[UPSTREAM]);
+        assert_eq!(found, (Vec::new(), Vec::new()));
     }
 }

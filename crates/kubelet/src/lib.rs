@@ -51,6 +51,7 @@ use podrules::requests::QosClass;
 use tokio::sync::watch;
 
 pub use config::{Config, Flags, IGNORED, KubeletConfiguration};
+pub use server::{channel_message, log_entry};
 
 use crate::csi::Csi;
 use container::resources::Machine;

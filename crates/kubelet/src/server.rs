@@ -11,6 +11,9 @@ mod stats;
 mod stream;
 mod websocket;
 
+pub use logs::parse as log_entry;
+pub use websocket::read as channel_message;
+
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},

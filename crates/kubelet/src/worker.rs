@@ -33,6 +33,7 @@ use crate::{
 
 mod finish;
 mod hook;
+mod making;
 mod message;
 mod prepare;
 mod resize;
@@ -87,6 +88,8 @@ pub(crate) struct Worker {
     resizing: Resizing,
     /// The limits its cgroup was last given.
     limits: Option<cgroups::Limits>,
+    /// What the runtime is making for it.
+    making: Arc<making::Making>,
 }
 
 /// Starts a pod's worker.
@@ -113,6 +116,7 @@ pub(crate) fn spawn(kubelet: Arc<Kubelet>, state: Arc<PodState>, orders: watch::
         metadata: (None, None),
         resizing: Resizing::default(),
         limits: None,
+        making: Arc::default(),
     };
     owner.spawn(worker.run());
 }
@@ -129,7 +133,10 @@ impl Worker {
                 let already_ending = order.ends();
                 tokio::select! {
                     next = self.step(&order) => next,
-                    () = told_to_end(&mut orders), if !already_ending => Next::Now,
+                    () = told_to_end(&mut orders), if !already_ending => {
+                        self.making.settled().await;
+                        Next::Now
+                    }
                 }
             };
             match next {

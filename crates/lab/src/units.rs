@@ -81,6 +81,8 @@ fn etcd(topology: &Topology, node: &Node) -> Vec<String> {
         format!("--key-file={PKI}/etcd/server.key"),
         format!("--trusted-ca-file={PKI}/etcd/ca.crt"),
         "--client-cert-auth=true".into(),
+        // As kubeadm sets it.
+        "--backend-batch-interval=25ms".into(),
         format!("--peer-cert-file={PKI}/etcd/peer.crt"),
         format!("--peer-key-file={PKI}/etcd/peer.key"),
         format!("--peer-trusted-ca-file={PKI}/etcd/ca.crt"),

@@ -151,7 +151,7 @@ impl Kernel for Iptables {
 }
 
 /// Reads the chain names out of `iptables-save`'s text.
-fn chain_names(saved: &str) -> BTreeSet<String> {
+pub fn chain_names(saved: &str) -> BTreeSet<String> {
     saved
         .lines()
         .filter_map(|line| line.strip_prefix(':'))

@@ -12,7 +12,7 @@ mod restore;
 mod rule;
 mod ruleset;
 
-pub use iptables::Iptables;
+pub use iptables::{Iptables, chain_names};
 pub use kernel::{Error, Kernel, Position};
 pub use recording::Recording;
 pub use restore::{Restore, append};

@@ -158,16 +158,12 @@ impl Strategy for Pod {
         let ended = matches!(object["status"].text("phase"), "Failed" | "Succeeded");
         // Upstream turns a negative period into one second: the shortest that is still graceful.
         let seconds = if seconds < 0 { 1 } else { seconds };
-        if spec.text("nodeName").is_empty() || ended || seconds == 0 {
-            Grace::Immediate
-        } else {
-            Grace::Seconds(seconds)
-        }
+        Grace::Seconds(if spec.text("nodeName").is_empty() || ended { 0 } else { seconds })
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
-        let mut found = warnings::pod(object);
-        found.extend(warnings::host_name(object));
+        let mut found: Vec<String> = warnings::host_name(object).into_iter().collect();
+        found.extend(warnings::pod(object));
         found
     }
 }

@@ -7,6 +7,7 @@ use crate::probes::validate_label;
 use crate::resources::{self, quantity};
 use crate::{annotations, operating_system, scheduling, security, volumes};
 use strategy::NameRule;
+use strategy::addresses;
 use strategy::field::{Errors, Path};
 use strategy::metadata::validate_labels;
 use strategy::names;
@@ -133,7 +134,7 @@ pub fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
     for (index, alias) in spec.items("hostAliases").iter().enumerate() {
         let aliases_path = path.child("hostAliases");
         let path = aliases_path.index(index);
-        validate_address(alias.text("ip"), &path.child("ip"), errors);
+        addresses::validate(alias.text("ip"), &path.child("ip"), errors);
         for (index, name) in alias.items("hostnames").iter().enumerate() {
             let found = names::errors(NameRule::Subdomain, name.as_str().unwrap_or_default());
             errors.invalid_each(&path.child("hostnames").index(index), name, found);
@@ -163,13 +164,6 @@ fn validate_subdomain(spec: &Value, key: &str, path: &Path, errors: &mut Errors)
     let name = spec.text(key);
     if !name.is_empty() {
         errors.invalid_each(&path.child(key), &spec[key], names::errors(NameRule::Subdomain, name));
-    }
-}
-
-/// Validates an address in text form.
-pub fn validate_address(address: &str, path: &Path, errors: &mut Errors) {
-    if address.parse::<std::net::IpAddr>().is_err() {
-        errors.invalid(path, address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
     }
 }
 
@@ -302,7 +296,7 @@ fn validate_dns_config(spec: &Value, path: &Path, errors: &mut Errors) {
     }
     for (index, server) in servers.iter().enumerate() {
         let address = server.as_str().unwrap_or_default();
-        validate_address(address, &path.child("nameservers").index(index), errors);
+        addresses::validate(address, &path.child("nameservers").index(index), errors);
     }
     let searches = config.items("searches");
     if searches.len() > 32 {

@@ -84,7 +84,7 @@ fn validate_addresses(status: &Value, list: &str, errors: &mut Errors) {
     let path = STATUS.child(list);
     let entries = status.items(list);
     for (index, entry) in entries.iter().enumerate() {
-        super::spec::validate_address(entry.text("ip"), &path.index(index), errors);
+        strategy::addresses::validate(entry.text("ip"), &path.index(index), errors);
     }
     let of_family = |four: bool| {
         let parsed = entries.iter().filter_map(|entry| entry.text("ip").parse::<std::net::IpAddr>().ok());

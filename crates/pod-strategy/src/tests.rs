@@ -217,14 +217,14 @@ fn updates_change_images_tolerations_and_deadlines() {
 #[test]
 fn a_pod_dies_by_its_own_grace_where_a_kubelet_has_it() {
     let mut pod = defaulted(&Pod, web());
-    assert_eq!(Pod.deletion_grace(&pod, None), Grace::Immediate);
+    assert_eq!(Pod.deletion_grace(&pod, None), Grace::Seconds(0));
     pod["spec"]["nodeName"] = json!("w1");
     assert_eq!(Pod.deletion_grace(&pod, None), Grace::Seconds(30));
     assert_eq!(Pod.deletion_grace(&pod, Some(5)), Grace::Seconds(5));
-    assert_eq!(Pod.deletion_grace(&pod, Some(0)), Grace::Immediate);
+    assert_eq!(Pod.deletion_grace(&pod, Some(0)), Grace::Seconds(0));
     assert_eq!(Pod.deletion_grace(&pod, Some(-1)), Grace::Seconds(1));
     pod["status"] = json!({"phase": "Succeeded"});
-    assert_eq!(Pod.deletion_grace(&pod, Some(5)), Grace::Immediate);
+    assert_eq!(Pod.deletion_grace(&pod, Some(5)), Grace::Seconds(0));
 }
 
 #[test]

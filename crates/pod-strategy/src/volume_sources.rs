@@ -98,12 +98,11 @@ fn one_byte(source: &Value, key: &str, path: &Path, errors: &mut Errors) {
 fn iscsi(source: &Value, path: &Path, errors: &mut Errors) {
     for key in ["iqn", "initiatorName"] {
         let name = source.text(key);
-        if !name.is_empty() && !["iqn", "eui", "naa"].iter().any(|form| name.starts_with(form)) {
-            let why = match key {
-                "iqn" => "must be valid format starting with iqn, eui, or naa",
-                _ => "must be valid format",
-            };
-            errors.invalid(&path.child(key), name, why);
+        let known = ["iqn", "eui", "naa"].iter().any(|form| name.starts_with(form));
+        if key == "iqn" && !name.is_empty() && !known {
+            errors.invalid(&path.child(key), name, "must be valid format starting with iqn, eui, or naa");
+        } else if !name.is_empty() && !is_initiator(name) {
+            errors.invalid(&path.child(key), name, "must be valid format");
         }
     }
     one_byte(source, "lun", path, errors);
@@ -113,6 +112,41 @@ fn iscsi(source: &Value, path: &Path, errors: &mut Errors) {
     } else if source.has("secretRef") && source["secretRef"].text("name").is_empty() {
         errors.required(&path.child("secretRef").child("name"), "");
     }
+}
+
+/// Whether a name of RFC 3721 has the form that its first letters promise.
+fn is_initiator(name: &str) -> bool {
+    let alphanumeric = |text: &str, count: usize| {
+        text.chars().count() == count && text.chars().all(|c| c.is_ascii_alphanumeric())
+    };
+    match name.get(..3) {
+        // One character stands between them, whatever it is.
+        Some(form @ ("eui" | "naa")) => {
+            let rest: String = name.chars().skip(4).collect();
+            alphanumeric(&rest, if form == "eui" { 16 } else { 32 })
+        }
+        Some("iqn") => is_qualified(&name[3..]),
+        _ => false,
+    }
+}
+
+/// `.2001-04.com.example:storage`, after `iqn`.
+fn is_qualified(rest: &str) -> bool {
+    let Some((authority, unique)) = rest.split_once(':') else { return false };
+    let Some(date) = authority.strip_prefix('.').filter(|date| date.is_ascii() && date.len() > 8) else {
+        return false;
+    };
+    let (date, authority) = date.split_at(8);
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let named = authority.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
+    digits(&date[..4])
+        && &date[4..5] == "-"
+        && digits(&date[5..7])
+        && date.ends_with('.')
+        && named
+        && !unique.is_empty()
+        && !unique.contains([',', ';', '*', '&', '$', '|'])
+        && !unique.contains(char::is_whitespace)
 }
 
 fn fibre_channel(source: &Value, path: &Path, errors: &mut Errors) {
@@ -195,6 +229,17 @@ mod tests {
                 json!({"targetPortal": "p", "iqn": "x", "lun": 256, "chapAuthSession": true}),
                 "v.iqn: Invalid value: \"x\": must be valid format starting with iqn, eui, or naa\n\
                  v.lun: Invalid value: 256: must be between 0 and 255, inclusive\nv.secretRef: Required value",
+            ),
+            (
+                "iscsi",
+                json!({"targetPortal": "p", "iqn": "iqn.2001-04.com.example:storage:disk", "lun": 0, "initiatorName": "eui.0123456789abcdef"}),
+                "",
+            ),
+            (
+                "iscsi",
+                json!({"targetPortal": "p", "iqn": "iqn.2001-4.com.example:a", "lun": 0, "initiatorName": "naa.0"}),
+                "v.iqn: Invalid value: \"iqn.2001-4.com.example:a\": must be valid format\n\
+                 v.initiatorName: Invalid value: \"naa.0\": must be valid format",
             ),
             ("fc", json!({"wwids": ["a"]}), ""),
             (

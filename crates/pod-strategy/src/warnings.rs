@@ -1,5 +1,8 @@
 //! What clients are told about pods and templates that are accepted but will disappoint.
 
+mod overlaps;
+mod ports;
+
 use serde_json::Value;
 
 use crate::resources::quantity;
@@ -9,14 +12,29 @@ const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
 /// Volumes of which nothing good will come.
-const OLD_VOLUMES: [(&str, &str); 7] = [
+const OLD_VOLUMES: [(&str, &str); 9] = [
     ("gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"),
     ("photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
     ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
+    ("flocker", "deprecated in v1.22, non-functional in v1.25+"),
     ("storageos", "deprecated in v1.22, non-functional in v1.25+"),
+    ("quobyte", "deprecated in v1.22, non-functional in v1.25+"),
     ("glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
     ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
     ("cephfs", "deprecated in v1.28, non-functional in v1.31+"),
+];
+
+/// Annotations of pods that fields have replaced.
+const OLD_ANNOTATIONS: [(&str, &str); 3] = [
+    (
+        "scheduler.alpha.kubernetes.io/critical-pod",
+        "non-functional in v1.16+; use the \"priorityClassName\" field instead",
+    ),
+    ("security.alpha.kubernetes.io/sysctls", "non-functional in v1.11+; use the \"sysctls\" field instead"),
+    (
+        "security.alpha.kubernetes.io/unsafe-sysctls",
+        "non-functional in v1.11+; use the \"sysctls\" field instead",
+    ),
 ];
 
 /// What to say of a node label that a newer one has replaced.
@@ -78,6 +96,21 @@ pub fn address(text: &str, path: &str, found: &mut Vec<String>) {
     }
 }
 
+/// Warns of a range of addresses that is not written as it should be, or that is an address in a range.
+pub fn range(text: &str, path: &str, found: &mut Vec<String>) {
+    let Ok(range) = text.parse::<ipnet::IpNet>() else { return };
+    if range.addr() != range.network() {
+        let (whole, one) = (range.trunc(), ipnet::IpNet::from(range.addr()));
+        found.push(format!(
+            "{path}: CIDR value {text:?} is ambiguous in this context (should be \"{whole}\" or \"{one}\"?)"
+        ));
+    } else if range.addr().is_ipv6() && range.to_string() != text {
+        found.push(format!(
+            "{path}: IPv6 CIDR value {text:?} should be in RFC 5952 canonical format (\"{range}\")"
+        ));
+    }
+}
+
 /// Warns of node labels in a selector of nodes that newer ones have replaced.
 pub fn node_term(term: &Value, path: &str, found: &mut Vec<String>) {
     for (index, requirement) in term.items("matchExpressions").iter().enumerate() {
@@ -116,10 +149,12 @@ fn spec(metadata: &Value, spec: &Value, prefix: &str, found: &mut Vec<String>) {
         }
         without_selector(constraint, &path, found);
     }
-    annotations(metadata, spec, prefix, found);
+    old_annotations(metadata, prefix, found);
     for (index, volume) in spec.items("volumes").iter().enumerate() {
         for (kind, message) in OLD_VOLUMES {
             if volume.has(kind) {
+                // Named as upstream names it there.
+                let kind = if kind == "storageos" { "storageOS" } else { kind };
                 found.push(format!("{path}.volumes[{index}].{kind}: {message}"));
             }
         }
@@ -128,61 +163,74 @@ fn spec(metadata: &Value, spec: &Value, prefix: &str, found: &mut Vec<String>) {
             format!("{path}.volumes[{index}].ephemeral.volumeClaimTemplate.spec.resources.requests[storage]");
         fraction_of_bytes(claim, &at, found);
     }
+    overlaps::of(spec.items("volumes"), found);
     for (index, alias) in spec.items("hostAliases").iter().enumerate() {
         address(alias.text("ip"), &format!("{path}.hostAliases[{index}].ip"), found);
     }
     repeated(spec, "hostAliases", "ip", path, found);
+    repeated(spec, "imagePullSecrets", "name", path, found);
     for (index, secret) in spec.items("imagePullSecrets").iter().enumerate() {
         if secret.text("name").is_empty() {
             found.push(format!("{path}.imagePullSecrets[{index}].name: invalid empty name {:?}", ""));
         }
     }
-    repeated(spec, "imagePullSecrets", "name", path, found);
     for resource in ["memory", "ephemeral-storage"] {
         fraction_of_bytes(&spec["overhead"][resource], &format!("{path}.overhead[{resource}]"), found);
     }
-    if spec.int("terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
-        found.push(format!(
-            "{path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"
-        ));
+    let pod_seccomp = "seccomp.security.alpha.kubernetes.io/pod";
+    if metadata["annotations"].get(pod_seccomp).is_some() && !spec["securityContext"].has("seccompProfile") {
+        profile(pod_seccomp, SECCOMP, prefix, found);
     }
-    for list in ["initContainers", "containers"] {
+    for list in ["initContainers", "containers", "ephemeralContainers"] {
         for (index, container) in spec.items(list).iter().enumerate() {
             let path = format!("{path}.{list}[{index}]");
-            repeated_variables(container, &path, found);
-            repeated_ports(container, &path, found);
+            profiles(metadata, spec, container, prefix, found);
             for kind in ["limits", "requests"] {
                 for resource in ["memory", "ephemeral-storage"] {
                     let amount = &container["resources"][kind][resource];
                     fraction_of_bytes(amount, &format!("{path}.resources.{kind}[{resource}]"), found);
                 }
             }
+            repeated_variables(container, &path, found);
+        }
+    }
+    ports::of(spec, path, found);
+    if spec.int("terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
+        found.push(format!(
+            "{path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"
+        ));
+    }
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        pod_affinity(&spec["affinity"][kind], &format!("{path}.affinity.{kind}"), found);
+    }
+}
+
+fn old_annotations(metadata: &Value, prefix: &str, found: &mut Vec<String>) {
+    for (key, advice) in OLD_ANNOTATIONS {
+        if metadata["annotations"].get(key).is_some() {
+            found.push(format!("{prefix}metadata.annotations[{key}]: {advice}"));
         }
     }
 }
 
-/// Profiles that are fields now.
-fn annotations(metadata: &Value, spec: &Value, prefix: &str, found: &mut Vec<String>) {
-    for key in metadata.entries("annotations").map(|(key, _)| key) {
-        let path = format!("{prefix}metadata.annotations[{key}]");
-        if let Some(name) = key.strip_prefix("container.apparmor.security.beta.kubernetes.io/") {
-            let by_field = spec["securityContext"].has("appArmorProfile")
-                || ["initContainers", "containers"].iter().any(|list| {
-                    spec.items(list).iter().any(|container| {
-                        container.text("name") == name && container["securityContext"].has("appArmorProfile")
-                    })
-                });
-            if !by_field {
-                found.push(format!(
-                    "{path}: deprecated since v1.30; use the \"appArmorProfile\" field instead"
-                ));
-            }
-        }
-        if key == "seccomp.security.alpha.kubernetes.io/pod"
-            || key.starts_with("container.seccomp.security.alpha.kubernetes.io/")
-        {
-            found.push(format!("{path}: non-functional in v1.27+; use the \"seccompProfile\" field instead"));
-        }
+const SECCOMP: &str = "non-functional in v1.27+; use the \"seccompProfile\" field instead";
+
+fn profile(key: &str, advice: &str, prefix: &str, found: &mut Vec<String>) {
+    found.push(format!("{prefix}metadata.annotations[{key}]: {advice}"));
+}
+
+/// Profiles of a container that are fields now.
+fn profiles(metadata: &Value, spec: &Value, container: &Value, prefix: &str, found: &mut Vec<String>) {
+    let has = |key: &str| metadata["annotations"].get(key).is_some();
+    let (context, name) = (&container["securityContext"], container.text("name"));
+    let key = format!("container.seccomp.security.alpha.kubernetes.io/{name}");
+    if has(&key) && !context.has("seccompProfile") {
+        profile(&key, SECCOMP, prefix, found);
+    }
+    let key = format!("container.apparmor.security.beta.kubernetes.io/{name}");
+    if has(&key) && !context.has("appArmorProfile") && !spec["securityContext"].has("appArmorProfile") {
+        let advice = "deprecated since v1.30; use the \"appArmorProfile\" field instead";
+        profile(&key, advice, prefix, found);
     }
 }
 
@@ -198,14 +246,15 @@ fn affinity(affinity: &Value, path: &str, found: &mut Vec<String>) {
             found,
         );
     }
-    for kind in ["podAffinity", "podAntiAffinity"] {
-        for (index, term) in affinity[kind].items(REQUIRED).iter().enumerate() {
-            without_selector(term, &format!("{path}.{kind}.{REQUIRED}[{index}]"), found);
-        }
-        for (index, term) in affinity[kind].items(PREFERRED).iter().enumerate() {
-            let path = format!("{path}.{kind}.{PREFERRED}[{index}].podAffinityTerm");
-            without_selector(&term["podAffinityTerm"], &path, found);
-        }
+}
+
+fn pod_affinity(affinity: &Value, path: &str, found: &mut Vec<String>) {
+    for (index, term) in affinity.items(REQUIRED).iter().enumerate() {
+        without_selector(term, &format!("{path}.{REQUIRED}[{index}]"), found);
+    }
+    for (index, term) in affinity.items(PREFERRED).iter().enumerate() {
+        let path = format!("{path}.{PREFERRED}[{index}].podAffinityTerm");
+        without_selector(&term["podAffinityTerm"], &path, found);
     }
 }
 
@@ -221,9 +270,8 @@ fn repeated(spec: &Value, list: &str, key: &str, path: &str, found: &mut Vec<Str
     let items = spec.items(list);
     for (index, item) in items.iter().enumerate() {
         let value = item.text(key);
-        if !value.is_empty() && items[..index].iter().any(|other| other.text(key) == value) {
-            let what = if list == "hostAliases" { "ip" } else { "name" };
-            found.push(format!("{path}.{list}[{index}].{key}: duplicate {what} {value:?}"));
+        if items[..index].iter().any(|other| other.text(key) == value) {
+            found.push(format!("{path}.{list}[{index}].{key}: duplicate {key} {value:?}"));
         }
     }
 }
@@ -233,22 +281,11 @@ fn repeated_variables(container: &Value, path: &str, found: &mut Vec<String>) {
     for (index, variable) in variables.iter().enumerate() {
         let name = variable.text("name");
         let repeated = variables[..index].iter().any(|other| other.text("name") == name);
+        let (value, reference) = (variable.text("value"), format!("$({name})"));
         // A variable may extend the one it hides.
-        if repeated && !variable.text("value").contains(&format!("$({name})")) {
+        let extends = value.contains(&reference) && value != reference && !variable.has("valueFrom");
+        if repeated && !extends {
             found.push(format!("{path}.env[{index}]: hides previous definition of {name:?}, which may be dropped when using apply"));
-        }
-    }
-}
-
-fn repeated_ports(container: &Value, path: &str, found: &mut Vec<String>) {
-    let ports = container.items("ports");
-    for (index, port) in ports.iter().enumerate() {
-        let same = |other: &&Value| {
-            ["containerPort", "hostPort", "hostIP", "protocol"].iter().all(|key| other[*key] == port[*key])
-        };
-        if let Some(first) = ports[..index].iter().position(|other| same(&other)) {
-            found
-                .push(format!("{path}.ports[{index}]: duplicate port definition with {path}.ports[{first}]"));
         }
     }
 }
@@ -268,7 +305,7 @@ mod tests {
             ),
             (
                 json!({"imagePullSecrets": [{"name": "a"}, {"name": ""}, {"name": "a"}]}),
-                "spec.imagePullSecrets[1].name: invalid empty name \"\"|spec.imagePullSecrets[2].name: duplicate name \"a\"",
+                "spec.imagePullSecrets[2].name: duplicate name \"a\"|spec.imagePullSecrets[1].name: invalid empty name \"\"",
             ),
             (
                 json!({"hostAliases": [{"ip": "1.1.1.1"}, {"ip": "1.1.1.1"}]}),
@@ -301,6 +338,45 @@ mod tests {
             ),
         ] {
             assert_eq!(pod(&json!({"spec": spec})).join("|"), expected);
+        }
+    }
+
+    #[test]
+    fn profiles_are_fields_now() {
+        let of = |metadata: Value, spec: Value| pod(&json!({"metadata": metadata, "spec": spec})).join("|");
+        let both = json!({"annotations": {"container.seccomp.security.alpha.kubernetes.io/a": "x",
+            "container.seccomp.security.alpha.kubernetes.io/gone": "x",
+            "container.apparmor.security.beta.kubernetes.io/a": "x"}});
+        assert_eq!(
+            of(both.clone(), json!({"containers": [{"name": "a"}]})),
+            "metadata.annotations[container.seccomp.security.alpha.kubernetes.io/a]: non-functional in v1.27+; use the \"seccompProfile\" field instead|metadata.annotations[container.apparmor.security.beta.kubernetes.io/a]: deprecated since v1.30; use the \"appArmorProfile\" field instead"
+        );
+        let by_field = json!({"containers": [{"name": "a", "securityContext": {"seccompProfile": {}, "appArmorProfile": {}}}]});
+        assert_eq!(of(both, by_field), "");
+        let old = json!({"annotations": {"scheduler.alpha.kubernetes.io/critical-pod": ""}});
+        assert_eq!(
+            of(old, json!({})),
+            "metadata.annotations[scheduler.alpha.kubernetes.io/critical-pod]: non-functional in v1.16+; use the \"priorityClassName\" field instead"
+        );
+    }
+
+    #[test]
+    fn ranges_are_written_as_one_would() {
+        for (text, expected) in [
+            ("10.0.0.0/8", ""),
+            ("fd00::/64", ""),
+            (
+                "10.0.0.1/8",
+                "r: CIDR value \"10.0.0.1/8\" is ambiguous in this context (should be \"10.0.0.0/8\" or \"10.0.0.1/32\"?)",
+            ),
+            (
+                "fd00:0::/64",
+                "r: IPv6 CIDR value \"fd00:0::/64\" should be in RFC 5952 canonical format (\"fd00::/64\")",
+            ),
+        ] {
+            let mut found = Vec::new();
+            range(text, "r", &mut found);
+            assert_eq!(found.join("|"), expected);
         }
     }
 

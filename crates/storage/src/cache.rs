@@ -131,6 +131,19 @@ pub struct Page {
     pub remaining: Option<i64>,
 }
 
+/// What has happened in a cache since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// How often it was filled.
+    pub loads: u64,
+    /// Changes that etcd told of.
+    pub received: u64,
+    /// Objects and earlier changes that watches began with.
+    pub first: u64,
+    /// Watches that were ended because nobody read them.
+    pub ended: u64,
+}
+
 /// Where a watch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatchStart {
@@ -148,6 +161,7 @@ struct State {
     /// The revision of the last event of this resource: its content is the same at every later revision.
     changed: i64,
     loaded: bool,
+    counts: Counts,
     /// The server stops: a watch ends when it has begun.
     ending: bool,
 }
@@ -179,6 +193,7 @@ impl Cache {
                 watchers: Watchers::default(),
                 changed: 0,
                 loaded: false,
+                counts: Counts::default(),
                 ending: false,
             }),
         }
@@ -204,6 +219,7 @@ impl Cache {
         state.index = index;
         state.window = Window::starting_at(revision);
         state.loaded = true;
+        state.counts.loads += 1;
         drop(std::mem::take(&mut state.watchers));
     }
 
@@ -262,7 +278,8 @@ impl Cache {
             }
         }
         let event = window::Event { object, before, deleted };
-        state.watchers.send(&self.resource, &event);
+        state.counts.received += 1;
+        state.counts.ended += state.watchers.send(&self.resource, &event);
         state.window.push(event);
     }
 
@@ -285,6 +302,11 @@ impl Cache {
     /// Whether there are no objects.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What has happened here since the start.
+    pub fn counts(&self) -> Counts {
+        self.state.read().counts
     }
 
     /// The revision of the resource's last change: a read at any later revision sees the same.
@@ -395,6 +417,7 @@ impl Cache {
             WatchStart::After(revision) => revision,
             WatchStart::Objects => 0,
         };
+        state.counts.first += first.len() as u64;
         let watch = state.watchers.add(self, filter, after, first);
         if state.ending {
             drop(std::mem::take(&mut state.watchers));

@@ -10,8 +10,13 @@ use tokio::sync::{mpsc, oneshot};
 use crate::cache::{Cache, Resource};
 use crate::{Error, Etcd, Object, Progress, compaction};
 
-/// How many keys one read of the load asks for.
-const CHUNK: i64 = 1000;
+/// How many keys the first read of the load asks for.
+const FIRST_CHUNK: i64 = 500;
+/// How many bytes each further one shall bring: etcd counts all keys behind the first for each read, so that few large
+/// reads cost it less, but what was read and not yet worked off is in memory twice.
+const CHUNK: usize = 8 << 20;
+/// How many keys a read may ask for, however small they are.
+const KEYS: std::ops::RangeInclusive<i64> = 50..=10_000;
 
 /// A resource that is to be cached from now on, or no longer.
 pub(crate) enum Register {
@@ -20,7 +25,7 @@ pub(crate) enum Register {
 }
 
 /// The caches by the prefix of their keys.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Caches {
     by_prefix: HashMap<Box<str>, Arc<Cache>>,
 }
@@ -112,30 +117,26 @@ impl Feed {
         }
     }
 
-    /// Reads everything there is at one revision.
+    /// Reads everything there is at one revision. While objects are made of one read's keys, the next is on its way.
     async fn load(&mut self) -> Result<(), Error> {
-        let mut found: HashMap<String, Vec<Arc<Object>>> = HashMap::new();
-        let (mut revision, mut after) = (0, None::<String>);
-        loop {
-            let listing = self.etcd.list("", "", after.as_deref(), CHUNK, revision).await?;
-            revision = listing.revision;
-            let last = listing.items.last().map(|(key, _, _)| key.clone());
-            for (key, value, revision) in listing.items {
-                let Some((cache, key)) = self.caches.of(&key) else { continue };
-                if let Some(object) = self.read(&cache.resource, key, &value, revision) {
-                    match found.get_mut(&cache.resource.prefix) {
-                        Some(objects) => objects.push(object),
-                        None => {
-                            found.insert(cache.resource.prefix.clone(), vec![object]);
-                        }
-                    }
-                }
-            }
-            match (listing.more, last) {
-                (true, Some(last)) => after = Some(last),
-                _ => break,
-            }
+        let mut listing = self.etcd.list("", "", None, FIRST_CHUNK, 0).await?;
+        let revision = listing.revision;
+        let mut load = Load { etcd: self.etcd.clone(), caches: self.caches.clone(), found: HashMap::new() };
+        while let Some((last, _, _)) = listing.items.last()
+            && listing.more
+        {
+            let (last, keys) = (last.clone(), next_chunk(&listing.items));
+            let take = tokio::task::spawn_blocking(move || {
+                load.take(listing.items);
+                load
+            });
+            let next = self.etcd.list("", "", Some(&last), keys, revision);
+            let (took, next) = tokio::join!(take, next);
+            load = took.map_err(|_| Error::Timeout)?;
+            listing = next?;
         }
+        load.take(listing.items);
+        let mut found = load.found;
         for cache in self.caches.iter() {
             cache.load(found.remove(&cache.resource.prefix).unwrap_or_default(), revision);
         }
@@ -234,22 +235,64 @@ impl Feed {
         let objects = listing
             .items
             .iter()
-            .filter_map(|(key, value, revision)| self.read(&cache.resource, key, value, *revision))
+            .filter_map(|(key, value, revision)| read(&self.etcd, &cache.resource, key, value, *revision))
             .collect();
         cache.load(objects, revision);
         self.caches.insert(cache.clone());
         Ok(())
     }
+}
 
-    fn read(&self, resource: &Resource, key: &str, value: &[u8], revision: i64) -> Option<Arc<Object>> {
-        let read = self
-            .etcd
-            .open(resource, key, value)
-            .and_then(|opened| Object::read(resource, crate::EventType::Added, key, &opened.value, revision));
-        read.map(Arc::new).inspect_err(|reason| unreadable(resource, key, reason)).ok()
+/// Everything that was read so far, by the prefix of its resource.
+struct Load {
+    etcd: Etcd,
+    caches: Caches,
+    found: HashMap<String, Vec<Arc<Object>>>,
+}
+
+impl Load {
+    fn take(&mut self, items: Vec<(String, Vec<u8>, i64)>) {
+        for (key, value, revision) in items {
+            let Some((cache, key)) = self.caches.of(&key) else { continue };
+            let Some(object) = read(&self.etcd, &cache.resource, key, &value, revision) else { continue };
+            match self.found.get_mut(&cache.resource.prefix) {
+                Some(objects) => objects.push(object),
+                None => {
+                    self.found.insert(cache.resource.prefix.clone(), vec![object]);
+                }
+            }
+        }
     }
+}
+
+/// How many keys to ask for next, from the sizes of those before.
+fn next_chunk(before: &[(String, Vec<u8>, i64)]) -> i64 {
+    let bytes: usize = before.iter().map(|(key, value, _)| key.len() + value.len()).sum();
+    let keys = CHUNK.saturating_mul(before.len()) / bytes.max(1);
+    i64::try_from(keys).unwrap_or(i64::MAX).clamp(*KEYS.start(), *KEYS.end())
+}
+
+fn read(etcd: &Etcd, resource: &Resource, key: &str, value: &[u8], revision: i64) -> Option<Arc<Object>> {
+    let read = etcd
+        .open(resource, key, value)
+        .and_then(|opened| Object::read(resource, crate::EventType::Added, key, &opened.value, revision));
+    read.map(Arc::new).inspect_err(|reason| unreadable(resource, key, reason)).ok()
 }
 
 fn unreadable(resource: &Resource, key: &str, reason: &str) {
     tracing::error!(resource = resource.prefix, key, reason, "stored value is unreadable");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_asks_for_as_many_keys_as_fit() {
+        let of = |count: usize, size: usize| vec![(String::new(), vec![0; size], 0); count];
+        assert_eq!(next_chunk(&of(500, 3 << 10)), 2730);
+        assert_eq!(next_chunk(&of(4, 1 << 20)), 50);
+        assert_eq!(next_chunk(&of(10, 1)), 10_000);
+        assert_eq!(next_chunk(&[]), 50);
+    }
 }

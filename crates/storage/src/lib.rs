@@ -26,7 +26,9 @@ pub mod kms {
     tonic::include_proto!("v2");
 }
 
-pub use cache::{Accepts, Cache, Filter, Page, Query, Resource, Rewrite, Watch, WatchEvent, WatchStart};
+pub use cache::{
+    Accepts, Cache, Counts, Filter, Page, Query, Resource, Rewrite, Watch, WatchEvent, WatchStart,
+};
 pub use compaction::compact_every;
 pub use encryption::{ConfigurationError, Encryption, EncryptionConfiguration};
 pub use error::Error;

@@ -61,6 +61,27 @@ async fn writes_show_here_and_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_begins_with_everything_however_many_reads_that_takes() {
+    let etcd = testkit::Etcd::start().unwrap();
+    let mut client = etcd_client::Client::connect([etcd.url()], None).await.unwrap();
+    // More than the first read asks for, and keys of other resources before and behind.
+    for first in (0..1300).step_by(100) {
+        let puts = (first..first + 100).map(|number: u32| {
+            etcd_client::TxnOp::put(format!("/registry/pods/a/p{number:04}"), pod("w1", "1"), None)
+        });
+        client.txn(etcd_client::Txn::new().and_then(puts.collect::<Vec<_>>())).await.unwrap();
+    }
+    for other in ["/registry/others/x", "/registry/pods.example.com/x", "/registry/zones/x"] {
+        client.put(other, "{}", None).await.unwrap();
+    }
+    let cache = store(&etcd).await.cache("pods").unwrap();
+    let page = cache.page(&Query::default(), 0, None);
+    let keys: Vec<&str> = page.objects.iter().map(|object| object.key()).collect();
+    let expected: Vec<String> = (0..1300).map(|number| format!("a/p{number:04}")).collect();
+    assert_eq!(keys, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_is_of_its_revision_from_the_cache_or_from_etcd() {
     let etcd = testkit::Etcd::start().unwrap();
     let store = store(&etcd).await;

@@ -101,6 +101,11 @@ impl Errors {
         self.found.extend(errors);
     }
 
+    /// Keeps the errors for which something holds.
+    pub fn retain(&mut self, keeps: impl FnMut(&FieldError) -> bool) {
+        self.found.retain(keeps);
+    }
+
     /// The errors, for a `Status`.
     pub fn into_vec(self) -> Vec<FieldError> {
         self.found

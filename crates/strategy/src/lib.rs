@@ -2,6 +2,7 @@
 //!
 //! Everything is a pure function over `serde_json::Value`.
 
+pub mod addresses;
 pub mod field;
 pub mod generic;
 pub mod metadata;
@@ -39,8 +40,20 @@ pub enum NameRule {
 pub enum Grace {
     /// It is removed in the same request (unless finalizers hold it).
     Immediate,
-    /// It is marked as being deleted and stays for at most this many seconds (more than zero).
+    /// It is marked as being deleted and stays for at most this many seconds; with none of them it is marked, so that
+    /// watchers see it, and removed in the same request.
     Seconds(i64),
+}
+
+/// What happens to what a deleted object owns when nobody says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dependents {
+    /// It goes.
+    Go,
+    /// It stays without its owner.
+    Stay,
+    /// Such objects own nothing, and take no orders.
+    None,
 }
 
 /// What of an object the server keeps, whatever its writers send.
@@ -159,6 +172,21 @@ pub trait Strategy: Sync {
     /// How long a deleted object stays, given the seconds that the request asked for.
     fn deletion_grace(&self, _object: &Value, _requested: Option<i64>) -> Grace {
         Grace::Immediate
+    }
+
+    /// Whether finalizers may have names without a domain: only those of built-in kinds are all known.
+    fn takes_any_finalizer(&self) -> bool {
+        false
+    }
+
+    /// What happens to what the object owns when it is deleted without an order.
+    fn dependents(&self) -> Dependents {
+        Dependents::Go
+    }
+
+    /// What to tell those who delete without an order.
+    fn orphaning_warning(&self) -> Option<&'static str> {
+        None
     }
 
     /// A finalizer that an object gets when it is deleted: the server has something to do before it goes.

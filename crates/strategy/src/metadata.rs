@@ -78,10 +78,12 @@ pub fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
 /// warned about these.
 pub fn validate_finalizer_names(object: &Value) -> Vec<FieldError> {
     let mut errors = Errors::new();
-    for finalizer in object["metadata"].items("finalizers").iter().filter_map(Value::as_str) {
+    let path = METADATA.child("finalizers");
+    for (index, finalizer) in object["metadata"].items("finalizers").iter().enumerate() {
+        let finalizer = finalizer.as_str().unwrap_or_default();
         if !finalizer.contains('/') && !matches!(finalizer, "kubernetes" | "orphan" | "foregroundDeletion") {
             errors.invalid(
-                &METADATA.child("finalizers"),
+                &path.index(index),
                 finalizer,
                 "name is neither a standard finalizer name nor is it fully qualified",
             );
@@ -291,7 +293,7 @@ mod tests {
     fn bare_finalizers_must_be_known() {
         assert_eq!(
             listed(validate_finalizer_names(&json!({"metadata": {"finalizers": ["orphan", "mine"]}}))),
-            "metadata.finalizers: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified"
+            "metadata.finalizers[1]: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified"
         );
     }
 }

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::free_port;
 
@@ -73,6 +75,21 @@ impl Etcd {
         Ok(())
     }
 
+    /// Stops a member without ending it, as a machine that hangs does: its connections stay.
+    pub fn pause_member(&self, index: usize) -> anyhow::Result<()> {
+        self.signal(index, Signal::SIGSTOP)
+    }
+
+    /// Lets a paused member go on.
+    pub fn resume_member(&self, index: usize) -> anyhow::Result<()> {
+        self.signal(index, Signal::SIGCONT)
+    }
+
+    fn signal(&self, index: usize, signal: Signal) -> anyhow::Result<()> {
+        let child = self.members[index].child.as_ref().context("this member does not run")?;
+        kill(Pid::from_raw(child.id().try_into()?), signal).context("signalling etcd")
+    }
+
     /// Starts it again on the same ports and data, and waits until it answers.
     pub fn start_again(&mut self) -> anyhow::Result<()> {
         for index in 0..self.members.len() {
@@ -93,6 +110,17 @@ impl Etcd {
             std::fs::remove_dir_all(self.data(index)).context("removing etcd's data")?;
         }
         self.start_again()
+    }
+
+    /// Which member leads, as those that answer have it.
+    pub fn leader(&self) -> Option<usize> {
+        let mut statuses = self.members.iter().enumerate().filter_map(|(index, member)| {
+            let status = ask(member.client, "POST", "/v3/maintenance/status", "{}").ok()?;
+            let status: serde_json::Value = serde_json::from_str(status.split("\r\n\r\n").nth(1)?).ok()?;
+            let id = status["header"]["member_id"].as_str()?.to_owned();
+            Some((index, id, status["leader"].as_str().unwrap_or_default().to_owned()))
+        });
+        statuses.find(|(_, own, leader)| own == leader).map(|(index, ..)| index)
     }
 
     fn data(&self, index: usize) -> std::path::PathBuf {
@@ -160,16 +188,21 @@ impl Drop for Etcd {
 }
 
 fn healthy(port: u16) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(200))?;
-        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        stream.write_all(b"GET /health HTTP/1.0\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer.contains("\"true\""))
-    };
-    ask().unwrap_or(false)
+    ask(port, "GET", "/health", "").is_ok_and(|answer| answer.contains("\"true\""))
+}
+
+/// What a member answers, headers and all.
+fn ask(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<String> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(200))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let length = body.len();
+    stream.write_all(
+        format!("{method} {path} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes(),
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -193,5 +226,16 @@ mod tests {
         etcd.wait(1).unwrap();
         etcd.wait(2).unwrap();
         etcd.start_member_again(0).unwrap();
+        let leader = etcd.leader().unwrap();
+        etcd.kill_member(leader).unwrap();
+        let start = Instant::now();
+        let next = loop {
+            match etcd.leader() {
+                Some(next) => break next,
+                None => assert!(start.elapsed() < PATIENCE, "nobody leads"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_ne!(next, leader);
     }
 }

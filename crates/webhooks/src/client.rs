@@ -25,6 +25,8 @@ use crate::users::Users;
 const LARGEST: usize = 8 << 20;
 /// How much of a refusal's body is told.
 const TOLD: usize = 2048;
+/// How often a call that found nobody is made at most, as upstream.
+const ATTEMPTS: u32 = 5;
 /// How long a token is used before its file is read again.
 const TOKEN_AGE: Duration = Duration::from_secs(10);
 
@@ -93,6 +95,23 @@ impl Client {
             Ok(answer) => answer,
             Err(_) => Err(CallError::Timeout { url: self.peer.url.text_with(query), after: timeout }),
         }
+    }
+
+    /// As [`Client::post`], again where nobody was found: after a pause, each longer by half than the one before.
+    pub async fn post_again(
+        &self,
+        body: &Bytes,
+        timeout: Duration,
+        mut pause: Duration,
+    ) -> Result<Bytes, CallError> {
+        for _ in 1..ATTEMPTS {
+            match self.post("", body.clone(), timeout).await {
+                Err(error) if error.may_pass() => tokio::time::sleep(pause).await,
+                answer => return answer,
+            }
+            pause = pause * 3 / 2;
+        }
+        self.post("", body.clone(), timeout).await
     }
 
     async fn call(&self, query: &str, body: Bytes) -> Result<Bytes, CallError> {

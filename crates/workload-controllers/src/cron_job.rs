@@ -25,10 +25,11 @@ use jiff::tz::TimeZone;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
-use schedule::Schedule;
-
 mod decision;
+mod metrics;
 mod schedule;
+
+pub use schedule::Schedule;
 
 /// The annotation with the time for which a job was started.
 const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
@@ -263,6 +264,7 @@ impl Shell {
                 let created: Job =
                     serde_json::from_value(created).map_err(|error| Error::Malformed(error.to_string()))?;
                 self.context.normal(cron_job, "SuccessfulCreate", format!("Created job {name}"));
+                metrics::made(time, now());
                 status.active.push(reference(&created));
             }
             // An earlier pass made it; the store will show it.

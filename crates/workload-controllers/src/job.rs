@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use controller_runtime::Running;
 use controller_runtime::api::path::path_of;
@@ -29,8 +30,11 @@ use decision::{Decision, Failures, View, decide};
 
 mod decision;
 mod indexes;
+mod metrics;
 mod new_pod;
 mod policy;
+
+pub use indexes::parse as completed_indexes;
 #[cfg(test)]
 mod tests;
 
@@ -147,7 +151,16 @@ impl Shell {
         let pods = settle(&self.context.api, &*job, &job.spec.selector, candidates).await?;
         let failures = self.failures.lock().get(&key).copied().unwrap_or_default();
         let decision = decide(&View { job: &job, pods: &pods, may_act, failures, now: now() });
-        match self.carry_out(&key, &job, decision).await {
+        let action = match &decision {
+            Decision { create, .. } if !create.is_empty() => metrics::Action::Created,
+            Decision { delete, .. } if !delete.is_empty() => metrics::Action::Deleted,
+            Decision { release, .. } if !release.is_empty() => metrics::Action::Tracked,
+            _ => metrics::Action::Looked,
+        };
+        let begun = Instant::now();
+        let outcome = self.carry_out(&key, &job, decision).await;
+        metrics::synced(&job, action, outcome.is_ok(), begun.elapsed());
+        match outcome {
             Err(error) if error.is_not_found() => Ok(Outcome::Done),
             other => other,
         }
@@ -164,6 +177,7 @@ impl Shell {
         decision.status.active -= i32::try_from(wanted.len() - made.count).unwrap_or(0);
         if decision.status != job.status {
             self.context.api.update_status(job, &wire(&decision.status)).await?;
+            metrics::written(job, &decision.status);
             for (is_warning, reason, message) in decision.events {
                 if is_warning {
                     self.context.warning(job, &reason, message);

@@ -16,6 +16,9 @@ mod replica_set;
 mod stateful_set;
 mod ttl_after_finished;
 
+pub use cron_job::Schedule;
+pub use job::completed_indexes;
+
 /// The controllers of this crate.
 pub const ALL: &[Controller] = &[
     Controller {

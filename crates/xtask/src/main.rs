@@ -1,6 +1,7 @@
 //! The project's one entry point: `cargo xtask <task>`.
 
 mod cargo;
+mod fuzz;
 mod packages;
 mod tidy;
 
@@ -53,12 +54,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Feed every decoder of what comes from outside with inputs that nobody wrote: [SECONDS] [--only NAME]
-    Fuzz {
-        /// The fuzzer's own arguments
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
+    /// Feed every decoder of what comes from outside with inputs that nobody wrote, found by libFuzzer
+    Fuzz(fuzz::Fuzz),
     /// Make a release: Debian packages, an archive with an install script, checksums, a bill of materials
     Dist {
         /// Passed on to dist: --build, --debug, --out
@@ -132,10 +129,9 @@ fn run(task: Task) -> anyhow::Result<()> {
                 arguments.split_first().map_or(("all", &[][..]), |(which, rest)| (which, rest));
             cargo::program(cargo::Profile::Release, "bench", which, rest)
         }
-        Task::Fuzz { arguments } => {
+        Task::Fuzz(wanted) => {
             packages::install()?;
-            cargo::build_one("fuzz")?;
-            cargo::program_alone(cargo::Profile::Dev, "fuzz", &arguments)
+            fuzz::run(&wanted)
         }
         Task::Dist { arguments } => {
             packages::install()?;

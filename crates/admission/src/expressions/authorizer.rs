@@ -7,7 +7,7 @@ use apimachinery::{fields, labels};
 use cel::{Budget, Error, Host, Value};
 
 use crate::attributes::{Attributes, Operation};
-use crate::plugin::{Access, MayDo};
+use crate::plugin::{Access, Judgement, MayDo};
 
 /// What a question costs, as upstream.
 const COST: u64 = 350_000;
@@ -43,7 +43,7 @@ pub(super) struct ResourceCheck {
 }
 
 /// What comes of a check.
-struct Decision(bool);
+struct Decision(Judgement);
 
 impl Authorizer {
     pub(super) fn of(attributes: &Attributes, access: Arc<dyn MayDo>) -> Self {
@@ -190,9 +190,10 @@ impl<'v> Host<'v> for Decision {
 
     fn call(&self, name: &str, arguments: &[Value<'v>], _: &Budget) -> Result<Value<'v>, Error> {
         match (name, arguments) {
-            ("allowed", []) => Ok(Value::Bool(self.0)),
-            ("errored", []) => Ok(Value::Bool(false)),
-            ("reason" | "error", []) => Ok(Value::text("")),
+            ("allowed", []) => Ok(Value::Bool(self.0.allowed)),
+            ("errored", []) => Ok(Value::Bool(self.0.failure.is_some())),
+            ("reason", []) => Ok(Value::text(self.0.reason.clone())),
+            ("error", []) => Ok(Value::text(self.0.failure.clone().unwrap_or_default())),
             _ => no_such_overload(),
         }
     }
@@ -208,24 +209,42 @@ mod tests {
     struct Narrow;
 
     impl MayDo for Narrow {
-        fn may(&self, _: &apimachinery::User, access: &Access) -> bool {
+        fn may(&self, _: &apimachinery::User, access: &Access) -> Judgement {
             let node = access.field_selector.and_then(|selector| selector.exact("spec.nodeName"));
             let team = access.label_selector.is_some_and(|selector| {
                 selector.requirements.iter().any(|one| one.key == "team" && one.values == ["a"])
             });
-            access.verb == "list" && node == Some("w1") && team
+            let allowed = access.verb == "list" && node == Some("w1") && team;
+            let failure = (access.verb == "break").then(|| "webhook down".to_owned());
+            let reason = if allowed { "of node w1" } else { "" };
+            Judgement { allowed, reason: reason.to_owned(), failure }
         }
+    }
+
+    fn holds(text: &str) -> bool {
+        let subject = Subject { name: "jane".into(), groups: Rc::from([]), access: Arc::new(Narrow) };
+        let names = [("authorizer", Value::Host(Rc::new(Authorizer(subject))))];
+        let program = Program::compile(text, &crate::expressions::NAMES).unwrap();
+        matches!(program.run(&names, &Budget::new(10_000_000)), Ok(Value::Bool(true)))
+    }
+
+    #[test]
+    fn a_decision_says_why() {
+        let list = "authorizer.group('').resource('pods').fieldSelector('spec.nodeName=w1').labelSelector('team in (a)').check('list')";
+        assert!(holds(&format!(
+            "{list}.reason() == 'of node w1' && !{list}.errored() && {list}.error() == ''"
+        )));
+        let broken = "authorizer.group('').resource('pods').check('break')";
+        assert!(holds(&format!(
+            "{broken}.errored() && {broken}.error() == 'webhook down' && {broken}.reason() == ''"
+        )));
     }
 
     #[test]
     fn selectors_reach_the_authorisers() {
         let check = |selectors: &str, expected: bool| {
             let text = format!("authorizer.group('').resource('pods'){selectors}.check('list').allowed()");
-            let subject = Subject { name: "jane".into(), groups: Rc::from([]), access: Arc::new(Narrow) };
-            let names = [("authorizer", Value::Host(Rc::new(Authorizer(subject))))];
-            let program = Program::compile(&text, &crate::expressions::NAMES).unwrap();
-            let found = program.run(&names, &Budget::new(10_000_000)).unwrap();
-            assert!(matches!(found, Value::Bool(found) if found == expected), "{selectors}");
+            assert_eq!(holds(&text), expected, "{selectors}");
         };
         let team = ".labelSelector('team in (a)')";
         check(&format!(".fieldSelector('spec.nodeName=w1'){team}"), true);

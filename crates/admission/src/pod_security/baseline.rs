@@ -23,21 +23,41 @@ const CAPABILITIES: [&str; 13] = [
     "SETUID",
     "SYS_CHROOT",
 ];
-/// Adds what breaks the standard; `restricted` replaces two of its checks by stricter ones.
-pub(super) fn check(metadata: &Value, spec: &Value, restricted: bool, found: &mut Vec<Finding>) {
-    if !restricted {
-        capabilities(spec, found);
+/// Since when seccomp profiles are fields.
+const SECCOMP_FIELDS: u32 = 19;
+/// Since when hosts of probes and hooks are looked at.
+const HOST_PROBES: u32 = 34;
+/// Kernel parameters that were not safe from the beginning, and since when they are.
+const SAFE_SINCE: [(&str, u32); 7] = [
+    ("net.ipv4.ip_local_reserved_ports", 27),
+    ("net.ipv4.tcp_keepalive_time", 29),
+    ("net.ipv4.tcp_fin_timeout", 29),
+    ("net.ipv4.tcp_keepalive_intvl", 29),
+    ("net.ipv4.tcp_keepalive_probes", 29),
+    ("net.ipv4.tcp_rmem", 32),
+    ("net.ipv4.tcp_wmem", 32),
+];
+
+/// Adds what breaks the standard of a minor version; `replaced` are checks in whose place stricter ones stand.
+pub(super) fn check(metadata: &Value, spec: &Value, minor: u32, replaced: &[&str], found: &mut Vec<Finding>) {
+    capabilities(spec, found);
+    if minor >= SECCOMP_FIELDS {
         seccomp(spec, found);
+    } else {
+        seccomp_annotations(metadata, spec, found);
     }
+    found.retain(|finding| !replaced.contains(&finding.check));
     app_armor(metadata, spec, found);
     host_namespaces(spec, found);
     host_path(spec, found);
     host_ports(spec, found);
-    host_probes(spec, found);
+    if minor >= HOST_PROBES {
+        host_probes(spec, found);
+    }
     privileged(spec, found);
     proc_mount(spec, found);
-    se_linux(spec, found);
-    kernel_parameters(spec, found);
+    se_linux(spec, minor, found);
+    kernel_parameters(spec, minor, found);
     windows(spec, found);
 }
 
@@ -54,6 +74,28 @@ fn seccomp(spec: &Value, found: &mut Vec<Finding>) {
             check: "seccompProfile_baseline",
             reason: "seccompProfile",
             detail: format!("{who} must not set securityContext.seccompProfile.type to \"Unconfined\""),
+        });
+    }
+}
+
+/// Profiles as they were said before there were fields for them.
+fn seccomp_annotations(metadata: &Value, spec: &Value, found: &mut Vec<Finding>) {
+    let of_containers = containers(spec).map(|container| {
+        format!("container.seccomp.security.alpha.kubernetes.io/{}", container.text("name"))
+    });
+    let keys = of_containers.chain(["seccomp.security.alpha.kubernetes.io/pod".to_owned()]);
+    let bad = keys.filter_map(|key| {
+        let profile = metadata["annotations"].get(&key)?.as_str()?;
+        let allowed =
+            matches!(profile, "runtime/default" | "docker/default") || profile.starts_with("localhost/");
+        (!allowed).then(|| format!("{key}={profile:?}"))
+    });
+    let bad = unique(bad);
+    if !bad.is_empty() {
+        found.push(Finding {
+            check: "seccompProfile_baseline",
+            reason: "seccompProfile",
+            detail: format!("forbidden {} {}", plural("annotation", bad.len()), bad.join(", ")),
         });
     }
 }
@@ -178,14 +220,16 @@ fn proc_mount(spec: &Value, found: &mut Vec<Finding>) {
     }
 }
 
-fn se_linux(spec: &Value, found: &mut Vec<Finding>) {
+fn se_linux(spec: &Value, minor: u32, found: &mut Vec<Finding>) {
     const TYPES: [&str; 5] = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+    // The last of them came later.
+    let allowed = if minor >= 31 { &TYPES[..] } else { &TYPES[..4] };
     let options = || {
         std::iter::once(&spec["securityContext"])
             .chain(containers(spec).map(|container| &container["securityContext"]))
             .map(|context| &context["seLinuxOptions"])
     };
-    let types = unique(options().map(|options| options.text("type")).filter(|kind| !TYPES.contains(kind)));
+    let types = unique(options().map(|options| options.text("type")).filter(|kind| !allowed.contains(kind)));
     let mut details = Vec::new();
     if !types.is_empty() {
         details.push(format!("{} {}", plural("type", types.len()), quoted(&types)));
@@ -201,12 +245,15 @@ fn se_linux(spec: &Value, found: &mut Vec<Finding>) {
     }
 }
 
-fn kernel_parameters(spec: &Value, found: &mut Vec<Finding>) {
+fn kernel_parameters(spec: &Value, minor: u32, found: &mut Vec<Finding>) {
     let bad: Vec<&str> = spec["securityContext"]
         .items("sysctls")
         .iter()
         .map(|sysctl| sysctl.text("name"))
-        .filter(|name| !sysctls::SAFE.contains(name))
+        .filter(|name| {
+            let since = SAFE_SINCE.iter().find(|(known, _)| known == name);
+            !sysctls::SAFE.contains(name) || since.is_some_and(|(_, since)| minor < *since)
+        })
         .collect();
     if !bad.is_empty() {
         found.push(Finding { check: "sysctls", reason: "forbidden sysctls", detail: bad.join(", ") });

@@ -35,6 +35,13 @@ pub(super) struct Standard {
     pub(super) version: String,
 }
 
+impl Standard {
+    /// The minor version whose checks hold; what is to come holds with the latest.
+    pub(super) fn minor(&self) -> u32 {
+        self.version.strip_prefix("v1.").and_then(|minor| minor.parse().ok()).unwrap_or(u32::MAX)
+    }
+}
+
 impl Default for Standard {
     fn default() -> Self {
         Self { level: Level::Privileged, version: "latest".to_owned() }

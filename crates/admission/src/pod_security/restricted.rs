@@ -4,6 +4,7 @@ use serde_json::Value;
 use strategy::read::Read;
 
 use super::checks::{Finding, added_capabilities, listed, names, offenders, plural, quoted, unique};
+use super::policy::Level;
 
 /// The sources that a restricted pod's volumes may have.
 const VOLUMES: [&str; 9] = [
@@ -18,17 +19,41 @@ const VOLUMES: [&str; 9] = [
     "secret",
 ];
 
-/// Adds what breaks the standard beyond the baseline.
-pub(super) fn check(spec: &Value, found: &mut Vec<Finding>) {
+/// The first minor versions of some checks.
+const ESCALATION: u32 = 8;
+const SECCOMP: u32 = 19;
+const CAPABILITIES: u32 = 22;
+const RUN_AS_USER: u32 = 23;
+/// Since when the checks that have no meaning on Windows are not made there.
+const WINDOWS: u32 = 25;
+
+/// Checks of the baseline in whose place stricter ones stand.
+pub(super) fn replaces(level: Level, minor: u32) -> Vec<&'static str> {
+    let stricter = [("capabilities_baseline", CAPABILITIES), ("seccompProfile_baseline", SECCOMP)];
+    let replaced = stricter.iter().filter(|(_, since)| level == Level::Restricted && minor >= *since);
+    replaced.map(|(name, _)| *name).collect()
+}
+
+/// Adds what breaks the standard of a minor version beyond the baseline.
+pub(super) fn check(spec: &Value, minor: u32, found: &mut Vec<Finding>) {
     volumes(spec, found);
-    run_as_user(spec, found);
-    // These have no meaning on Windows.
-    if spec["os"].text("name") != "windows" {
+    let meaningful = minor < WINDOWS || spec["os"].text("name") != "windows";
+    if minor >= ESCALATION && meaningful {
         escalation(spec, found);
+    }
+    if minor >= CAPABILITIES && meaningful {
         capabilities(spec, found);
+    }
+    if minor >= SECCOMP && meaningful {
         seccomp(spec, found);
     }
-    non_root(spec, found);
+    // In a user namespace of its own, a pod's root is nobody outside.
+    if spec.flag("hostUsers") != Some(false) {
+        non_root(spec, found);
+        if minor >= RUN_AS_USER {
+            run_as_user(spec, found);
+        }
+    }
 }
 
 fn escalation(spec: &Value, found: &mut Vec<Finding>) {

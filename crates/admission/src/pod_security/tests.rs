@@ -167,3 +167,63 @@ fn labels_of_an_exempt_namespace_are_said_to_be_ignored() {
         ]
     );
 }
+
+#[test]
+fn a_version_of_a_standard_stays_as_it_was() {
+    let judged = |policy: &str, version: &str, pod: &Value| {
+        let standard = policy::standard(policy, version);
+        let found = evaluate(&standard, &pod["metadata"], &pod["spec"]);
+        found.iter().map(|finding| finding.check).collect::<Vec<_>>().join(",")
+    };
+    let windows = json!({"spec": {"os": {"name": "windows"}, "securityContext": {"runAsNonRoot": true},
+        "containers": [{"name": "c", "securityContext": {"runAsUser": 0}}]}});
+    let caps = json!({"spec": {"containers": [{"name": "c", "securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}],
+        "securityContext": {"runAsNonRoot": true}}});
+    let annotated = json!({"metadata": {"annotations": {"seccomp.security.alpha.kubernetes.io/pod": "unconfined"}},
+        "spec": {"containers": []}});
+    let sysctl = |name: &str| json!({"spec": {"securityContext": {"sysctls": [{"name": name}]}}});
+    let probe = json!({"spec": {"containers": [{"livenessProbe": {"httpGet": {"host": "h"}}}]}});
+    let engine = json!({"spec": {"securityContext": {"seLinuxOptions": {"type": "container_engine_t"}}}});
+    let namespaced = json!({"spec": {"hostUsers": false, "containers": [{"name": "c", "securityContext": {
+        "runAsUser": 0, "procMount": "Unmasked", "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}}],
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}}});
+    for (level, version, pod, expected) in [
+        ("restricted", "v1.7", &windows, ""),
+        ("restricted", "v1.8", &windows, "allowPrivilegeEscalation"),
+        ("restricted", "v1.19", &windows, "allowPrivilegeEscalation,seccompProfile_restricted"),
+        (
+            "restricted",
+            "v1.24",
+            &windows,
+            "allowPrivilegeEscalation,capabilities_restricted,runAsUser,seccompProfile_restricted",
+        ),
+        ("restricted", "v1.25", &windows, "runAsUser"),
+        (
+            "restricted",
+            "v1.21",
+            &caps,
+            "allowPrivilegeEscalation,capabilities_baseline,seccompProfile_restricted",
+        ),
+        (
+            "restricted",
+            "v1.22",
+            &caps,
+            "allowPrivilegeEscalation,capabilities_restricted,seccompProfile_restricted",
+        ),
+        ("baseline", "v1.18", &annotated, "seccompProfile_baseline"),
+        ("baseline", "v1.19", &annotated, ""),
+        ("baseline", "v1.26", &sysctl("net.ipv4.ip_local_reserved_ports"), "sysctls"),
+        ("baseline", "v1.27", &sysctl("net.ipv4.ip_local_reserved_ports"), ""),
+        ("baseline", "v1.31", &sysctl("net.ipv4.tcp_rmem"), "sysctls"),
+        ("baseline", "v1.32", &sysctl("net.ipv4.tcp_rmem"), ""),
+        ("baseline", "v1.0", &sysctl("kernel.shm_rmid_forced"), ""),
+        ("baseline", "v1.30", &engine, "seLinuxOptions"),
+        ("baseline", "v1.31", &engine, ""),
+        ("baseline", "v1.33", &probe, ""),
+        ("baseline", "v1.34", &probe, "hostProbesAndHostLifecycle"),
+        ("baseline", "v1.99", &probe, "hostProbesAndHostLifecycle"),
+        ("restricted", "latest", &namespaced, ""),
+    ] {
+        assert_eq!(judged(level, version, pod), expected, "{level}:{version} {pod}");
+    }
+}

@@ -1,5 +1,7 @@
 //! ValidatingAdmissionPolicies: expressions that must hold of what is written.
 
+use std::time::{Duration, Instant};
+
 use apimachinery::status::{Cause, Status};
 use cel::Value as Cel;
 use serde_json::{Value, json};
@@ -10,6 +12,7 @@ use crate::attributes::{Attributes, Operation};
 use crate::conditions::Verdict;
 use crate::expressions::Scene;
 use crate::plugin::{Context, Plugin};
+use crate::review::{Asker, Check};
 
 /// The plugin.
 #[derive(Debug, Default)]
@@ -22,11 +25,13 @@ struct Denial {
     reason: String,
     /// Which of the policy's validations it is.
     index: usize,
+    /// Nothing was found out: an expression failed.
+    failed: bool,
 }
 
 impl Denial {
     fn invalid(message: String) -> Self {
-        Self { message, reason: String::new(), index: 0 }
+        Self { message, reason: String::new(), index: 0, failed: true }
     }
 }
 
@@ -48,7 +53,10 @@ impl Plugin for ValidatingAdmissionPolicy {
         let mut failures = Vec::new();
         for (policy, bindings) in &about {
             for binding in bindings {
-                for denial in denials(policy, binding, context, object)? {
+                let begun = Instant::now();
+                let Some(denials) = denials(policy, binding, context, object)? else { continue };
+                tell(context.asker, policy, binding, &denials, begun.elapsed());
+                for denial in denials {
                     if binding.has("Audit") {
                         failures.push(json!({
                             "message": denial.message, "policy": policy.name, "binding": binding.name,
@@ -101,26 +109,44 @@ fn act(
     Some(status)
 }
 
-/// Evaluates a policy for one binding, with each of its parameters.
+/// Tells what a binding came to, for the metrics.
+fn tell(asker: &dyn Asker, policy: &Policy, binding: &Binding, denials: &[Denial], took: Duration) {
+    let check = |action, error| {
+        asker.checked(Check { policy: &policy.name, binding: &binding.name, action, error }, took);
+    };
+    if denials.is_empty() {
+        check("allow", "no_error");
+    }
+    for denial in denials {
+        let error = if denial.failed { "invalid_error" } else { "no_error" };
+        for (action, label) in [("Deny", "deny"), ("Warn", "warn"), ("Audit", "audit")] {
+            if binding.has(action) {
+                check(label, error);
+            }
+        }
+    }
+}
+
+/// Evaluates a policy for one binding, with each of its parameters; nothing where it is not for this request.
 fn denials(
     policy: &Policy,
     binding: &Binding,
     context: &Context,
     object: &Value,
-) -> Result<Vec<Denial>, Status> {
+) -> Result<Option<Vec<Denial>>, Status> {
     let Context { attributes, old, view, .. } = *context;
-    let Some(served) = policy.matcher.matches(attributes, object, old, view)? else { return Ok(Vec::new()) };
+    let Some(served) = policy.matcher.matches(attributes, object, old, view)? else { return Ok(None) };
     if let Some(matcher) = &binding.matcher
         && matcher.matches(attributes, object, old, view)?.is_none()
     {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let params = match params::find(policy, binding, attributes, view) {
         Ok(params) => params,
         Err(why) if policy.fails_closed => {
-            return Ok(vec![Denial::invalid(format!("failed to configure binding: {why}"))]);
+            return Ok(Some(vec![Denial::invalid(format!("failed to configure binding: {why}"))]));
         }
-        Err(_) => return Ok(Vec::new()),
+        Err(_) => return Ok(None),
     };
     let told = view.told(attributes, served.as_ref(), object)?;
     let told_old = old.map(|old| view.told(attributes, served.as_ref(), old)).transpose()?;
@@ -153,7 +179,7 @@ fn denials(
             }
         }
     }
-    Ok(denials)
+    Ok(Some(denials))
 }
 
 /// The namespace of the request, as `namespaceObject`.
@@ -182,5 +208,5 @@ fn judge<'v>(stage: &Stage<'v>, validation: &'v Validation, fails_closed: bool) 
         "" => format!("failed expression: {}", validation.expression.text.trim()),
         message => message.to_owned(),
     });
-    Some(Denial { message, reason: validation.reason.clone(), index: 0 })
+    Some(Denial { message, reason: validation.reason.clone(), index: 0, failed: false })
 }

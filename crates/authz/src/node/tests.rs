@@ -1,22 +1,36 @@
 use apimachinery::fields;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
 fn world() -> NodeGraph {
     let graph = NodeGraph::default();
-    graph.apply(&pod("web", "w1"));
-    graph.apply(&json!({"kind": "Pod", "metadata": {"name": "mirror", "namespace": "a",
+    put(&graph, &pod("web", "w1"));
+    put(
+        &graph,
+        &json!({"kind": "Pod", "metadata": {"name": "mirror", "namespace": "a",
         "annotations": {"kubernetes.io/config.mirror": "x"}},
-        "spec": {"nodeName": "w1", "volumes": [{"secret": {"secretName": "stolen"}}]}}));
-    graph.apply(&json!({"kind": "Pod", "metadata": {"name": "waiting", "namespace": "a"},
-        "spec": {"volumes": [{"secret": {"secretName": "unplaced"}}]}}));
-    graph.apply(&json!({"kind": "PersistentVolume", "metadata": {"name": "pv"}, "spec": {
+        "spec": {"nodeName": "w1", "volumes": [{"secret": {"secretName": "stolen"}}]}}),
+    );
+    put(
+        &graph,
+        &json!({"kind": "Pod", "metadata": {"name": "waiting", "namespace": "a"},
+        "spec": {"volumes": [{"secret": {"secretName": "unplaced"}}]}}),
+    );
+    put(
+        &graph,
+        &json!({"kind": "PersistentVolume", "metadata": {"name": "pv"}, "spec": {
         "claimRef": {"namespace": "a", "name": "data"},
-        "csi": {"nodePublishSecretRef": {"namespace": "store", "name": "csi"}}}}));
-    graph.apply(&json!({"kind": "VolumeAttachment", "metadata": {"name": "va"}, "spec": {"nodeName": "w1"}}));
-    graph.apply(&json!({"kind": "ResourceSlice", "metadata": {"name": "slice"}, "spec": {"nodeName": "w1"}}));
+        "csi": {"nodePublishSecretRef": {"namespace": "store", "name": "csi"}}}}),
+    );
+    put(&graph, &json!({"kind": "VolumeAttachment", "metadata": {"name": "va"}, "spec": {"nodeName": "w1"}}));
+    put(&graph, &json!({"kind": "ResourceSlice", "metadata": {"name": "slice"}, "spec": {"nodeName": "w1"}}));
     graph
+}
+
+fn put(graph: &NodeGraph, object: &Value) {
+    let kind = object["kind"].as_str().unwrap();
+    graph.apply(kind, object.to_string().as_bytes()).unwrap();
 }
 
 fn pod(name: &str, node: &str) -> Value {
@@ -150,15 +164,29 @@ fn nodes_write_what_is_their_own() {
 #[test]
 fn relations_end_with_the_last_pod() {
     let graph = world();
-    graph.apply(&pod("web-2", "w1"));
-    graph.delete(&pod("web", "w1"));
+    put(&graph, &pod("web-2", "w1"));
+    graph.delete("Pod", "a", "web");
     assert_eq!(ask(&graph, "w1", "get secrets a/vol"), "yes");
-    graph.apply(&pod("web-2", "w2"));
+    put(&graph, &pod("web-2", "w2"));
     assert!(ask(&graph, "w1", "get secrets a/vol").starts_with("no"));
     assert_eq!(ask(&graph, "w2", "get secrets store/csi"), "yes");
-    graph.reset("Pod", []);
+    graph.clear("Pod");
     assert!(ask(&graph, "w2", "get secrets store/csi").starts_with("no"));
     assert_eq!(ask(&graph, "w1", "get storage.k8s.io:volumeattachments va"), "yes", "other kinds stay");
+}
+
+#[test]
+fn fields_of_other_types_are_no_relations() {
+    let graph = NodeGraph::default();
+    put(
+        &graph,
+        &json!({"kind": "Pod", "metadata": {"name": "p", "namespace": "a", "annotations": null}, "spec": {
+            "nodeName": "w1", "containers": null, "imagePullSecrets": [{"name": null}], "volumes": [{"csi": null}]},
+            "status": {"resourceClaimStatuses": [{"resourceClaimName": "made"}]}}),
+    );
+    assert_eq!(ask(&graph, "w1", "get resource.k8s.io:resourceclaims a/made"), "yes");
+    assert_eq!(ask(&graph, "w1", "get pods a/p"), "yes");
+    assert!(graph.apply("Pod", b"{\"metadata\":[").is_err());
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn changes_take_effect() {
         r#"no RBAC: role.rbac.authorization.k8s.io "view-secrets" not found"#
     );
     for kind in RbacKind::ALL {
-        rbac.reset(kind, []);
+        rbac.reset(kind, std::iter::empty::<Value>());
     }
     let index = rbac.index.read();
     assert_eq!(index.size(), 0, "nothing is left behind");

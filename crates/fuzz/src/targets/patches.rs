@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{outcome, said, seeds};
+use super::{seeds, text};
 
 /// The document and the patch; nothing where one is none.
 fn pair(input: &[u8]) -> Option<(Value, Value)> {
@@ -40,9 +40,9 @@ pub fn json_patches() -> Vec<Vec<u8>> {
     )
 }
 
-pub fn json_patch(input: &[u8]) -> u64 {
-    let Some((mut object, patch)) = pair(input) else { return 0 };
-    outcome(patch::json_patch(&mut object, &patch))
+pub fn json_patch(input: &[u8]) -> bool {
+    let Some((mut object, patch)) = pair(input) else { return false };
+    patch::json_patch(&mut object, &patch).is_ok()
 }
 
 pub fn merge_patches() -> Vec<Vec<u8>> {
@@ -56,8 +56,8 @@ pub fn merge_patches() -> Vec<Vec<u8>> {
     )
 }
 
-pub fn merge_patch(input: &[u8]) -> u64 {
-    let Some((original, modified)) = pair(input) else { return 0 };
+pub fn merge_patch(input: &[u8]) -> bool {
+    let Some((original, modified)) = pair(input) else { return false };
     let mut object = original.clone();
     patch::merge_patch(&mut object, &modified);
     // The difference of two documents makes the second of the first; a null cannot be written by a patch.
@@ -70,7 +70,7 @@ pub fn merge_patch(input: &[u8]) -> u64 {
         }
     }
     drop(patch::create_three_way_merge_patch(&original, &modified, &object));
-    u64::from(object.is_object()) + 1
+    true
 }
 
 fn has_null(value: &Value) -> bool {
@@ -98,11 +98,11 @@ pub fn strategic_patches() -> Vec<Vec<u8>> {
     )
 }
 
-pub fn strategic_patch(input: &[u8]) -> u64 {
-    let Some((object, patch)) = pair(input) else { return 0 };
-    let Some(ty) = schema::Type::named("io.k8s.api.apps.v1.Deployment") else { return 0 };
+pub fn strategic_patch(input: &[u8]) -> bool {
+    let Some((object, patch)) = pair(input) else { return false };
+    let Some(ty) = schema::Type::named("io.k8s.api.apps.v1.Deployment") else { return false };
     let mut patched = object.clone();
-    let result = outcome(patch::strategic_merge_patch(ty, &mut patched, patch.clone()));
+    let result = patch::strategic_merge_patch(ty, &mut patched, patch.clone()).is_ok();
     drop(patch::create_two_way(ty, &object, &patch));
     drop(patch::create_three_way(ty, &object, &patch, &patched));
     result
@@ -117,17 +117,15 @@ pub fn managed() -> Vec<Vec<u8>> {
     ])
 }
 
-pub fn managed_fields(input: &[u8]) -> u64 {
-    let text = String::from_utf8_lossy(input);
+pub fn managed_fields(input: &[u8]) -> bool {
+    let text = text(input);
     if let Ok(set) = managed_fields::set::Set::read(&text) {
         let mut written = String::new();
         set.write(&mut written);
         let again = managed_fields::set::Set::read(&written).expect("a set reads its own text");
         assert!(again.covers(&set) && set.covers(&again), "{written}");
         drop(set.paths());
+        return true;
     }
-    match managed_fields::check(&text) {
-        Ok(()) => 1,
-        Err(error) => said(&error.to_string()),
-    }
+    managed_fields::check(&text).is_ok()
 }

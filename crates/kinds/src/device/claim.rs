@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{MAX_ITEMS, names_of, validate_configuration, validate_driver, validate_selectors};
+use super::{MAX_ITEMS, names_of, sharing, validate_configuration, validate_driver, validate_selectors};
 use pod_strategy::probes::validate_label;
 use pod_strategy::scheduling::validate_effect;
 use strategy::NameRule;
@@ -104,6 +104,8 @@ fn validate_devices(request: &Value, path: &Path, errors: &mut Errors) {
         other => errors.unsupported(&path.child("allocationMode"), other, &["All", "ExactCount"]),
     }
     validate_tolerations(request.items("tolerations"), &path.child("tolerations"), errors);
+    let capacity_path = path.child("capacity");
+    sharing::validate_requested(&request["capacity"]["requests"], &capacity_path.child("requests"), errors);
 }
 
 fn validate_tolerations(tolerations: &[Value], path: &Path, errors: &mut Errors) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{validate_driver, validate_pool};
+use super::{sharing, validate_driver, validate_pool};
 use pod_strategy::probes::validate_label;
 use pod_strategy::resources::quantity;
 use strategy::NameRule;
@@ -12,6 +12,8 @@ use strategy::read::Read;
 use strategy::selectors;
 
 const MAX_DEVICES: usize = 128;
+/// As many where any of them has taints or draws on counters.
+const MAX_COSTLY_DEVICES: usize = 64;
 /// Attributes and capacities that a device may have together.
 const MAX_FACTS: usize = 32;
 const MAX_TAINTS: usize = 16;
@@ -39,9 +41,17 @@ pub(super) fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
     validate_place(spec, &PLACES, path, errors);
     let devices = spec.items("devices");
     let devices_path = path.child("devices");
-    if devices.len() > MAX_DEVICES {
-        errors.too_many(&devices_path, devices.len(), MAX_DEVICES);
+    let costly =
+        |device: &Value| !device.items("taints").is_empty() || !device.items("consumesCounters").is_empty();
+    let most = if devices.iter().any(costly) { MAX_COSTLY_DEVICES } else { MAX_DEVICES };
+    if devices.len() > most {
+        errors.too_many(&devices_path, devices.len(), most);
     }
+    let counters = spec.items("sharedCounters");
+    if !counters.is_empty() && !devices.is_empty() {
+        errors.invalid(path, Value::Null, "only one of `sharedCounters` or `devices` is allowed");
+    }
+    sharing::validate_sets(counters, &path.child("sharedCounters"), errors);
     for (index, device) in devices.iter().enumerate() {
         let path = devices_path.index(index);
         let name = device.text("name");
@@ -112,7 +122,12 @@ fn validate_device(device: &Value, path: &Path, errors: &mut Errors) {
         if quantity(&capacity["value"]).is_none() {
             errors.required(&path.child("value"), "");
         }
+        let shared = device.flag("allowMultipleAllocations") == Some(true);
+        sharing::validate_request_policy(capacity, shared, &path, errors);
     }
+    let consumed = device.items("consumesCounters");
+    sharing::validate_consumed(consumed, &path.child("consumesCounters"), errors);
+    sharing::validate_conditions(device, path, errors);
     let taints = device.items("taints");
     let taints_path = path.child("taints");
     if taints.len() > MAX_TAINTS {
@@ -135,7 +150,7 @@ fn validate_device(device: &Value, path: &Path, errors: &mut Errors) {
 }
 
 /// An identifier of C's, with or without the domain of who defines it.
-fn validate_fact_name(name: &str, path: &Path, errors: &mut Errors) {
+pub(super) fn validate_fact_name(name: &str, path: &Path, errors: &mut Errors) {
     let identifier = match name.split_once('/') {
         Some((domain, identifier)) => {
             validate_driver(domain, path, errors);

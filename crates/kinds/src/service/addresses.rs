@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use crate::service::{is_headless, needs_cluster_ip};
-use pod_strategy::spec::validate_address;
+use strategy::addresses;
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
 
@@ -44,7 +44,7 @@ pub(super) fn validate(spec: &Value, errors: &mut Errors) {
             }
         } else {
             readable &= text.parse::<IpAddr>().is_ok();
-            validate_address(text, &path.index(index), errors);
+            addresses::validate(text, &path.index(index), errors);
         }
     }
     if addresses.len() > 2 {

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{addresses, is_headless};
 use pod_strategy::probes::{validate_label, validate_port, validate_port_number};
-use pod_strategy::spec::validate_address;
 use strategy::NameRule;
 use strategy::field::{Errors, Path};
 use strategy::metadata::validate_labels;
@@ -167,10 +166,8 @@ fn session_affinity(spec: &Value, errors: &mut Errors) {
 
 /// Validates an address that traffic of others can be sent to.
 pub(crate) fn non_special_address(text: &str, path: &Path, errors: &mut Errors) {
-    let Ok(address) = text.parse::<IpAddr>() else {
-        errors.invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-        return;
-    };
+    strategy::addresses::validate(text, path, errors);
+    let Ok(address) = text.parse::<IpAddr>() else { return };
     let (link_local, link_multicast) = match address {
         IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[..3] == [224, 0, 0]),
         IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.segments()[0] == 0xff02),
@@ -246,21 +243,18 @@ fn source_ranges(spec: &Value, annotations: &Value, errors: &mut Errors) {
     }
     for (index, range) in ranges.iter().enumerate() {
         // Spaces around a range are allowed, since they were in the annotation.
-        validate_cidr(range.as_str().unwrap_or_default().trim(), &path.index(index), errors);
+        strategy::addresses::validate_range(
+            range.as_str().unwrap_or_default().trim(),
+            &path.index(index),
+            errors,
+        );
     }
     if let (Some(said), true) = (said.map(str::trim), ranges.is_empty())
         && !said.is_empty()
     {
         for range in said.split(',') {
-            validate_cidr(range.trim(), &path, errors);
+            strategy::addresses::validate_range(range.trim(), &path, errors);
         }
-    }
-}
-
-/// Validates a range of addresses.
-pub(crate) fn validate_cidr(text: &str, path: &Path, errors: &mut Errors) {
-    if text.parse::<ipnet::IpNet>().is_err() {
-        errors.invalid(path, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
     }
 }
 
@@ -336,7 +330,7 @@ pub(super) fn status(object: &Value, errors: &mut Errors) {
     for (index, entry) in ingress.iter().enumerate() {
         let path = path.index(index);
         if !entry.text("ip").is_empty() {
-            validate_address(entry.text("ip"), &path.child("ip"), errors);
+            strategy::addresses::validate(entry.text("ip"), &path.child("ip"), errors);
         }
         let mode_path = path.child("ipMode");
         match (entry.text("ip").is_empty(), entry.has("ipMode")) {

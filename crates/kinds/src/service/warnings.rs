@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::is_headless;
-use pod_strategy::warnings::address;
+use pod_strategy::warnings::{address, range};
 use strategy::read::Read;
 
 /// Warnings on a service.
@@ -13,12 +13,19 @@ pub(super) fn of(service: &Value) -> Vec<String> {
     if annotations.get("service.kubernetes.io/topology-aware-hints").is_some() {
         found.push("annotation service.kubernetes.io/topology-aware-hints is deprecated, please use service.kubernetes.io/topology-mode instead".to_owned());
     }
+    if !spec.items("externalIPs").is_empty() {
+        found.push("spec.externalIPs is deprecated".to_owned());
+    }
     for list in ["clusterIPs", "externalIPs"] {
         for (index, text) in spec.items(list).iter().enumerate() {
             address(text.as_str().unwrap_or_default(), &format!("spec.{list}[{index}]"), &mut found);
         }
     }
     address(spec.text("loadBalancerIP"), "spec.loadBalancerIP", &mut found);
+    for (index, text) in spec.items("loadBalancerSourceRanges").iter().enumerate() {
+        let path = format!("spec.loadBalancerSourceRanges[{index}]");
+        range(text.as_str().unwrap_or_default(), &path, &mut found);
+    }
     let external = spec.text("type") == "ExternalName";
     if external && !spec.items("externalIPs").is_empty() {
         found.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".to_owned());
@@ -55,7 +62,11 @@ mod tests {
         );
         assert_eq!(
             check(json!({"type": "ClusterIP", "externalIPs": ["fd00:0::1"]})),
-            "spec.externalIPs[0]: IPv6 address \"fd00:0::1\" should be in RFC 5952 canonical format (\"fd00::1\")"
+            "spec.externalIPs is deprecated|spec.externalIPs[0]: IPv6 address \"fd00:0::1\" should be in RFC 5952 canonical format (\"fd00::1\")"
+        );
+        assert_eq!(
+            check(json!({"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.1/24"]})),
+            "spec.loadBalancerSourceRanges[0]: CIDR value \"10.0.0.1/24\" is ambiguous in this context (should be \"10.0.0.0/24\" or \"10.0.0.1/32\"?)"
         );
         assert_eq!(
             check(json!({"type": "ClusterIP", "clusterIP": "None", "sessionAffinity": "ClientIP"})),

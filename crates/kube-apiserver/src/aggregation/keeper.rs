@@ -116,6 +116,7 @@ async fn check(server: &Server, backend: &Backend) -> Verdict {
         },
     };
     let mut state = backend.state.write();
+    state.note(&verdict);
     state.available = verdict.available;
     state.places = places;
     // An equal document stays the same one.

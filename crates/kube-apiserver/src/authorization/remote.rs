@@ -10,8 +10,7 @@ use webhooks::Client;
 
 use crate::remembered::Remembered;
 
-/// How often a call that found nobody is made, and the first pause; each next one is longer by half, as upstream.
-const ATTEMPTS: u32 = 5;
+/// The first pause before a call that found nobody is made again, as upstream.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How many answers are remembered, as upstream.
 const REMEMBERED: usize = 8192;
@@ -42,23 +41,11 @@ impl Webhook {
         if let Some(answer) = self.known.answer(&question) {
             return Ok(answer);
         }
-        let mut pause = PAUSE;
-        let mut attempt = 1;
         let body = Bytes::from(question);
-        let answer = loop {
-            match self.client.post("", body.clone(), self.timeout).await {
-                Ok(answer) => break answer,
-                Err(error) if attempt < ATTEMPTS && error.may_pass() => {
-                    tokio::time::sleep(pause).await;
-                    pause = pause * 3 / 2;
-                    attempt += 1;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "failed to make webhook authorizer request");
-                    return Err(error.to_string());
-                }
-            }
-        };
+        let answer = self.client.post_again(&body, self.timeout, PAUSE).await.map_err(|error| {
+            tracing::error!(%error, "failed to make webhook authorizer request");
+            error.to_string()
+        })?;
         let answer = Answer::read(&answer)?;
         let life = if answer.allowed { self.memory.authorized } else { self.memory.unauthorized };
         self.known.remember(body.to_vec(), &answer, life);

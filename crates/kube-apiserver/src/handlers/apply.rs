@@ -7,14 +7,13 @@ use http::StatusCode;
 use managed_fields::{Applied, Apply, ApplyError, Conflict, Fields};
 use schema::{FieldValidation, Type};
 use serde_json::Value;
-use serde_saphyr::DuplicateKeyPolicy;
 
 use super::call::Call;
 use super::ownership::{self, Author, Current, Owners, Wanted};
 use super::update::{self, Part, Stored};
 use super::{create, output, write};
-use crate::http::Response;
 use crate::http::service::authorize_verb;
+use crate::http::{Response, input};
 
 /// How often an object may come and go between the look at it and the write.
 const ATTEMPTS: usize = 5;
@@ -141,39 +140,30 @@ fn read(call: &Call<'_>, body: &[u8]) -> Result<Value, Status> {
     if body.first() == Some(&b'{')
         && let Ok(parsed) = schema::parse(body)
     {
-        report_duplicates(call, validation, parsed.duplicates)?;
+        if !parsed.duplicates.is_empty() {
+            report_repeated(call, validation, body)?;
+        }
         return Ok(parsed.value);
     }
-    let text = std::str::from_utf8(body).map_err(|error| undecodable(&error))?;
-    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
-    let object: Value =
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| undecodable(&error))?;
+    let object = input::yaml(body).map_err(|why| undecodable(&why))?;
     if !object.is_object() {
         return Err(undecodable(&"json: cannot unmarshal into Go value of type map[string]interface {}"));
     }
-    if validation != FieldValidation::Ignore
-        && let Err(error) = serde_saphyr::from_str::<Value>(text)
-    {
-        report_duplicates(call, validation, vec![error.to_string()])?;
-    }
+    report_repeated(call, validation, body)?;
     Ok(object)
 }
 
-fn report_duplicates(
-    call: &Call<'_>,
-    validation: FieldValidation,
-    duplicates: Vec<String>,
-) -> Result<(), Status> {
-    match validation {
-        FieldValidation::Strict if !duplicates.is_empty() => {
-            Err(Status::bad_request(format!("error strict decoding YAML: {}", duplicates.join(", "))))
-        }
-        FieldValidation::Warn => {
-            call.warn(duplicates);
-            Ok(())
-        }
-        FieldValidation::Strict | FieldValidation::Ignore => Ok(()),
+fn report_repeated(call: &Call<'_>, validation: FieldValidation, body: &[u8]) -> Result<(), Status> {
+    if validation == FieldValidation::Ignore {
+        return Ok(());
     }
+    let Some(why) = input::repeated_key(body) else { return Ok(()) };
+    let why = format!("error converting YAML to JSON: {why}");
+    if validation == FieldValidation::Strict {
+        return Err(Status::bad_request(format!("error strict decoding YAML: {why}")));
+    }
+    call.warn([why]);
+    Ok(())
 }
 
 /// Applies a configuration to the object that the path names, or creates it.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
-use kinds::Grace;
+use kinds::{Dependents, Grace};
 use serde_json::{Value, json};
 use storage::{Change, Object, Outcome};
 
@@ -150,6 +150,7 @@ fn of_query(query: &Query<'_>) -> Result<Value, Status> {
 /// Deletes the object that the path names.
 pub async fn delete(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<Response, Status> {
     let options = DeleteOptions::read(&body, encoding, call.query)?;
+    warn_of_orphans(call, &options);
     let (object, gone) = remove(call, &call.info.name, &call.key(), &options, None, Asks::Admission).await?;
     if gone && !call.entry.row.returns_deleted() {
         let value = object.value().map_err(Status::internal)?;
@@ -159,6 +160,13 @@ pub async fn delete(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<
     // Upstream says so only to those who use the older option.
     let code = if !gone && options.cascades { StatusCode::ACCEPTED } else { StatusCode::OK };
     output::object(code, &call.entry, &object, &call.form, call.query)
+}
+
+/// Says to those who give no order that what the object owns stays, where that surprises.
+pub fn warn_of_orphans(call: &Call<'_>, options: &DeleteOptions) {
+    if options.propagation.is_none() {
+        call.warn(call.entry.strategy.orphaning_warning().map(str::to_owned));
+    }
 }
 
 /// Deletes one object; says whether it is gone or only marked. `selected` must still hold for it.
@@ -172,6 +180,8 @@ pub async fn remove(
 ) -> Result<(Arc<Object>, bool), Status> {
     let entry = &call.entry;
     let mut would_go = false;
+    // The uid of an object whose end is written down, so that it goes next.
+    let mut ending: Option<String> = None;
     let mut decide = |current: Option<&Arc<Object>>| -> Result<Change, Refusal> {
         let current = current.ok_or_else(|| Status::not_found(entry.group(), entry.plural(), name))?;
         if selected.is_some_and(|selected| !selected(current)) {
@@ -189,12 +199,17 @@ pub async fn remove(
             }
         }
         let decision = decide_deletion(&*entry.strategy, is_namespace(call), &old, options, Timestamp::now());
-        would_go = matches!(decision, Decision::Remove);
+        would_go = matches!(decision, Decision::Remove | Decision::End(_));
+        ending = None;
         match decision {
             _ if options.dry_run => Ok(Change::Keep),
             Decision::Remove => Ok(Change::Delete),
             Decision::Keep => Ok(Change::Keep),
             Decision::Mark(mut marked) => Ok(Change::Write(write::stored_bytes(&mut marked)?)),
+            Decision::End(mut marked) => {
+                ending = Some(old.uid().to_owned());
+                Ok(Change::Write(write::stored_bytes(&mut marked)?))
+            }
         }
     };
     let mut attempts = 0;
@@ -211,6 +226,10 @@ pub async fn remove(
             result => break result,
         }
     };
+    let result = match (result, ending) {
+        (Ok((marked, _)), Some(uid)) => end(call, key, &uid, marked).await,
+        (result, _) => result,
+    };
     match result {
         Ok((object, outcome)) => {
             if outcome == Outcome::Deleted {
@@ -222,6 +241,24 @@ pub async fn remove(
             Ok((object, outcome == Outcome::Deleted || (options.dry_run && would_go)))
         }
         Err(refusal) => Err(refusal.into_status(entry, name)),
+    }
+}
+
+/// Takes away an object whose end is written down, as its watchers have seen; somebody may have been faster.
+async fn end(
+    call: &Call<'_>,
+    key: &str,
+    uid: &str,
+    marked: Arc<Object>,
+) -> Result<(Arc<Object>, Outcome), Refusal> {
+    let decide = |current: Option<&Arc<Object>>| -> Result<Change, Refusal> {
+        let current = current.ok_or(storage::Error::NotFound)?.value().map_err(Status::internal)?;
+        let held = current.uid() != uid || current.finalizers().next().is_some();
+        Ok(if held { Change::Keep } else { Change::Delete })
+    };
+    match call.server.store.update::<Refusal, _>(call.entry.cache(), key, None, decide).await {
+        Err(Refusal::Store(storage::Error::NotFound)) => Ok((marked, Outcome::Deleted)),
+        result => result,
     }
 }
 
@@ -247,20 +284,30 @@ fn check_preconditions(
     options: &DeleteOptions,
     old: &Value,
 ) -> Result<(), Status> {
-    let refuse = |what: &str, wanted: &str, found: &str| {
-        let why =
-            format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
-        Err(Status::conflict(call.entry.group(), call.entry.plural(), name, &why))
+    let refuse = |what: &str, wanted: &str, found: &str, perhaps: &str| {
+        // Upstream words it by the kind, but for namespaces, whose deletion has a handler of its own.
+        let (about, why) = if is_namespace(call) {
+            let why = format!(
+                "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+            );
+            (call.entry.plural(), why)
+        } else {
+            let why = format!(
+                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {perhaps}"
+            );
+            (&*call.entry.row.kind, why)
+        };
+        Err(Status::conflict(call.entry.group(), about, name, &why))
     };
     if let Some(uid) = &options.uid
         && uid != old.uid()
     {
-        return refuse("UID", uid, old.uid());
+        return refuse("UID", uid, old.uid(), "deleted and then recreated");
     }
     if let Some(version) = &options.resource_version
         && version != old.resource_version()
     {
-        return refuse("ResourceVersion", version, old.resource_version());
+        return refuse("ResourceVersion", version, old.resource_version(), "modified");
     }
     Ok(())
 }
@@ -272,6 +319,8 @@ pub enum Decision {
     Remove,
     /// It is marked so and goes later.
     Mark(Value),
+    /// It is marked so, for its watchers to see, and goes at once.
+    End(Value),
     /// It is marked already.
     Keep,
 }
@@ -294,7 +343,11 @@ pub fn decide_deletion(
         object.set_at(&["metadata", "finalizers"], finalizers);
     }
     let graceful = mark_graceful(strategy, &mut object, options, now);
-    mark_finalizers(&mut object, options.propagation);
+    if graceful == Graceful::Pending {
+        // What happens to what it owns was said when its period began.
+        return Decision::Keep;
+    }
+    mark_finalizers(&mut object, strategy.dependents(), options.propagation);
     let held = object.finalizers().next().is_some();
     if is_namespace {
         let spec_held =
@@ -302,7 +355,6 @@ pub fn decide_deletion(
         if object.deletion_timestamp().is_none() {
             // A namespace ends in the namespace controller's time, never in the request's.
             object.set_at(&["metadata", "deletionTimestamp"], time::rfc3339(now).into());
-            object.set_at(&["metadata", "deletionGracePeriodSeconds"], 0.into());
             object.set_at(&["status", "phase"], "Terminating".into());
             return Decision::Mark(object);
         }
@@ -321,15 +373,14 @@ pub fn decide_deletion(
             object.set_at(&["metadata", "deletionGracePeriodSeconds"], 0.into());
             if object == *old { Decision::Keep } else { Decision::Mark(object) }
         }
-        Graceful::Marked => Decision::Mark(object),
-        Graceful::Pending if object == *old => Decision::Keep,
-        Graceful::Pending => Decision::Mark(object),
+        Graceful::Marked if !held && object.deletion_grace_period() == Some(0) => Decision::End(object),
+        Graceful::Marked | Graceful::Pending => Decision::Mark(object),
     }
 }
 
 #[derive(PartialEq, Eq)]
 enum Graceful {
-    /// There is no grace period, or it was asked to be over.
+    /// There is no grace period, or it was over before.
     Now,
     /// The period was set or shortened.
     Marked,
@@ -350,9 +401,6 @@ fn mark_graceful(
         }
         return match options.grace {
             Some(asked) if asked < set => {
-                if asked == 0 {
-                    return Graceful::Now;
-                }
                 let deadline = time::parse(deadline).unwrap_or(now);
                 let sooner = deadline - SignedDuration::from_secs(set - asked);
                 object.set_at(&["metadata", "deletionTimestamp"], time::rfc3339(sooner).into());
@@ -383,8 +431,14 @@ fn count_generation(object: &mut Value) {
 }
 
 /// The garbage collector finds its orders among the finalizers. Without an order, those that are there stay.
-fn mark_finalizers(object: &mut Value, propagation: Option<Propagation>) {
-    let Some(propagation) = propagation else { return };
+fn mark_finalizers(object: &mut Value, dependents: Dependents, propagation: Option<Propagation>) {
+    let ordered = object.finalizers().any(|name| matches!(name, ORPHAN | FOREGROUND));
+    let propagation = match (dependents, propagation) {
+        (Dependents::None, _) => return,
+        (Dependents::Stay, None) if !ordered => Propagation::Orphan,
+        (_, None) => return,
+        (_, Some(propagation)) => propagation,
+    };
     let mut finalizers: Vec<String> =
         object.finalizers().filter(|name| !matches!(*name, ORPHAN | FOREGROUND)).map(str::to_owned).collect();
     match propagation {

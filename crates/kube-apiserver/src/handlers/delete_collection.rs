@@ -15,6 +15,7 @@ use crate::selection::Selection;
 /// Deletes many; answers with what was there.
 pub async fn delete_collection(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<Response, Status> {
     let options = DeleteOptions::read(&body, encoding, call.query)?;
+    delete::warn_of_orphans(call, &options);
     let selection = Selection::parse(&call.entry, call.namespace(), call.query)?;
     call.server.store.catch_up(Consistency::Latest).await.map_err(crate::refusal::of_collection)?;
     let takes = |object: &storage::Object| selection.takes(object);

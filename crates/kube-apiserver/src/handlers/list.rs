@@ -306,13 +306,16 @@ fn encode_protobuf(call: &Call<'_>, page: Page, metadata: &Value) -> Result<Resp
     Ok(send(ListBody::protobuf(api_version, list_kind, &head, items), form))
 }
 
-/// Sends a list: a small or a compressed one at once, a large one piece by piece.
+/// Sends a list: a small one at once, a large one piece by piece, so that it is never in memory as a whole.
 fn send(list: ListBody, form: &Negotiated) -> Response {
     let length = list.length();
-    let streamed = match form.format {
-        Format::Json | Format::Protobuf => !(form.gzip && length >= response::GZIP_FROM),
-        Format::PrettyJson | Format::Yaml => false,
-    };
+    let streamed = matches!(form.format, Format::Json | Format::Protobuf);
+    if streamed && form.gzip && length >= response::GZIP_FROM {
+        let body = Body::stream(response::Compressed::new(list));
+        let mut response = response::with_type(StatusCode::OK, form.format.media_type(), body);
+        response::is_compressed(&mut response);
+        return response;
+    }
     if !streamed || length <= PIECE {
         let bytes = list.into_bytes();
         return match form.format {
@@ -446,6 +449,10 @@ impl http_body::Body for ListBody {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
+    use http_body_util::BodyExt as _;
+
     use super::*;
 
     fn read(query: &str) -> String {
@@ -503,5 +510,27 @@ mod tests {
         assert_eq!(joined, whole);
         let empty = ListBody::json(head, Items::Made(Vec::new())).into_bytes();
         assert_eq!(serde_json::from_slice::<Value>(&empty).unwrap()["items"], json!([]));
+    }
+
+    #[tokio::test]
+    async fn a_compressed_list_is_the_list_and_goes_out_in_pieces() {
+        let item = |n: u32| Bytes::from(format!("{{\"n\":{n},\"text\":\"{}\"}}", "x".repeat(200)));
+        let random = |_| Bytes::from(format!("\"{:x}\"", rand::random::<u128>()));
+        for items in [(0..20_000).map(item).collect::<Vec<_>>(), (0..20_000).map(random).collect()] {
+            let head = opening("List", "v1", &list_metadata(3, None, None));
+            let whole = ListBody::json(head.clone(), Items::Made(items.clone())).into_bytes();
+            let mut body = response::Compressed::new(ListBody::json(head, Items::Made(items)));
+            let (mut packed, mut pieces) = (Vec::new(), 0);
+            while let Some(frame) = body.frame().await {
+                let piece = frame.unwrap().into_data().unwrap();
+                assert!(!piece.is_empty() && piece.len() < 2 * PIECE, "{}", piece.len());
+                packed.extend_from_slice(&piece);
+                pieces += 1;
+            }
+            assert!(pieces > 5 && packed.len() < whole.len(), "{pieces} pieces, {} bytes", packed.len());
+            let mut unpacked = Vec::new();
+            flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked).unwrap();
+            assert!(unpacked == whole);
+        }
     }
 }

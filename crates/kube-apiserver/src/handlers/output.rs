@@ -79,11 +79,8 @@ pub fn object(
     match form.shape {
         Shape::Object if form.format == Format::Protobuf && entry.stored_as.is_none() => {
             let kind = protobuf::Kind::find(&entry.api_version, &entry.row.kind)?;
-            // What is asked for once is not kept: whoever reads the same object again and again watches it.
-            let body = match object.encoded() {
-                Some(kept) => kept.frame.slice(kept.body.clone()),
-                None => kind.body(object.as_bytes())?.into(),
-            };
+            let kept = kind.stored(object)?;
+            let body = kept.frame.slice(kept.body.clone());
             Ok(response::whole(code, body, form))
         }
         Shape::Object => Ok(response::json(code, served(entry, object), form)),

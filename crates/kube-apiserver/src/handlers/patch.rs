@@ -9,7 +9,7 @@ use super::call::Call;
 use super::update::{self, Part};
 use super::{output, ownership, write};
 use crate::http::Response;
-use crate::http::input::{self, media_type};
+use crate::http::input::media_type;
 
 /// How a body says what is to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub fn means(headers: &HeaderMap, is_custom: bool) -> Result<Means, Status> {
 pub struct Patch {
     kind: Kind,
     body: Value,
+    /// Its fields that are there twice.
+    pub duplicates: Vec<String>,
     /// Whether it is about `metadata.managedFields`, which are not in the object otherwise.
     names_owners: bool,
 }
@@ -70,12 +72,14 @@ impl Patch {
             return Err(Status::invalid("meta.k8s.io", "PatchOptions", "", vec![error]));
         }
         let names_owners = memchr::memmem::find(body, b"managedFields").is_some();
-        let body = input::parse(body, input::Encoding::Json)
-            .map_err(|status| Status::bad_request(format!("error decoding patch: {}", status.message)))?;
+        let schema::Parsed { value: body, duplicates } = schema::parse(body).map_err(|error| {
+            let why = format!("couldn't get version/kind; json parse error: {error}");
+            Status::bad_request(format!("error decoding patch: {why}"))
+        })?;
         if kind != Kind::Json && !body.is_object() {
             return Err(Status::bad_request("error decoding patch: the patch must be an object"));
         }
-        Ok(Self { kind, body, names_owners })
+        Ok(Self { kind, body, duplicates, names_owners })
     }
 
     /// Applies the patch to an object under a schema.
@@ -122,7 +126,7 @@ pub async fn patch(call: &Call<'_>, kind: Kind, body: Bytes) -> Result<Response,
         }
         output::to_served(&call.entry, &mut new);
         patch.apply(expected.ty, &mut new)?;
-        write::decode_patched(call, &mut new, &expected)?;
+        write::decode_patched(call, &mut new, &patch.duplicates, &expected)?;
         write::adopt_name(call, &mut new)?;
         write::adopt_namespace(call, &mut new)?;
         output::to_stored(&call.entry, &mut new);

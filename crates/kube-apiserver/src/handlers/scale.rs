@@ -75,7 +75,7 @@ pub async fn patch(call: &Call<'_>, means: Means, body: Bytes) -> Result<Respons
         let expected = write::Expected::sub(call)?;
         let mut scale = of(old, &Places::of(call));
         patch.apply(expected.ty, &mut scale)?;
-        write::decode_patched(call, &mut scale, &expected)?;
+        write::decode_patched(call, &mut scale, &patch.duplicates, &expected)?;
         write::adopt_name(call, &mut scale)?;
         Ok(scale)
     })

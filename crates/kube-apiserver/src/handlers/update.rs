@@ -7,6 +7,7 @@ use apimachinery::{FieldError, ObjectExt, Status};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::StatusCode;
+use jiff::Timestamp;
 use kinds::Strategy;
 use serde_json::Value;
 use storage::{Change, Object, Outcome, Parts};
@@ -345,6 +346,7 @@ async fn admit(
         Part::Whole | Part::Sub => kinds::update(strategy, &mut new, old),
         Part::Status => kinds::update_status(strategy, &mut new, old),
     };
+    kinds::date(call.entry.group(), &call.entry.row.kind, &mut new, old, Timestamp::now());
     if !errors.is_empty() {
         return Err(write::invalid(call, name, errors));
     }

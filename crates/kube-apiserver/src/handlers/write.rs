@@ -109,6 +109,10 @@ pub fn decode(
     };
     check_kind(&parsed.value, expected)?;
     let validation = field_validation(call)?;
+    let mut parsed = parsed;
+    if encoding == Encoding::Yaml && validation != FieldValidation::Ignore {
+        parsed.duplicates.extend(input::repeated_key(body));
+    }
     let schema::Parsed { value: mut object, duplicates } = parsed;
     let warnings = expected
         .decode(&mut object, duplicates, validation)
@@ -120,14 +124,21 @@ pub fn decode(
 }
 
 /// Checks an object that was made by a patch, as if it had been sent.
-pub fn decode_patched(call: &Call<'_>, object: &mut Value, expected: &Expected<'_>) -> Result<(), Status> {
+pub fn decode_patched(
+    call: &Call<'_>,
+    object: &mut Value,
+    duplicates: &[String],
+    expected: &Expected<'_>,
+) -> Result<(), Status> {
     check_kind(object, expected)?;
     let validation = field_validation(call)?;
-    let warnings = expected.decode(object, Vec::new(), validation).map_err(|error| match error {
-        schema::DecodeError::Strict(errors) => {
-            let errors =
-                errors.into_iter().map(|why| FieldError::invalid("patch", Value::Null, why)).collect();
-            Status::invalid(expected.group, expected.kind, &call.info.name, errors)
+    // What is wrong is told with the whole object, as upstream tells it.
+    let patched = (validation == FieldValidation::Strict).then(|| object.to_string());
+    let warnings = expected.decode(object, duplicates.to_vec(), validation).map_err(|error| match error {
+        error @ schema::DecodeError::Strict(_) => {
+            let patched = patched.unwrap_or_default();
+            let error = FieldError::invalid("patch", patched, error.to_string());
+            Status::invalid("", "", "", vec![error])
         }
         error => expected.refuse(expected.kind, expected.version, error),
     })?;
@@ -273,7 +284,13 @@ pub fn admitting<'a>(
     warn: &'a (dyn Fn(Vec<String>) + Sync),
 ) -> Admitting<'a> {
     let operation = attributes.operation;
-    let request = admitting::Request { user: call.user, query: call.query, deletion, operation };
+    let request = admitting::Request {
+        user: call.user,
+        query: call.query,
+        deletion,
+        operation,
+        metrics: &call.server.metrics,
+    };
     Admitting { server: call.server, entry: &call.entry, attributes, request, warn }
 }
 

@@ -87,7 +87,7 @@ async fn speak(
         tokio::time::sleep(GREETING).await;
     };
     let stream = tokio::select! {
-        secured = accept::handshake(&tls, stream) => secured?,
+        secured = accept::handshake(&tls, stream) => secured.inspect_err(|_| server.metrics.handshake_failed())?,
         () = stopping => return Ok(()),
     };
     let peer = match stream.get_ref().1.peer_certificates() {

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
+use serde_saphyr::DuplicateKeyPolicy;
 
 use super::Inbound;
 
@@ -64,11 +65,30 @@ pub fn parse(bytes: &[u8], encoding: Encoding) -> Result<Value, Status> {
     match encoding {
         Encoding::Json => serde_json::from_slice(bytes).map_err(|error| malformed(&error.to_string())),
         Encoding::Yaml => {
-            let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error.to_string()))?;
-            serde_saphyr::from_str(text)
-                .map_err(|error| Status::bad_request(format!("error converting YAML to JSON: {error}")))
+            yaml(bytes).map_err(|why| Status::bad_request(format!("error converting YAML to JSON: {why}")))
         }
         Encoding::Protobuf => wire::decode(bytes).map_err(|error| Status::bad_request(error.to_string())),
+    }
+}
+
+/// The tree of YAML, of which JSON is a part. Of keys that are there twice the last one counts, as upstream.
+pub fn yaml(bytes: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+}
+
+/// The first key of YAML that is there twice, in the words of upstream's reader.
+pub fn repeated_key(bytes: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let error = serde_saphyr::from_str::<Value>(text).err()?;
+    match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { key, location } => Some(format!(
+            "yaml: unmarshal errors:\n  line {}: key {:?} already set in map",
+            location.line(),
+            key.as_deref().unwrap_or_default()
+        )),
+        _ => None,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Answers: objects, Status, plain text; encoded as negotiated, compressed when large and asked for.
 
+use std::convert::Infallible;
 use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use apimachinery::Status;
 use bytes::Bytes;
@@ -8,6 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderValue, StatusCode};
+use http_body::Frame;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -104,16 +108,83 @@ pub fn whole(code: StatusCode, bytes: Bytes, form: &Negotiated) -> Response {
         && let Some(small) = compress(&bytes)
     {
         let mut response = with_type(code, form.format.media_type(), small);
-        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        is_compressed(&mut response);
         return response;
     }
     with_type(code, form.format.media_type(), bytes)
 }
 
-/// Compresses at the level that upstream uses for API responses.
+/// Says that the body is compressed.
+pub fn is_compressed(response: &mut Response) {
+    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+}
+
+/// The level that upstream uses for API responses.
+const LEVEL: Compression = Compression::new(1);
+
+/// A body that is compressed while it is sent.
+pub struct Compressed<B> {
+    /// The rest of what is to be compressed; none once all of it was.
+    body: Option<B>,
+    encoder: GzEncoder<Vec<u8>>,
+}
+
+impl<B> Compressed<B> {
+    /// Compresses a body.
+    pub fn new(body: B) -> Self {
+        Self { body: Some(body), encoder: GzEncoder::new(Vec::new(), LEVEL) }
+    }
+}
+
+impl<B: http_body::Body<Data = Bytes, Error = Infallible> + Unpin> http_body::Body for Compressed<B> {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+        let Self { body: left, encoder } = self.get_mut();
+        let mut read = 0;
+        while let Some(body) = left {
+            let Some(frame) = ready!(Pin::new(body).poll_frame(context)) else {
+                *left = None;
+                encoder.try_finish()?;
+                break;
+            };
+            if let Ok(frame) = frame
+                && let Some(data) = frame.data_ref()
+            {
+                encoder.write_all(data)?;
+                read += data.len();
+            }
+            if encoder.get_ref().len() >= COMPRESSED_PIECE {
+                break;
+            }
+            if read >= READ_PIECE {
+                encoder.flush()?;
+                break;
+            }
+        }
+        let made = std::mem::take(encoder.get_mut());
+        Poll::Ready((!made.is_empty()).then(|| Ok(Frame::data(made.into()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_none() && self.encoder.get_ref().is_empty()
+    }
+}
+
+/// From so many bytes on, what is compressed goes out.
+const COMPRESSED_PIECE: usize = 16 * 1024;
+
+/// So many bytes are compressed at once at most, however small they become: others wait meanwhile.
+const READ_PIECE: usize = 256 * 1024;
+
+/// Compresses what is there as a whole.
 pub fn compress(bytes: &[u8]) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::new(1));
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), LEVEL);
     encoder.write_all(bytes).ok()?;
     encoder.finish().ok().map(Bytes::from)
 }

@@ -142,7 +142,8 @@ async fn pass(
     let credentials = Credentials { peer: &connection.peer, headers: request.headers(), path: &info.path };
     let begun = Instant::now();
     let authenticated = server.authenticator.authenticate(credentials, now).await;
-    server.metrics.authenticated(authenticated.is_ok(), begun.elapsed());
+    let name = authenticated.as_ref().ok().map(|user| user.name.as_str());
+    server.metrics.authenticated(name, begun.elapsed());
     let mut user: Arc<UserInfo> = authenticated.map_err(|error| {
         tracing::info!(path = info.path, %error, "unable to authenticate the request");
         auditing::unauthenticated(request.headers());
@@ -216,7 +217,9 @@ async fn authorize(
 ) -> Result<(), Status> {
     let selectors = Selectors::of(info, query);
     let attributes = attributes(info, &selectors, user);
+    let begun = Instant::now();
     let decision = server.authorizer.decide(&attributes).await;
+    server.metrics.authorized(&decision, begun.elapsed());
     auditing::decided(&decision);
     if decision.is_allowed() {
         return Ok(());

@@ -1,6 +1,6 @@
 //! What the server writes down of requests.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,8 +45,8 @@ async fn some(log: &Path, agent: &str, count: usize) -> Vec<Value> {
     .await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_are_written_down_as_the_policy_says() {
+/// A cluster that writes down what the policy says, and where.
+async fn audited() -> (Cluster, PathBuf, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let (policy, log) = (folder.path().join("policy.yaml"), folder.path().join("logs/audit.log"));
     std::fs::write(&policy, POLICY).unwrap();
@@ -55,6 +55,12 @@ async fn requests_are_written_down_as_the_policy_says() {
         &format!("--audit-log-path={}", log.display()),
     ])
     .await;
+    (cluster, log, folder)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_written_down_as_the_policy_says() {
+    let (cluster, log, _folder) = audited().await;
     let admin = cluster.admin().await;
     let ask = |method: http::Method, path: &str, agent: &'static str, body: String| {
         let (admin, path) = (admin.clone(), path.to_owned());
@@ -193,14 +199,7 @@ async fn a_service_gets_events_in_lists() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_webhooks_did_is_written_down() {
-    let folder = tempfile::tempdir().unwrap();
-    let (policy, log) = (folder.path().join("policy.yaml"), folder.path().join("logs/audit.log"));
-    std::fs::write(&policy, POLICY).unwrap();
-    let cluster = Cluster::start_with(&[
-        &format!("--audit-policy-file={}", policy.display()),
-        &format!("--audit-log-path={}", log.display()),
-    ])
-    .await;
+    let (cluster, log, _folder) = audited().await;
     let admin = cluster.admin().await;
     let hooks = HookServer::start(|path, _| match path {
         "/add" => patch(&json!([{"op": "add", "path": "/data/added", "value": "yes"}])),

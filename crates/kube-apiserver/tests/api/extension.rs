@@ -110,6 +110,25 @@ async fn what_is_defined_is_served_under_its_schema() {
     let accept = ("accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
     let table = client.ask(http::Method::GET, &format!("{WANDS}/elder"), &[accept], "").await.ok();
     assert_eq!(table["rows"][0]["cells"], json!(["elder", "phoenix"]));
+
+    // Who applies hears of what is twice, and may hold an object by any name.
+    let apply = async |spec: &str| {
+        let yaml = format!(
+            "\napiVersion: example.com/v1\nkind: Wand\nmetadata:\n  name: held\n  finalizers:\n  - test-finalizer\nspec:\n  core: dragon\n{spec}"
+        );
+        let path = format!("{WANDS}/held?fieldManager=walker&fieldValidation=Strict");
+        client
+            .ask(http::Method::PATCH, &path, &[("content-type", "application/apply-patch+yaml")], yaml)
+            .await
+    };
+    let twice = apply("  length: 3\n  length: 4\n").await.refusal();
+    assert!(twice.0 == 400 && twice.1.contains("line 11: key \"length\" already set in map"), "{}", twice.1);
+    let unknown = apply("unknownField: unknown\n").await.refusal();
+    assert!(unknown.1.contains(".unknownField: field not declared in schema"), "{}", unknown.1);
+    let held = apply("").await;
+    let warning = held.headers["warning"].to_str().unwrap().to_owned();
+    assert!(warning.contains("prefer a domain-qualified finalizer name including a path (/)"), "{warning}");
+    assert_eq!(held.ok()["metadata"]["finalizers"], json!(["test-finalizer"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,5 @@
-//! Histories of many clients of two servers over three members of etcd, while a server and members are killed.
+//! Histories of many clients of two servers over three members of etcd, while a server and the members that lead are
+//! killed, and members hang.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -12,13 +13,16 @@ use http::Method;
 use kube_apiserver::{Flags, run};
 use serde_json::{Value, json};
 
-use crate::cluster::{Answer, Client, Cluster, MAPS, map};
+use crate::cluster::{Answer, Client, Cluster, Events, MAPS, map};
 use crate::history::{Deed, Operation, contradictions, watch_contradictions};
 
 /// By what the test's own program becomes a server that can be killed.
 const ARGUMENTS: &str = "MAGNETITE_TEST_SERVER_ARGUMENTS";
+/// How many times something is killed, where that is said.
+const ROUNDS: &str = "MAGNETITE_TEST_ROUNDS";
 const KEYS: usize = 3;
 const CLIENTS: usize = 6;
+const READERS: usize = 2;
 
 /// Not a test by itself: run by the test below as a process of its own.
 #[test]
@@ -99,7 +103,8 @@ fn state(object: &Value) -> (u64, String) {
     (version, object["data"]["key"].as_str().unwrap().to_owned())
 }
 
-/// One client: reads, writes upon what it read, and notes both.
+/// One client: reads, writes upon what it read, and notes both. Those beyond the first only read: a writer waits for etcd,
+/// and would seldom see what a server knows that hears nothing from there.
 async fn client(run: Arc<Run>, number: usize) -> Vec<Operation> {
     let (mut history, mut at, mut connection) = (Vec::new(), number % 2, None);
     while !run.over.load(Ordering::Relaxed) {
@@ -118,6 +123,10 @@ async fn client(run: Arc<Run>, number: usize) -> Vec<Operation> {
         let (base, value) = state(&object);
         let ended = run.now();
         history.push(Operation { key: key.clone(), began, ended, deed: Deed::Read { version: base, value } });
+        if number >= CLIENTS {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            continue;
+        }
         let value = format!("{number}-{}", run.next.fetch_add(1, Ordering::Relaxed));
         object["data"]["key"] = value.as_str().into();
         let began = run.now();
@@ -137,6 +146,28 @@ async fn client(run: Arc<Run>, number: usize) -> Vec<Operation> {
     history
 }
 
+/// What a watch tells, up to the last version once that is known: name, version and value.
+async fn collect(
+    mut events: Events,
+    mut last: tokio::sync::watch::Receiver<Option<u64>>,
+) -> Vec<(String, u64, String)> {
+    let mut told: Vec<(String, u64, String)> = Vec::new();
+    loop {
+        let reached = told.last().map(|(_, version, _)| *version);
+        if last.borrow().is_some_and(|last| reached >= Some(last)) {
+            return told;
+        }
+        tokio::select! {
+            event = events.next() => {
+                let object = &event.expect("the watch lives on")["object"];
+                let (version, value) = state(object);
+                told.push((object["metadata"]["name"].as_str().unwrap().to_owned(), version, value));
+            }
+            changed = last.changed() => changed.expect("the test says when it is over"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_or_reordered_while_servers_and_etcd_are_killed() {
     let cluster = Cluster::start_over(testkit::Etcd::start_members(3).unwrap(), &[]).await;
@@ -146,27 +177,40 @@ async fn nothing_acknowledged_is_lost_or_reordered_while_servers_and_etcd_are_ki
         object["metadata"]["labels"] = json!({"history": "yes"});
         admin.post(MAPS, &object).await.ok();
     }
-    let mut events = admin.watch(&format!("{MAPS}?watch=1&labelSelector=history")).await;
+    let events = admin.watch(&format!("{MAPS}?watch=1&labelSelector=history")).await;
+    let (last_known, last) = tokio::sync::watch::channel(None);
+    let watcher = tokio::spawn(collect(events, last));
     let port = testkit::free_port().unwrap();
     let arguments = cluster.arguments_of("10.0.0.6", port);
     let mut server = Process::start(&arguments);
     let addresses = [cluster.address, ([127, 0, 0, 1], port).into()];
     let (over, next) = (AtomicBool::new(false), AtomicU64::new(0));
     let run = Arc::new(Run { cluster, addresses, origin: Instant::now(), over, next });
-    let clients: Vec<_> = (0..CLIENTS).map(|number| tokio::spawn(client(run.clone(), number))).collect();
-    // What is killed lives again before the next is: two members of three must agree.
-    for round in 0..6 {
+    let clients: Vec<_> =
+        (0..CLIENTS + READERS).map(|number| tokio::spawn(client(run.clone(), number))).collect();
+    // What is killed lives again before the next is: two members of three must agree. Longer: more rounds of 0.7 s.
+    let rounds = std::env::var(ROUNDS).ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(9);
+    for round in 0..rounds {
         tokio::time::sleep(Duration::from_millis(700)).await;
-        if round % 2 == 0 {
+        if round % 3 == 0 {
             drop(server);
             server = Process::start(&arguments);
         } else {
             let run = run.clone();
             tokio::task::spawn_blocking(move || {
                 let mut etcd = run.cluster.etcd.lock();
-                etcd.kill_member(round % 3).unwrap();
-                std::thread::sleep(Duration::from_millis(300));
-                etcd.start_member_again(round % 3).unwrap();
+                if round % 3 == 1 {
+                    let leader = etcd.leader().unwrap_or_default();
+                    etcd.kill_member(leader).unwrap();
+                    std::thread::sleep(Duration::from_millis(300));
+                    etcd.start_member_again(leader).unwrap();
+                } else {
+                    // One after another: the leader too, which finds others elected another.
+                    let hangs = round / 3 % 3;
+                    etcd.pause_member(hangs).unwrap();
+                    std::thread::sleep(Duration::from_millis(1200));
+                    etcd.resume_member(hangs).unwrap();
+                }
             })
             .await
             .unwrap();
@@ -195,12 +239,8 @@ async fn nothing_acknowledged_is_lost_or_reordered_while_servers_and_etcd_are_ki
         .await;
         last = last.max(state(&object).0);
     }
-    let mut told = Vec::new();
-    while told.last().is_none_or(|(_, version, _)| *version < last) {
-        let event = events.next().await.expect("the watch lives on");
-        let (version, value) = state(&event["object"]);
-        told.push((event["object"]["metadata"]["name"].as_str().unwrap().to_owned(), version, value));
-    }
+    last_known.send_replace(Some(last));
+    let told = watcher.await.unwrap();
     // The first events are of the three keys as they were, in the order of their names.
     assert_eq!(watch_contradictions(&history, &told), [""; 0]);
 }

@@ -1,5 +1,6 @@
 //! Creating, reading, replacing and deleting objects.
 
+use http::Method;
 use serde_json::json;
 
 use crate::cluster::{Cluster, MAPS, map};
@@ -205,4 +206,36 @@ async fn a_user_without_a_role_may_nothing_and_a_stranger_even_less() {
     assert_eq!(jane.get(&format!("{MAPS}/x")).await.code, 403);
     let wrong = jane.ask(http::Method::GET, MAPS, &[("authorization", "Bearer nonsense")], "").await;
     assert_eq!(wrong.code, 200, "the certificate comes first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fields_that_are_there_twice_are_told_of() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let yaml = "\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: twice\ndata:\n  a: one\n  a: two\n";
+    let twice = "yaml: unmarshal errors:\n  line 8: key \"a\" already set in map";
+    let post = async |query: &str| {
+        client
+            .ask(Method::POST, &format!("{MAPS}{query}"), &[("content-type", "application/yaml")], yaml)
+            .await
+    };
+    let refused = post("?fieldValidation=Strict").await.refusal();
+    let words = "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: ";
+    assert_eq!(refused, (400, format!("{words}{twice}")));
+    let made = post("").await;
+    assert!(made.headers["warning"].to_str().unwrap().contains("line 8: key"));
+    assert_eq!(made.ok()["data"]["a"], "two");
+
+    let path = format!("{MAPS}/twice?fieldManager=m&fieldValidation=Strict");
+    let headers = [("content-type", "application/apply-patch+yaml")];
+    let refused = client.ask(Method::PATCH, &path, &headers, yaml).await.refusal();
+    let words = "error strict decoding YAML: error converting YAML to JSON: ";
+    assert_eq!(refused, (400, format!("{words}{twice}")));
+
+    let headers = [("content-type", "application/merge-patch+json")];
+    let body = r#"{"dat": 1, "data": {"a": "3", "a": "4"}}"#;
+    let (code, message) = client.ask(Method::PATCH, &path, &headers, body).await.refusal();
+    assert!(code == 422 && message.starts_with(" \"\" is invalid: patch: Invalid value: \"{"), "{message}");
+    let expected = "strict decoding error: duplicate field \"data.a\", unknown field \"dat\"";
+    assert!(message.ends_with(expected), "{message}");
 }

@@ -1,5 +1,6 @@
 //! Pods: bound, watched by their node, deleted gracefully, evicted within budgets, charged to quotas.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::cluster::{Client, Cluster};
@@ -47,7 +48,17 @@ async fn a_node_sees_the_pods_that_are_bound_to_it() {
     assert_eq!(dying["metadata"]["deletionGracePeriodSeconds"], 30);
     assert_eq!(on_w1.name().await, ("MODIFIED".into(), "a".into()));
     client.delete(&format!("{PODS}/a?gracePeriodSeconds=0")).await.ok();
-    assert_eq!(on_w1.name().await, ("DELETED".into(), "a".into()));
+    // Whoever watches hears that the time is over before the pod is gone.
+    let last = on_w1.next().await.unwrap();
+    assert_eq!(
+        (&last["type"], &last["object"]["metadata"]["deletionGracePeriodSeconds"]),
+        (&json!("MODIFIED"), &json!(0))
+    );
+    let gone = on_w1.next().await.unwrap();
+    assert_eq!(
+        (&gone["type"], &gone["object"]["metadata"]["deletionTimestamp"]),
+        (&json!("DELETED"), &last["object"]["metadata"]["deletionTimestamp"])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,6 +84,25 @@ async fn a_deletion_answers_with_what_went_or_with_a_status() {
         (&marked["kind"], &marked["metadata"]["deletionGracePeriodSeconds"]),
         (&json!("ConfigMap"), &json!(0))
     );
+    let uid = marked["metadata"]["uid"].as_str().unwrap();
+    let other = json!({"preconditions": {"uid": "other"}}).to_string();
+    let headers = [("content-type", "application/json")];
+    let refused = client.ask(Method::DELETE, &format!("{maps}/m"), &headers, other).await.refusal();
+    let why = format!(
+        "Operation cannot be fulfilled on ConfigMap \"m\": the UID in the precondition (other) does not match the UID in record ({uid}). The object might have been deleted and then recreated"
+    );
+    assert_eq!(refused, (409, why));
+
+    // A job's pods stay when nobody says what is to become of them.
+    let jobs = "/apis/batch/v1/namespaces/default/jobs";
+    let job = json!({"metadata": {"name": "j"}, "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}}});
+    client.post(jobs, &job).await.ok();
+    let answer = client.delete(&format!("{jobs}/j")).await;
+    assert_eq!(
+        answer.headers["warning"],
+        "299 - \"child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning\""
+    );
+    assert_eq!(answer.ok()["metadata"]["finalizers"], json!(["orphan"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ use informer::{Key, Object as _, Store, WorkQueue};
 use pki::{KeyUse, Request};
 
 pub mod approver;
+mod authorities;
 pub mod cleaner;
 mod recognize;
 pub mod signer;

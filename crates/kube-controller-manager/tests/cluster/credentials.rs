@@ -247,3 +247,34 @@ async fn an_aggregated_role_has_the_rules_of_its_parts() {
     cluster.eventually(&format!("{roles}/edit"), has).await;
     cluster.eventually(&format!("{roles}/admin"), has).await;
 }
+
+#[tokio::test]
+async fn a_token_that_nobody_uses_is_marked_and_goes() {
+    let cluster = Cluster::start(&["--legacy-service-account-token-clean-up-period=1s"]).await;
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    let secrets = "/api/v1/namespaces/default/secrets";
+    for name in ["listed", "used", "asked-for"] {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+            "metadata": {"name": name, "annotations": {"kubernetes.io/service-account.name": "default"}}});
+        cluster.create(secrets, secret).await;
+    }
+    let listed = json!({"secrets": [{"name": "listed"}, {"name": "used"}]});
+    cluster.patch(&format!("{accounts}/default"), listed).await;
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {
+        "containers": [{"name": "c", "image": "i"}], "volumes": [{"name": "v", "secret": {"secretName": "used"}}]}});
+    cluster.create("/api/v1/namespaces/default/pods", pod).await;
+    // As if uses had been written down for years.
+    let tracking =
+        "/api/v1/namespaces/kube-system/configmaps/kube-apiserver-legacy-service-account-token-tracking";
+    cluster.patch(tracking, json!({"data": {"since": "2020-01-01"}})).await;
+    let mark = "kubernetes.io/legacy-token-invalid-since";
+    let path = format!("{secrets}/listed");
+    cluster.eventually(&path, |secret| secret["metadata"]["labels"][mark].is_string()).await;
+    cluster.patch(&path, json!({"metadata": {"labels": {mark: "2020-01-01"}}})).await;
+    let left = cluster
+        .eventually(secrets, |list| list["items"].as_array().is_some_and(|items| items.len() == 2))
+        .await;
+    for secret in left["items"].as_array().unwrap() {
+        assert!(secret["metadata"]["labels"][mark].is_null(), "{secret}");
+    }
+}

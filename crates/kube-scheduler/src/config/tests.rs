@@ -77,3 +77,27 @@ fn what_cannot_work_is_refused() {
         assert!(read_file(content).is_err(), "{content}");
     }
 }
+
+/// The flags of upstream's component, beside those that all controllers have.
+const UPSTREAM: &str = "config pod-max-in-unschedulable-pods-duration write-config-to";
+
+#[test]
+fn every_flag_of_upstreams_is_taken_and_no_other() {
+    use component::flags::{CLIENT, SERVING, UPSTREAM_CONTROLLERS, differences};
+    let found = differences::<Flags>(&[SERVING, CLIENT, IGNORED], &[UPSTREAM, UPSTREAM_CONTROLLERS]);
+    assert_eq!(found, (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn what_is_shown_can_be_read_again() {
+    let config =
+        Config::new(Flags::try_parse_from(["kube-scheduler", "--leader-elect=false"]).unwrap()).unwrap();
+    let shown = config.shown();
+    assert_eq!(shown["profiles"][0]["schedulerName"], "default-scheduler");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.yaml");
+    component::flags::write_config(&path, &shown).unwrap();
+    let flag = format!("--config={}", path.display());
+    let again = Config::new(Flags::try_parse_from(["kube-scheduler", &flag]).unwrap()).unwrap();
+    assert_eq!(again.shown(), shown);
+}

@@ -109,12 +109,12 @@ async fn sign(
 }
 
 /// Who the API server says a client is, by which certificate.
-async fn shown(client: &Client) -> (String, String) {
+async fn shown(client: &Client) -> kube::Result<(String, String)> {
     let reviews: Api<SelfSubjectReview> = Api::all(client.clone());
-    let answer = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await.unwrap();
+    let answer = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await?;
     let user = answer.status.unwrap_or_default().user_info.unwrap_or_default();
     let credential = user.extra.unwrap_or_default().remove("authentication.kubernetes.io/credential-id");
-    (user.username.unwrap_or_default(), credential.unwrap_or_default().join(","))
+    Ok((user.username.unwrap_or_default(), credential.unwrap_or_default().join(",")))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,7 +126,7 @@ async fn a_node_has_its_certificate_by_the_bootstrap_kubeconfig_and_renews_it_wh
     let first = source.store.load().unwrap();
     assert_eq!(first.common_name, "system:node:n1");
     let (client, connections) = ground.connect(&source).await;
-    let (user, credential) = shown(&client).await;
+    let (user, credential) = shown(&client).await.unwrap();
     assert_eq!(user, "system:node:n1");
 
     let keeping = keep_client(source.clone(), client.clone(), connections, process.clone());
@@ -138,7 +138,8 @@ async fn a_node_has_its_certificate_by_the_bootstrap_kubeconfig_and_renews_it_wh
     assert!(renewed.not_after > first.not_after);
     // The connection that was opened with the first one has ended: nobody need wait for it to expire.
     eventually(|| async {
-        let (user, now) = shown(&client).await;
+        // A request that was under way ends with its connection.
+        let (user, now) = shown(&client).await.map_err(|error| error.to_string())?;
         if now != credential { Ok(()) } else { Err(format!("{user} still shows {now}")) }
     })
     .await;

@@ -64,6 +64,9 @@ impl Health {
     }
 }
 
+/// What this kubelet can do that others of its age perhaps cannot, in order: changes of pods ask for it.
+const DECLARED: [&str; 2] = ["GuaranteedQoSPodCPUResize", "InPlacePodLevelResourcesVerticalScaling"];
+
 /// Computes the status.
 pub async fn status(
     kubelet: &Arc<Kubelet>,
@@ -96,6 +99,7 @@ pub async fn status(
         daemon_endpoints: Some(NodeDaemonEndpoints {
             kubelet_endpoint: Some(DaemonEndpoint { port: i32::from(kubelet.serving_port()) }),
         }),
+        declared_features: Some(DECLARED.map(str::to_owned).to_vec()),
         images: Some(images(kubelet).await),
         node_info: Some(info),
         volumes_in_use: Some(kubelet.csi.in_use().into_iter().collect::<Vec<_>>())

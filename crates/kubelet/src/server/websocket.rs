@@ -78,7 +78,7 @@ pub(super) async fn socket(io: TokioIo<Upgraded>) -> Socket {
 
 /// What a client sent.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Message {
+pub enum Message {
     /// Bytes of a channel.
     Data(u8, Bytes),
     /// A channel that is at its end (v5 only).
@@ -153,7 +153,8 @@ impl Incoming {
     }
 }
 
-fn read(mut data: Bytes, base64: bool) -> Option<Message> {
+/// Reads a message of a protocol of channels; none where it says nothing.
+pub fn read(mut data: Bytes, base64: bool) -> Option<Message> {
     if data.is_empty() {
         return None;
     }

@@ -37,9 +37,13 @@ impl Worker {
             self.runtime_handler(pod).await.map_err(|message| self.sandbox_failed(pod, &message))?;
         self.sandbox = Some(config.clone());
 
-        let runtime = Arc::clone(&kubelet.runtime);
-        let (volumes, made) =
-            tokio::join!(self.set_up_volumes(pod, &[]), runtime.run_pod_sandbox(config, handler));
+        let (runtime, making) = (Arc::clone(&kubelet.runtime), Arc::clone(&self.making));
+        let running = {
+            let runtime = Arc::clone(&runtime);
+            async move { runtime.run_pod_sandbox(config, handler).await }
+        };
+        let made = making.carry_out(&kubelet.process, running);
+        let (volumes, made) = tokio::join!(self.set_up_volumes(pod, &[]), made);
         let id = made
             .map_err(|error| self.sandbox_failed(pod, &format!("Failed to create pod sandbox: {error}")))?;
         volumes?;

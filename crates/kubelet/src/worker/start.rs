@@ -61,15 +61,19 @@ impl Worker {
         {
             let _ = kubelet.runtime.remove_container(&leftover.id).await;
         }
-        let created = kubelet.runtime.create_container(&sandbox_id, config.clone(), sandbox).await;
-        let id = created.map_err(|error| {
+        let making = Arc::clone(&self.making);
+        let runtime = Arc::clone(&kubelet.runtime);
+        let creating = async move { runtime.create_container(&sandbox_id, config, sandbox).await };
+        let id = making.carry_out(&kubelet.process, creating).await.map_err(|error| {
             let message = error.to_string();
             tell(EventKind::Warning, "Failed", format!("Error: {message}"));
             failure("CreateContainerError", message)
         })?;
         kubelet.pods.claim(&self.state.names.uid, std::iter::once(id.as_str()));
         tell(EventKind::Normal, "Created", format!("Created container: {}", container.name));
-        if let Err(error) = kubelet.runtime.start_container(&id).await {
+        let (runtime, started) = (Arc::clone(&kubelet.runtime), id.clone());
+        let starting = async move { runtime.start_container(&started).await };
+        if let Err(error) = making.carry_out(&kubelet.process, starting).await {
             let message = error.to_string();
             tell(EventKind::Warning, "Failed", format!("Error: {message}"));
             return Err(failure("RunContainerError", message));

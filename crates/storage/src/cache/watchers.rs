@@ -160,11 +160,14 @@ impl Watchers {
 
     /// Hands an event to every watcher that it concerns. A watcher that is too far behind is ended: its
     /// client begins again from the last revision it saw.
-    pub(super) fn send(&mut self, resource: &Resource, event: &Event) {
+    ///
+    /// Returns how many were ended so.
+    pub(super) fn send(&mut self, resource: &Resource, event: &Event) -> u64 {
         if self.count == 0 {
-            return;
+            return 0;
         }
-        let mut lost = send_to(&mut self.all, resource, event);
+        let mut ended = 0;
+        let mut lost = send_to(&mut self.all, resource, event, &mut ended);
         if !self.narrow.is_empty() {
             let object = &event.object;
             let mut interests = vec![Interest::Key(object.key().into())];
@@ -182,7 +185,7 @@ impl Watchers {
             }
             for interest in interests {
                 if let Some(list) = self.narrow.get_mut(&interest) {
-                    lost += send_to(list, resource, event);
+                    lost += send_to(list, resource, event, &mut ended);
                     if list.is_empty() {
                         self.narrow.remove(&interest);
                     }
@@ -190,10 +193,11 @@ impl Watchers {
             }
         }
         self.count -= lost;
+        ended
     }
 }
 
-fn send_to(list: &mut Vec<Watcher>, resource: &Resource, event: &Event) -> usize {
+fn send_to(list: &mut Vec<Watcher>, resource: &Resource, event: &Event, ended: &mut u64) -> usize {
     let before = list.len();
     list.retain(|watcher| {
         if event.object.revision() <= watcher.after {
@@ -204,6 +208,7 @@ fn send_to(list: &mut Vec<Watcher>, resource: &Resource, event: &Event) -> usize
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Closed(_)) => false,
             Err(mpsc::error::TrySendError::Full(_)) => {
+                *ended += 1;
                 tracing::warn!(resource = resource.prefix, filter = ?watcher.filter, "ending a watcher that does not read");
                 false
             }

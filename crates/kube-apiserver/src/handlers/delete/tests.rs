@@ -10,10 +10,11 @@ fn shown(decision: Decision) -> String {
     match decision {
         Decision::Remove => "remove".into(),
         Decision::Keep => "keep".into(),
-        Decision::Mark(object) => {
+        Decision::Mark(ref object) | Decision::End(ref object) => {
             let finalizers: Vec<&str> = object.finalizers().collect();
             format!(
-                "mark {} {:?} [{}]",
+                "{} {} {:?} [{}]",
+                if matches!(decision, Decision::End(_)) { "end" } else { "mark" },
                 object.deletion_timestamp().unwrap_or("-"),
                 object.deletion_grace_period(),
                 finalizers.join(",")
@@ -27,10 +28,7 @@ struct Slow;
 
 impl kinds::Strategy for Slow {
     fn deletion_grace(&self, _object: &Value, requested: Option<i64>) -> Grace {
-        match requested.unwrap_or(30) {
-            0 => Grace::Immediate,
-            seconds => Grace::Seconds(seconds),
-        }
+        Grace::Seconds(requested.unwrap_or(30))
     }
 }
 
@@ -75,15 +73,43 @@ fn propagation_is_an_order_among_the_finalizers() {
 }
 
 #[test]
+fn what_some_kinds_own_stays_without_an_order() {
+    let decide = |group: &str, kind: &str, propagation: Option<Propagation>| {
+        let options = DeleteOptions { propagation, ..DeleteOptions::default() };
+        let object = json!({"metadata": {"name": "a"}});
+        shown(decide_deletion(kinds::strategy(group, kind), false, &object, &options, at(1000)))
+    };
+    for (group, kind, propagation, expected) in [
+        ("batch", "Job", None, "mark 1970-01-01T00:16:40Z Some(0) [orphan]"),
+        ("batch", "Job", Some(Propagation::Background), "remove"),
+        ("", "ReplicationController", None, "mark 1970-01-01T00:16:40Z Some(0) [orphan]"),
+        ("apps", "ReplicaSet", None, "remove"),
+        ("", "Event", Some(Propagation::Foreground), "remove"),
+    ] {
+        assert_eq!(decide(group, kind, propagation), expected, "{kind} {propagation:?}");
+    }
+}
+
+#[test]
 fn a_grace_period_is_set_once_and_only_gets_shorter() {
     assert_eq!(slow(json!({"name": "a"}), None), "mark 1970-01-01T00:17:10Z Some(30) []");
-    assert_eq!(slow(json!({"name": "a"}), Some(0)), "remove");
+    assert_eq!(slow(json!({"name": "a"}), Some(0)), "end 1970-01-01T00:16:40Z Some(0) []");
+    assert_eq!(
+        slow(json!({"name": "a", "finalizers": ["x/y"]}), Some(0)),
+        "mark 1970-01-01T00:16:40Z Some(0) [x/y]"
+    );
     let dying =
         json!({"name": "a", "deletionTimestamp": "1970-01-01T00:17:10Z", "deletionGracePeriodSeconds": 30});
     assert_eq!(slow(dying.clone(), None), "keep");
     assert_eq!(slow(dying.clone(), Some(60)), "keep");
     assert_eq!(slow(dying.clone(), Some(10)), "mark 1970-01-01T00:16:50Z Some(10) []");
-    assert_eq!(slow(dying, Some(0)), "remove");
+    assert_eq!(slow(dying.clone(), Some(0)), "end 1970-01-01T00:16:40Z Some(0) []");
+    let orphaning = DeleteOptions { propagation: Some(Propagation::Orphan), ..DeleteOptions::default() };
+    let late = decide_deletion(&Slow, false, &json!({ "metadata": dying }), &orphaning, at(1000));
+    assert_eq!(shown(late), "keep");
+    let over =
+        json!({"name": "a", "deletionTimestamp": "1970-01-01T00:16:40Z", "deletionGracePeriodSeconds": 0});
+    assert_eq!(slow(over, Some(5)), "remove");
 }
 
 #[test]
@@ -92,7 +118,7 @@ fn a_namespace_is_marked_first_and_goes_without_finalizers() {
     let decide =
         |object: &Value| shown(decide_deletion(&kinds::generic::PLAIN, true, object, &options, at(0)));
     let mut namespace = json!({"metadata": {"name": "a"}, "spec": {"finalizers": ["kubernetes"]}});
-    assert_eq!(decide(&namespace), "mark 1970-01-01T00:00:00Z Some(0) []");
+    assert_eq!(decide(&namespace), "mark 1970-01-01T00:00:00Z None []");
     namespace["metadata"]["deletionTimestamp"] = "1970-01-01T00:00:00Z".into();
     assert_eq!(decide(&namespace), "keep");
     namespace["spec"]["finalizers"] = json!([]);

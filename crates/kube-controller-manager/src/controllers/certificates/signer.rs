@@ -21,6 +21,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use pki::Authority;
 use serde_json::json;
 
+use super::authorities::Authorities;
 use super::{NODE_REJOIN, faults, is_ours, read, uses};
 
 /// How far before now a certificate begins, for clocks that are a little behind; upstream's value.
@@ -32,25 +33,15 @@ const REJOIN: i64 = 10 * 365 * 24 * 3600;
 
 /// Starts the controller.
 pub fn start(context: Context) -> Option<Running> {
-    let (certificate, key) = (
-        context.options.cluster_signing_cert_file.as_ref()?,
-        context.options.cluster_signing_key_file.as_ref()?,
-    );
-    let read = |path: &std::path::Path| {
-        std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
-    };
-    let authority = read(certificate).and_then(|certificate| {
-        Authority::from_pem(&certificate, &read(key)?).map_err(|error| error.to_string())
-    });
-    let authority = match authority {
-        Ok(authority) => authority,
+    let authorities = match Authorities::read(&context.options.signing) {
+        Ok(authorities) => authorities?,
         Err(error) => {
-            tracing::error!(error, "cannot read the authority that signs certificates");
+            tracing::error!(error, "cannot read the authorities that sign certificates");
             return None;
         }
     };
     let (requests, queue) = super::requests(&context, "certificate_signing");
-    let shell = Arc::new(Shell { context, requests, authority });
+    let shell = Arc::new(Shell { context, requests, authorities });
     Some(Box::pin(async move {
         shell.requests.ready().await;
         run_workers("csrsigning", &queue, 1, |key| shell.reconcile(key)).await;
@@ -60,7 +51,7 @@ pub fn start(context: Context) -> Option<Running> {
 struct Shell {
     context: Context,
     requests: Store<CertificateSigningRequest>,
-    authority: Authority,
+    authorities: Authorities,
 }
 
 impl Shell {
@@ -70,7 +61,9 @@ impl Shell {
         if !waits || !object.status.certificate.is_empty() || !is_ours(&object.spec.signer_name) {
             return Ok(Outcome::Done);
         }
-        let status = match self.sign(&object, now()) {
+        // A signer without an authority is left to others.
+        let Some(authority) = self.authorities.of(&object.spec.signer_name) else { return Ok(Outcome::Done) };
+        let status = match self.sign(authority, &object, now()) {
             Ok(certificate) => json!({"certificate": STANDARD.encode(certificate)}),
             Err(fault) => {
                 let failed = Condition {
@@ -93,7 +86,12 @@ impl Shell {
         }
     }
 
-    fn sign(&self, object: &CertificateSigningRequest, now: Timestamp) -> Result<String, String> {
+    fn sign(
+        &self,
+        authority: &Authority,
+        object: &CertificateSigningRequest,
+        now: Timestamp,
+    ) -> Result<String, String> {
         let request = read(object)?;
         faults(&object.spec.signer_name, &request, &object.spec.usages)?;
         let uses = uses(object)?;
@@ -102,7 +100,7 @@ impl Shell {
         let not_after = not_before
             .saturating_add(SignedDuration::from_secs(seconds))
             .map_err(|error| error.to_string())?;
-        self.authority.sign(&request, &uses, not_before, not_after).map_err(|error| error.to_string())
+        authority.sign(&request, &uses, not_before, not_after).map_err(|error| error.to_string())
     }
 }
 

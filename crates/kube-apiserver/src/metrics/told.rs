@@ -1,0 +1,178 @@
+//! Numbers that other parts keep anyway, put under upstream's names when the metrics are read.
+
+use std::fmt::{Display, Write as _};
+use std::time::Duration;
+
+use crate::server::Server;
+
+/// How long etcd may take to say how large it is.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Metrics in Prometheus' text format, on their way.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.0.push_str(name);
+        for (index, (label, value)) in labels.iter().enumerate() {
+            let opening = if index == 0 { '{' } else { ',' };
+            let _ = write!(self.0, "{opening}{label}=\"{}\"", escaped(value));
+        }
+        let closing = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.0, "{closing} {value}");
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// All of them.
+pub async fn text(server: &Server) -> String {
+    let mut text = Text::default();
+    objects(&mut text, server);
+    caches(&mut text, server);
+    database(&mut text, server).await;
+    audit(&mut text, server);
+    aggregation(&mut text, server);
+    text.0
+}
+
+fn objects(text: &mut Text, server: &Server) {
+    let entries = server.registry.all();
+    let stored = || entries.iter().filter(|entry| entry.is_stored() && entry.stored_as.is_none());
+    let name = "apiserver_resource_objects";
+    text.head(name, "gauge", "Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.");
+    for entry in stored() {
+        let labels = [("group", entry.group()), ("resource", entry.plural())];
+        text.line(name, &labels, entry.cache().len());
+    }
+    let name = "apiserver_storage_objects";
+    text.head(name, "gauge", "Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.");
+    for entry in stored() {
+        let resource = match entry.group() {
+            "" => entry.plural().to_owned(),
+            group => format!("{}.{group}", entry.plural()),
+        };
+        text.line(name, &[("resource", &resource)], entry.cache().len());
+    }
+}
+
+fn caches(text: &mut Text, server: &Server) {
+    let entries = server.registry.all();
+    let stored: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.is_stored() && entry.stored_as.is_none())
+        .map(|entry| ([("group", entry.group()), ("resource", entry.plural())], entry.cache()))
+        .collect();
+    let name = "apiserver_watch_cache_resource_version";
+    text.head(name, "gauge", "Current resource version of watch cache broken by resource type.");
+    for (labels, cache) in &stored {
+        text.line(name, labels, cache.changed());
+    }
+    type Number = fn(storage::Counts) -> u64;
+    let counters: [(&str, &str, Number); 4] = [
+        (
+            "apiserver_watch_cache_initializations_total",
+            "Counter of watch cache initializations broken by resource type.",
+            |counts| counts.loads,
+        ),
+        (
+            "apiserver_watch_cache_events_received_total",
+            "Counter of events received in watch cache broken by resource type.",
+            |counts| counts.received,
+        ),
+        (
+            "apiserver_init_events_total",
+            "Counter of init events processed in watch cache broken by resource type.",
+            |counts| counts.first,
+        ),
+        (
+            "apiserver_terminated_watchers_total",
+            "Counter of watchers closed due to unresponsiveness broken by resource type.",
+            |counts| counts.ended,
+        ),
+    ];
+    for (name, help, number) in counters {
+        text.head(name, "counter", help);
+        for (labels, cache) in &stored {
+            let number = number(cache.counts());
+            if number > 0 {
+                text.line(name, labels, number);
+            }
+        }
+    }
+}
+
+async fn database(text: &mut Text, server: &Server) {
+    // What cannot be found out is left out.
+    let Ok(Ok(size)) = tokio::time::timeout(PATIENCE, server.store.etcd().database_size()).await else {
+        return;
+    };
+    let name = "apiserver_storage_size_bytes";
+    text.head(name, "gauge", "Size of the storage database file physically allocated in bytes.");
+    text.line(name, &[("storage_cluster_id", "etcd-0")], size);
+}
+
+fn audit(text: &mut Text, server: &Server) {
+    let Some(auditor) = &server.auditor else { return };
+    let counts = auditor.counts();
+    let name = "apiserver_audit_event_total";
+    text.head(name, "counter", "Counter of audit events generated and sent to the audit backend.");
+    text.line(name, &[], counts.events);
+    let name = "apiserver_audit_level_total";
+    text.head(name, "counter", "Counter of policy levels for audit events (1 per request).");
+    for (level, count) in counts.requests {
+        text.line(name, &[("level", level.name())], count);
+    }
+    let name = "apiserver_audit_error_total";
+    text.head(name, "counter", "Counter of audit events that failed to be audited properly. Plugin identifies the plugin affected by the error.");
+    for (plugin, count) in counts.lost {
+        text.line(name, &[("plugin", plugin)], count);
+    }
+}
+
+fn aggregation(text: &mut Text, server: &Server) {
+    let backends = server.aggregation.availability();
+    if backends.is_empty() {
+        return;
+    }
+    let name = "aggregator_unavailable_apiservice";
+    text.head(
+        name,
+        "gauge",
+        "Gauge of APIServices which are marked as unavailable broken down by APIService name.",
+    );
+    for (backend, found) in &backends {
+        text.line(name, &[("name", backend)], u8::from(!found.available));
+    }
+    let name = "aggregator_unavailable_apiservice_total";
+    text.head(
+        name,
+        "counter",
+        "Counter of APIServices which are marked as unavailable broken down by APIService name and reason.",
+    );
+    for (backend, found) in &backends {
+        for (reason, count) in &found.refusals {
+            text.line(name, &[("name", backend), ("reason", reason)], count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_as_prometheus_reads_them() {
+        let mut text = Text::default();
+        text.line("a_total", &[], 3);
+        text.line("b", &[("name", "v1.x"), ("why", "said \"no\"\\")], -1);
+        assert_eq!(text.0, "a_total 3\nb{name=\"v1.x\",why=\"said \\\"no\\\"\\\\\"} -1\n");
+    }
+}
