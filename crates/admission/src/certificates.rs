@@ -7,7 +7,7 @@ use serde_json::Value;
 use strategy::read::{Read, same};
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
-use crate::{Access, Context, Operation, Plugin};
+use crate::{Access, Context, Operation, Plugin, User, View};
 
 pub(crate) struct CertificateApproval;
 pub(crate) struct CertificateSigning;
@@ -97,13 +97,15 @@ impl Plugin for CertificateSubjectRestriction {
     }
 }
 
-/// Whether the user may do something for a signer, by its name or for all signers of its domain.
+/// Whether the user of a request may do something for a signer.
 pub(crate) fn may(context: &Context, verb: &str, signer: &str) -> bool {
-    let user = &context.attributes.user;
+    allows_for_signer(context.view, &context.attributes.user, verb, signer)
+}
+
+/// Whether a user may do something for a signer, by its name or for all signers of its domain.
+pub fn allows_for_signer(view: &dyn View, user: &User, verb: &str, signer: &str) -> bool {
     let access = |name: &str| {
-        context
-            .view
-            .allows(user, &Access { verb, group: GROUP, resource: "signers", name, ..Access::default() })
+        view.allows(user, &Access { verb, group: GROUP, resource: "signers", name, ..Access::default() })
     };
     let domain = signer.split('/').next().unwrap_or_default();
     access(signer) || access(&format!("{domain}/*"))

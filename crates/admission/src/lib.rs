@@ -52,6 +52,7 @@ mod testing;
 
 pub use apimachinery::User;
 pub use attributes::{Attributes, Operation};
+pub use certificates::allows_for_signer;
 pub use chain::{Chain, Unusable};
 pub use configuration::Configurations;
 pub use plugin::{Access, Awaited, Context, Judgement, MayDo, Plugin, ResourceOf, View};

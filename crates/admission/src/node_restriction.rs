@@ -1,5 +1,6 @@
 //! NodeRestriction: a kubelet changes its own node, its own pods and its own leases, and nothing that steers pods.
 
+mod certificates;
 mod labels;
 mod pods;
 
@@ -33,7 +34,11 @@ impl Plugin for NodeRestriction {
             let why = format!("could not determine node from user {:?}", user.name);
             return Err(context.attributes.forbidden(object, why));
         }
-        judge(context, node, object).map_err(|why| context.attributes.forbidden(object, why))
+        let attributes = context.attributes;
+        if (attributes.group, attributes.resource) == ("certificates.k8s.io", "podcertificaterequests") {
+            return certificates::request(context, node, object);
+        }
+        judge(context, node, object).map_err(|why| attributes.forbidden(object, why))
     }
 }
 

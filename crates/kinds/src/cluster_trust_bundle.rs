@@ -116,7 +116,7 @@ fn validate_bundle(bundle: &str, errors: &mut Errors) {
 }
 
 /// The kind and the content of the next PEM block, and what follows it.
-fn next_block(text: &str) -> Option<(&str, &str, &str)> {
+pub(crate) fn next_block(text: &str) -> Option<(&str, &str, &str)> {
     let (_, rest) = text.split_once("-----BEGIN ")?;
     let (kind, rest) = rest.split_once("-----")?;
     let (body, rest) = rest.split_once(&format!("-----END {kind}-----"))?;

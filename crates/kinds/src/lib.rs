@@ -9,6 +9,7 @@ mod admission_policy;
 mod api_service;
 pub mod certificate_signing_request;
 mod cluster_trust_bundle;
+mod conditions;
 mod config_map;
 mod controller_revision;
 mod cron;
@@ -219,6 +220,15 @@ pub fn date(group: &str, kind: &str, new: &mut Value, old: &Value, now: Timestam
     if (group, kind) == ("certificates.k8s.io", "CertificateSigningRequest") {
         certificate_signing_request::date_conditions(new, old, &time::rfc3339(now));
     }
+}
+
+/// Lists what is wrong with a status update that was prepared and found in order, at this time.
+pub fn judge_status_at(group: &str, kind: &str, new: &Value, old: &Value, now: Timestamp) -> Vec<FieldError> {
+    let mut errors = Errors::new();
+    if (group, kind) == ("certificates.k8s.io", "PodCertificateRequest") {
+        pod_certificate_request::validate_status_at(new, old, now, &mut errors);
+    }
+    errors.into_vec()
 }
 
 /// What a status update leaves as it is where a kind allows no change of metadata beside the status.

@@ -6,7 +6,7 @@ use strategy::read::{Read, same};
 
 use crate::{Context, Operation};
 
-const MIRROR: &str = "kubernetes.io/config.mirror";
+pub(super) const MIRROR: &str = "kubernetes.io/config.mirror";
 
 pub(super) fn pod(context: &Context, node: &str, object: &Value) -> Result<(), String> {
     match context.attributes.operation {
