@@ -23,7 +23,9 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let client = client::from_config(kube_config.clone())?;
     if let Some(address) = config.serving.address() {
         let reviewer = config.review.client(&config.connection.connection(AGENT), &client).await?;
-        serve::serve(&runtime, address, Endpoints::secure(reviewer, config.serving.identity()?)?).await?;
+        let clients = config.review.clients(&reviewer)?;
+        let endpoints = Endpoints::secure(reviewer, config.serving.identity()?, clients)?;
+        serve::serve(&runtime, address, endpoints).await?;
     }
     let identities =
         Identities::new(client.clone(), kube_config, config.choice.use_service_account_credentials)?;

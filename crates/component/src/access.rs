@@ -1,7 +1,10 @@
-//! Who may read a component's own endpoints: tokens are asked of the API server, and so is what a user may do.
+//! Who may read a component's own endpoints: certificates are looked at here, tokens are asked of the API server, and so
+//! is what a user may do.
+
+pub mod clients;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -15,14 +18,17 @@ use k8s_openapi::api::{
 use kube::{Api, Client, api::PostParams};
 use parking_lot::Mutex;
 
+use self::clients::{ClientFlags, Clients};
 use crate::client::{Connection, connect};
 
+/// The group of all who are known.
+const AUTHENTICATED: &str = "system:authenticated";
 /// Answers kept at most: beyond it the cache starts anew.
 const CACHE_MAX: usize = 1024;
 const CACHE_FOR: Duration = Duration::from_secs(10);
 
 /// The flags that say as whom a component asks about those who ask it.
-#[derive(Debug, Clone, Default, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct ReviewFlags {
     /// Kubeconfig for asking who may read metrics; the component's own if absent
     #[arg(long, value_name = "FILE")]
@@ -30,9 +36,17 @@ pub struct ReviewFlags {
     /// Kubeconfig for asking what a reader of metrics may do; the one for authentication if absent
     #[arg(long, value_name = "FILE")]
     pub authorization_kubeconfig: Option<PathBuf>,
+    /// Who is known by a certificate
+    #[command(flatten)]
+    pub clients: ClientFlags,
 }
 
 impl ReviewFlags {
+    /// Who is known by a certificate; what no flag says is asked with this client.
+    pub fn clients(&self, client: &Client) -> anyhow::Result<Clients> {
+        Clients::new(&self.clients, client.clone())
+    }
+
     /// The client to ask with: the component's own where no other kubeconfig is named.
     pub async fn client(&self, own: &Connection<'_>, client: &Client) -> anyhow::Result<Client> {
         let named = self.authorization_kubeconfig.as_deref().or(self.authentication_kubeconfig.as_deref());
@@ -73,8 +87,22 @@ pub enum Wish {
 pub struct User {
     /// User name.
     pub name: String,
+    /// UID, empty where there is none.
+    pub uid: String,
     /// Groups.
     pub groups: Vec<String>,
+    /// What else is known of them.
+    pub extra: BTreeMap<String, Vec<String>>,
+}
+
+impl User {
+    /// The same user in the group of all who are known, as everybody who is known is.
+    fn authenticated(mut self) -> Self {
+        if !self.groups.iter().any(|group| group == AUTHENTICATED) {
+            self.groups.push(AUTHENTICATED.to_owned());
+        }
+        self
+    }
 }
 
 /// Delegated authentication and authorisation, as upstream's components do it; answers are kept ten seconds.
@@ -122,7 +150,9 @@ impl Delegated {
         }
         let mut spec = SubjectAccessReviewSpec {
             user: Some(user.name.clone()),
+            uid: Some(user.uid.clone()).filter(|uid| !uid.is_empty()),
             groups: Some(user.groups.clone()),
+            extra: Some(user.extra.clone()).filter(|extra| !extra.is_empty()),
             ..SubjectAccessReviewSpec::default()
         };
         match wish {
@@ -158,6 +188,11 @@ fn remember<K: std::hash::Hash + Eq, V>(cache: &mut HashMap<K, (Instant, V)>, ke
 
 impl From<UserInfo> for User {
     fn from(user: UserInfo) -> Self {
-        Self { name: user.username.unwrap_or_default(), groups: user.groups.unwrap_or_default() }
+        Self {
+            name: user.username.unwrap_or_default(),
+            uid: user.uid.unwrap_or_default(),
+            groups: user.groups.unwrap_or_default(),
+            extra: user.extra.unwrap_or_default(),
+        }
     }
 }

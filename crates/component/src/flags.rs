@@ -38,29 +38,33 @@ const LOGGING: &[Ignored] = &[
 
 /// Flags of a component that serves metrics and asks the API server who may read them.
 pub const SERVING: &[Ignored] = &[
-    ignored_switch("authentication-skip-lookup"),
     ignored("authentication-token-webhook-cache-ttl"),
     ignored_switch("authentication-tolerate-lookup-failure"),
     ignored("authorization-always-allow-paths"),
     ignored("authorization-webhook-cache-authorized-ttl"),
     ignored("authorization-webhook-cache-unauthorized-ttl"),
     ignored("cert-dir"),
-    ignored("client-ca-file"),
     ignored_switch("contention-profiling"),
     ignored_switch("disable-http2-serving"),
     ignored("http2-max-streams-per-connection"),
     ignored_switch("permit-address-sharing"),
     ignored_switch("permit-port-sharing"),
+    ignored("tls-cipher-suites"),
+    ignored("tls-curve-preferences"),
+    ignored("tls-min-version"),
+    ignored("tls-sni-cert-key"),
+];
+
+/// Flags that say who is known by a certificate, of a component that takes this from the cluster alone.
+pub const CLIENT_CERTIFICATES: &[Ignored] = &[
+    ignored_switch("authentication-skip-lookup"),
+    ignored("client-ca-file"),
     ignored("requestheader-allowed-names"),
     ignored("requestheader-client-ca-file"),
     ignored("requestheader-extra-headers-prefix"),
     ignored("requestheader-group-headers"),
     ignored("requestheader-uid-headers"),
     ignored("requestheader-username-headers"),
-    ignored("tls-cipher-suites"),
-    ignored("tls-curve-preferences"),
-    ignored("tls-min-version"),
-    ignored("tls-sni-cert-key"),
 ];
 
 /// Flags of a component that works against the API server: how much it may ask, and which of upstream's features are on.

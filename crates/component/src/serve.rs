@@ -13,13 +13,17 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
     Readiness, Runtime,
     accept::{Limits, accept, handshake, speak},
-    access::{Delegated, Wish},
+    access::{
+        Delegated, Wish,
+        clients::{Anybody, Clients},
+    },
     cause::whole,
     metrics,
     pages::{self, Asked, Page},
@@ -27,6 +31,9 @@ use crate::{
 
 /// What `/statusz` lists.
 const PATHS: [&str; 6] = ["/healthz", "/livez", "/metrics", "/metrics/slis", "/readyz", "/version"];
+
+/// Those who may do everything.
+const MASTERS: &str = "system:masters";
 
 /// Probes and scrapes are short: none needs to be waited for.
 const LIMITS: Limits = Limits { connections: 64, drain: Duration::ZERO };
@@ -69,7 +76,15 @@ pub struct Endpoints {
     /// TLS, on upstream's secure ports. Health is open to all; the rest is asked of `access`.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Who may read metrics. `None` means everybody, as on upstream's loopback ports.
-    pub access: Option<Arc<Delegated>>,
+    pub access: Option<Arc<Access>>,
+}
+
+/// Who may read what is not open to all.
+pub struct Access {
+    /// Who is known by a certificate.
+    clients: Clients,
+    /// Who is asked about tokens, and about what users may do.
+    delegated: Delegated,
 }
 
 impl Endpoints {
@@ -79,13 +94,18 @@ impl Endpoints {
     }
 
     /// TLS with a certificate made for this process, as upstream's components make when given none; metrics for
-    /// users that the API server allows.
-    pub fn secure(client: kube::Client, identity: Option<Arc<pki::Identity>>) -> anyhow::Result<Self> {
+    /// users that are known by a certificate or a token and that the API server allows.
+    pub fn secure(
+        client: kube::Client,
+        identity: Option<Arc<pki::Identity>>,
+        clients: Clients,
+    ) -> anyhow::Result<Self> {
         let tls = match identity {
-            Some(identity) => pki::server_config(identity, None)?,
+            Some(identity) => pki::server_config(identity, Some(Arc::new(Anybody::default())))?,
             None => self_signed()?,
         };
-        Ok(Self { tls: Some(Arc::new(tls)), access: Some(Arc::new(Delegated::new(client))) })
+        let access = Access { clients, delegated: Delegated::new(client) };
+        Ok(Self { tls: Some(Arc::new(tls)), access: Some(Arc::new(access)) })
     }
 }
 
@@ -94,11 +114,11 @@ fn self_signed() -> anyhow::Result<rustls::ServerConfig> {
     let authority = pki::Authority::new("localhost-ca", 1, now)?;
     let leaf = pki::Leaf::server("localhost", &["localhost"], &["127.0.0.1".parse()?]);
     let issued = authority.issue(&leaf, now)?;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+    use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
     let mut config =
         rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(Arc::new(Anybody::default()))
             .with_single_cert(
                 vec![CertificateDer::from_pem_slice(issued.certificate.as_bytes())?],
                 PrivateKeyDer::from_pem_slice(issued.key.as_bytes())?,
@@ -128,21 +148,31 @@ pub async fn serve(
 
 async fn connection(stream: TcpStream, endpoints: Endpoints, readiness: Readiness) {
     let tls = endpoints.tls.clone().map(TlsAcceptor::from);
-    let answer = move |request: Request<Incoming>| {
-        let (endpoints, readiness) = (endpoints.clone(), readiness.clone());
-        async move { answer(&request, &endpoints, &readiness).await }
+    let answer = move |chain: Chain| {
+        move |request: Request<Incoming>| {
+            let (endpoints, readiness, chain) = (endpoints.clone(), readiness.clone(), Arc::clone(&chain));
+            async move { answer(&request, &chain, &endpoints, &readiness).await }
+        }
     };
     match tls {
-        None => speak(stream, answer).await,
+        None => speak(stream, answer(Chain::default())).await,
         Some(tls) => match handshake(&tls, stream).await {
-            Ok(stream) => speak(stream, answer).await,
+            Ok(stream) => {
+                let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+                let chain = shown.iter().map(|certificate| certificate.clone().into_owned()).collect();
+                speak(stream, answer(chain)).await;
+            }
             Err(error) => tracing::debug!(%error, "TLS handshake"),
         },
     }
 }
 
+/// The certificates that a client has shown, its own first.
+type Chain = Arc<[CertificateDer<'static>]>;
+
 async fn answer(
     request: &Request<Incoming>,
+    chain: &Chain,
     endpoints: &Endpoints,
     readiness: &Readiness,
 ) -> Response<Full<Bytes>> {
@@ -156,7 +186,7 @@ async fn answer(
         _ => {}
     }
     if let Some(access) = &endpoints.access
-        && let Err(refusal) = authorize(request, access).await
+        && let Err(refusal) = authorize(request, chain, access).await
     {
         return refusal;
     }
@@ -178,26 +208,45 @@ async fn answer(
     }
 }
 
-async fn authorize(request: &Request<Incoming>, access: &Delegated) -> Result<(), Response<Full<Bytes>>> {
-    let token = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    let Some(token) = token else { return Err(text(StatusCode::UNAUTHORIZED, "Unauthorized")) };
+async fn authorize(
+    request: &Request<Incoming>,
+    chain: &Chain,
+    access: &Access,
+) -> Result<(), Response<Full<Bytes>>> {
     let failed = |error: kube::Error| {
         tracing::warn!(error = %whole(&error), "cannot ask the API server who may read this");
         text(StatusCode::INTERNAL_SERVER_ERROR, "cannot reach the API server")
     };
-    let user = access.user_of(token).await.map_err(failed)?;
+    // As upstream: a certificate first, and a token where there is none that makes its owner known.
+    let user = match access.clients.user(chain, request.headers()).await {
+        Some(Ok(user)) => Some(user),
+        other => {
+            if let Some(Err(refused)) = other {
+                tracing::debug!(%refused, "client certificate");
+            }
+            match bearer_token(request) {
+                Some(token) => access.delegated.user_of(token).await.map_err(failed)?,
+                None => None,
+            }
+        }
+    };
     let Some(user) = user else { return Err(text(StatusCode::UNAUTHORIZED, "Unauthorized")) };
+    // As upstream's delegated authorisation: those who may do everything are not asked about.
+    if user.groups.iter().any(|group| group == MASTERS) {
+        return Ok(());
+    }
     let wish = Wish::Path { verb: "get", path: request.uri().path().to_owned() };
-    if access.allows(&user, &wish).await.map_err(failed)? {
+    if access.delegated.allows(&user, &wish).await.map_err(failed)? {
         Ok(())
     } else {
         let message = format!("User {:?} cannot get path {:?}", user.name, request.uri().path());
         Err(text(StatusCode::FORBIDDEN, &message))
     }
+}
+
+fn bearer_token(request: &Request<Incoming>) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ")
 }
 
 fn ready(readiness: &Readiness, verbose: bool) -> Response<Full<Bytes>> {
@@ -255,6 +304,9 @@ fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
         .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
+
+#[cfg(test)]
+mod secure_port;
 
 #[cfg(test)]
 mod tests {

@@ -182,8 +182,9 @@ mod tests {
             --service-cluster-ip-range=10.96.0.0/12 --use-service-account-credentials=true --v=2";
         let sorted =
             component::flags::sort(line.split_whitespace().map(str::to_owned), &[SERVING, CLIENT, IGNORED]);
-        assert_eq!(sorted.ignored, ["client-ca-file", "cluster-name", "requestheader-client-ca-file"]);
+        assert_eq!(sorted.ignored, ["cluster-name"]);
         let config = Config::try_parse_from(sorted.kept).unwrap();
+        assert_eq!(config.review.clients.client_ca_file, Some("/ca".into()));
         assert_eq!(config.options.cluster_cidr, ["172.16.0.0/16".parse::<IpNet>().unwrap()]);
         assert!(config.options.allocate_node_cidrs && config.options.choice.use_service_account_credentials);
         assert_eq!(config.options.choice.controllers.len(), 3);

@@ -36,7 +36,8 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
     if let Some(address) = config.serving.address() {
         let own = config.connection.connection("kube-scheduler");
         let reviewer = config.review.client(&own, &client).await?;
-        let endpoints = serve::Endpoints::secure(reviewer, config.serving.identity()?)?;
+        let clients = config.review.clients(&reviewer)?;
+        let endpoints = serve::Endpoints::secure(reviewer, config.serving.identity()?, clients)?;
         serve::serve(&runtime, address, endpoints).await?;
     }
     let shared = Shared {

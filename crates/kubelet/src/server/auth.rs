@@ -128,7 +128,7 @@ fn user_of(certificate: &CertificateDer<'_>) -> Option<User> {
     let subject = parsed.subject();
     let name = subject.iter_common_name().next()?.as_str().ok()?.to_owned();
     let groups = subject.iter_organization().filter_map(|group| group.as_str().ok().map(str::to_owned));
-    Some(User { name, groups: groups.collect() })
+    Some(User { name, groups: groups.collect(), ..User::default() })
 }
 
 fn verb(method: &Method) -> &'static str {
