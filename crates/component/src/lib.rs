@@ -8,6 +8,7 @@ pub mod access;
 pub mod cause;
 pub mod client;
 pub mod events;
+pub mod features;
 pub mod flags;
 pub mod leader;
 pub mod logging;

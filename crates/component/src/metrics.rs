@@ -1,5 +1,6 @@
 //! Prometheus metrics: the process's registry, and the metrics every process has.
 
+pub mod checks;
 mod process;
 
 use parking_lot::Mutex;

@@ -25,7 +25,7 @@ use crate::{
         clients::{Anybody, Clients},
     },
     cause::whole,
-    metrics,
+    metrics::{self, checks},
     pages::{self, Asked, Page},
 };
 
@@ -77,6 +77,8 @@ pub struct Endpoints {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Who may read metrics. `None` means everybody, as on upstream's loopback ports.
     pub access: Option<Arc<Access>>,
+    /// A page of metrics that the component has besides: its path, and what writes it.
+    more: Option<(&'static str, MoreMetrics)>,
 }
 
 /// Who may read what is not open to all.
@@ -87,10 +89,12 @@ pub struct Access {
     delegated: Delegated,
 }
 
+type MoreMetrics = Arc<dyn Fn() -> Vec<u8> + Send + Sync>;
+
 impl Endpoints {
     /// Plain HTTP for everybody who reaches the address, which should be loopback.
     pub fn open() -> Self {
-        Self { tls: None, access: None }
+        Self { tls: None, access: None, more: None }
     }
 
     /// TLS with a certificate made for this process, as upstream's components make when given none; metrics for
@@ -105,7 +109,13 @@ impl Endpoints {
             None => self_signed()?,
         };
         let access = Access { clients, delegated: Delegated::new(client) };
-        Ok(Self { tls: Some(Arc::new(tls)), access: Some(Arc::new(access)) })
+        Ok(Self { tls: Some(Arc::new(tls)), access: Some(Arc::new(access)), more: None })
+    }
+
+    /// Serves one more page of metrics. What writes it may take long.
+    #[must_use]
+    pub fn with_metrics(self, path: &'static str, text: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self { more: Some((path, Arc::new(text))), ..self }
     }
 }
 
@@ -179,8 +189,14 @@ async fn answer(
     let path = request.uri().path();
     match path {
         // The names without a z are those of CoreDNS, which cluster-dns stands in for.
-        "/healthz" | "/livez" | "/health" => return text(StatusCode::OK, "ok"),
+        "/healthz" | "/livez" | "/health" => {
+            checks::asked("ping", if path == "/livez" { "livez" } else { "healthz" }, true);
+            return text(StatusCode::OK, "ok");
+        }
         "/readyz" | "/ready" => {
+            for (name, open) in readiness.checks() {
+                checks::asked(&name, "readyz", open);
+            }
             return ready(readiness, request.uri().query().is_some_and(|query| query.contains("verbose")));
         }
         _ => {}
@@ -190,9 +206,16 @@ async fn answer(
     {
         return refusal;
     }
+    if let Some((_, text)) = endpoints.more.as_ref().filter(|(more, _)| *more == path) {
+        let text = Arc::clone(text);
+        return match tokio::task::spawn_blocking(move || text()).await {
+            Ok(text) => metrics_page(text),
+            Err(_) => self::text(StatusCode::INTERNAL_SERVER_ERROR, "cannot write the metrics"),
+        };
+    }
     match path {
         "/metrics" => metrics_page(metrics::text()),
-        "/metrics/slis" => metrics_page(slis(&readiness.checks()).into()),
+        "/metrics/slis" => metrics_page(slis(&readiness.checks())),
         "/version" => text(StatusCode::OK, crate::VERSION),
         // Whoever reaches an open port may see what the process is told, but not make it work.
         path if endpoints.access.is_none() && pages::is_profile(path) => not_found(),
@@ -281,15 +304,13 @@ fn metrics_page(text: Vec<u8>) -> Response<Full<Bytes>> {
 }
 
 /// What readiness waits for, as upstream's components tell of their health checks.
-fn slis(checks: &[(String, bool)]) -> String {
-    let mut text = "# HELP kubernetes_healthcheck [STABLE] This metric records the result of a single healthcheck.\n# TYPE kubernetes_healthcheck gauge\n".to_owned();
+fn slis(latches: &[(String, bool)]) -> Vec<u8> {
     let alive = [("ping", "healthz", true), ("ping", "livez", true)];
-    let ready = checks.iter().map(|(name, open)| (name.as_str(), "readyz", *open));
+    let ready = latches.iter().map(|(name, open)| (name.as_str(), "readyz", *open));
     for (name, kind, well) in alive.into_iter().chain(ready) {
-        let well = u8::from(well);
-        text.push_str(&format!("kubernetes_healthcheck{{name=\"{name}\",type=\"{kind}\"}} {well}\n"));
+        checks::is(name, kind, well);
     }
-    text
+    checks::text()
 }
 
 fn not_found() -> Response<Full<Bytes>> {
@@ -310,11 +331,45 @@ mod secure_port;
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+
+    async fn get(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_how_it_is_is_counted() {
+        let runtime = Runtime::detached();
+        let loopback = "127.0.0.1:0".parse().unwrap();
+        let address = serve(&runtime, loopback, Endpoints::open()).await.unwrap();
+        let latch = runtime.readiness().latch("caught-up");
+        assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 500"));
+        latch.open();
+        for path in ["/readyz", "/readyz?verbose", "/livez"] {
+            assert!(get(address, path).await.starts_with("HTTP/1.1 200"), "{path}");
+        }
+        let slis = get(address, "/metrics/slis").await;
+        for line in [
+            "kubernetes_healthcheck{name=\"caught-up\",type=\"readyz\"} 1\n",
+            "kubernetes_healthchecks_total{name=\"caught-up\",status=\"error\",type=\"readyz\"} 1\n",
+            "kubernetes_healthchecks_total{name=\"caught-up\",status=\"success\",type=\"readyz\"} 2\n",
+            "kubernetes_healthchecks_total{name=\"ping\",status=\"success\",type=\"livez\"} 1\n",
+        ] {
+            assert!(slis.contains(line), "{line}\n{slis}");
+        }
+    }
 
     #[test]
     fn each_check_is_told_with_its_result() {
         let text = slis(&[("informers".to_owned(), true), ("leader lease".to_owned(), false)]);
+        let text = String::from_utf8(text).unwrap();
         for line in [
             "kubernetes_healthcheck{name=\"ping\",type=\"livez\"} 1\n",
             "kubernetes_healthcheck{name=\"informers\",type=\"readyz\"} 1\n",
