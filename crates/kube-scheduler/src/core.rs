@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::framework::{Event, Misfit};
+use crate::laps::{Laps, Point, Status};
 use crate::node::Node;
 use crate::plugins::volume_binding::{self, Progress, Step};
 use crate::pod::Pod;
@@ -107,14 +108,17 @@ impl Core {
         if let Some(node) = pod.node_name.clone() {
             self.queue.remove(&pod.uid);
             self.forget_nomination(&pod.uid);
-            self.assumed.remove(&pod.uid);
+            let was_assumed = self.assumed.remove(&pod.uid).is_some();
             self.forget_volumes(&pod, now);
             let before = self.placed.get(&pod.uid).cloned();
+            let is_known = before.is_some() && !was_assumed;
             if let Some(before) = before.filter(|before| *before != node) {
                 self.displace(&pod.uid, &before);
             }
             self.place(pod.clone(), &node);
-            self.happened(Event::PodPlaced(&pod), now);
+            let event = Event::PodPlaced(&pod);
+            let label = if is_known { "AssignedPodUpdate" } else { event.label() };
+            self.happened_as(event, label, now);
             return;
         }
         // The binding is under way; its result, not this older version, says what comes.
@@ -208,11 +212,16 @@ impl Core {
     }
 
     /// Tries the next pod.
-    pub fn try_next(&mut self, now: Instant, random: &mut dyn FnMut(usize) -> usize) -> Option<Outcome> {
+    pub fn try_next(
+        &mut self,
+        now: Instant,
+        random: &mut dyn FnMut(usize) -> usize,
+        laps: Laps<'_>,
+    ) -> Option<Outcome> {
         let Waiting { pod, attempts, since, .. } = self.queue.take(now)?;
         let profile = self.profiles.iter().find(|profile| profile.scheduler_name == *pod.scheduler_name)?;
         let profile_patience = profile.bind_timeout;
-        match decide(profile, &pod, &self.snapshot, &self.nominations, &mut self.start, random) {
+        match decide(profile, &pod, &self.snapshot, &self.nominations, &mut self.start, random, laps) {
             Ok(node) => {
                 let (claims, patience) = self.assume_volumes(&pod, &node, profile_patience);
                 let assumed = Arc::new(pod.on(&node));
@@ -227,6 +236,7 @@ impl Core {
                 let mut outranked = Vec::new();
                 let preempts = profile.preempts;
                 if preempts {
+                    let began = laps.begin();
                     let attempt = preemption::preempt(
                         profile,
                         &pod,
@@ -235,6 +245,8 @@ impl Core {
                         &misfit,
                         &self.budgets,
                     );
+                    let status = if attempt.is_ok() { Status::Success } else { Status::Unschedulable };
+                    laps.point(began, &profile.scheduler_name, Point::PostFilter, status);
                     match attempt {
                         Ok(found) => {
                             outranked = self.outrank(&pod, &found.node);
@@ -297,7 +309,7 @@ impl Core {
 
     fn forget_volumes(&mut self, pod: &Pod, now: Instant) {
         if !pod.claims.is_empty() && Arc::make_mut(&mut self.snapshot.around).volumes.forget(&pod.uid) {
-            self.happened(Event::Volumes, now);
+            self.happened(Event::Volumes("PersistentVolumeUpdate"), now);
         }
     }
 
@@ -345,8 +357,12 @@ impl Core {
 
     /// Wakes the waiting pods that an event may help.
     fn happened(&mut self, event: Event<'_>, now: Instant) {
+        self.happened_as(event, event.label(), now);
+    }
+
+    fn happened_as(&mut self, event: Event<'_>, label: &'static str, now: Instant) {
         let profiles = &self.profiles;
-        self.queue.changed(now, |waiting| {
+        self.queue.changed(now, label, |waiting| {
             if waiting.refused_by.is_empty() {
                 return true;
             }

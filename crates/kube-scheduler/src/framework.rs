@@ -105,10 +105,34 @@ pub enum Event<'a> {
     PodGone(&'a Pod),
     /// The claim with this `namespace/name` changed.
     Claim(&'a str),
-    /// A volume or storage class changed, or a volume that was promised is free again.
-    Volumes,
+    /// A volume, a storage class or a node's drivers changed, or a volume that was promised is free again; upstream's name of
+    /// that.
+    Volumes(&'static str),
     /// Labels of a namespace changed.
     Namespaces,
+}
+
+impl Event<'_> {
+    /// How upstream names it.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Event::NodeAdded(_) => "NodeAdd",
+            Event::NodeChanged { old, new } if old.unschedulable && !new.unschedulable => {
+                "NodeUpdateNodeTaint"
+            }
+            Event::NodeChanged { old, new } if old.allocatable != new.allocatable => {
+                "NodeUpdateNodeAllocatable"
+            }
+            Event::NodeChanged { old, new } if old.labels != new.labels => "NodeUpdateNodeLabel",
+            Event::NodeChanged { old, new } if old.taints != new.taints => "NodeUpdateNodeTaint",
+            Event::NodeChanged { .. } => "NodeUpdate",
+            Event::PodPlaced(_) => "AssignedPodAdd",
+            Event::PodGone(_) => "AssignedPodDelete",
+            Event::Claim(_) => "PersistentVolumeClaimUpdate",
+            Event::Volumes(what) => what,
+            Event::Namespaces => "NamespaceUpdate",
+        }
+    }
 }
 
 /// One concern of scheduling. A plugin takes part where it implements a method.

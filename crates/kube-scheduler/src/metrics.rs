@@ -1,7 +1,8 @@
 //! The scheduler's metrics under upstream's names.
 
+use std::cell::RefCell;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use component::metrics::{
     Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, exponential_buckets,
@@ -9,7 +10,15 @@ use component::metrics::{
     register_int_counter_vec, register_int_gauge_vec,
 };
 
+use crate::laps::{Laps, Point, Status, Stopwatch};
+
+/// Of how many tries in a hundred the times of each plugin are taken, as upstream.
+const SAMPLED: u32 = 10;
+
 struct Metrics {
+    points: HistogramVec,
+    plugins: HistogramVec,
+    incoming: IntCounterVec,
     attempts: IntCounterVec,
     durations: HistogramVec,
     tries: Histogram,
@@ -24,6 +33,29 @@ static METRICS: LazyLock<Option<Metrics>> = LazyLock::new(|| register().ok());
 
 fn register() -> Result<Metrics, Error> {
     Ok(Metrics {
+        points: register_histogram_vec!(
+            histogram_opts!(
+                "scheduler_framework_extension_point_duration_seconds",
+                "Latency for running all plugins of a specific extension point.",
+                exponential_buckets(0.0001, 2.0, 12)?
+            ),
+            &["extension_point", "profile", "status"]
+        )?,
+        plugins: register_histogram_vec!(
+            histogram_opts!(
+                "scheduler_plugin_execution_duration_seconds",
+                "Duration for running a plugin at a specific extension point.",
+                exponential_buckets(0.00001, 1.5, 20)?
+            ),
+            &["extension_point", "plugin", "status"]
+        )?,
+        incoming: register_int_counter_vec!(
+            opts!(
+                "scheduler_queue_incoming_pods_total",
+                "Number of pods added to scheduling queues by event and queue type."
+            ),
+            &["event", "queue"]
+        )?,
         attempts: register_int_counter_vec!(
             opts!(
                 "scheduler_schedule_attempts_total",
@@ -120,9 +152,84 @@ pub fn pending(counts: [usize; 4]) {
     }
 }
 
+/// Notes how many pods came to each place of the queue since the start, by why.
+pub fn incoming(counts: &[((&'static str, &'static str), u64)]) {
+    let Some(metrics) = &*METRICS else { return };
+    for ((queue, event), count) in counts {
+        let counter = metrics.incoming.with_label_values(&[event, queue]);
+        counter.inc_by(count.saturating_sub(counter.get()));
+    }
+}
+
+/// Notes how long a profile took over a point.
+pub fn point(profile: &str, point: Point, status: Status, took: Duration) {
+    let Some(metrics) = &*METRICS else { return };
+    let labels = [point.name(), profile, status.name()];
+    metrics.points.with_label_values(&labels).observe(took.as_secs_f64());
+}
+
+/// Takes the times of one try. A plugin runs at many nodes, so what its times are counted by is looked up once.
+#[derive(Default)]
+pub struct Timer(RefCell<Vec<(Timed, Histogram)>>);
+
+/// A plugin at a point, and how it came out.
+type Timed = (&'static str, Point, Status);
+
+impl Timer {
+    /// What a try is told: the times of its points, and of some tries those of each plugin too. `chance` is below 100.
+    pub fn laps(&self, chance: u32) -> Laps<'_> {
+        Laps::told_to(self, chance < SAMPLED)
+    }
+}
+
+impl Stopwatch for Timer {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn point(&self, profile: &str, at: Point, status: Status, took: Duration) {
+        point(profile, at, status, took);
+    }
+
+    fn plugin(&self, plugin: &'static str, point: Point, status: Status, took: Duration) {
+        let Some(metrics) = &*METRICS else { return };
+        let (key, mut known) = ((plugin, point, status), self.0.borrow_mut());
+        let took = took.as_secs_f64();
+        if let Some((_, histogram)) = known.iter().find(|(known, _)| *known == key) {
+            return histogram.observe(took);
+        }
+        let labels = [point.name(), plugin, status.name()];
+        let histogram = metrics.plugins.with_label_values(&labels);
+        histogram.observe(took);
+        known.push((key, histogram));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn points_plugins_and_arrivals_are_told() {
+        let timer = Timer::default();
+        for chance in [9, 10] {
+            let laps = timer.laps(chance);
+            laps.point(laps.begin(), "timed", Point::Filter, Status::Success);
+            for _ in 0..3 {
+                laps.plugin(laps.begin_each(), "Own", Point::Filter, Status::Unschedulable);
+            }
+        }
+        incoming(&[(("backoff", "NodeAdd"), 2)]);
+        incoming(&[(("backoff", "NodeAdd"), 5)]);
+        let text = String::from_utf8(component::metrics::text()).unwrap();
+        for line in [
+            "scheduler_framework_extension_point_duration_seconds_count{extension_point=\"Filter\",profile=\"timed\",status=\"Success\"} 2",
+            "scheduler_plugin_execution_duration_seconds_count{extension_point=\"Filter\",plugin=\"Own\",status=\"Unschedulable\"} 3",
+            "scheduler_queue_incoming_pods_total{event=\"NodeAdd\",queue=\"backoff\"} 5",
+        ] {
+            assert!(text.contains(&format!("{line}\n")), "{line}\n{text}");
+        }
+    }
 
     #[test]
     fn tries_are_told_by_their_end() {

@@ -88,6 +88,8 @@ pub struct Pod {
     pub deleting: bool,
     /// What it takes.
     pub requests: Amounts,
+    /// What it is limited to, if at all.
+    pub limits: Option<Box<Amounts>>,
     /// What it counts as when nodes are scored: CPU and memory with defaults.
     pub scored: (i64, i64),
     /// Ports of the host.
@@ -152,6 +154,7 @@ impl From<api::Pod> for Pod {
         let labels = metadata.labels.unwrap_or_default();
         let requests =
             Amounts { pods: 1, ..Amounts::from_list(&podrules::requests::requests_on_node(&spec, &status)) };
+        let limits = Amounts::from_list(&podrules::requests::limits(&spec));
         let affinity = PodAffinity::from_api(spec.affinity.as_ref(), &namespace, &labels);
         let node_name = spec.node_name.as_deref().filter(|name| !name.is_empty()).map(Box::from);
         let controller = metadata
@@ -164,6 +167,7 @@ impl From<api::Pod> for Pod {
         let scored = scored(&spec, &requests);
         Pod {
             requests,
+            limits: (limits != Amounts::default()).then(|| Box::new(limits)),
             scored,
             host_ports: podrules::ports::of_host(&spec).collect(),
             claims: claims(&spec, metadata.name.as_deref().unwrap_or_default()),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use apimachinery::labels::Selector;
 
 use crate::framework::{Misfit, Rejection};
+use crate::laps::Laps;
 use crate::node::NodeInfo;
 use crate::pod::Pod;
 use crate::schedule::{Nominations, Profile, judge, prepare};
@@ -153,9 +154,9 @@ fn fits(
     nominations: &Nominations,
     name: &str,
 ) -> Result<(), Rejection> {
-    let checks = prepare(profile, pod, snapshot)?;
+    let checks = prepare(profile, pod, snapshot, Laps::default())?;
     let Some(info) = snapshot.node(name) else { return Ok(()) };
-    judge(&checks, pod, info, nominations)
+    judge(&checks, pod, info, nominations, Laps::default())
 }
 
 /// Counts a pod against its budgets; tells whether one of them is overdrawn.

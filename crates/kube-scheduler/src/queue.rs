@@ -31,6 +31,34 @@ impl Backoff {
     }
 }
 
+/// Why a pod came to where it is in the queue, as upstream names it.
+mod event {
+    pub(super) const ADDED: &str = "UnschedulablePodAdd";
+    pub(super) const UPDATED: &str = "UnschedulablePodUpdate";
+    pub(super) const LABELLED: &str = "UnschedulablePodUpdatePodLabel";
+    pub(super) const SCALED_DOWN: &str = "UnschedulablePodUpdatePodScaleDown";
+    pub(super) const TOLERATES: &str = "UnschedulablePodUpdatePodToleration";
+    pub(super) const UNGATED: &str = "UnschedulablePodUpdatePodSchedulingGatesEliminated";
+    pub(super) const FAILED: &str = "ScheduleAttemptFailure";
+    pub(super) const RESTED: &str = "BackoffComplete";
+    pub(super) const FORGOTTEN: &str = "UnschedulableTimeout";
+}
+
+/// What a new version of a waiting pod changes.
+fn update(old: &Pod, new: &Pod) -> &'static str {
+    let is_less = |old: i64, new: i64| new < old;
+    let (before, after) = (&old.requests, &new.requests);
+    if old.labels != new.labels {
+        event::LABELLED
+    } else if is_less(before.milli_cpu, after.milli_cpu) || is_less(before.memory, after.memory) {
+        event::SCALED_DOWN
+    } else if old.wants().tolerations.len() != new.wants().tolerations.len() {
+        event::TOLERATES
+    } else {
+        event::UPDATED
+    }
+}
+
 /// A waiting pod.
 #[derive(Clone, Debug)]
 pub struct Waiting {
@@ -67,6 +95,8 @@ pub struct Queue {
     active: BTreeMap<(Reverse<i32>, u64), Box<str>>,
     resting: BTreeMap<(Instant, u64), Box<str>>,
     sequence: u64,
+    /// How many pods came to each place, by why.
+    incoming: Vec<((&'static str, &'static str), u64)>,
 }
 
 impl Queue {
@@ -84,19 +114,22 @@ impl Queue {
             let waiting =
                 Waiting { pod, attempts: 0, since, refused_by: BTreeSet::new(), last_try: now, place };
             self.pods.insert(uid.clone(), waiting);
-            if !gated {
-                self.activate(&uid);
+            if gated {
+                self.comes("unschedulable", event::ADDED);
+            } else {
+                self.activate(&uid, event::ADDED);
             }
             return;
         };
         let equivalent = waiting.pod.is_equivalent(&pod);
         let rank_changed = waiting.pod.priority != pod.priority;
         let place = waiting.place;
+        let event = update(&waiting.pod, &pod);
         waiting.pod = pod;
         match place {
-            Place::Gated if !gated => self.activate(&uid),
-            Place::Parked if !equivalent => self.wake(&uid, now),
-            Place::Active(_) if rank_changed => self.activate(&uid),
+            Place::Gated if !gated => self.activate(&uid, event::UNGATED),
+            Place::Parked if !equivalent => self.wake(&uid, now, event),
+            Place::Active(_) if rank_changed => self.line_up(&uid),
             Place::Active(_) | Place::Backoff(..) | Place::Parked | Place::Gated | Place::Taken => {}
         }
     }
@@ -123,6 +156,7 @@ impl Queue {
         if let Some(waiting) = self.pods.get_mut(uid) {
             waiting.refused_by = refused_by;
             waiting.place = Place::Parked;
+            self.comes("unschedulable", event::FAILED);
         }
     }
 
@@ -130,24 +164,24 @@ impl Queue {
     pub fn rest(&mut self, uid: &str, now: Instant) {
         if let Some(waiting) = self.pods.get_mut(uid) {
             waiting.refused_by.clear();
-            self.wake(uid, now);
+            self.wake(uid, now, event::FAILED);
         }
     }
 
-    /// Wakes the parked pods for which `helps` says that a change may help.
-    pub fn changed(&mut self, now: Instant, mut helps: impl FnMut(&Waiting) -> bool) {
+    /// Wakes the parked pods for which `helps` says that a change may help; `event` is upstream's name of the change.
+    pub fn changed(&mut self, now: Instant, event: &'static str, mut helps: impl FnMut(&Waiting) -> bool) {
         let woken: Vec<Box<str>> = self
             .pods
             .iter()
             .filter(|(_, waiting)| waiting.place == Place::Parked && helps(waiting))
             .map(|(uid, _)| uid.clone())
             .collect();
-        woken.iter().for_each(|uid| self.wake(uid, now));
+        woken.iter().for_each(|uid| self.wake(uid, now, event));
     }
 
     /// Wakes the pods that have been parked for long.
     pub fn flush(&mut self, now: Instant) {
-        self.changed(now, |waiting| now.duration_since(waiting.last_try) >= FLUSH_AFTER);
+        self.changed(now, event::FORGOTTEN, |waiting| now.duration_since(waiting.last_try) >= FLUSH_AFTER);
     }
 
     /// A waiting pod, as last seen.
@@ -171,6 +205,18 @@ impl Queue {
         [self.active.len(), self.resting.len(), count(Place::Parked), count(Place::Gated)]
     }
 
+    /// How many pods came to each place since the start: the place and why, as upstream names both.
+    pub fn incoming(&self) -> &[((&'static str, &'static str), u64)] {
+        &self.incoming
+    }
+
+    fn comes(&mut self, place: &'static str, event: &'static str) {
+        match self.incoming.iter_mut().find(|(known, _)| *known == (place, event)) {
+            Some((_, count)) => *count += 1,
+            None => self.incoming.push(((place, event), 1)),
+        }
+    }
+
     /// Makes the resting pods ready whose rest is over.
     pub fn wake_rested(&mut self, now: Instant) {
         while let Some(((at, _), _)) = self.resting.first_key_value() {
@@ -178,25 +224,32 @@ impl Queue {
                 break;
             }
             if let Some((_, uid)) = self.resting.pop_first() {
-                self.activate(&uid);
+                self.activate(&uid, event::RESTED);
             }
         }
     }
 
-    fn wake(&mut self, uid: &str, now: Instant) {
+    fn wake(&mut self, uid: &str, now: Instant, event: &'static str) {
         self.leave(uid);
         let Some(waiting) = self.pods.get_mut(uid) else { return };
         let ready = waiting.last_try + self.backoff.after(waiting.attempts);
         if waiting.attempts == 0 || ready <= now {
-            self.activate(uid);
+            self.activate(uid, event);
         } else {
             self.sequence += 1;
             waiting.place = Place::Backoff(ready, self.sequence);
             self.resting.insert((ready, self.sequence), uid.into());
+            self.comes("backoff", event);
         }
     }
 
-    fn activate(&mut self, uid: &str) {
+    fn activate(&mut self, uid: &str, event: &'static str) {
+        self.line_up(uid);
+        self.comes("active", event);
+    }
+
+    /// Puts a pod among those that are ready, by its rank.
+    fn line_up(&mut self, uid: &str) {
         self.leave(uid);
         let Some(waiting) = self.pods.get_mut(uid) else { return };
         self.sequence += 1;
@@ -219,6 +272,8 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::amounts::Amounts;
+    use crate::pod::Wants;
 
     fn pod(name: &str, priority: i32) -> Arc<Pod> {
         Arc::new(Pod { uid: name.into(), name: name.into(), priority, ..Pod::default() })
@@ -246,9 +301,9 @@ mod tests {
         for expected in [1, 2, 4, 8, 10, 10] {
             assert_eq!(taken(&mut queue, now).as_deref(), Some("a"));
             queue.park("a", ["NodeResourcesFit"].into());
-            queue.changed(now, |waiting| waiting.refused_by.contains("NodePorts"));
+            queue.changed(now, "NodeAdd", |waiting| waiting.refused_by.contains("NodePorts"));
             assert_eq!(queue.next_wake(), None, "that did not help");
-            queue.changed(now, |waiting| waiting.refused_by.contains("NodeResourcesFit"));
+            queue.changed(now, "NodeAdd", |waiting| waiting.refused_by.contains("NodeResourcesFit"));
             assert_eq!(queue.next_wake(), Some(now + Duration::from_secs(expected)));
             assert_eq!(taken(&mut queue, now), None);
             now += Duration::from_secs(expected);
@@ -262,7 +317,7 @@ mod tests {
         queue.take(now);
         queue.park("a", BTreeSet::new());
         let later = now + Duration::from_secs(2);
-        queue.changed(later, |_| true);
+        queue.changed(later, "NodeAdd", |_| true);
         assert!(queue.has_active());
     }
 
@@ -282,10 +337,57 @@ mod tests {
     fn gated_pods_are_not_tried_until_the_gates_are_lifted() {
         let (mut queue, now) = (Queue::default(), Instant::now());
         queue.add(pod("a", 0), true, now);
-        queue.changed(now, |_| true);
+        queue.changed(now, "NodeAdd", |_| true);
         assert_eq!(taken(&mut queue, now), None);
         queue.add(pod("a", 0), false, now);
         assert_eq!(taken(&mut queue, now).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn whoever_comes_is_counted_by_place_and_reason() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        queue.add(pod("a", 0), false, now);
+        queue.add(pod("a", 9), false, now);
+        queue.add(pod("gated", 0), true, now);
+        queue.add(pod("gated", 0), false, now);
+        queue.take(now);
+        queue.park("a", ["NodeName"].into());
+        queue.changed(now, "NodeUpdateNodeLabel", |_| true);
+        queue.take(now + Duration::from_secs(1));
+        queue.take(now + Duration::from_secs(1));
+        queue.rest("a", now + Duration::from_secs(1));
+        queue.park("gated", BTreeSet::new());
+        queue.flush(now + Duration::from_secs(400));
+        assert_eq!(
+            queue.incoming(),
+            [
+                (("active", "UnschedulablePodAdd"), 1),
+                (("unschedulable", "UnschedulablePodAdd"), 1),
+                (("active", "UnschedulablePodUpdatePodSchedulingGatesEliminated"), 1),
+                (("unschedulable", "ScheduleAttemptFailure"), 2),
+                (("backoff", "NodeUpdateNodeLabel"), 1),
+                (("active", "BackoffComplete"), 1),
+                (("backoff", "ScheduleAttemptFailure"), 1),
+                (("active", "UnschedulableTimeout"), 1),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_new_versions_change_is_named() {
+        let old = Pod { requests: Amounts { memory: 2, ..Amounts::default() }, ..Pod::default() };
+        let tolerant = Wants { tolerations: vec![Default::default()], ..Wants::default() };
+        for (new, expected) in [
+            (Pod { labels: [("a".into(), "b".into())].into(), ..old.clone() }, event::LABELLED),
+            (
+                Pod { requests: Amounts { memory: 1, ..Amounts::default() }, ..old.clone() },
+                event::SCALED_DOWN,
+            ),
+            (Pod { requests: Amounts { memory: 3, ..Amounts::default() }, ..old.clone() }, event::UPDATED),
+            (Pod { wants: Some(Box::new(tolerant)), ..old.clone() }, event::TOLERATES),
+        ] {
+            assert_eq!(update(&old, &new), expected);
+        }
     }
 
     #[test]

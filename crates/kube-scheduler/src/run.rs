@@ -9,6 +9,7 @@ use component::{Runtime, client, leader, pages, serve};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
+use informer::Store;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
@@ -17,12 +18,13 @@ use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::core::{Core, Nomination, Outcome};
-use crate::metrics::Ended;
+use crate::laps::{Point, Status};
+use crate::metrics::{Ended, Timer};
 use crate::plugins::volume_binding::Step;
 use crate::pod::Pod;
 use crate::preemption::Victims;
 use crate::watch::{Shared, Watches};
-use crate::{api, binding, metrics};
+use crate::{api, binding, metrics, resources};
 
 /// Requests under way at once; more pods wait in the queue, so that a slow server bounds what is assumed.
 const UNDER_WAY: usize = 256;
@@ -32,19 +34,30 @@ const FLUSH: Duration = Duration::from_secs(30);
 /// Starts the scheduler.
 pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
     pages::show_configuration("componentconfig", config.shown());
+    component::features::tell(crate::features::GATES);
     let client = client::connect(&config.connection.connection("kube-scheduler")).await?;
+    let pods: Store<Pod> = Store::new();
     if let Some(address) = config.serving.address() {
         let own = config.connection.connection("kube-scheduler");
         let reviewer = config.review.client(&own, &client).await?;
+        let known = pods.clone();
         let clients = config.review.clients(&reviewer)?;
-        let endpoints = serve::Endpoints::secure(reviewer, config.serving.identity()?, clients)?;
+        let endpoints = serve::Endpoints::secure(reviewer, config.serving.identity()?, clients)?
+            .with_metrics(resources::PATH, move || resources::text(&known.list()));
         serve::serve(&runtime, address, endpoints).await?;
     }
     let shared = Shared {
         core: Arc::new(Mutex::new(Core::new(config.profiles.clone(), config.backoff))),
         changed: Arc::new(Notify::new()),
         bells: Arc::default(),
+        pods,
     };
+    let core = shared.core.clone();
+    component::metrics::before_reading(move || {
+        let mut core = core.lock();
+        metrics::pending(core.queue().counts());
+        metrics::incoming(core.queue().incoming());
+    });
     let recorder = Recorder::start(&runtime, client.clone(), "default-scheduler", None);
     let seen = Watches::start(&runtime, &client, &shared);
     let owner = runtime.clone();
@@ -71,6 +84,8 @@ struct Assigned {
     pod: Arc<Pod>,
     node: Box<str>,
     began: Instant,
+    /// Since when only its claims keep it from being bound.
+    chosen: Instant,
     /// How often it was tried, and since when it waited.
     waited: (u32, Instant),
 }
@@ -160,7 +175,9 @@ impl Loop {
         let began = Instant::now();
         core.queue().wake_rested(began);
         if core.queue().has_active() && under_way < UNDER_WAY {
-            let outcome = core.try_next(began, &mut |below| rand::random_range(0..below.max(1)));
+            let timer = Timer::default();
+            let laps = timer.laps(rand::random_range(0..100));
+            let outcome = core.try_next(began, &mut |below| rand::random_range(0..below.max(1)), laps);
             drop(core);
             if let Some(Outcome::Wait { pod, victims, preempts, .. }) = &outcome {
                 metrics::tried(&pod.scheduler_name, Ended::Unschedulable, began.elapsed());
@@ -178,7 +195,7 @@ impl Loop {
         let client = self.client.clone();
         match outcome {
             Outcome::Bind { pod, node, claims, patience, waited } => {
-                let assigned = Assigned { pod, node, began, waited };
+                let assigned = Assigned { pod, node, began, chosen: Instant::now(), waited };
                 if claims.is_empty() {
                     return self.bind(assigned, under_way);
                 }
@@ -217,8 +234,17 @@ impl Loop {
 
     fn bind(&self, assigned: Assigned, under_way: &mut UnderWay) {
         let client = self.client.clone();
+        metrics::point(
+            &assigned.pod.scheduler_name,
+            Point::PreBind,
+            Status::Success,
+            assigned.chosen.elapsed(),
+        );
         under_way.push(Box::pin(async move {
+            let began = Instant::now();
             let result = api::bind(&client, &assigned.pod, &assigned.node).await;
+            let status = if result.is_ok() { Status::Success } else { Status::Error };
+            metrics::point(&assigned.pod.scheduler_name, Point::Bind, status, began.elapsed());
             Done::Bound { assigned, result }
         }));
     }
@@ -243,6 +269,7 @@ impl Loop {
 
     fn not_claimed(&self, assigned: &Assigned, why: &str) {
         let Assigned { pod, node, .. } = assigned;
+        metrics::point(&pod.scheduler_name, Point::PreBind, Status::Error, assigned.chosen.elapsed());
         self.shared.core.lock().not_bound(&pod.uid, Instant::now());
         metrics::tried(&pod.scheduler_name, Ended::Failed, assigned.began.elapsed());
         tracing::warn!(
@@ -256,7 +283,7 @@ impl Loop {
     }
 
     fn bound(&self, assigned: &Assigned, result: Result<(), kube::Error>) {
-        let Assigned { pod, node, began, waited: (tries, since) } = assigned;
+        let Assigned { pod, node, began, chosen: _, waited: (tries, since) } = assigned;
         match result {
             Ok(()) => {
                 self.shared.core.lock().bound(&pod.uid);

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::framework::{Check, Filter, MAX_SCORE, Misfit, Plugin, Rejection};
+use crate::framework::{Check, Filter, MAX_SCORE, Misfit, Plugin, Rejection, Scorer};
+use crate::laps::{Laps, Point, Status};
 use crate::node::NodeInfo;
 use crate::pod::Pod;
 use crate::snapshot::Snapshot;
@@ -42,9 +43,15 @@ pub fn decide(
     nominations: &Nominations,
     start: &mut usize,
     random: &mut dyn FnMut(usize) -> usize,
+    laps: Laps<'_>,
 ) -> Result<Box<str>, Box<Misfit>> {
     let mut misfit = Box::new(Misfit { nodes: snapshot.nodes().len(), ..Misfit::default() });
-    let checks = match prepare(profile, pod, snapshot) {
+    let scheduler = &*profile.scheduler_name;
+    let began = laps.begin();
+    let prepared = prepare(profile, pod, snapshot, laps);
+    let status = prepared.as_ref().map_or_else(Status::of, |_| Status::Success);
+    laps.point(began, scheduler, Point::PreFilter, status);
+    let checks = match prepared {
         Ok(checks) => checks,
         Err(rejection) => {
             misfit.plugins.insert(rejection.plugin);
@@ -52,11 +59,13 @@ pub fn decide(
             return Err(misfit);
         }
     };
+    let began = laps.begin();
     // The node that was cleared for this pod is asked first.
     if let Some(nominated) = pod.nominated_node.as_ref().and_then(|name| snapshot.node(name))
         && checks.has_in_question(&nominated.node.name)
-        && judge(&checks, pod, nominated, nominations).is_ok()
+        && judge(&checks, pod, nominated, nominations, laps).is_ok()
     {
+        laps.point(began, scheduler, Point::Filter, Status::Success);
         return Ok(nominated.node.name.clone());
     }
 
@@ -75,24 +84,26 @@ pub fn decide(
     while looked_at < nodes.len() && feasible.len() < enough {
         let info = &nodes[(*start + looked_at) % nodes.len()];
         looked_at += 1;
-        match judge(&checks, pod, info, nominations) {
+        match judge(&checks, pod, info, nominations, laps) {
             Ok(()) => feasible.push(info),
             Err(rejection) => misfit.add(&info.node.name, rejection),
         }
     }
+    // As upstream: of all nodes together, whatever was found.
+    laps.point(began, scheduler, Point::Filter, Status::Success);
     if !nodes.is_empty() {
         *start = (*start + looked_at) % nodes.len();
     }
     match feasible.as_slice() {
         [] => Err(misfit),
         [only] => Ok(only.node.name.clone()),
-        _ => Ok(best(profile, pod, snapshot, &feasible, random).node.name.clone()),
+        _ => Ok(best(profile, pod, snapshot, &feasible, random, laps).node.name.clone()),
     }
 }
 
 /// What all filtering plugins made of a pod.
 pub struct Checks<'a> {
-    each: Vec<Check<'a>>,
+    each: Vec<(&'static str, Check<'a>)>,
     among: Option<Among<'a>>,
 }
 
@@ -114,15 +125,26 @@ pub fn prepare<'a>(
     profile: &'a Profile,
     pod: &'a Pod,
     snapshot: &'a Snapshot,
+    laps: Laps<'_>,
 ) -> Result<Checks<'a>, Rejection> {
     let mut checks = Checks { each: Vec::with_capacity(profile.filters.len()), among: None };
     for plugin in &profile.filters {
-        match plugin.filter(pod, snapshot) {
+        let began = laps.begin_each();
+        let filter = plugin.filter(pod, snapshot);
+        if began.is_some() {
+            let status = match &filter {
+                Filter::Skip => Status::Skip,
+                Filter::Reject(rejection) => Status::of(rejection),
+                Filter::Check(_) | Filter::Among(..) => Status::Success,
+            };
+            laps.plugin(began, plugin.name(), Point::PreFilter, status);
+        }
+        match filter {
             Filter::Skip => {}
             Filter::Reject(rejection) => return Err(rejection),
-            Filter::Check(check) => checks.each.push(check),
+            Filter::Check(check) => checks.each.push((plugin.name(), check)),
             Filter::Among(names, check) => {
-                checks.each.push(check);
+                checks.each.push((plugin.name(), check));
                 let among = checks
                     .among
                     .get_or_insert_with(|| Among { names: names.clone(), plugins: BTreeSet::new() });
@@ -140,8 +162,19 @@ pub fn judge(
     pod: &Pod,
     info: &NodeInfo,
     nominations: &Nominations,
+    laps: Laps<'_>,
 ) -> Result<(), Rejection> {
-    let run = |info: &NodeInfo| checks.each.iter().try_for_each(|check| check(info));
+    let run = |info: &NodeInfo| {
+        checks.each.iter().try_for_each(|(plugin, check)| {
+            let began = laps.begin_each();
+            let verdict = check(info);
+            if began.is_some() {
+                let status = verdict.as_ref().map_or_else(Status::of, |()| Status::Success);
+                laps.plugin(began, plugin, Point::Filter, status);
+            }
+            verdict
+        })
+    };
     let promised: Vec<&Arc<Pod>> = nominations
         .get(&info.node.name)
         .into_iter()
@@ -162,16 +195,36 @@ fn best<'a>(
     snapshot: &Snapshot,
     feasible: &[&'a NodeInfo],
     random: &mut dyn FnMut(usize) -> usize,
+    laps: Laps<'_>,
 ) -> &'a NodeInfo {
     let mut totals = vec![0i64; feasible.len()];
+    let began = laps.begin();
+    let mut scorers: Vec<(&'static str, i64, Scorer<'_>)> = Vec::with_capacity(profile.scores.len());
     for (plugin, weight) in &profile.scores {
-        let Some(scorer) = plugin.score(pod, snapshot, feasible) else { continue };
-        let mut scores: Vec<Option<i64>> = feasible.iter().map(|info| (scorer.score)(info)).collect();
+        let began = laps.begin_each();
+        let scorer = plugin.score(pod, snapshot, feasible);
+        let status = if scorer.is_some() { Status::Success } else { Status::Skip };
+        laps.plugin(began, plugin.name(), Point::PreScore, status);
+        scorers.extend(scorer.map(|scorer| (plugin.name(), *weight, scorer)));
+    }
+    laps.point(began, &profile.scheduler_name, Point::PreScore, Status::Success);
+    let began = laps.begin();
+    for (plugin, weight, scorer) in scorers {
+        let score = |info: &&NodeInfo| {
+            let began = laps.begin_each();
+            let score = (scorer.score)(info);
+            laps.plugin(began, plugin, Point::Score, Status::Success);
+            score
+        };
+        let mut scores: Vec<Option<i64>> = feasible.iter().map(score).collect();
+        let began = laps.begin_each();
         (scorer.normalize)(&mut scores);
+        laps.plugin(began, plugin, Point::ScoreExtensionNormalize, Status::Success);
         for (total, score) in totals.iter_mut().zip(scores) {
             *total += weight * score.unwrap_or(0).clamp(0, MAX_SCORE);
         }
     }
+    laps.point(began, &profile.scheduler_name, Point::Score, Status::Success);
     let highest = totals.iter().copied().max().unwrap_or(0);
     let ties: Vec<usize> = (0..feasible.len()).filter(|index| totals[*index] == highest).collect();
     feasible[ties[random(ties.len()).min(ties.len() - 1)]]

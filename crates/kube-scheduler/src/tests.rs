@@ -1,5 +1,6 @@
 //! The scheduler's memory and decisions with simulated clusters.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::core::{Core, Nomination, Outcome};
+use crate::laps::{Laps, Point, Status, Stopwatch};
 use crate::node::Node;
 use crate::pod::Pod;
 use crate::preemption::Budget;
@@ -79,7 +81,7 @@ impl Cluster {
 
     fn step(&mut self) -> Option<Outcome> {
         let random = &mut self.random;
-        self.core.try_next(self.now, &mut |below| random.below(below))
+        self.core.try_next(self.now, &mut |below| random.below(below), Laps::default())
     }
 
     /// Schedules everything that waits: the node of each pod, or why it has none.
@@ -129,6 +131,54 @@ fn says_why_in_upstreams_words() {
         "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. \
          preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod."
     );
+}
+
+/// Notes what it is told, but how long it took.
+#[derive(Default)]
+struct Heard {
+    points: RefCell<Vec<String>>,
+    plugins: RefCell<BTreeSet<String>>,
+}
+
+impl Stopwatch for Heard {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn point(&self, profile: &str, point: Point, status: Status, _: Duration) {
+        self.points.borrow_mut().push(format!("{profile} {} {}", point.name(), status.name()));
+    }
+
+    fn plugin(&self, plugin: &'static str, point: Point, status: Status, _: Duration) {
+        self.plugins.borrow_mut().insert(format!("{plugin} {} {}", point.name(), status.name()));
+    }
+}
+
+#[test]
+fn whoever_asks_is_told_how_long_plugins_take() {
+    let mut cluster = Cluster::new(lab());
+    let mut heard = |pod, each| {
+        cluster.add(pod);
+        let heard = Heard::default();
+        cluster.core.try_next(cluster.now, &mut |_| 0, Laps::told_to(&heard, each));
+        let plugins: Vec<String> = heard.plugins.take().into_iter().collect();
+        (heard.points.take().join(", ").replace("default-scheduler ", ""), plugins)
+    };
+    let (points, plugins) = heard(sized("web", "1"), true);
+    assert_eq!(points, "PreFilter Success, Filter Success, PreScore Success, Score Success");
+    for expected in [
+        "NodeName PreFilter Skip",
+        "NodeResourcesFit PreFilter Success",
+        "NodeResourcesFit Filter Success",
+        "TaintToleration Filter UnschedulableAndUnresolvable",
+        "NodeResourcesFit Score Success",
+        "NodeResourcesFit ScoreExtensionNormalize Success",
+    ] {
+        assert!(plugins.iter().any(|found| found == expected), "{expected}: {plugins:#?}");
+    }
+    let (points, plugins) = heard(sized("big", "100"), false);
+    assert_eq!(points, "PreFilter Success, Filter Success, PostFilter Unschedulable");
+    assert_eq!(plugins, [""; 0]);
 }
 
 #[test]
@@ -341,9 +391,13 @@ fn a_pod_waits_for_its_claim_and_what_was_chosen_for_it_is_free_again_when_it_fa
     let class = Class { waits: true, provisioner: "local".into(), ..Class::default() };
     let kind = Kind { class: "later".into(), ..Kind::default() };
     let claim = Claim { uid: "u".into(), version: 5, kind, ..Claim::default() };
-    cluster.core.change_surroundings(Some(Event::Volumes), cluster.now, |around| {
-        around.volumes.classes.insert("later".into(), class);
-    });
+    cluster.core.change_surroundings(
+        Some(Event::Volumes("storage.k8s.io/StorageClassUpdate")),
+        cluster.now,
+        |around| {
+            around.volumes.classes.insert("later".into(), class);
+        },
+    );
     assert_eq!(cluster.core.queue().counts()[0], 1, "any class may help");
     assert!(matches!(cluster.step(), Some(Outcome::Wait { .. })));
     cluster.now += Duration::from_secs(3);

@@ -34,6 +34,8 @@ pub struct Shared {
     pub changed: Arc<Notify>,
     /// Ring for the pods that were given a node and wait for their claims.
     pub bells: Arc<Bells>,
+    /// All pods that have not ended, whoever is to schedule them.
+    pub pods: Store<Pod>,
 }
 
 /// A bell for each pod that waits for its claims: many may wait, and each change concerns a few.
@@ -262,7 +264,7 @@ impl<'a> Watches<'a> {
     }
 
     fn pods(&mut self) {
-        let store: Store<Pod> = Store::new();
+        let store = self.shared.pods.clone();
         let shared = self.shared.clone();
         store.on_change(move |change| match change {
             Change::Applied { new, .. } => shared.change(|core, now| core.apply_pod((*new).clone(), now)),

@@ -127,7 +127,7 @@ impl Plugin for InterPodAffinity {
         match event {
             Event::NodeAdded(_) | Event::PodPlaced(_) | Event::PodGone(_) | Event::Namespaces => true,
             Event::NodeChanged { old, new } => old.labels != new.labels,
-            Event::Volumes | Event::Claim(_) => false,
+            Event::Volumes(_) | Event::Claim(_) => false,
         }
     }
 }

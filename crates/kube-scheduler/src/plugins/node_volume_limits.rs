@@ -72,7 +72,7 @@ impl Plugin for NodeVolumeLimits {
         match event {
             Event::PodGone(gone) => !gone.claims.is_empty(),
             Event::Claim(key) => pod.claim_keys().any(|own| own == key),
-            Event::Volumes | Event::NodeAdded(_) => true,
+            Event::Volumes(_) | Event::NodeAdded(_) => true,
             Event::NodeChanged { .. } | Event::PodPlaced(_) | Event::Namespaces => false,
         }
     }

@@ -208,7 +208,7 @@ impl Plugin for PodTopologySpread {
             Event::NodeAdded(_) => true,
             Event::NodeChanged { old, new } => old.labels != new.labels || old.taints != new.taints,
             Event::PodPlaced(other) | Event::PodGone(other) => other.namespace == pod.namespace,
-            Event::Volumes | Event::Claim(_) | Event::Namespaces => false,
+            Event::Volumes(_) | Event::Claim(_) | Event::Namespaces => false,
         }
     }
 }

@@ -55,7 +55,7 @@ impl Plugin for VolumeBinding {
     fn may_help(&self, event: Event<'_>, pod: &Pod) -> bool {
         match event {
             Event::Claim(key) => pod.claim_keys().any(|own| own == key),
-            Event::Volumes | Event::NodeAdded(_) => true,
+            Event::Volumes(_) | Event::NodeAdded(_) => true,
             Event::NodeChanged { old, new } => old.labels != new.labels,
             Event::PodPlaced(_) | Event::PodGone(_) | Event::Namespaces => false,
         }

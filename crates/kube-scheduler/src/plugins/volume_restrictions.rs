@@ -64,7 +64,7 @@ impl Plugin for VolumeRestrictions {
                 uses_any(gone, &pod.namespace, &claims)
             }
             Event::NodeAdded(_) => true,
-            Event::NodeChanged { .. } | Event::PodPlaced(_) | Event::Namespaces | Event::Volumes => false,
+            Event::NodeChanged { .. } | Event::PodPlaced(_) | Event::Namespaces | Event::Volumes(_) => false,
         }
     }
 }

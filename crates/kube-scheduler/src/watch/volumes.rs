@@ -141,17 +141,17 @@ impl Watches<'_> {
             |key, _| Some(key.into()),
         );
         self.binding::<core::PersistentVolume, Volume>(
-            |_| Event::Volumes,
+            |_| Event::Volumes("PersistentVolumeUpdate"),
             |volumes, key, volume| put(&mut volumes.volumes, key, volume),
             |_, volume| volume.claim.as_ref().map(|claim| claim.key.clone()),
         );
         self.binding::<storage::StorageClass, Class>(
-            |_| Event::Volumes,
+            |_| Event::Volumes("storage.k8s.io/StorageClassUpdate"),
             |volumes, key, class| put(&mut volumes.classes, key, class),
             |_, _| None,
         );
         self.binding::<storage::CSINode, Limits>(
-            |_| Event::Volumes,
+            |_| Event::Volumes("storage.k8s.io/CSINodeUpdate"),
             |volumes, key, limits| {
                 put(&mut volumes.limits, key, limits.filter(|limits| !limits.is_empty()));
             },
