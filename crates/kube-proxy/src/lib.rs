@@ -8,6 +8,7 @@ pub mod cleanup;
 pub mod config;
 pub mod conntrack;
 pub mod endpoints;
+mod features;
 pub mod health;
 pub mod http;
 mod metrics;

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use netrules::{Family, Jump, Rule, Ruleset, Table};
 
 pub use base::jumps;
-pub use service::{ServiceRules, UdpPort, service_rules};
+pub use service::{ServiceRules, UdpPort, WithoutLocal, service_rules};
 
 use crate::node::LocalDetector;
 use crate::state::State;

@@ -23,6 +23,7 @@ const FULL_SYNC: Duration = Duration::from_secs(3600);
 /// Starts the proxy.
 pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
     pages::show_configuration("kubeproxy.config.k8s.io", config.shown());
+    component::features::tell(crate::features::GATES);
     let client = client::connect(&config.connection.connection("kube-proxy")).await?;
     let health = Health::default();
     if let Some(address) = config.metrics {
@@ -33,7 +34,10 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
             http::bind(address).await.map_err(|error| anyhow::anyhow!("listening on {address}: {error}"))?;
         let (health, shutdown) = (health.clone(), runtime.shutdown());
         runtime.spawn("health", async move {
-            let answer = move |path: &str| health.answer(path, Instant::now(), Timestamp::now());
+            let answer = move |path: &str| {
+                let answer = health.answer(path, Instant::now(), Timestamp::now());
+                answer.inspect(|answer| metrics::probed(path, answer.healthy))
+            };
             tokio::select! {
                 () = http::serve(listener, answer) => {}
                 () = shutdown.cancelled() => {}
@@ -46,6 +50,8 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
     let kernel = Iptables::new(Family::V4);
     let synced = runtime.latch("rules");
     let shared = Shared::new(State::new(Family::V4, &config.node_name));
+    let state = shared.state.clone();
+    component::metrics::before_reading(move || metrics::changes(state.lock().counts()));
     let watches = Watches::start(&runtime, &client, &config.node_name, &shared);
     let shutdown = runtime.shutdown();
     runtime.spawn("rules", async move {
@@ -100,7 +106,6 @@ impl<K: Kernel> SyncLoop<K> {
                 }
                 Err(error) => {
                     failures += 1;
-                    metrics::failed();
                     let retry = pace::retry(failures, self.config.sync_period);
                     tracing::error!(error = %whole(&error), ?retry, "cannot write rules");
                     tokio::time::sleep(retry).await;
@@ -124,7 +129,7 @@ impl<K: Kernel> SyncLoop<K> {
 
     async fn sync(&mut self) -> Result<(), netrules::Error> {
         let began = Instant::now();
-        let (plan, checks, leaving) = {
+        let (plan, checks, leaving, triggered) = {
             let mut state = self.shared.state.lock();
             let changes = state.take_changes();
             if changes.is_empty() && !self.syncer.needs_full() {
@@ -137,13 +142,20 @@ impl<K: Kernel> SyncLoop<K> {
                 }
             }
             self.health.queued(began);
-            (self.syncer.plan(&state, &changes), node_port_checks(&state), state.node.leaving)
+            metrics::queued(Timestamp::now().as_second());
+            let plan = self.syncer.plan(&state, &changes);
+            (plan, node_port_checks(&state), state.node.leaving, changes.triggered)
         };
-        let outcome = self.syncer.carry_out(plan).await?;
+        let full = plan.is_full();
+        let outcome = self.syncer.carry_out(plan).await.inspect_err(|_| metrics::failed(full))?;
         let took = began.elapsed();
         let now = Timestamp::now();
         self.health.updated(now, leaving);
-        metrics::synced(took, outcome.full, self.syncer.rule_count(), now.as_second());
+        let (rules, without_local) = (self.syncer.rule_count(), self.syncer.without_local());
+        metrics::synced(took, &outcome, rules, without_local, now.as_second());
+        for at in triggered {
+            metrics::programmed(Duration::try_from(now.duration_since(at)).unwrap_or_default());
+        }
         if outcome.full {
             tracing::info!(rules = self.syncer.rule_count(), ?took, "wrote all rules");
         } else {

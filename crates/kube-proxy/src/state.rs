@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 use netrules::Family;
 
 use crate::endpoints::Slice;
@@ -28,7 +29,26 @@ pub struct State {
     ranges: BTreeMap<Box<str>, Vec<IpNet>>,
     changed: BTreeSet<ServiceKey>,
     base_changed: bool,
+    /// When endpoints changed in the cluster that the kernel does not know of yet.
+    triggered: Vec<Timestamp>,
+    counts: Counts,
 }
+
+/// How many changes were told of, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Of services, since the start.
+    pub services: u64,
+    /// Of their endpoints, since the start.
+    pub endpoints: u64,
+    /// Services that changed since the last look.
+    pub pending_services: u64,
+    /// Changes of endpoints since the last look.
+    pub pending_endpoints: u64,
+}
+
+/// So many times of changes are kept until the next look; more say nothing more.
+const MOST_TRIGGERS: usize = 4096;
 
 /// What changed since the last look.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,6 +57,8 @@ pub struct Changes {
     pub services: BTreeSet<ServiceKey>,
     /// Whether this node or the range of cluster addresses changed, which can touch every rule.
     pub base: bool,
+    /// When the endpoints among them changed in the cluster, where that is known.
+    pub triggered: Vec<Timestamp>,
 }
 
 impl Changes {
@@ -58,6 +80,8 @@ impl State {
             ranges: BTreeMap::new(),
             changed: BTreeSet::new(),
             base_changed: false,
+            triggered: Vec::new(),
+            counts: Counts::default(),
         }
     }
 
@@ -68,7 +92,24 @@ impl State {
 
     /// Takes what changed; the next call reports only later changes.
     pub fn take_changes(&mut self) -> Changes {
-        Changes { services: std::mem::take(&mut self.changed), base: std::mem::take(&mut self.base_changed) }
+        (self.counts.pending_services, self.counts.pending_endpoints) = (0, 0);
+        Changes {
+            services: std::mem::take(&mut self.changed),
+            base: std::mem::take(&mut self.base_changed),
+            triggered: std::mem::take(&mut self.triggered),
+        }
+    }
+
+    /// How many changes were told of.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Notes when a change of endpoints that was just applied happened in the cluster.
+    pub fn note_trigger(&mut self, at: Timestamp) {
+        if self.triggered.len() < MOST_TRIGGERS {
+            self.triggered.push(at);
+        }
     }
 
     /// Tells whether something changed since the last take.
@@ -78,23 +119,28 @@ impl State {
 
     /// Holds a service as it is now; none when it is gone or of no interest.
     pub fn apply_service(&mut self, key: &str, service: Option<Arc<Service>>) {
+        self.counts.services += 1;
         match service.filter(|service| service.cluster_ip(self.family).is_some()) {
             Some(new) if self.services.get(key) == Some(&new) => {}
             Some(new) => {
                 let key = ServiceKey::from(key);
                 self.services.insert(key.clone(), new);
                 self.changed.insert(key);
+                self.counts.pending_services += 1;
             }
             None => {
                 if let Some((key, _)) = self.services.remove_entry(key) {
                     self.changed.insert(key);
+                    self.counts.pending_services += 1;
                 }
             }
         }
     }
 
-    /// Holds a slice (by `namespace/name`) with the key of its service; none when it is gone or of no interest.
-    pub fn apply_slice(&mut self, name: &str, slice: Option<(String, Arc<Slice>)>) {
+    /// Holds a slice (by `namespace/name`) with the key of its service; none when it is gone or of no interest. Tells whether
+    /// that changes anything.
+    pub fn apply_slice(&mut self, name: &str, slice: Option<(String, Arc<Slice>)>) -> bool {
+        self.counts.endpoints += 1;
         let Some((owner, new)) = slice.filter(|(_, slice)| slice.family == Some(self.family)) else {
             return self.delete_slice(name);
         };
@@ -103,15 +149,18 @@ impl State {
         }
         let owner = ServiceKey::from(owner);
         let slices = self.slices.entry(owner.clone()).or_default();
-        if slices.get(name) != Some(&new) {
+        let changes = slices.get(name) != Some(&new);
+        if changes {
             slices.insert(name.into(), new);
             self.owners.insert(name.into(), owner.clone());
             self.changed.insert(owner);
+            self.counts.pending_endpoints += 1;
         }
+        changes
     }
 
-    fn delete_slice(&mut self, name: &str) {
-        let Some(owner) = self.owners.remove(name) else { return };
+    fn delete_slice(&mut self, name: &str) -> bool {
+        let Some(owner) = self.owners.remove(name) else { return false };
         if let Some(slices) = self.slices.get_mut(&owner) {
             slices.remove(name);
             if slices.is_empty() {
@@ -119,6 +168,8 @@ impl State {
             }
         }
         self.changed.insert(owner);
+        self.counts.pending_endpoints += 1;
+        true
     }
 
     /// Holds this node as it is now.
@@ -208,6 +259,29 @@ pub(crate) mod tests {
         assert_eq!(changed(&mut state), ["d/web"]);
         state.apply_named(web("a", "web", "10.0.0.1"));
         assert_eq!(changed(&mut state), [""; 0]);
+    }
+
+    #[test]
+    fn changes_are_counted_as_they_come_and_until_somebody_looks() {
+        let mut state = State::new(Family::V4, "here");
+        let yaml = "{metadata: {namespace: d, name: web}, spec: {clusterIP: 10.96.0.1, ports: [{port: 80}]}}";
+        let counts = |state: &State| {
+            let Counts { services, endpoints, pending_services, pending_endpoints } = state.counts();
+            [services, endpoints, pending_services, pending_endpoints]
+        };
+        state.apply(service(yaml));
+        state.apply(service(yaml));
+        state.apply_named(web("a", "web", "10.0.0.1"));
+        assert_eq!(counts(&state), [2, 1, 1, 1]);
+        state.note_trigger(Timestamp::UNIX_EPOCH);
+        assert_eq!(state.take_changes().triggered, [Timestamp::UNIX_EPOCH]);
+        assert_eq!(counts(&state), [2, 1, 0, 0]);
+        let (name, unchanged) = web("a", "web", "10.0.0.1");
+        assert!(!state.apply_slice(&name, unchanged));
+        assert!(state.apply_slice(&name, None) && !state.apply_slice(&name, None));
+        state.apply_service("d/web", None);
+        assert_eq!(counts(&state), [3, 4, 1, 1]);
+        assert!(state.take_changes().triggered.is_empty());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use netrules::{Error, Kernel, Restore, Table};
 
 use crate::chains;
 use crate::conntrack::StaleFlows;
-use crate::rules::{self, Options, Shared, service_rules};
+use crate::rules::{self, Options, Shared, WithoutLocal, service_rules};
 use crate::state::{Changes, ServiceKey, State};
 use ledger::{Held, digest};
 
@@ -22,8 +22,38 @@ pub struct Outcome {
     pub full: bool,
     /// Whether the kernel was written to at all.
     pub wrote: bool,
+    /// How many rules were written, by table.
+    pub written: Written,
     /// UDP flows that go where they no longer should.
     pub stale: StaleFlows,
+}
+
+/// Rules that a sync wrote, by table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Of the table filter.
+    pub filter: usize,
+    /// Of the table nat.
+    pub nat: usize,
+}
+
+impl Written {
+    /// Counts the rules in what `iptables-restore` is given.
+    fn of(input: &str) -> Self {
+        let (mut written, mut table) = (Written::default(), "");
+        for line in input.lines() {
+            if let Some(name) = line.strip_prefix('*') {
+                table = name;
+            } else if line.starts_with("-A ") {
+                match table {
+                    "filter" => written.filter += 1,
+                    "nat" => written.nat += 1,
+                    _ => {}
+                }
+            }
+        }
+        written
+    }
 }
 
 /// Keeps the kernel's rules of one family, and remembers a digest of each chain it wrote.
@@ -43,6 +73,13 @@ pub struct Plan {
     full: bool,
     held: Vec<(ServiceKey, Option<Held>)>,
     stale: StaleFlows,
+}
+
+impl Plan {
+    /// Whether everything is written, not only what changed.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
 }
 
 impl<K: Kernel> Syncer<K> {
@@ -82,6 +119,15 @@ impl<K: Kernel> Syncer<K> {
         self.services.values().map(|held| held.rules).sum()
     }
 
+    /// Counts the ports of services that keep to this node and have endpoints, but none here.
+    pub fn without_local(&self) -> WithoutLocal {
+        let each = self.services.values().map(|held| held.without_local);
+        each.fold(WithoutLocal::default(), |sum, held| WithoutLocal {
+            internal: sum.internal + held.internal,
+            external: sum.external + held.external,
+        })
+    }
+
     /// Computes the next step. No I/O: the caller holds the state's lock only here.
     pub fn plan(&mut self, state: &State, changes: &Changes) -> Plan {
         if changes.base {
@@ -113,7 +159,7 @@ impl<K: Kernel> Syncer<K> {
             };
         }
         self.trusted = true;
-        Ok(Outcome { full: plan.full, wrote, stale: plan.stale })
+        Ok(Outcome { full: plan.full, wrote, written: Written::of(&plan.input), stale: plan.stale })
     }
 
     /// Tells whether somebody removed the proxy's chains.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use component::Runtime;
 use informer::{Change, Identity, IdentityRef, Metadata, Object, Store, Watch, follow};
+use jiff::Timestamp;
 use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery, networking::v1 as networking};
 use kube::Client;
 use parking_lot::Mutex;
@@ -17,6 +18,9 @@ use crate::state::State;
 
 /// Slices of headless services and those that another proxy serves are none of the proxy's business.
 const SELECTOR: &str = "!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless";
+
+/// Says on a slice when what it shows changed, for whoever measures how long that takes to arrive.
+const TRIGGER_TIME: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /// The state with a bell that rings when it changed.
 #[derive(Debug, Clone)]
@@ -82,12 +86,18 @@ struct WatchedSlice {
     identity: Identity,
     slice: Option<Arc<Slice>>,
     service: Option<Box<str>>,
+    /// When what it shows changed in the cluster.
+    triggered: Option<Timestamp>,
 }
 
 impl From<discovery::EndpointSlice> for WatchedSlice {
     fn from(slice: discovery::EndpointSlice) -> Self {
         let labels = slice.metadata.labels.as_ref();
+        let annotations = slice.metadata.annotations.as_ref();
         WatchedSlice {
+            triggered: annotations
+                .and_then(|annotations| annotations.get(TRIGGER_TIME))
+                .and_then(|time| time.parse().ok()),
             service: labels
                 .and_then(|labels| labels.get(SERVICE_NAME_LABEL))
                 .map(|name| name.as_str().into()),
@@ -126,7 +136,7 @@ impl Watches {
                 Change::Deleted(_) => sink.change(|state| state.apply_service(&key, None)),
             }
         });
-        let sink = shared.clone();
+        let (sink, began) = (shared.clone(), Timestamp::now());
         watches.slices.on_change(move |change| {
             let object = change.object();
             let name = format!("{}/{}", object.namespace(), object.name());
@@ -134,9 +144,19 @@ impl Watches {
             match change {
                 Change::Applied { new, .. } => {
                     let slice = service.zip(new.slice.clone());
-                    sink.change(|state| state.apply_slice(&name, slice));
+                    // What happened before is not for this proxy to be judged by.
+                    let triggered = new.triggered.filter(|at| *at > began);
+                    sink.change(|state| {
+                        if state.apply_slice(&name, slice)
+                            && let Some(at) = triggered
+                        {
+                            state.note_trigger(at);
+                        }
+                    });
                 }
-                Change::Deleted(_) => sink.change(|state| state.apply_slice(&name, None)),
+                Change::Deleted(_) => sink.change(|state| {
+                    state.apply_slice(&name, None);
+                }),
             }
         });
         let sink = shared.clone();

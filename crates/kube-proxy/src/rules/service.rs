@@ -20,6 +20,17 @@ pub struct ServiceRules {
     pub chains: Vec<(String, Vec<Rule>)>,
     /// The endpoints that UDP flows may go to, by port; what flows elsewhere is stale.
     pub udp: Vec<UdpPort>,
+    /// Its ports whose traffic of policy Local nobody here takes.
+    pub without_local: WithoutLocal,
+}
+
+/// How many ports have endpoints elsewhere only, though their policy keeps traffic to this node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WithoutLocal {
+    /// By the policy for traffic to the cluster address.
+    pub internal: usize,
+    /// By the policy for traffic from outside.
+    pub external: usize,
 }
 
 /// A UDP port and where its packets may go.
@@ -45,6 +56,11 @@ pub fn service_rules(
     for port in &service.ports {
         let endpoints = endpoints::of_port(slices.iter().copied(), port);
         let categories = endpoints::categorize(&endpoints, service, port, node);
+        if categories.any && categories.local.is_empty() {
+            let outside = service.external == Policy::Local && service.is_externally_accessible(port);
+            rules.without_local.internal += usize::from(service.internal == Policy::Local);
+            rules.without_local.external += usize::from(outside);
+        }
         if port.protocol == netrules::Protocol::Udp {
             let addresses =
                 service.external_ips(options.family).chain(service.load_balancer_ips(options.family));

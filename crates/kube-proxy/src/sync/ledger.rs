@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use netrules::Table;
 
-use crate::rules::{ServiceRules, Shared, UdpPort};
+use crate::rules::{ServiceRules, Shared, UdpPort, WithoutLocal};
 
 /// What was written for one service.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub struct Held {
     pub udp: Box<[UdpPort]>,
     /// How many rules that is.
     pub rules: usize,
+    /// Its ports whose traffic of policy Local nobody here takes.
+    pub without_local: WithoutLocal,
 }
 
 impl Held {
@@ -47,6 +49,7 @@ impl Held {
             chains: chains.iter().map(|(chain, lines)| (chain.as_str().into(), digest(lines))).collect(),
             udp: rules.udp.into(),
             rules: count,
+            without_local: rules.without_local,
         };
         (held, chains)
     }

@@ -68,7 +68,9 @@ async fn an_endpoint_change_writes_only_the_chains_it_touches() {
     }
     assert!(sync(&mut syncer, &mut state).await.full);
     state.apply_named(slice("s2", "TCP", &["172.16.1.2".into(), "172.16.9.9".into()]));
-    assert!(!sync(&mut syncer, &mut state).await.full);
+    let outcome = sync(&mut syncer, &mut state).await;
+    assert!(!outcome.full);
+    assert_eq!(outcome.written, Written { filter: 0, nat: 4 });
     let input = syncer.kernel().held().inputs.last().unwrap().clone();
     expect![[r#"
         *nat
@@ -81,6 +83,28 @@ async fn an_endpoint_change_writes_only_the_chains_it_touches() {
         COMMIT
     "#]].assert_eq(&input);
     assert_kernel_is_as_wanted(&syncer, &state).await;
+}
+
+#[tokio::test]
+async fn ports_that_keep_to_this_node_without_endpoints_here_are_counted() {
+    let (mut state, mut syncer) = fresh();
+    let local = |name: &str, number: u8, policy: &str| {
+        read_service(&format!(
+            "{{metadata: {{namespace: d, name: {name}}}, spec: {{clusterIP: 10.96.0.{number}, {policy}: Local, type: NodePort, ports: [{{port: 80, nodePort: {}}}]}}}}",
+            30_000 + u16::from(number)
+        ))
+    };
+    state.apply(local("inside", 1, "internalTrafficPolicy"));
+    state.apply(local("outside", 2, "externalTrafficPolicy"));
+    state.apply(local("nobody", 3, "internalTrafficPolicy"));
+    for name in ["inside", "outside"] {
+        state.apply_named(slice(name, "TCP", &["172.16.1.1".into()]));
+    }
+    sync(&mut syncer, &mut state).await;
+    assert_eq!(syncer.without_local(), WithoutLocal { internal: 1, external: 1 });
+    state.apply_service("d/outside", None);
+    sync(&mut syncer, &mut state).await;
+    assert_eq!(syncer.without_local(), WithoutLocal { internal: 1, external: 0 });
 }
 
 #[tokio::test]
