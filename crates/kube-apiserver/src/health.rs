@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use component::metrics::checks as counted;
 use http::StatusCode;
 use parking_lot::Mutex;
 
@@ -126,15 +127,13 @@ async fn checks(server: &Server, kind: Kind, only: Option<&str>) -> Vec<Check> {
 }
 
 /// The checks as `/metrics/slis` tells of them.
-pub async fn slis(server: &Server) -> String {
-    let mut text = "# HELP kubernetes_healthcheck [STABLE] This metric records the result of a single healthcheck.\n# TYPE kubernetes_healthcheck gauge\n".to_owned();
+pub async fn slis(server: &Server) -> Vec<u8> {
     for kind in [Kind::Healthz, Kind::Livez, Kind::Readyz] {
         for (name, result) in checks(server, kind, None).await {
-            let (kind, well) = (kind.name(), u8::from(result.is_ok()));
-            text.push_str(&format!("kubernetes_healthcheck{{name=\"{name}\",type=\"{kind}\"}} {well}\n"));
+            counted::is(&name, kind.name(), result.is_ok());
         }
     }
-    text
+    counted::text()
 }
 
 /// Answers a health check.
@@ -152,6 +151,9 @@ pub async fn answer(server: &Server, kind: Kind, only: Option<&str>, query: &Que
     }
     let excluded: Vec<&str> = query.all("exclude").filter(|name| !name.is_empty()).collect();
     let is_excluded = |name: &str| excluded.contains(&name);
+    for (name, result) in checks.iter().filter(|(name, _)| !is_excluded(name)) {
+        counted::asked(name, kind.name(), result.is_ok());
+    }
     let failed = checks.iter().any(|(name, result)| result.is_err() && !is_excluded(name));
     if !failed && !query.has("verbose") {
         return response::text(StatusCode::OK, "ok");

@@ -19,6 +19,7 @@ pub mod documents;
 pub mod encryption;
 pub mod endpoints;
 mod extension;
+mod features;
 pub mod flags;
 pub mod flow;
 pub mod handlers;

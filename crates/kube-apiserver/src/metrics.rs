@@ -3,8 +3,9 @@
 pub mod access;
 pub mod admission;
 mod told;
+mod watched;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ::admission::Operation;
@@ -22,6 +23,7 @@ use schema::Resource;
 use storage::Observer;
 
 use self::admission::{Admissions, Called};
+use self::watched::{Events, Sizes, Watched};
 use crate::http::RequestInfo;
 use crate::registry::Entry;
 use crate::server::Server;
@@ -106,7 +108,10 @@ impl Route {
 /// The counters of a resource's requests: finding them by their labels costs more than all other bookkeeping of a
 /// request, so those that were found are kept with the resource.
 #[derive(Default)]
-pub struct Known(RwLock<Vec<(Key, Arc<Counters>)>>);
+pub struct Known {
+    requests: RwLock<Vec<(Key, Arc<Counters>)>>,
+    events: OnceLock<Arc<Events>>,
+}
 
 struct Counters {
     duration: Histogram,
@@ -141,7 +146,7 @@ impl Metrics {
 
     fn counters(&self, route: &Route) -> Arc<Counters> {
         let known = route.entry.as_ref().map_or(&self.others, |entry| &entry.counters);
-        if let Some((_, found)) = known.0.read().iter().find(|(key, _)| *key == route.key) {
+        if let Some((_, found)) = known.requests.read().iter().find(|(key, _)| *key == route.key) {
             return found.clone();
         }
         let duration = self.shared.durations.with_label_values(&route.labels());
@@ -151,7 +156,7 @@ impl Metrics {
         let sizes = self.shared.sizes.with_label_values(&labels);
         let sli = self.shared.slis.with_label_values(&labels);
         let counters = Arc::new(Counters { duration, sli, sizes, by_code: RwLock::default() });
-        known.0.write().push((route.key, counters.clone()));
+        known.requests.write().push((route.key, counters.clone()));
         counters
     }
 
@@ -245,9 +250,14 @@ impl Metrics {
     }
 
     /// Counts an open watch, until the guard is dropped.
-    pub fn watch_opened(&self, row: &Resource) -> Watching {
-        let events = self.shared.watch_events.with_label_values(&[&row.group, &row.version, &row.plural]);
-        Watching { events, _open: self.watch_is_open(row) }
+    pub fn watch_opened(&self, entry: &Entry) -> Watching {
+        let events = entry.counters.events.get_or_init(|| self.shared.watched.of(&entry.row));
+        Watching { events: events.clone(), _open: self.watch_is_open(&entry.row) }
+    }
+
+    /// The events that watchers were sent, by group, version and resource.
+    fn watched(&self) -> Vec<([Box<str>; 3], Sizes)> {
+        self.shared.watched.read()
     }
 
     fn watch_is_open(&self, row: &Resource) -> Open {
@@ -299,7 +309,7 @@ pub struct Shared {
     etcd: HistogramVec,
     etcd_errors: IntCounterVec,
     slis: HistogramVec,
-    watch_events: IntCounterVec,
+    watched: Watched,
     handshake_errors: IntCounter,
     deprecated: IntGaugeVec,
     access: access::Shared,
@@ -336,10 +346,7 @@ impl Shared {
                     ),
                     &["verb", "group", "version", "resource", "subresource", "scope", "component"]
                 )?,
-                watch_events: register_int_counter_vec!(
-                    opts!("apiserver_watch_events_total", "Number of events sent in watch clients"),
-                    &["group", "version", "resource"]
-                )?,
+                watched: Watched::default(),
                 requests: register_int_counter_vec!(
                     opts!(
                         "apiserver_request_total",
@@ -410,14 +417,14 @@ impl Shared {
 
 /// A watch that is counted while it lasts, and its events.
 pub struct Watching {
-    events: IntCounter,
+    events: Arc<Events>,
     _open: Open,
 }
 
 impl Watching {
-    /// Counts events that are on their way to the client.
-    pub fn sent(&self, events: u64) {
-        self.events.inc_by(events);
+    /// Counts an event of this size that is on its way to the client.
+    pub fn sent(&self, size: usize) {
+        self.events.sent(size);
     }
 }
 

@@ -54,6 +54,7 @@ pub async fn start(runtime: Runtime, flags: Flags) -> anyhow::Result<()> {
 
 /// As [`start`], and gives the server and where it listens.
 pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Server>, SocketAddr)> {
+    component::features::tell(crate::features::GATES);
     let listener = TcpListener::bind((flags.bind_address, flags.secure_port))
         .await
         .with_context(|| format!("listening on {}:{}", flags.bind_address, flags.secure_port))?;

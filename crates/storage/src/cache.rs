@@ -2,6 +2,7 @@
 
 #![allow(clippy::mutable_key_type, reason = "objects are ordered by their key, which never changes")]
 
+mod lists;
 mod watchers;
 mod window;
 
@@ -12,6 +13,8 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use serde_json::Value;
 
+use self::lists::Counter;
+pub use self::lists::{Lists, Source};
 use self::watchers::Watchers;
 pub use self::watchers::{Accepts, Filter, Watch, WatchEvent};
 use self::window::Window;
@@ -172,6 +175,8 @@ pub struct Cache {
     pub resource: Resource,
     progress: Arc<Progress>,
     state: RwLock<State>,
+    /// What lists cost, by [`Source`].
+    lists: [Counter; 3],
 }
 
 impl std::fmt::Debug for Cache {
@@ -196,12 +201,14 @@ impl Cache {
                 counts: Counts::default(),
                 ending: false,
             }),
+            lists: Default::default(),
         }
     }
 
     /// Replaces everything by what was read from etcd at one revision. Watchers end, since what happened
     /// between is unknown: they list again.
     pub(crate) fn load(&self, objects: Vec<Arc<Object>>, revision: i64) {
+        self.count_list(Source::Storage, objects.len(), objects.len(), objects.len());
         let mut state = self.state.write();
         let index = self.resource.indexed.map_or_else(HashMap::new, |field| {
             let mut index: HashMap<Box<str>, BTreeSet<ByKey>> = HashMap::new();
@@ -361,10 +368,37 @@ impl Cache {
         reached
     }
 
+    /// What lists from a source have cost since the start.
+    pub fn lists(&self, source: Source) -> Lists {
+        self.lists[source as usize].read()
+    }
+
+    pub(crate) fn count_list(&self, source: Source, fetched: usize, evaluated: usize, returned: usize) {
+        self.lists[source as usize].add(fetched, evaluated, returned);
+    }
+
     /// The objects of a query that the predicate takes, at most `limit` (0: all).
     pub fn page(&self, query: &Query, limit: usize, predicate: Option<&dyn Fn(&Object) -> bool>) -> Page {
+        let (page, fetched) = self.pick(query, limit, predicate);
+        self.count_page(query, &page, fetched);
+        page
+    }
+
+    /// Counts a list that was answered with a page, for which so many objects were looked at.
+    pub(crate) fn count_page(&self, query: &Query, page: &Page, fetched: usize) {
+        let source = if query.indexed.is_some() { Source::Index } else { Source::Cache };
+        self.count_list(source, fetched, fetched, page.objects.len());
+    }
+
+    /// The same, uncounted; and how many objects were looked at.
+    pub(crate) fn pick(
+        &self,
+        query: &Query,
+        limit: usize,
+        predicate: Option<&dyn Fn(&Object) -> bool>,
+    ) -> (Page, usize) {
         let mut objects = Vec::new();
-        let (mut more, mut behind) = (false, 0);
+        let (mut more, mut behind, mut fetched) = (false, 0, 0);
         let revision = self.visit(query, |object| {
             if limit != 0 && objects.len() == limit {
                 more = true;
@@ -372,13 +406,14 @@ impl Cache {
                 // Counting what is left is only right where every object counts.
                 return predicate.is_none();
             }
+            fetched += 1;
             if predicate.is_none_or(|takes| takes(object)) {
                 objects.push(object.clone());
             }
             true
         });
         let remaining = (more && predicate.is_none()).then_some(behind);
-        Page { objects, revision, more, remaining }
+        (Page { objects, revision, more, remaining }, fetched)
     }
 
     /// Opens a watch. `accepts` decides by labels and fields; `filter` says where to look.

@@ -27,7 +27,8 @@ pub mod kms {
 }
 
 pub use cache::{
-    Accepts, Cache, Counts, Filter, Page, Query, Resource, Rewrite, Watch, WatchEvent, WatchStart,
+    Accepts, Cache, Counts, Filter, Lists, Page, Query, Resource, Rewrite, Source, Watch, WatchEvent,
+    WatchStart,
 };
 pub use compaction::compact_every;
 pub use encryption::{ConfigurationError, Encryption, EncryptionConfiguration};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cache::{Cache, Page, Query, Resource};
+use crate::cache::{Cache, Page, Query, Resource, Source};
 use crate::etcd::{Guarded, Stored};
 use crate::feed::{Caches, Feed, Register};
 use crate::lease::Leases;
@@ -186,20 +186,23 @@ impl Store {
                 Some(predicate) => Some(predicate),
                 None => None,
             };
-            let page = cache.page(query, limit, predicate);
+            let (page, fetched) = cache.pick(query, limit, predicate);
             // It may have changed between the two looks.
             if cache.changed() <= revision {
+                cache.count_page(query, &page, fetched);
                 return Ok(Page { revision, ..page });
             }
         }
         let within = if query.namespace.is_empty() { String::new() } else { format!("{}/", query.namespace) };
         let (mut objects, mut after) = (Vec::new(), query.after.clone());
+        let mut fetched = 0;
         loop {
             let missing = if limit == 0 { 0 } else { (limit - objects.len()) as i64 };
             let listing =
                 self.etcd.list(&cache.resource.prefix, &within, after.as_deref(), missing, revision).await?;
             let behind = listing.count - listing.items.len() as i64;
             after = listing.items.last().map(|(key, _, _)| key.clone());
+            fetched += listing.items.len();
             for (key, value, at) in listing.items {
                 let stored = Stored { value, revision: at };
                 let (object, _) = self.read(cache, &key, &stored)?;
@@ -211,6 +214,7 @@ impl Store {
                 }
             }
             if !listing.more || (limit != 0 && objects.len() >= limit) {
+                cache.count_list(Source::Storage, fetched, fetched, objects.len());
                 let filtered = predicate.is_some() || query.indexed.is_some();
                 let remaining = (listing.more && !filtered).then_some(behind);
                 return Ok(Page { objects, revision, more: listing.more, remaining });

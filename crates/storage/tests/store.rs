@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use storage::{
-    Change, Consistency, Error, Etcd, EtcdConfig, EventType, Filter, Freshness, Outcome, Query, Resource,
-    SelectableField, Store, WatchStart,
+    Change, Consistency, Error, Etcd, EtcdConfig, EventType, Filter, Freshness, Lists, Outcome, Query, Resource,
+    SelectableField, Source, Store, WatchStart,
 };
 
 /// A store whose tasks run.
@@ -90,8 +90,15 @@ async fn a_page_is_of_its_revision_from_the_cache_or_from_etcd() {
         let namespace = if number % 3 == 0 { "a" } else { "b" };
         store.create(&cache, &format!("{namespace}/p{number}"), pod("w1", "1"), None).await.unwrap();
     }
+    let counts = |source| {
+        let Lists { lists, fetched, evaluated, returned } = cache.lists(source);
+        [lists, fetched, evaluated, returned]
+    };
+    // The cache began with one list, of nothing.
+    assert_eq!((counts(Source::Storage), counts(Source::Cache)), ([1, 0, 0, 0], [0; 4]));
     let first = cache.page(&Query::default(), 4, None);
     assert_eq!((first.objects.len(), first.more, first.remaining), (4, true, Some(5)));
+    assert_eq!(counts(Source::Cache), [1, 4, 4, 4]);
     store.update::<Error, _>(&cache, "b/p8", None, |_| Ok(Change::Delete)).await.unwrap();
     let after = Some(first.objects.last().unwrap().key().to_owned());
     let rest = Query { after, ..Query::default() };
@@ -102,6 +109,11 @@ async fn a_page_is_of_its_revision_from_the_cache_or_from_etcd() {
     let last = |object: &storage::Object| object.name() > "p5";
     let few = store.page_at(&cache, &Query::default(), 1, first.revision, Some(&last)).await.unwrap();
     assert_eq!((few.objects[0].key(), few.more), ("a/p6", true));
+    // Five of all, three of a namespace, and one key at a time up to the one that is wanted.
+    assert_eq!(counts(Source::Storage), [4, 11, 11, 9]);
+    let by_node = Query { indexed: Some("w1".into()), ..Query::default() };
+    assert_eq!(cache.page(&by_node, 0, Some(&last)).objects.len(), 2);
+    assert_eq!(counts(Source::Index), [1, 8, 8, 2]);
     let future = store.page_at(&cache, &Query::default(), 0, first.revision + 1000, None).await;
     assert!(matches!(future, Err(Error::Future { .. })));
 }

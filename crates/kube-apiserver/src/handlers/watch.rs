@@ -94,7 +94,7 @@ pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
         ends: now + lasts,
         timer: Box::pin(tokio::time::sleep_until(next_bookmark(now, now + lasts).min(now + lasts))),
         ended: false,
-        open: call.server.metrics.watch_opened(&call.entry.row),
+        open: call.server.metrics.watch_opened(&call.entry),
     };
     let mut response = response::with_type(StatusCode::OK, media_type(call.form.format), Body::stream(body));
     if let Some(begun) = begun {
@@ -354,48 +354,44 @@ struct WatchBody {
 impl WatchBody {
     fn initial_piece(&mut self) -> Option<Bytes> {
         let mut piece = BytesMut::new();
-        let mut events = 0;
         while piece.len() < PIECE {
             match self.watch.next_first() {
                 Some(event) => {
-                    events += 1;
-                    piece.extend_from_slice(&self.frames.event(&event));
+                    let frame = self.frames.event(&event);
+                    self.open.sent(frame.len());
+                    piece.extend_from_slice(&frame);
                 }
                 None => {
                     self.initial = false;
                     self.begins = None;
                     if let Some(revision) = self.initial_end.take() {
-                        piece.extend_from_slice(&self.frames.bookmark(revision, true));
+                        let frame = self.frames.bookmark(revision, true);
+                        self.open.sent(frame.len());
+                        piece.extend_from_slice(&frame);
                     }
                     break;
                 }
             }
         }
-        self.open.sent(events);
         (!piece.is_empty()).then(|| piece.freeze())
     }
 
     /// Puts together what is there behind a first frame.
     fn gather(&mut self, first: Bytes) -> Bytes {
+        self.open.sent(first.len());
         if first.len() >= PIECE {
-            self.open.sent(1);
             return first;
         }
-        let Some(second) = self.watch.try_next() else {
-            self.open.sent(1);
-            return first;
-        };
-        let mut events = 2;
+        let Some(second) = self.watch.try_next() else { return first };
         let mut piece = BytesMut::with_capacity(PIECE);
         piece.extend_from_slice(&first);
-        piece.extend_from_slice(&self.frames.event(&second));
-        while piece.len() < PIECE
-            && let Some(event) = self.watch.try_next()
-        {
-            events += 1;
-            piece.extend_from_slice(&self.frames.event(&event));
+        let mut next = Some(second);
+        while let Some(event) = next {
+            let frame = self.frames.event(&event);
+            self.open.sent(frame.len());
+            piece.extend_from_slice(&frame);
+            next = if piece.len() < PIECE { self.watch.try_next() } else { None };
         }
-        self.open.sent(events);
         piece.freeze()
     }
 }
@@ -445,7 +441,9 @@ impl http_body::Body for WatchBody {
             }
             this.timer.as_mut().reset(this.ends.min(this.next_bookmark));
             if due {
-                return Poll::Ready(Some(Ok(Frame::data(this.frames.bookmark(reached, false)))));
+                let frame = this.frames.bookmark(reached, false);
+                this.open.sent(frame.len());
+                return Poll::Ready(Some(Ok(Frame::data(frame))));
             }
         }
     }

@@ -3,6 +3,8 @@
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
+use storage::{Cache, Lists, Source};
+
 use crate::server::Server;
 
 /// How long etcd may take to say how large it is.
@@ -37,6 +39,8 @@ pub async fn text(server: &Server) -> String {
     let mut text = Text::default();
     objects(&mut text, server);
     caches(&mut text, server);
+    lists(&mut text, server);
+    watched(&mut text, server);
     database(&mut text, server).await;
     audit(&mut text, server);
     aggregation(&mut text, server);
@@ -76,7 +80,7 @@ fn caches(text: &mut Text, server: &Server) {
         text.line(name, labels, cache.changed());
     }
     type Number = fn(storage::Counts) -> u64;
-    let counters: [(&str, &str, Number); 4] = [
+    let counters: [(&str, &str, Number); 5] = [
         (
             "apiserver_watch_cache_initializations_total",
             "Counter of watch cache initializations broken by resource type.",
@@ -85,6 +89,11 @@ fn caches(text: &mut Text, server: &Server) {
         (
             "apiserver_watch_cache_events_received_total",
             "Counter of events received in watch cache broken by resource type.",
+            |counts| counts.received,
+        ),
+        (
+            "apiserver_watch_cache_events_dispatched_total",
+            "Counter of events dispatched in watch cache broken by resource type.",
             |counts| counts.received,
         ),
         (
@@ -106,6 +115,101 @@ fn caches(text: &mut Text, server: &Server) {
                 text.line(name, labels, number);
             }
         }
+    }
+}
+
+/// What lists cost, by where they were read.
+fn lists(text: &mut Text, server: &Server) {
+    let entries = server.registry.all();
+    let stored: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.is_stored() && entry.stored_as.is_none())
+        .map(|entry| ([("group", entry.group()), ("resource", entry.plural())], entry.cache()))
+        .collect();
+    type Number = fn(&Lists) -> u64;
+    let from_storage: [(&str, &str, Number); 4] = [
+        ("apiserver_storage_list_total", "Number of LIST requests served from storage", |lists| lists.lists),
+        (
+            "apiserver_storage_list_fetched_objects_total",
+            "Number of objects read from storage in the course of serving a LIST request",
+            |lists| lists.fetched,
+        ),
+        (
+            "apiserver_storage_list_evaluated_objects_total",
+            "Number of objects tested in the course of serving a LIST request from storage",
+            |lists| lists.evaluated,
+        ),
+        (
+            "apiserver_storage_list_returned_objects_total",
+            "Number of objects returned for a LIST request from storage",
+            |lists| lists.returned,
+        ),
+    ];
+    for (name, help, number) in from_storage {
+        text.head(name, "counter", help);
+        for (labels, cache) in &stored {
+            let lists = cache.lists(Source::Storage);
+            if lists.lists > 0 {
+                text.line(name, labels, number(&lists));
+            }
+        }
+    }
+    let from_cache: [(&str, &str, Number); 2] = [
+        ("apiserver_cache_list_total", "Number of LIST requests served from watch cache", |lists| {
+            lists.lists
+        }),
+        (
+            "apiserver_cache_list_fetched_objects_total",
+            "Number of objects read from watch cache in the course of serving a LIST request",
+            |lists| lists.fetched,
+        ),
+    ];
+    for (name, help, number) in from_cache {
+        text.head(name, "counter", help);
+        for ([group, resource], cache) in &stored {
+            for (source, index) in [(Source::Cache, String::new()), (Source::Index, index(cache))] {
+                let lists = cache.lists(source);
+                if lists.lists > 0 {
+                    text.line(name, &[*group, ("index", &index), *resource], number(&lists));
+                }
+            }
+        }
+    }
+    let name = "apiserver_cache_list_returned_objects_total";
+    text.head(name, "counter", "Number of objects returned for a LIST request from watch cache");
+    for (labels, cache) in &stored {
+        let [all, indexed] = [Source::Cache, Source::Index].map(|source| cache.lists(source));
+        if all.lists + indexed.lists > 0 {
+            text.line(name, labels, all.returned + indexed.returned);
+        }
+    }
+}
+
+/// The name of a cache's index, as upstream names it.
+fn index(cache: &Cache) -> String {
+    let field = cache.resource.indexed.and_then(|field| cache.resource.fields.get(field));
+    field.map_or_else(String::new, |field| format!("f:{}", field.name))
+}
+
+/// The events that watchers were sent.
+fn watched(text: &mut Text, server: &Server) {
+    let watched = server.metrics.watched();
+    let name = "apiserver_watch_events_total";
+    text.head(name, "counter", "Number of events sent in watch clients");
+    for ([group, version, resource], sizes) in &watched {
+        text.line(name, &[("group", group), ("resource", resource), ("version", version)], sizes.count);
+    }
+    text.head("apiserver_watch_events_sizes", "histogram", "Watch event size distribution in bytes");
+    for ([group, version, resource], sizes) in &watched {
+        let labels: [(&str, &str); 3] = [("group", group), ("resource", resource), ("version", version)];
+        let [group, resource, version] = labels;
+        let bounds = sizes.up_to.iter().map(|(bound, count)| (bound.to_string(), *count));
+        for (bound, count) in bounds.chain([("+Inf".to_owned(), sizes.count)]) {
+            let labels = [group, ("le", &*bound), resource, version];
+            text.line("apiserver_watch_events_sizes_bucket", &labels, count);
+        }
+        text.line("apiserver_watch_events_sizes_sum", &labels, sizes.bytes);
+        text.line("apiserver_watch_events_sizes_count", &labels, sizes.count);
     }
 }
 

@@ -98,6 +98,13 @@ async fn people_look_into_the_server_by_its_pages() {
     assert!(index.contains("profile?seconds=30"), "{index}");
     let slis = String::from_utf8(admin.get("/metrics/slis").await.body.to_vec()).unwrap();
     assert!(slis.contains("kubernetes_healthcheck{name=\"etcd\",type=\"readyz\"} 1"), "{slis}");
+    for _ in 0..2 {
+        assert_eq!(admin.get("/livez?exclude=log").await.code, 200);
+    }
+    let slis = String::from_utf8(admin.get("/metrics/slis").await.body.to_vec()).unwrap();
+    let series = "kubernetes_healthchecks_total{name=\"etcd\",status=\"success\",type=\"livez\"} 2\n";
+    assert!(slis.contains(series), "{slis}");
+    assert!(!slis.contains("kubernetes_healthchecks_total{name=\"log\""), "{slis}");
     let jane = cluster.client("jane", &[]).await;
     for path in ["/statusz", "/flagz", "/debug/pprof/cmdline", "/metrics/slis"] {
         assert_eq!(jane.get(path).await.code, 403, "{path}");

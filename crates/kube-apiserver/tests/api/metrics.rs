@@ -56,6 +56,8 @@ async fn requests_objects_and_the_store_are_counted() {
     assert_eq!(jane.get(MAPS).await.refusal().0, 403);
     assert_eq!(cluster.stranger().await.get("/api").await.code, 401);
     admin.get("/api/v1/namespaces/default/endpoints").await.ok();
+    admin.get(MAPS).await.ok();
+    admin.get("/api/v1/pods?fieldSelector=spec.nodeName%3Dw1").await.ok();
     let mut events = admin.watch(&format!("{MAPS}?watch=true&fieldSelector=metadata.name%3Done")).await;
     assert_eq!(events.name().await, ("ADDED".to_owned(), "one".to_owned()));
 
@@ -85,8 +87,17 @@ async fn requests_objects_and_the_store_are_counted() {
                 "apiserver_requested_deprecated_apis{group=\"\",removed_release=\"\",resource=\"endpoints\",subresource=\"\",version=\"v1\"}",
                 1.0,
             ),
-            ("apiserver_audit_level_total{level=\"Request\"}", 4.0),
+            ("apiserver_audit_level_total{level=\"Request\"}", 5.0),
+            ("apiserver_watch_events_total{group=\"\",resource=\"configmaps\",version=\"v1\"}", 1.0),
+            ("apiserver_watch_events_sizes_count{group=\"\",resource=\"configmaps\",version=\"v1\"}", 1.0),
+            (
+                "apiserver_watch_events_sizes_bucket{group=\"\",le=\"1024\",resource=\"configmaps\",version=\"v1\"}",
+                1.0,
+            ),
+            ("apiserver_cache_list_total{group=\"\",index=\"f:spec.nodeName\",resource=\"pods\"}", 1.0),
             ("apiserver_audit_error_total{plugin=\"log\"}", 0.0),
+            ("kubernetes_feature_enabled{name=\"ConsistentListFromCache\",stage=\"\"}", 1.0),
+            ("kubernetes_feature_enabled{name=\"APIServerTracing\",stage=\"\"}", 0.0),
             ("authentication_attempts{result=\"error\"}", 1.0),
             ("authorization_attempts_total{result=\"no-opinion\"}", 1.0),
             (
@@ -102,6 +113,12 @@ async fn requests_objects_and_the_store_are_counted() {
     for (series, least) in [
         ("apiserver_watch_cache_events_received_total{group=\"\",resource=\"configmaps\"}", 2.0),
         ("apiserver_watch_cache_initializations_total{group=\"\",resource=\"configmaps\"}", 1.0),
+        ("apiserver_watch_cache_events_dispatched_total{group=\"\",resource=\"configmaps\"}", 2.0),
+        ("apiserver_watch_events_sizes_sum{group=\"\",resource=\"configmaps\",version=\"v1\"}", 100.0),
+        ("apiserver_storage_list_total{group=\"\",resource=\"configmaps\"}", 1.0),
+        ("apiserver_cache_list_total{group=\"\",index=\"\",resource=\"configmaps\"}", 1.0),
+        ("apiserver_cache_list_fetched_objects_total{group=\"\",index=\"\",resource=\"configmaps\"}", 2.0),
+        ("apiserver_cache_list_returned_objects_total{group=\"\",resource=\"configmaps\"}", 2.0),
         ("apiserver_init_events_total{group=\"\",resource=\"configmaps\"}", 1.0),
         ("apiserver_watch_cache_resource_version{group=\"\",resource=\"configmaps\"}", 2.0),
         ("apiserver_storage_size_bytes{storage_cluster_id=\"etcd-0\"}", 4096.0),
