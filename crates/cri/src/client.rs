@@ -1,6 +1,11 @@
 //! The runtime behind a unix socket.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::{FutureExt, stream::BoxStream};
 use hyper_util::rt::TokioIo;
@@ -28,11 +33,15 @@ impl Default for Timeouts {
     }
 }
 
+/// Is told of each call, under upstream's name of it: how long it took and whether it succeeded.
+pub type Observer = Arc<dyn Fn(&'static str, Duration, bool) + Send + Sync>;
+
 /// A client of a CRI v1 runtime.
 #[derive(Clone)]
 pub struct Client {
     channel: Channel,
     timeouts: Timeouts,
+    observer: Option<Observer>,
 }
 
 impl Client {
@@ -48,7 +57,13 @@ impl Client {
                 async move { Ok::<_, std::io::Error>(TokioIo::new(UnixStream::connect(path).await?)) }
             }),
         );
-        Self { channel, timeouts }
+        Self { channel, timeouts, observer: None }
+    }
+
+    /// Sets who is told of every call.
+    pub fn observed_by(mut self, observer: Observer) -> Self {
+        self.observer = Some(observer);
+        self
     }
 
     fn runtime(&self) -> RuntimeServiceClient<Channel> {
@@ -79,12 +94,40 @@ async fn bounded<T>(
     }
 }
 
+/// Awaits a call and tells of it.
+async fn observed<T>(
+    observer: Option<Observer>,
+    method: &'static str,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let began = Instant::now();
+    let result = call.await;
+    if let Some(observer) = observer {
+        observer(operation(method), began.elapsed(), result.is_ok());
+    }
+    result
+}
+
+/// What upstream names a method of the contract in its metrics.
+fn operation(method: &'static str) -> &'static str {
+    match method {
+        "run_pod_sandbox" => "run_podsandbox",
+        "stop_pod_sandbox" => "stop_podsandbox",
+        "remove_pod_sandbox" => "remove_podsandbox",
+        "pod_sandbox_status" => "podsandbox_status",
+        "list_pod_sandbox" => "list_podsandbox",
+        "update_container_resources" => "update_container",
+        method => method,
+    }
+}
+
 macro_rules! call {
     ($self:ident, $service:ident, $method:ident, $message:expr, $limit:expr) => {{
         let limit = $limit;
         let request = $self.within($message, limit);
         let mut service = $self.$service();
-        async move { bounded(limit, service.$method(request)).await }
+        let observer = $self.observer.clone();
+        async move { observed(observer, stringify!($method), bounded(limit, service.$method(request))).await }
     }};
     ($self:ident, $service:ident, $method:ident, $message:expr) => {
         call!($self, $service, $method, $message, $self.timeouts.request)
@@ -221,13 +264,16 @@ impl Runtime for Client {
     fn exec_sync(&self, id: &str, cmd: Vec<String>, timeout: i64) -> Reply<'_, v1::ExecSyncResponse> {
         let message = v1::ExecSyncRequest { container_id: id.to_owned(), cmd, timeout };
         let mut service = self.runtime();
+        let observer = self.observer.clone();
         if timeout <= 0 {
-            return async move { Ok(service.exec_sync(message).await?.into_inner()) }.boxed();
+            let call = async move { Ok(service.exec_sync(message).await?.into_inner()) };
+            return observed(observer, "exec_sync", call).boxed();
         }
         // The runtime kills the command after its timeout and then needs time of its own to answer.
         let limit = self.timeouts.request + Duration::from_secs(timeout.unsigned_abs());
         let request = self.within(message, limit);
-        async move { bounded(limit, service.exec_sync(request)).await }.boxed()
+        let call = async move { bounded(limit, service.exec_sync(request)).await };
+        observed(observer, "exec_sync", call).boxed()
     }
 
     fn exec(&self, request: v1::ExecRequest) -> Reply<'_, String> {
@@ -265,7 +311,8 @@ impl Runtime for Client {
         let message =
             v1::PullImageRequest { image: Some(spec(image)), auth, sandbox_config: Some(sandbox_config) };
         let mut service = self.images();
-        async move { Ok(service.pull_image(message).await?.into_inner().image_ref) }.boxed()
+        let call = async move { Ok(service.pull_image(message).await?.into_inner().image_ref) };
+        observed(self.observer.clone(), "pull_image", call).boxed()
     }
 
     fn remove_image(&self, image: &str) -> Reply<'_, ()> {
@@ -297,4 +344,26 @@ impl Runtime for Client {
 
 fn spec(image: &str) -> v1::ImageSpec {
     v1::ImageSpec { image: image.to_owned(), ..Default::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_observes_is_told_of_every_call_under_upstreams_name() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let notes = Arc::clone(&told);
+        let client = Client::new("unix:///nowhere/cri.sock", Timeouts::default())
+            .observed_by(Arc::new(move |operation, _, well| notes.lock().unwrap().push((operation, well))));
+        assert!(client.version().await.is_err());
+        assert!(client.stop_pod_sandbox("a").await.is_err());
+        assert!(client.exec_sync("a", Vec::new(), 0).await.is_err());
+        assert!(client.exec_sync("a", Vec::new(), 1).await.is_err());
+        assert!(client.pull_image("a", None, v1::PodSandboxConfig::default()).await.is_err());
+        let expected = ["version", "stop_podsandbox", "exec_sync", "exec_sync", "pull_image"];
+        assert_eq!(*told.lock().unwrap(), expected.map(|operation| (operation, false)));
+    }
 }

@@ -12,7 +12,7 @@ pub mod v1 {
     tonic::include_proto!("runtime.v1");
 }
 
-pub use client::{Client, Timeouts};
+pub use client::{Client, Observer, Timeouts};
 pub use error::Error;
 pub use events::{ContainerChange, Event};
 pub use runtime::{Reply, Runtime};

@@ -6,6 +6,7 @@
 mod config;
 mod controllers;
 mod discovery;
+mod features;
 mod run;
 
 pub use config::{Config, IGNORED};

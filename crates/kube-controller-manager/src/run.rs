@@ -20,6 +20,7 @@ const AGENT: &str = "kube-controller-manager";
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let chosen = controllers::choose(&config.options.choice.controllers)?;
     pages::show_configuration("kubecontrollermanager.config.k8s.io", config.shown());
+    component::features::tell(crate::features::GATES);
     let kube_config = client::config(&config.connection.connection(AGENT)).await?;
     let client = client::from_config(kube_config.clone())?;
     if let Some(address) = config.serving.address() {

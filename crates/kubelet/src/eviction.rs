@@ -24,7 +24,7 @@ use crate::{
     event::{node_event, pod_event},
     housekeeping::Images,
     kubelet::Kubelet,
-    pod,
+    metrics, pod,
     status::Verdict,
 };
 use measure::Known;
@@ -99,7 +99,7 @@ impl Eviction {
             disrupts: true,
         };
         let uid = pod::uid(chosen.pod).to_owned();
-        evict(kubelet, chosen.pod, verdict);
+        evict(kubelet, chosen.pod, verdict, first.signal.name());
         gone(kubelet, &uid).await
     }
 
@@ -121,9 +121,9 @@ impl Eviction {
             let usage = usages.get(pod::uid(pod))?;
             Some((pod, rank::over_own_limit(pod, usage, runtime_is_apart)?))
         });
-        let (pod, message) = over?;
+        let (pod, (signal, message)) = over?;
         let verdict = Verdict { reason: "Evicted".into(), message, grace: Some(AT_ONCE), disrupts: false };
-        evict(kubelet, pod, verdict);
+        evict(kubelet, pod, verdict, signal);
         Some(pod::uid(pod).to_owned())
     }
 }
@@ -188,7 +188,8 @@ fn still_met(finding: &Finding<'_>, observations: &tracker::Observations) -> boo
     })
 }
 
-fn evict(kubelet: &Kubelet, pod: &Pod, verdict: Verdict) {
+fn evict(kubelet: &Kubelet, pod: &Pod, verdict: Verdict, signal: &str) {
+    metrics::evicted(signal);
     tracing::warn!(
         pod = pod::name(pod),
         namespace = pod::namespace(pod),

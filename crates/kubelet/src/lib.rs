@@ -11,10 +11,12 @@ pub mod container;
 pub mod csi;
 mod event;
 pub mod eviction;
+mod features;
 mod housekeeping;
 pub mod image;
 mod kubelet;
 mod listen;
+mod metrics;
 mod node;
 pub mod objects;
 pub mod observed;
@@ -69,12 +71,13 @@ pub async fn run(config: Config, process: Process) -> anyhow::Result<()> {
         tracing::warn!("field {field} of the configuration file has no meaning in Magnetite and is ignored");
     }
     let timeouts = Timeouts { request: config.runtime_request_timeout };
-    let runtime: Arc<dyn Runtime> = Arc::new(CriClient::new(&config.runtime_endpoint, timeouts));
+    let runtime: Arc<dyn Runtime> = Arc::new(CriClient::new(&config.runtime_endpoint, timeouts).observed_by(metrics::runtime_observer()));
     run_with(config, process, runtime).await
 }
 
 /// Starts the kubelet over a given runtime.
 pub async fn run_with(config: Config, process: Process, runtime: Arc<dyn Runtime>) -> anyhow::Result<()> {
+    component::features::tell(features::GATES);
     let settings = config.settings.clone();
     for folder in [&settings.root_dir, &settings.cert_dir, &settings.pod_logs_dir] {
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;

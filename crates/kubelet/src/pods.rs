@@ -6,18 +6,21 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::{
     kubelet::Kubelet,
+    metrics,
     observed::Observed,
     plan::Health,
     pod::{self, PodRef},
+    probe::tally::Tallies,
     status::{self, Verdict},
     worker,
 };
@@ -79,6 +82,14 @@ pub struct PodState {
     pub api_uid: Mutex<Option<String>>,
     /// When a static pod gets its next mirror at the earliest.
     pub mirror_due: Mutex<Option<Instant>>,
+    /// When this kubelet first saw it.
+    pub seen: Instant,
+    /// How long its images have kept it waiting.
+    pub pulling: Mutex<Duration>,
+    /// Whether the API has shown that all its containers have started.
+    start_shown: AtomicBool,
+    /// What came of its probes.
+    pub probed: Mutex<Tallies>,
 }
 
 impl PodState {
@@ -91,6 +102,12 @@ impl PodState {
     /// that was marked as not ready while its node was not heard of is as ready as it was.
     pub fn compare(&self, shown: &Pod) {
         let Some(status) = &shown.status else { return };
+        if metrics::has_started(status) && !self.start_shown.swap(true, Ordering::AcqRel) {
+            let times = metrics::start_times(shown, Timestamp::now(), *self.pulling.lock());
+            if let Some((total, sli)) = times {
+                metrics::pod_started(total, sli);
+            }
+        }
         if podrules::conditions::is_terminal(shown) || !status::contradicts(status, &self.status.lock()) {
             return;
         }
@@ -158,6 +175,8 @@ impl Pods {
         let Some(kubelet) = self.kubelet.lock().upgrade() else { return };
         let pod = Arc::clone(order.pod());
         let api_uid = if pod::is_static(&pod) { None } else { Some(uid.clone()) };
+        // One that ran before this kubelet began, or that the API does not start, says nothing of it.
+        let started = pod::is_static(&pod) || pod.status.as_ref().is_some_and(metrics::has_started);
         let state = Arc::new(PodState {
             names: PodRef::of(&pod),
             wake: Notify::new(),
@@ -175,6 +194,10 @@ impl Pods {
             verdict: Mutex::default(),
             api_uid: Mutex::new(api_uid),
             mirror_due: Mutex::default(),
+            seen: Instant::now(),
+            pulling: Mutex::default(),
+            start_shown: AtomicBool::new(started),
+            probed: Mutex::default(),
         });
         let (orders, receiver) = watch::channel(order);
         workers.insert(uid, Handle { orders, state: Arc::clone(&state) });

@@ -1,6 +1,10 @@
 //! Probes: one task for each probe of each running container, and what they have found so far.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use component::events::Kind as EventKind;
 use jiff::Timestamp;
@@ -17,9 +21,12 @@ use crate::{
 };
 
 pub mod check;
+pub mod tally;
+
+use tally::Found;
 
 /// What a probe is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
     /// A container that fails is started again.
     Liveness,
@@ -199,7 +206,16 @@ impl Prober {
             ip: ip.as_deref().unwrap_or_default(),
         };
         let kind = EventKind::Warning;
-        match check::run(&self.probe, &target, timeout).await {
+        let began = Instant::now();
+        let result = check::run(&self.probe, &target, timeout).await;
+        let found = match &result {
+            Ok(()) => Found::Successful,
+            Err(why) if why.errored => Found::Unknown,
+            Err(_) => Found::Failed,
+        };
+        let key = (self.container.name.clone(), self.purpose);
+        self.state.probed.lock().entry(key).or_default().add(found, began.elapsed());
+        match result {
             Ok(()) => true,
             Err(why) => {
                 let word = match why.errored {

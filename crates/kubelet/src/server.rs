@@ -24,7 +24,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use cgroups::Cgroups;
 use component::accept::{Limits, accept, handshake, speak};
-use component::pages;
+use component::{metrics::checks, pages};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::Incoming;
@@ -148,7 +148,13 @@ async fn route(server: &Arc<Server>, request: Request<Incoming>) -> Response<Bod
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
-        ["healthz"] | ["healthz", "ping" | "log" | "syncloop"] => text(StatusCode::OK, "ok"),
+        ["healthz"] => {
+            for check in ["ping", "log", "syncloop"] {
+                checks::asked(check, "healthz", true);
+            }
+            text(StatusCode::OK, "ok")
+        }
+        ["healthz", "ping" | "log" | "syncloop"] => text(StatusCode::OK, "ok"),
         ["pods"] => json_answer(&pods(kubelet)),
         ["runningpods"] => running_pods(kubelet).await,
         ["containerLogs", namespace, pod, container] => {
@@ -169,6 +175,7 @@ async fn route(server: &Arc<Server>, request: Request<Incoming>) -> Response<Bod
         }
         ["stats", "summary"] => stats::summary(kubelet, &server.rates, query.is("only_cpu_and_memory")).await,
         ["metrics"] => metrics_text(metrics::own(kubelet)),
+        ["metrics", "slis"] => metrics_text(checks::text()),
         ["metrics", "resource"] => metrics_text(metrics::resource(kubelet).await),
         ["metrics", "cadvisor"] => metrics_text(metrics::cadvisor(kubelet).await),
         ["metrics", "probes"] => metrics_text(metrics::probes(kubelet)),

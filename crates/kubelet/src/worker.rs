@@ -21,6 +21,7 @@ use crate::{
     event::{container_event, pod_event},
     eviction,
     kubelet::Kubelet,
+    metrics::{self, Step},
     observed::{Observed, State, observe},
     plan::{self, Plan, backoff_key},
     pod::{self, Kind},
@@ -123,8 +124,18 @@ pub(crate) fn spawn(kubelet: Arc<Kubelet>, state: Arc<PodState>, orders: watch::
 
 impl Worker {
     async fn run(mut self) {
+        metrics::worker_begins(self.state.seen.elapsed());
+        let mut is_new = true;
         loop {
+            let changed = self.orders.has_changed().unwrap_or(false);
             let order = self.orders.borrow_and_update().clone();
+            let step = match (std::mem::take(&mut is_new), changed) {
+                _ if order.ends() => Step::Kill,
+                (true, _) => Step::Create,
+                (false, true) => Step::Update,
+                (false, false) => Step::Sync,
+            };
+            let began = Instant::now();
             self.kubelet.objects.register(order.pod());
             self.note_metadata(order.pod());
             let next = {
@@ -139,6 +150,7 @@ impl Worker {
                     }
                 }
             };
+            metrics::worked(step, began.elapsed());
             match next {
                 Next::Now => {}
                 Next::Wait(limit) => tokio::select! {
@@ -454,7 +466,11 @@ impl Worker {
                 now: Timestamp::now(),
             })
         };
-        *self.state.status.lock() = computed.clone();
+        let before = std::mem::replace(&mut *self.state.status.lock(), computed.clone());
+        let is_running = computed.phase.as_deref() == Some("Running");
+        if is_running && matches!(before.phase.as_deref(), None | Some("Pending")) {
+            metrics::pod_runs(self.state.seen.elapsed());
+        }
         let wanted = computed.clone();
         self.statuses.send_if_modified(|current| {
             let news = current.status.as_ref() != Some(&wanted);

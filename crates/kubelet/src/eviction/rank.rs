@@ -92,7 +92,7 @@ pub fn message(candidate: &Candidate<'_>, due: &[&Threshold], observations: &Obs
 }
 
 /// A limit of the pod's own on disk that it has gone beyond, in upstream's words.
-pub fn over_own_limit(pod: &Pod, usage: &PodUsage, runtime_is_apart: bool) -> Option<String> {
+pub fn over_own_limit(pod: &Pod, usage: &PodUsage, runtime_is_apart: bool) -> Option<(&'static str, String)> {
     let spec = pod::spec(pod);
     let above = |used: u64, limit: Quantity| i128::from(used) > i128::from(limit.value());
     for volume in spec.volumes.iter().flatten() {
@@ -102,16 +102,17 @@ pub fn over_own_limit(pod: &Pod, usage: &PodUsage, runtime_is_apart: bool) -> Op
         if let (Some(limit), Some((name, used))) = (limit.filter(|limit| limit.sign() > 0), used)
             && above(used.bytes, limit)
         {
-            return Some(format!("Usage of EmptyDir volume {name:?} exceeds the limit \"{limit}\". "));
+            let message = format!("Usage of EmptyDir volume {name:?} exceeds the limit \"{limit}\". ");
+            return Some(("emptydirfs.limit", message));
         }
     }
     let whole = requests::limits(spec).get("ephemeral-storage").copied();
     if let Some(limit) = whole
         && above(usage.disk(Where::Everything).bytes, limit)
     {
-        return Some(format!(
-            "Pod ephemeral local storage usage exceeds the total limit of containers {limit}. "
-        ));
+        let message =
+            format!("Pod ephemeral local storage usage exceeds the total limit of containers {limit}. ");
+        return Some(("ephemeralpodfs.limit", message));
     }
     for container in &spec.containers {
         let Some(limit) = amount(container, true, "ephemeral-storage") else { continue };
@@ -119,10 +120,11 @@ pub fn over_own_limit(pod: &Pod, usage: &PodUsage, runtime_is_apart: bool) -> Op
         // A runtime with a filesystem of its own bounds its layers itself.
         let layer = if runtime_is_apart { 0 } else { used.layer.bytes };
         if above(used.logs.bytes + layer, limit) {
-            return Some(format!(
+            let message = format!(
                 "Container {} exceeded its local ephemeral storage limit \"{limit}\". ",
                 container.name
-            ));
+            );
+            return Some(("ephemeralcontainerfs.limit", message));
         }
     }
     None
@@ -237,7 +239,10 @@ mod tests {
     fn limits_on_disk_are_kept() {
         let check = |spec: Value, usage: &PodUsage, expected: Option<&str>| {
             let pod: Pod = serde_json::from_value(json!({"spec": spec})).unwrap();
-            assert_eq!(over_own_limit(&pod, usage, false).as_deref(), expected);
+            let found = over_own_limit(&pod, usage, false);
+            assert_eq!(found.as_ref().map(|(_, message)| &**message), expected);
+            let signals = ["emptydirfs.limit", "ephemeralpodfs.limit", "ephemeralcontainerfs.limit"];
+            assert!(found.is_none_or(|(signal, _)| signals.contains(&signal)));
         };
         let disk = |bytes| Disk { bytes, inodes: 1 };
         let container =

@@ -53,6 +53,11 @@ impl Signal {
         known.map(|(signal, _)| *signal).with_context(|| format!("unsupported eviction signal {name}"))
     }
 
+    /// As upstream names it.
+    pub fn name(self) -> &'static str {
+        SIGNALS.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
+    }
+
     /// What pods are short of when it is low.
     pub fn resource(self) -> Resource {
         match self {

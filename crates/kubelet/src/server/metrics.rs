@@ -3,7 +3,7 @@
 use std::{fmt::Write, sync::Arc};
 
 use super::stats;
-use crate::{kubelet::Kubelet, observed::State};
+use crate::{kubelet::Kubelet, observed::State, probe::tally};
 
 fn head(text: &mut String, name: &str, help: &str, kind: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -208,6 +208,16 @@ pub(super) fn probes(kubelet: &Kubelet) -> Vec<u8> {
                 );
             }
         }
+    }
+    let pods = kubelet.pods.list();
+    let [counts, times] = tally::HEADS;
+    head(&mut text, counts.0, counts.1, counts.2);
+    for (_, state) in &pods {
+        tally::write_counts(&mut text, &state.names, &state.probed.lock());
+    }
+    head(&mut text, times.0, times.1, times.2);
+    for (_, state) in &pods {
+        tally::write_times(&mut text, &state.names, &state.probed.lock());
     }
     text.into_bytes()
 }

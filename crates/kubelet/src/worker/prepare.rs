@@ -15,7 +15,7 @@ use super::{RETRY, Worker};
 use crate::{
     container::{dns, downward::Facts, hosts, resources, sandbox},
     event::pod_event,
-    pod,
+    metrics, pod,
     volume::{self, blocking},
 };
 
@@ -44,6 +44,7 @@ impl Worker {
         };
         let made = making.carry_out(&kubelet.process, running);
         let (volumes, made) = tokio::join!(self.set_up_volumes(pod, &[]), made);
+        metrics::sandbox_made(made.is_ok());
         let id = made
             .map_err(|error| self.sandbox_failed(pod, &format!("Failed to create pod sandbox: {error}")))?;
         volumes?;

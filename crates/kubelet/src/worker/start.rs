@@ -1,6 +1,6 @@
 //! Starts one container: image, configuration, create, start, postStart.
 
-use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
+use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Instant};
 
 use component::events::Kind as EventKind;
 use cri::v1;
@@ -12,6 +12,7 @@ use crate::{
     container::{self, Parts, env, resources},
     event::container_event,
     image::Unavailable,
+    metrics,
     plan::Start,
     pod::{self, Kind},
     status::Waiting,
@@ -29,6 +30,19 @@ impl Worker {
     /// Starts a container. An error says why it waits now.
     pub(super) async fn start(&mut self, pod: &Arc<Pod>, start: &Start) -> Result<(), Unavailable> {
         let Some((kind, container)) = pod::container(pod, &start.name) else { return Ok(()) };
+        let result = self.start_as(pod, start, kind, container).await;
+        let failed = result.as_ref().err().map(|failure| failure.waiting.reason.as_str());
+        metrics::container_started(kind, failed);
+        result
+    }
+
+    async fn start_as(
+        &mut self,
+        pod: &Arc<Pod>,
+        start: &Start,
+        kind: Kind,
+        container: Container,
+    ) -> Result<(), Unavailable> {
         let kubelet = Arc::clone(&self.kubelet);
         let tell = |kind, reason: &str, message: String| {
             container_event(&kubelet.recorder, pod, &container.name, kind, reason, message);
@@ -48,7 +62,10 @@ impl Worker {
             }
         };
         let secrets = self.pull_secrets(pod).await;
-        let image = kubelet.images.ensure(pod, &container, &sandbox, &secrets).await?;
+        let asked = Instant::now();
+        let image = kubelet.images.ensure(pod, &container, &sandbox, &secrets).await;
+        *self.state.pulling.lock() += asked.elapsed();
+        let image = image?;
 
         let config = self.describe(pod, kind, &container, start.restarts, &ips, &image).await;
         let config = config.map_err(|message| {
