@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Cluster, PATIENCE, Seen, Shell,
+    Cluster, PATIENCE, Shell,
     docs::{Document, Step, Typed, agrees, document},
 };
 
@@ -82,7 +82,7 @@ pub fn walk(cluster: &Cluster, shell: &Shell<'_>, document: &Document) -> Vec<St
             Step::Type(typed) if check_of(typed) == Some(Check::Run) => {
                 if let Err(seen) = follow(cluster, shell, typed, &mut beside) {
                     let place = format!("{}:{}", document.path.display(), typed.line);
-                    breaches.push(format!("{place}: $ {}\n{}", typed.command, seen.out));
+                    breaches.push(format!("{place}: $ {}\n{seen}", typed.command));
                 }
             }
             // Machines are no labs.
@@ -106,8 +106,9 @@ impl Drop for Beside {
     }
 }
 
-/// Types a line; one that only looks is typed until it shows what the document shows, as a reader would.
-fn follow(cluster: &Cluster, shell: &Shell<'_>, typed: &Typed, beside: &mut Beside) -> Result<(), Seen> {
+/// Types a line; one that only looks is typed until it shows what the document shows, as a reader would. Gives what it
+/// showed instead, each time that it changed.
+fn follow(cluster: &Cluster, shell: &Shell<'_>, typed: &Typed, beside: &mut Beside) -> Result<(), String> {
     let command = match typed.command.strip_prefix(LAB) {
         Some(rest) => {
             let topology = cluster.lab().topology();
@@ -123,7 +124,9 @@ fn follow(cluster: &Cluster, shell: &Shell<'_>, typed: &Typed, beside: &mut Besi
     let refused = typed.shown.iter().any(|line| is_error(line));
     let shown: Vec<String> = typed.shown.iter().map(|line| shell.as_it_prints(line)).collect();
     let begun = Instant::now();
+    let (mut last, mut changes) = (None, String::new());
     loop {
+        let at = begun.elapsed();
         let seen = if command.contains(" -it ") {
             shell.types_at_terminal(&command, "")
         } else {
@@ -135,8 +138,12 @@ fn follow(cluster: &Cluster, shell: &Shell<'_>, typed: &Typed, beside: &mut Besi
             println!("   $ {} ({:.1?})", typed.command, begun.elapsed());
             return Ok(());
         }
+        if last.as_ref() != Some(&seen.out) {
+            changes += &format!("after {at:.1?}, exit code {}:\n{}", seen.code, seen.out);
+            last = Some(seen.out);
+        }
         if !only_looks(&typed.command) || begun.elapsed() > PATIENCE {
-            return Err(seen);
+            return Err(changes);
         }
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -46,8 +46,9 @@ fn talk(shell: &Shell<'_>, chosen: &str) {
         types("(echo hello; sleep 2) | timeout --preserve-status 10 kubectl attach -i talker 2>&1");
     assert!(attached.out.contains("heard hello"), "{}", attached.out);
 
-    let forwarded = "kubectl port-forward pod/talker :8080 > forwarded & program=$!
-        until port=$(sed -n 's/Forwarding from 127.0.0.1:\\([0-9]*\\) .*/\\1/p' forwarded) && [ -n \"$port\" ]; do sleep 0.1; done
+    // What the one before was told is gone first: its port is nobody's any more.
+    let forwarded = "rm -f forwarded; kubectl port-forward pod/talker :8080 > forwarded & program=$!
+        until port=$(sed -n 's/Forwarding from 127.0.0.1:\\([0-9]*\\) .*/\\1/p' forwarded 2>/dev/null) && [ -n \"$port\" ]; do sleep 0.1; done
         for try in 1 2 3; do curl --silent --max-time 10 http://127.0.0.1:$port/ || break; done; kill $program";
     assert_eq!(types(forwarded).out, "served\n".repeat(3));
     types("rm -f copied; kubectl cp talker:/www/index.html copied 2>/dev/null && cat copied")
