@@ -3,13 +3,17 @@
 use apimachinery::status::Status;
 use serde_json::Value;
 
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 pub(crate) struct AlwaysDeny;
 
 impl Plugin for AlwaysDeny {
     fn name(&self) -> &'static str {
         "AlwaysDeny"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Both
     }
 
     fn handles(&self, _operation: Operation) -> bool {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use strategy::read::{Read, same};
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
-use crate::{Access, Context, Operation, Plugin, User, View};
+use crate::{Access, Context, Operation, Plugin, Steps, User, View};
 
 pub(crate) struct CertificateApproval;
 pub(crate) struct CertificateSigning;
@@ -25,6 +25,10 @@ fn concerns(context: &Context, subresource: &str) -> bool {
 impl Plugin for CertificateApproval {
     fn name(&self) -> &'static str {
         "CertificateApproval"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Validate
     }
 
     fn handles(&self, operation: Operation) -> bool {
@@ -48,6 +52,10 @@ impl Plugin for CertificateApproval {
 impl Plugin for CertificateSigning {
     fn name(&self) -> &'static str {
         "CertificateSigning"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Validate
     }
 
     fn handles(&self, operation: Operation) -> bool {
@@ -74,6 +82,10 @@ impl Plugin for CertificateSigning {
 impl Plugin for CertificateSubjectRestriction {
     fn name(&self) -> &'static str {
         "CertificateSubjectRestriction"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Validate
     }
 
     fn handles(&self, operation: Operation) -> bool {

@@ -27,7 +27,7 @@ use crate::node_declared_features::NodeDeclaredFeatures;
 use crate::node_restriction::NodeRestriction;
 use crate::owner_references_permission_enforcement::OwnerReferencesPermissionEnforcement;
 use crate::persistent_volume_claim_resize::PersistentVolumeClaimResize;
-use crate::plugin::{Awaited, Context, Plugin, View};
+use crate::plugin::{Awaited, Context, Plugin, Steps, View};
 use crate::pod_node_selector::PodNodeSelector;
 use crate::pod_security::PodSecurity;
 use crate::pod_toleration_restriction::PodTolerationRestriction;
@@ -53,6 +53,10 @@ struct ByServer(&'static str);
 impl Plugin for ByServer {
     fn name(&self) -> &'static str {
         self.0
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Neither
     }
 
     fn handles(&self, _operation: Operation) -> bool {
@@ -179,6 +183,12 @@ impl Chain {
         plugins.find_map(|plugin| plugin.awaits(attributes, object, view))
     }
 
+    /// The plugins of a step that look at requests of an operation, with their places among all.
+    fn of(&self, step: Step, operation: Operation) -> impl Iterator<Item = (usize, &dyn Plugin)> {
+        let plugins = self.plugins.iter().map(|plugin| &**plugin).enumerate();
+        plugins.filter(move |(_, plugin)| plugin.steps().include(step) && plugin.handles(operation))
+    }
+
     /// Lets each plugin change the object; gives the warnings for the client.
     pub fn admit(
         &self,
@@ -190,9 +200,9 @@ impl Chain {
     ) -> Result<Vec<String>, Status> {
         let mut context = Context { attributes, old, view, asker, warnings: Vec::new() };
         let mut clock = Instant::now();
-        for plugin in self.plugins.iter().filter(|plugin| plugin.handles(attributes.operation)) {
+        for (place, plugin) in self.of(Step::Admit, attributes.operation) {
             let admitted = plugin.admit(&mut context, object);
-            asker.ran(plugin.name(), Step::Admit, lap(&mut clock), admitted.is_err());
+            asker.ran(place, Step::Admit, lap(&mut clock), admitted.is_err());
             admitted?;
         }
         Ok(context.warnings)
@@ -209,9 +219,9 @@ impl Chain {
     ) -> Result<Vec<String>, Status> {
         let mut context = Context { attributes, old, view, asker, warnings: Vec::new() };
         let mut clock = Instant::now();
-        for plugin in self.plugins.iter().filter(|plugin| plugin.handles(attributes.operation)) {
+        for (place, plugin) in self.of(Step::Validate, attributes.operation) {
             let judged = plugin.validate(&mut context, object);
-            asker.ran(plugin.name(), Step::Validate, lap(&mut clock), judged.is_err());
+            asker.ran(place, Step::Validate, lap(&mut clock), judged.is_err());
             judged?;
         }
         Ok(context.warnings)

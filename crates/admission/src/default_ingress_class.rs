@@ -7,7 +7,7 @@ use strategy::read::Read;
 use strategy::write;
 
 use crate::default_class::choose;
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 pub(crate) struct DefaultIngressClass;
 
@@ -18,6 +18,10 @@ const GROUP: &str = "networking.k8s.io";
 impl Plugin for DefaultIngressClass {
     fn name(&self) -> &'static str {
         "DefaultIngressClass"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Admit
     }
 
     fn handles(&self, operation: Operation) -> bool {

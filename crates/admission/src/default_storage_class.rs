@@ -7,7 +7,7 @@ use strategy::read::Read;
 use strategy::write;
 
 use crate::default_class::choose;
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 pub(crate) struct DefaultStorageClass;
 
@@ -18,6 +18,10 @@ const OLD_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 impl Plugin for DefaultStorageClass {
     fn name(&self) -> &'static str {
         "DefaultStorageClass"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Admit
     }
 
     fn handles(&self, operation: Operation) -> bool {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use strategy::read::Read;
 use strategy::write;
 
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 /// The plugin, with the seconds for each of the two taints.
 #[derive(Debug, Deserialize)]
@@ -34,6 +34,10 @@ impl Plugin for DefaultTolerationSeconds {
             *self = Self::deserialize(configuration).map_err(|error| error.to_string())?;
         }
         Ok(())
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Admit
     }
 
     fn handles(&self, operation: Operation) -> bool {

@@ -4,13 +4,17 @@ use apimachinery::status::Status;
 use serde_json::Value;
 use strategy::read::Read;
 
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 pub(crate) struct DenyServiceExternalIPs;
 
 impl Plugin for DenyServiceExternalIPs {
     fn name(&self) -> &'static str {
         "DenyServiceExternalIPs"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Validate
     }
 
     fn handles(&self, operation: Operation) -> bool {

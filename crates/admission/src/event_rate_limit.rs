@@ -11,7 +11,7 @@ use serde_json::Value;
 use strategy::read::Read;
 
 use crate::configuration::{self, Kinds};
-use crate::{Attributes, Context, Operation, Plugin};
+use crate::{Attributes, Context, Operation, Plugin, Steps};
 
 const KINDS: &Kinds = &[("eventratelimit.admission.k8s.io/v1alpha1", "Configuration")];
 /// How many keys of a limit are remembered where its configuration does not say, as upstream.
@@ -159,6 +159,10 @@ impl Plugin for EventRateLimit {
         };
         self.0 = limits.into_iter().map(limit).collect();
         Ok(())
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Validate
     }
 
     fn handles(&self, operation: Operation) -> bool {

@@ -55,4 +55,4 @@ pub use attributes::{Attributes, Operation};
 pub use certificates::allows_for_signer;
 pub use chain::{Chain, Unusable};
 pub use configuration::Configurations;
-pub use plugin::{Access, Awaited, Context, Judgement, MayDo, Plugin, ResourceOf, View};
+pub use plugin::{Access, Awaited, Context, Judgement, MayDo, Plugin, ResourceOf, Steps, View};

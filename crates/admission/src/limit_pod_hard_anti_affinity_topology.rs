@@ -4,7 +4,7 @@ use apimachinery::status::Status;
 use serde_json::Value;
 use strategy::read::Read;
 
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 pub(crate) struct LimitPodHardAntiAffinityTopology;
 
@@ -13,6 +13,10 @@ const HOSTNAME: &str = "kubernetes.io/hostname";
 impl Plugin for LimitPodHardAntiAffinityTopology {
     fn name(&self) -> &'static str {
         "LimitPodHardAntiAffinityTopology"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Validate
     }
 
     fn handles(&self, operation: Operation) -> bool {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use strategy::read::Read;
 use strategy::write;
 
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 pub(crate) struct LimitRanger;
 
@@ -16,6 +16,10 @@ const ANNOTATION: &str = "kubernetes.io/limit-ranger";
 impl Plugin for LimitRanger {
     fn name(&self) -> &'static str {
         "LimitRanger"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Both
     }
 
     fn handles(&self, operation: Operation) -> bool {

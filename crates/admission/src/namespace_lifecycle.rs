@@ -4,7 +4,7 @@ use apimachinery::status::{Cause, Status};
 use serde_json::Value;
 use strategy::read::Read;
 
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 pub(crate) struct NamespaceLifecycle;
 
@@ -14,6 +14,10 @@ const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 impl Plugin for NamespaceLifecycle {
     fn name(&self) -> &'static str {
         "NamespaceLifecycle"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Admit
     }
 
     fn handles(&self, operation: Operation) -> bool {

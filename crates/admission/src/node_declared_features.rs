@@ -7,7 +7,7 @@ use pod_strategy::resources::{qos_class, quantity};
 use serde_json::Value;
 use strategy::read::{Read, same};
 
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 pub(crate) struct NodeDeclaredFeatures;
 
@@ -19,6 +19,10 @@ const WHOLE: &str = "InPlacePodLevelResourcesVerticalScaling";
 impl Plugin for NodeDeclaredFeatures {
     fn name(&self) -> &'static str {
         "NodeDeclaredFeatureValidator"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Validate
     }
 
     fn handles(&self, operation: Operation) -> bool {

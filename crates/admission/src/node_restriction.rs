@@ -9,7 +9,7 @@ use apimachinery::status::Status;
 use serde_json::Value;
 use strategy::read::{Read, same};
 
-use crate::{Access, Context, Operation, Plugin};
+use crate::{Access, Context, Operation, Plugin, Steps};
 
 pub(crate) struct NodeRestriction;
 
@@ -18,6 +18,10 @@ const LEASE_NAMESPACE: &str = "kube-node-lease";
 impl Plugin for NodeRestriction {
     fn name(&self) -> &'static str {
         "NodeRestriction"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Validate
     }
 
     fn handles(&self, operation: Operation) -> bool {

@@ -5,7 +5,7 @@ use apimachinery::status::Status;
 use serde_json::Value;
 use strategy::read::{Read, same};
 
-use crate::{Access, Context, Operation, Plugin};
+use crate::{Access, Context, Operation, Plugin, Steps};
 
 pub(crate) struct OwnerReferencesPermissionEnforcement;
 
@@ -20,6 +20,10 @@ fn blocks(owner: &&Value) -> bool {
 impl Plugin for OwnerReferencesPermissionEnforcement {
     fn name(&self) -> &'static str {
         "OwnerReferencesPermissionEnforcement"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Validate
     }
 
     fn handles(&self, operation: Operation) -> bool {

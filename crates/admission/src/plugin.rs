@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     User,
     attributes::{Attributes, Operation},
-    review::Asker,
+    review::{Asker, Step},
     rules::Served,
 };
 
@@ -124,7 +124,30 @@ pub struct Awaited {
     pub name: String,
 }
 
-/// One step of the chain.
+/// The steps of admission in which a plugin does something; it is counted in no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steps {
+    /// It changes objects, or refuses them while they are changed.
+    Admit,
+    /// It judges the result.
+    Validate,
+    /// It does the one and then the other.
+    Both,
+    /// The server does its work.
+    Neither,
+}
+
+impl Steps {
+    /// Whether a step is one of these.
+    pub fn include(self, step: Step) -> bool {
+        match step {
+            Step::Admit => matches!(self, Self::Admit | Self::Both),
+            Step::Validate => matches!(self, Self::Validate | Self::Both),
+        }
+    }
+}
+
+/// One plugin of the chain.
 pub trait Plugin: Send + Sync {
     /// Upstream's name, as the flags `--enable-admission-plugins` and `--disable-admission-plugins` take it.
     fn name(&self) -> &'static str;
@@ -133,6 +156,9 @@ pub trait Plugin: Send + Sync {
     fn configure(&mut self, _configuration: Option<&Value>) -> Result<(), String> {
         Ok(())
     }
+
+    /// The steps in which it does something.
+    fn steps(&self) -> Steps;
 
     /// Whether the plugin looks at requests of this operation.
     fn handles(&self, operation: Operation) -> bool;

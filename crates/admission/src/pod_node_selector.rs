@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use strategy::read::Read;
 use strategy::write;
 
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 /// The plugin: for each namespace the labels that its pods may ask for.
 #[derive(Debug, Default)]
@@ -59,6 +59,10 @@ impl Plugin for PodNodeSelector {
         let read = read.pod_node_selector_plugin_config.into_iter();
         self.0 = read.map(|(name, text)| Ok((name, labels(&text)?))).collect::<Result<_, String>>()?;
         Ok(())
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Both
     }
 
     fn handles(&self, operation: Operation) -> bool {

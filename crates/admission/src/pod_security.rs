@@ -14,7 +14,7 @@ use strategy::read::{Read, same};
 use self::checks::Finding;
 use self::configuration::Exemptions;
 use self::policy::{Level, PREFIX, Policy, Standard};
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 /// The plugin, with what holds in namespaces without labels.
 #[derive(Debug, Default)]
@@ -37,6 +37,10 @@ impl Plugin for PodSecurity {
             (self.defaults, self.exemptions) = configuration::read(configuration)?;
         }
         Ok(())
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Validate
     }
 
     fn handles(&self, operation: Operation) -> bool {

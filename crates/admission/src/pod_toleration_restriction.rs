@@ -11,7 +11,7 @@ use strategy::read::Read;
 use strategy::write;
 
 use crate::configuration::{self, Kinds};
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 const KINDS: &Kinds = &[("podtolerationrestriction.admission.k8s.io/v1alpha1", "Configuration")];
 const DEFAULT: &str = "scheduler.alpha.kubernetes.io/defaultTolerations";
@@ -99,6 +99,10 @@ impl Plugin for PodTolerationRestriction {
         validate_tolerations(&self.default, &Path::root("default"), &mut errors);
         validate_tolerations(&self.whitelist, &Path::root("whitelist"), &mut errors);
         configuration::joined(&errors.into_vec())
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Both
     }
 
     fn handles(&self, operation: Operation) -> bool {

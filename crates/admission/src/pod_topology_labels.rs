@@ -6,7 +6,7 @@ use serde_json::Value;
 use strategy::read::Read;
 use strategy::write;
 
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 pub(crate) struct PodTopologyLabels;
 
@@ -15,6 +15,10 @@ const LABELS: [&str; 2] = ["topology.kubernetes.io/zone", "topology.kubernetes.i
 impl Plugin for PodTopologyLabels {
     fn name(&self) -> &'static str {
         "PodTopologyLabels"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Admit
     }
 
     fn handles(&self, operation: Operation) -> bool {

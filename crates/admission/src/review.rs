@@ -40,8 +40,8 @@ pub trait Asker: Sync {
     fn options(&self) -> Value;
     /// Notes something in the request's audit event.
     fn annotate(&self, _key: &str, _value: &str) {}
-    /// Takes how long a plugin took over one step of the request.
-    fn ran(&self, _plugin: &'static str, _step: Step, _took: Duration, _refused: bool) {}
+    /// Takes how long a plugin, by its place in the chain, took over one step of the request.
+    fn ran(&self, _place: usize, _step: Step, _took: Duration, _refused: bool) {}
     /// Takes what one binding of a validating policy came to.
     fn checked(&self, _check: Check<'_>, _took: Duration) {}
 }

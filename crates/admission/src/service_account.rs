@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use strategy::read::Read;
 use strategy::write;
 
-use crate::{Attributes, Awaited, Context, Operation, Plugin, View};
+use crate::{Attributes, Awaited, Context, Operation, Plugin, Steps, View};
 
 pub(crate) struct ServiceAccount;
 
@@ -21,6 +21,10 @@ const MIRROR: &str = "kubernetes.io/config.mirror";
 impl Plugin for ServiceAccount {
     fn name(&self) -> &'static str {
         "ServiceAccount"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Both
     }
 
     fn handles(&self, operation: Operation) -> bool {

@@ -5,13 +5,17 @@ use serde_json::{Value, json};
 use strategy::read::Read;
 use strategy::write;
 
-use crate::{Context, Operation, Plugin};
+use crate::{Context, Operation, Plugin, Steps};
 
 pub(crate) struct StorageObjectInUseProtection;
 
 impl Plugin for StorageObjectInUseProtection {
     fn name(&self) -> &'static str {
         "StorageObjectInUseProtection"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Admit
     }
 
     fn handles(&self, operation: Operation) -> bool {

@@ -41,8 +41,8 @@ impl Asker for Request<'_> {
         audit::annotate(key, value);
     }
 
-    fn ran(&self, plugin: &'static str, step: Step, took: Duration, refused: bool) {
-        self.metrics.plugin_ran(plugin, step, self.operation, took, refused);
+    fn ran(&self, place: usize, step: Step, took: Duration, refused: bool) {
+        self.metrics.plugin_ran(place, step, self.operation, took, refused);
     }
 
     fn checked(&self, check: Check<'_>, took: Duration) {

@@ -10,7 +10,7 @@ use crate::attributes::Operation;
 use crate::conditions::Verdict;
 use crate::expressions::Scene;
 use crate::hooks::Reinvocation;
-use crate::plugin::{Context, Plugin};
+use crate::plugin::{Context, Plugin, Steps};
 
 /// The plugin.
 #[derive(Debug, Default)]
@@ -19,6 +19,10 @@ pub struct MutatingAdmissionPolicy(Policies);
 impl Plugin for MutatingAdmissionPolicy {
     fn name(&self) -> &'static str {
         "MutatingAdmissionPolicy"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Admit
     }
 
     fn handles(&self, operation: Operation) -> bool {

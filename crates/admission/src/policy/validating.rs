@@ -11,7 +11,7 @@ use super::{Binding, COST, Policies, Policy, Validation, params};
 use crate::attributes::{Attributes, Operation};
 use crate::conditions::Verdict;
 use crate::expressions::Scene;
-use crate::plugin::{Context, Plugin};
+use crate::plugin::{Context, Plugin, Steps};
 use crate::review::{Asker, Check};
 
 /// The plugin.
@@ -41,6 +41,10 @@ const FAILURE: &str = "validation.policy.admission.k8s.io/validation_failure";
 impl Plugin for ValidatingAdmissionPolicy {
     fn name(&self) -> &'static str {
         "ValidatingAdmissionPolicy"
+    }
+
+    fn steps(&self) -> Steps {
+        Steps::Validate
     }
 
     fn handles(&self, _operation: Operation) -> bool {

@@ -78,8 +78,10 @@ pub fn object(
     let object = &convert::present(entry, object)?;
     match form.shape {
         Shape::Object if form.format == Format::Protobuf && entry.stored_as.is_none() => {
-            let kind = protobuf::Kind::find(&entry.api_version, &entry.row.kind)?;
-            let kept = kind.stored(object)?;
+            let kept = match object.encoded() {
+                Some(kept) => kept,
+                None => protobuf::Kind::find(&entry.api_version, &entry.row.kind)?.stored(object)?,
+            };
             let body = kept.frame.slice(kept.body.clone());
             Ok(response::whole(code, body, form))
         }
