@@ -6,6 +6,7 @@
 //! Reads: these. Writes: VolumeAttachments, `volumesAttached` of nodes.
 //! Gives up when: a node that is not ready holds a volume for six minutes, or is out of service: it is not waited for.
 
+mod metrics;
 mod node;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,6 +24,7 @@ use podrules::csi::{attachment_name, unique_volume_name};
 use serde_json::{Value, json};
 
 use crate::objects::{CsiDriver, PersistentVolume, PersistentVolumeClaim, VolumeAttachment};
+use metrics::Forced;
 use node::{Plan, View, Wanted};
 
 /// Nodes seen to at once.
@@ -65,6 +67,8 @@ pub fn start(context: Context) -> Option<Running> {
     });
     shell.context.stores.close_at_shutdown(&shell.queue);
     wake(&shell);
+    let counted = Arc::clone(&shell);
+    component::metrics::before_reading(move || counted.count());
     Some(Box::pin(async move {
         shell.pods.ready().await;
         shell.claims.ready().await;
@@ -191,6 +195,20 @@ impl Shell {
         (wanted, users)
     }
 
+    /// Tells of what should be attached and what is, by driver.
+    fn count(&self) {
+        let (mut desired, mut actual) = (BTreeMap::new(), BTreeMap::new());
+        for node in self.nodes.keys() {
+            for volume in self.wanted(node.name()).0.into_values() {
+                *desired.entry(volume.driver).or_default() += 1;
+            }
+        }
+        for attachment in self.attachments.list().iter().filter(|attachment| attachment.status.attached) {
+            *actual.entry(attachment.spec.attacher.clone()).or_default() += 1;
+        }
+        metrics::volumes(&desired, &actual);
+    }
+
     fn volume_of(&self, namespace: &str, claim: &str) -> Option<Arc<PersistentVolume>> {
         let claim = self.claims.find(namespace, claim)?;
         let volume = self.volumes.get(&claim.spec.volume_name)?;
@@ -240,6 +258,14 @@ impl Shell {
         self.tell_refusals(name, &plan, &users);
         if !plan.detach.is_empty() {
             self.detach(name, &attachments, &plan).await?;
+            let in_use = node.as_deref().map_or(&[][..], |node| &node.status.volumes_in_use);
+            for (attachment, unique) in &attachments {
+                let is_used = unique.as_ref().is_some_and(|unique| in_use.contains(unique));
+                if is_used && plan.detach.contains(&attachment.metadata.name) {
+                    let is_overdue = overdue.contains(&attachment.metadata.name);
+                    metrics::forced(if is_overdue { Forced::TimeOut } else { Forced::OutOfService });
+                }
+            }
         }
         for volume in &plan.attach {
             self.attach(name, volume, &wanted[volume]).await?;

@@ -25,6 +25,7 @@ use crate::pods::{Name, from_template};
 use decision::{Decision, View, decide, with_failure};
 
 mod decision;
+mod metrics;
 #[cfg(test)]
 mod tests;
 
@@ -136,6 +137,7 @@ impl<K: Replicas> Shell<K> {
         let on_node = self.pods_of_siblings(&set);
         let view = View { set: &*set, pods: &pods, on_node: &on_node, may_act, now: now() };
         let Decision { create, delete, status, look_again } = decide(&view);
+        metrics::chosen(view.pods, &delete, view.now);
         let control =
             PodControl { context: &self.context, expectations: &self.expectations, key: &key, owner: &*set };
         let failure = match (create, delete.is_empty()) {

@@ -5,9 +5,10 @@
 //! Reads: jobs. Writes: deletes jobs, their pods first.
 //! Gives up when: the time is taken back before it is over.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use component::metrics::{Histogram, exponential_buckets, histogram_opts, register_histogram};
 use controller_runtime::Running;
 use controller_runtime::api::path::path_of;
 use controller_runtime::api::{Delete, Error, Propagation};
@@ -51,8 +52,35 @@ async fn reconcile(context: &Context, jobs: &Store<Job>, key: Key) -> Result<Out
     };
     match context.api.delete(&path_of(&*job), delete).await {
         Err(error) if !error.is_not_found() && !error.is_conflict() => Err(error),
-        _ => Ok(Outcome::Done),
+        Err(_) => Ok(Outcome::Done),
+        Ok(_) => {
+            deleted(&job, now());
+            Ok(Outcome::Done)
+        }
     }
+}
+
+/// `None` if the registry refused it, which a second registry in one process may.
+static LATE: LazyLock<Option<Histogram>> = LazyLock::new(|| {
+    let options = histogram_opts!(
+        "ttl_after_finished_controller_job_deletion_duration_seconds",
+        "The time it took to delete the job since it became eligible for deletion",
+        exponential_buckets(0.1, 2.0, 14).ok()?
+    );
+    register_histogram!(options).ok()
+});
+
+/// Notes how long after its time a job went.
+fn deleted(job: &Job, now: Timestamp) {
+    let (Some(late), Some(due)) = (&*LATE, due(job)) else { return };
+    late.observe(now.duration_since(due).as_secs_f64().max(0.0));
+}
+
+/// When a job's time is over.
+fn due(job: &Job) -> Option<Timestamp> {
+    let ttl = job.spec.ttl_seconds_after_finished?;
+    let ended = job.end()?.last_transition_time.as_ref()?.0;
+    Timestamp::from_second(ended.as_second().checked_add(ttl)?).ok()
 }
 
 /// Returns how long a job is still kept; `None` if for ever, or as long as it runs.
@@ -71,6 +99,20 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn how_late_a_job_goes_is_told() {
+        let job: Job = serde_json::from_value(json!({
+            "spec": {"ttlSecondsAfterFinished": 10},
+            "status": {"conditions":
+                [{"type": "Complete", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]},
+        }))
+        .unwrap();
+        deleted(&job, "2026-01-01T00:00:13Z".parse().unwrap());
+        let text = String::from_utf8(component::metrics::text()).unwrap();
+        let series = "ttl_after_finished_controller_job_deletion_duration_seconds_sum 3\n";
+        assert!(text.contains(series), "{text}");
+    }
 
     #[test]
     fn only_jobs_that_have_ended_and_have_a_time_go() {

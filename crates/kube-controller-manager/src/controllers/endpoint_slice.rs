@@ -21,10 +21,12 @@ use serde_json::{Value, json};
 
 use super::service_pods::{self, pods_of, services_of, wake};
 use desired::desired;
+use metrics::Synced;
 use packing::{Packing, Slice, pack};
 use tracker::Tracker;
 
 mod desired;
+mod metrics;
 mod packing;
 #[cfg(test)]
 mod tests;
@@ -59,6 +61,8 @@ pub fn start(context: Context) -> Option<Running> {
     shell.slices.on_change(move |change| on_slice.slice_changed(change));
     let on_node = Arc::clone(&shell);
     shell.nodes.on_change(move |change| on_node.node_changed(change));
+    let slices = shell.slices.clone();
+    component::metrics::before_reading(move || metrics::held(&slices.list()));
     Some(Box::pin(async move {
         shell.services.ready().await;
         shell.pods.ready().await;
@@ -124,6 +128,7 @@ impl Shell {
             return Ok(Outcome::Done);
         }
         if !self.tracker.lock().is_seen(&key) {
+            metrics::synced(Synced::Stale);
             return Ok(Outcome::Done);
         }
         let own = self.slices.by_index(BY_SERVICE, key.as_str());
@@ -138,7 +143,9 @@ impl Shell {
         }
         let labels = labels(&service);
         let packing = pack(&own, desired(&service, &pods, &zones), &labels);
+        metrics::packed(&packing, &service.spec.traffic_distribution);
         let result = self.carry_out(&key, &service, packing, &labels).await;
+        metrics::synced(if result.is_ok() { Synced::Well } else { Synced::Failed });
         if let Err(error) = &result {
             if error.is_namespace_terminating() || error.is_not_found() {
                 return Ok(Outcome::Done);
@@ -175,6 +182,7 @@ impl Shell {
             });
             let path = resource_path::<EndpointSlice>(&service.metadata.namespace);
             let written = api.create(&path, &object(metadata, slice)).await?;
+            metrics::changed("create");
             self.await_sight(key, &written);
         }
         for (present, slice) in &packing.update {
@@ -189,13 +197,14 @@ impl Shell {
                 "ownerReferences": [controller_reference(service)],
             });
             let written = api.update(&path_of(&**present), &object(metadata, slice)).await?;
+            metrics::changed("update");
             self.await_sight(key, &written);
         }
         for slice in &packing.delete {
             let delete = Delete { uid: Some(&slice.metadata.uid), ..Delete::default() };
             self.tracker.lock().deleting(key, slice);
             match api.delete(&path_of(&**slice), delete).await {
-                Ok(_) => {}
+                Ok(_) => metrics::changed("delete"),
                 Err(error) if error.is_not_found() => {
                     self.tracker.lock().seen_gone(slice);
                 }

@@ -26,6 +26,7 @@ use uid::Uid;
 
 mod decision;
 mod graph;
+mod metrics;
 mod monitors;
 mod uid;
 

@@ -27,6 +27,7 @@ use taints::{no_execute, no_schedule, replace};
 use zones::{Permit, Zones};
 
 mod health;
+mod metrics;
 mod taints;
 mod zones;
 
@@ -144,6 +145,7 @@ impl Shell {
 
     async fn reconcile(&self, key: Key) -> Result<Outcome, Error> {
         let Some(node) = self.nodes.get(key.as_str()) else { return Ok(Outcome::Done) };
+        let began = Instant::now();
         let options = &self.context.options;
         let heard = self.signs.lock().get(key.name()).map_or_else(Instant::now, |watched| watched.heard);
         let signs = Signs {
@@ -158,11 +160,13 @@ impl Shell {
             self.context.api.update_status(&*node, &status).await?;
             let message = format!("Node {key} status is now: NodeNotReady");
             self.context.normal(&*node, "NodeNotReady", message);
+            metrics::node_seen(began.elapsed());
             // The change of the node comes back and brings taints and pods along.
             return Ok(Outcome::Done);
         }
         let wait = self.taint(&node).await?;
         self.mark_pods(&node).await?;
+        metrics::node_seen(began.elapsed());
         let soonest = [judgement.look_again, wait].into_iter().flatten().min();
         Ok(soonest.map_or(Outcome::Done, Outcome::After))
     }
@@ -174,7 +178,11 @@ impl Shell {
         let mut evicting = no_execute(ready);
         {
             let mut zones = self.zones.lock();
-            zones.survey(self.nodes.list().iter().map(|node| &**node));
+            let began = Instant::now();
+            for (zone, size, unhealthy) in zones.survey(self.nodes.list().iter().map(|node| &**node)) {
+                metrics::zone(&zone, size, unhealthy);
+            }
+            metrics::all_seen(began.elapsed());
             if zones.all_disrupted() {
                 evicting = None;
             } else if let Some(taint) = evicting
@@ -189,6 +197,7 @@ impl Shell {
                 }
             }
         }
+        let evicts = evicting.is_some_and(|taint| !taints::has(node, taint, "NoExecute"));
         let desired: Vec<Taint> = replace(node, &no_schedule(node), evicting, now());
         if desired == node.spec.taints {
             return Ok(wait);
@@ -200,7 +209,12 @@ impl Shell {
         match self.context.api.patch(&path_of(node), Patch::Merge, &patch).await {
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
-            Ok(_) => Ok(wait),
+            Ok(_) => {
+                if evicts {
+                    metrics::evicted(&node.region_zone());
+                }
+                Ok(wait)
+            }
         }
     }
 

@@ -24,6 +24,8 @@ use tokio::time::Instant;
 
 use super::node_lifecycle::{BY_NODE, index_by_node};
 
+mod metrics;
+
 /// Starts the controller.
 pub fn start(context: Context) -> Option<Running> {
     let shell = Arc::new(Shell {
@@ -75,7 +77,8 @@ struct Shell {
 enum Fate {
     Stays,
     Waits(Duration),
-    Goes,
+    /// It should have gone so long ago.
+    Goes(Duration),
 }
 
 impl Shell {
@@ -126,12 +129,12 @@ impl Shell {
                 Ok(Outcome::Done)
             }
             Fate::Waits(left) => Ok(Outcome::After(left)),
-            Fate::Goes => self.evict(&pod).await,
+            Fate::Goes(late) => self.evict(&pod, late).await,
         }
     }
 
-    async fn evict(&self, pod: &Pod) -> Result<Outcome, Error> {
-        let key = pod.key();
+    async fn evict(&self, pod: &Pod, late: Duration) -> Result<Outcome, Error> {
+        let (key, began) = (pod.key(), Instant::now());
         self.context.normal(pod, "TaintManagerEviction", format!("Marking for deletion Pod {key}"));
         let condition = Condition {
             kind: "DisruptionTarget".to_owned(),
@@ -153,7 +156,10 @@ impl Shell {
         match result {
             Err(error) if error.is_not_found() || error.is_conflict() => Ok(Outcome::Done),
             Err(error) => Err(error),
-            Ok(()) => Ok(Outcome::Done),
+            Ok(()) => {
+                metrics::deleted(late + began.elapsed());
+                Ok(Outcome::Done)
+            }
         }
     }
 }
@@ -161,12 +167,12 @@ impl Shell {
 fn decide(taints: &[Taint], tolerations: &[Toleration], on_tainted_node_for: Duration) -> Fate {
     match stay(taints, tolerations) {
         Stay::Forever => Fate::Stays,
-        Stay::Leave => Fate::Goes,
+        Stay::Leave => Fate::Goes(on_tainted_node_for),
         Stay::Seconds(seconds) => {
             let tolerated = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
             match tolerated.checked_sub(on_tainted_node_for) {
                 Some(left) if !left.is_zero() => Fate::Waits(left),
-                _ => Fate::Goes,
+                _ => Fate::Goes(on_tainted_node_for.saturating_sub(tolerated)),
             }
         }
     }
@@ -192,11 +198,13 @@ mod tests {
         let fate = |tolerations: &[Toleration], seconds: u64| {
             decide(&taints, tolerations, Duration::from_secs(seconds))
         };
-        assert_eq!(fate(&[], 0), Fate::Goes);
+        let late = |seconds| Fate::Goes(Duration::from_secs(seconds));
+        assert_eq!(fate(&[], 0), late(0));
+        assert_eq!(fate(&[], 5), late(5));
         assert_eq!(fate(&tolerates(None), 10_000), Fate::Stays);
         assert_eq!(fate(&tolerates(Some(300)), 100), Fate::Waits(Duration::from_secs(200)));
-        assert_eq!(fate(&tolerates(Some(300)), 300), Fate::Goes);
-        assert_eq!(fate(&tolerates(Some(0)), 0), Fate::Goes);
+        assert_eq!(fate(&tolerates(Some(300)), 302), late(2));
+        assert_eq!(fate(&tolerates(Some(0)), 0), late(0));
         assert_eq!(decide(&[], &[], Duration::ZERO), Fate::Stays);
     }
 }

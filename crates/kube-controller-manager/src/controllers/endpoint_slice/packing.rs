@@ -66,7 +66,7 @@ fn sorted(ports: &[Port]) -> Vec<Port> {
 }
 
 /// What identifies an endpoint from one version to the next.
-fn identity(endpoint: &Endpoint) -> (String, String) {
+pub fn identity(endpoint: &Endpoint) -> (String, String) {
     let uid = endpoint.target_ref.as_ref().map(|target| target.uid.clone()).unwrap_or_default();
     (endpoint.addresses.first().cloned().unwrap_or_default(), uid)
 }

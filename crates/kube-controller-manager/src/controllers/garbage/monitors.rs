@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::Shell;
 use super::graph::Item;
+use super::metrics;
 use super::uid::Uid;
 use crate::discovery::{Served, discover};
 
@@ -145,6 +146,7 @@ async fn follow(shell: &Arc<Shell>) {
         let waker = Arc::clone(shell);
         definitions.on_change(move |_| waker.monitors.changed.notify_one());
     }
+    metrics::begin();
     let mut backoff = Backoff::default();
     loop {
         let pause = match discover(&shell.api).await {
@@ -161,6 +163,7 @@ async fn follow(shell: &Arc<Shell>) {
             }
             Err(error) => {
                 let pause = backoff.failed(std::time::Instant::now(), rand::random());
+                metrics::not_synced();
                 tracing::warn!(error = %whole(&error), ?pause, "cannot discover what the API serves");
                 pause
             }

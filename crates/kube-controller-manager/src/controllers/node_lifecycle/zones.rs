@@ -59,8 +59,9 @@ impl Zones {
         }
     }
 
-    /// Looks at all nodes anew.
-    pub fn survey<'a>(&mut self, nodes: impl Iterator<Item = &'a Node>) {
+    /// Looks at all nodes anew. Gives the size of each zone and how many of its nodes are not ready, also of those that are
+    /// gone since the last time.
+    pub fn survey<'a>(&mut self, nodes: impl Iterator<Item = &'a Node>) -> Vec<(String, usize, usize)> {
         let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         for node in nodes {
             let (ready, waiting) = counts.entry(node.region_zone()).or_default();
@@ -70,12 +71,15 @@ impl Zones {
                 *waiting += 1;
             }
         }
-        self.zones.retain(|name, _| counts.contains_key(name));
+        let gone = self.zones.extract_if(|name, _| !counts.contains_key(name));
+        let mut sizes: Vec<(String, usize, usize)> = gone.map(|(name, _)| (name, 0, 0)).collect();
         for (name, (ready, waiting)) in counts {
+            sizes.push((name.clone(), ready + waiting, waiting));
             let state = state(ready, waiting, self.threshold);
             let zone = self.zones.entry(name).or_insert(Zone { state, size: 0, next: None });
             (zone.state, zone.size) = (state, ready + waiting);
         }
+        sizes
     }
 
     /// Tells whether no node anywhere is ready.
