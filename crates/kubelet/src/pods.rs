@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -90,6 +91,8 @@ pub struct PodState {
     start_shown: AtomicBool,
     /// What came of its probes.
     pub probed: Mutex<Tallies>,
+    /// The claims whose volumes are set up, and where, except those that are folders of the node.
+    pub claims: Mutex<Vec<(String, PathBuf)>>,
 }
 
 impl PodState {
@@ -198,6 +201,7 @@ impl Pods {
             pulling: Mutex::default(),
             start_shown: AtomicBool::new(started),
             probed: Mutex::default(),
+            claims: Mutex::default(),
         });
         let (orders, receiver) = watch::channel(order);
         workers.insert(uid, Handle { orders, state: Arc::clone(&state) });

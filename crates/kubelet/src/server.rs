@@ -1,6 +1,7 @@
 //! The kubelet's own API: what the API server asks of a node, over TLS, for known users only.
 
 mod auth;
+mod claims;
 mod forward;
 pub mod logs;
 mod metrics;
@@ -174,7 +175,7 @@ async fn route(server: &Arc<Server>, request: Request<Incoming>) -> Response<Bod
             stream::run(kubelet, &target, &query).await
         }
         ["stats", "summary"] => stats::summary(kubelet, &server.rates, query.is("only_cpu_and_memory")).await,
-        ["metrics"] => metrics_text(metrics::own(kubelet)),
+        ["metrics"] => metrics_text(metrics::own(kubelet).await),
         ["metrics", "slis"] => metrics_text(checks::text()),
         ["metrics", "resource"] => metrics_text(metrics::resource(kubelet).await),
         ["metrics", "cadvisor"] => metrics_text(metrics::cadvisor(kubelet).await),

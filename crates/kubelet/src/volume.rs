@@ -96,6 +96,22 @@ pub async fn set_up(setup: &Setup<'_>) -> Result<Done, Error> {
     Ok(done)
 }
 
+/// The claims of a pod and where their volumes are mounted below its folder: one that is a folder of the node is none that
+/// could fill by itself.
+pub fn claims(pod: &Pod, volumes: &MountedVolumes, pod_folder: &Path) -> Vec<(String, PathBuf)> {
+    let all = pod::spec(pod).volumes.iter().flatten();
+    all.filter_map(|volume| {
+        let claim = match (&volume.persistent_volume_claim, &volume.ephemeral) {
+            (Some(source), _) => source.claim_name.clone(),
+            (None, Some(_)) => format!("{}-{}", pod::name(pod), volume.name),
+            (None, None) => return None,
+        };
+        let path = &volumes.get(&volume.name)?.path;
+        path.starts_with(pod_folder).then(|| (claim, path.clone()))
+    })
+    .collect()
+}
+
 /// The folder of a volume below its pod's.
 fn folder(setup: &Setup<'_>, plugin: &str, name: &str) -> PathBuf {
     setup

@@ -2,10 +2,10 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use super::stats;
+use super::{claims, stats};
 use crate::{kubelet::Kubelet, observed::State, probe::tally};
 
-fn head(text: &mut String, name: &str, help: &str, kind: &str) {
+pub(super) fn head(text: &mut String, name: &str, help: &str, kind: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
@@ -17,7 +17,7 @@ fn seconds(nanos: u64) -> f64 {
 }
 
 /// `/metrics`: the process's own, and what it runs.
-pub(super) fn own(kubelet: &Kubelet) -> Vec<u8> {
+pub(super) async fn own(kubelet: &Kubelet) -> Vec<u8> {
     let mut text = String::from_utf8(component::metrics::text()).unwrap_or_default();
     let mut states =
         std::collections::BTreeMap::from([("created", 0), ("exited", 0), ("running", 0), ("unknown", 0)]);
@@ -50,6 +50,7 @@ pub(super) fn own(kubelet: &Kubelet) -> Vec<u8> {
         "gauge",
     );
     let _ = writeln!(text, "kubelet_desired_pods {}", kubelet.pods.len());
+    claims::write(&mut text, kubelet).await;
     text.into_bytes()
 }
 

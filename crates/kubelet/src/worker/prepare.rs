@@ -150,6 +150,8 @@ impl Worker {
         };
         match volume::set_up(&setup).await {
             Ok(done) => {
+                let folder = kubelet.settings.pod_dir(&self.state.names.uid);
+                *self.state.claims.lock() = volume::claims(pod, &done.volumes, &folder);
                 self.volumes = Some(done.volumes);
                 self.volumes_refresh = done.refresh.map(|refresh| Instant::now() + refresh);
                 Ok(())
