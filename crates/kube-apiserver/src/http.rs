@@ -7,6 +7,7 @@ pub mod headers;
 pub mod inbound;
 pub mod input;
 pub mod negotiate;
+pub mod repeated;
 pub mod request;
 pub mod response;
 pub mod service;

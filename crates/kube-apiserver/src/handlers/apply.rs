@@ -13,7 +13,7 @@ use super::ownership::{self, Author, Current, Owners, Wanted};
 use super::update::{self, Part, Stored};
 use super::{create, output, write};
 use crate::http::service::authorize_verb;
-use crate::http::{Response, input};
+use crate::http::{Response, input, repeated};
 
 /// How often an object may come and go between the look at it and the write.
 const ATTEMPTS: usize = 5;
@@ -157,7 +157,7 @@ fn report_repeated(call: &Call<'_>, validation: FieldValidation, body: &[u8]) ->
     if validation == FieldValidation::Ignore {
         return Ok(());
     }
-    let Some(why) = input::repeated_key(body) else { return Ok(()) };
+    let Some(why) = repeated::keys(body) else { return Ok(()) };
     let why = format!("error converting YAML to JSON: {why}");
     if validation == FieldValidation::Strict {
         return Err(Status::bad_request(format!("error strict decoding YAML: {why}")));

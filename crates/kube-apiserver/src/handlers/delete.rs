@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use storage::{Change, Object, Outcome};
 
 use super::call::Call;
+use super::list::number;
 use super::{output, outside, write};
 use crate::http::input::{self, Encoding};
 use crate::http::{Query, Response, response};
@@ -130,16 +131,13 @@ pub enum Asks {
 
 fn of_query(query: &Query<'_>) -> Result<Value, Status> {
     let mut options = json!({});
-    if let Some(seconds) = query.get("gracePeriodSeconds") {
-        let seconds: i64 = seconds
-            .parse()
-            .map_err(|_| Status::bad_request(format!("invalid gracePeriodSeconds: {seconds:?}")))?;
+    if let Some(seconds) = number(query, "gracePeriodSeconds")? {
         options["gracePeriodSeconds"] = seconds.into();
     }
     if let Some(policy) = query.get("propagationPolicy") {
         options["propagationPolicy"] = policy.into();
     }
-    if query.get("orphanDependents").is_some() {
+    if query.has("orphanDependents") {
         options["orphanDependents"] = query.flag("orphanDependents").into();
     }
     let dry_run: Vec<&str> = query.all("dryRun").filter(|value| !value.is_empty()).collect();

@@ -42,8 +42,8 @@ pub enum Version {
 /// Answers with a list.
 pub async fn list(call: &Call<'_>) -> Result<Response, Status> {
     let entry = &call.entry;
+    let Numbers { limit, .. } = Numbers::read(call.query)?;
     let selection = Selection::parse(entry, call.namespace(), call.query)?;
-    let limit = limit(call.query)?;
     let version = version(call.query, call.namespace(), limit)?;
     let mut page = match page(call, &selection, &version, limit).await {
         Ok(page) => page,
@@ -93,14 +93,28 @@ async fn page(
     }
 }
 
-/// Reads `limit`.
-pub fn limit(query: &Query<'_>) -> Result<usize, Status> {
-    Ok(number(query, "limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0))
+/// The numbers among the options of lists, watches and deletions of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbers {
+    /// `timeoutSeconds`, for how long a watch lasts.
+    pub timeout_seconds: Option<i64>,
+    /// `limit`, 0 for none; as upstream, less than nothing is none too.
+    pub limit: usize,
 }
 
-/// Reads a number; what is none is refused in Go's words.
+impl Numbers {
+    /// Reads them, in upstream's order: one that is no number is refused, also where nothing would come of it. Options that
+    /// are true or false are always readable: all but `false` and `0` is true.
+    pub fn read(query: &Query<'_>) -> Result<Self, Status> {
+        let timeout_seconds = number(query, "timeoutSeconds")?;
+        let limit = number(query, "limit")?.and_then(|limit| usize::try_from(limit).ok());
+        Ok(Self { timeout_seconds, limit: limit.unwrap_or(0) })
+    }
+}
+
+/// Reads a number; what is none is refused in Go's words, and so is one that is there and empty.
 pub fn number(query: &Query<'_>, key: &str) -> Result<Option<i64>, Status> {
-    let Some(text) = query.get(key) else { return Ok(None) };
+    let Some(text) = query.all(key).next() else { return Ok(None) };
     text.parse().map(Some).map_err(|error: std::num::ParseIntError| {
         let why = match error.kind() {
             IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
@@ -138,7 +152,7 @@ fn refusals(query: &Query<'_>) -> Vec<FieldError> {
             errors.push(FieldError::not_supported(field, matching, &["Exact", "NotOlderThan", ""]));
         }
     }
-    if query.has("sendInitialEvents") && !query.all("sendInitialEvents").all(str::is_empty) {
+    if query.has("sendInitialEvents") {
         let why = "sendInitialEvents is forbidden for list";
         errors.push(FieldError::forbidden("sendInitialEvents", why));
     }
@@ -457,9 +471,37 @@ mod tests {
 
     fn read(query: &str) -> String {
         let query = Query::parse(Some(query));
-        match version(&query, "", limit(&query).unwrap()) {
+        let version = Numbers::read(&query).and_then(|numbers| version(&query, "", numbers.limit));
+        match version {
             Ok(version) => format!("{version:?}"),
             Err(status) => format!("{}: {}", status.code, status.message),
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_as_go_reads_them() {
+        let read = |query: &str| match Numbers::read(&Query::parse(Some(query))) {
+            Ok(numbers) => format!("{:?} {}", numbers.timeout_seconds, numbers.limit),
+            Err(status) => format!("{} {}: {}", status.code, status.reason, status.message),
+        };
+        let refused =
+            |text: &str, why: &str| format!("400 BadRequest: strconv.ParseInt: parsing \"{text}\": {why}");
+        for (query, expected) in [
+            ("", "None 0".to_owned()),
+            ("limit=5&timeoutSeconds=30", "Some(30) 5".to_owned()),
+            ("limit=%2B5&limit=x", "None 5".to_owned()),
+            // There is no page of less than nothing: all is in one.
+            ("limit=-1", "None 0".to_owned()),
+            ("timeoutSeconds=-1", "Some(-1) 0".to_owned()),
+            ("limit=abc", refused("abc", "invalid syntax")),
+            ("limit=", refused("", "invalid syntax")),
+            ("limit=1.5", refused("1.5", "invalid syntax")),
+            ("limit=1_000", refused("1_000", "invalid syntax")),
+            ("limit=9223372036854775808", refused("9223372036854775808", "value out of range")),
+            ("timeoutSeconds=abc", refused("abc", "invalid syntax")),
+            ("limit=x&timeoutSeconds=y", refused("y", "invalid syntax")),
+        ] {
+            assert_eq!(read(query), expected, "{query}");
         }
     }
 
@@ -472,6 +514,11 @@ mod tests {
             ("resourceVersion=7&limit=2", "Exact(7)"),
             ("resourceVersion=7&limit=2&resourceVersionMatch=NotOlderThan", "Fresh(NotOlderThan(7))"),
             ("resourceVersion=7&resourceVersionMatch=Exact", "Exact(7)"),
+            ("limit=no", "400: strconv.ParseInt: parsing \"no\": invalid syntax"),
+            (
+                "sendInitialEvents=",
+                "422: ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list",
+            ),
             (
                 "resourceVersionMatch=Exact",
                 "422: ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",

@@ -342,13 +342,20 @@ async fn admit(
     } else {
         admitting.change_by_all(&mut new, Some(old)).await?;
     }
-    let errors: Vec<FieldError> = match part {
+    let (group, kind, now) = (call.entry.group(), &call.entry.row.kind, Timestamp::now());
+    let mut errors: Vec<FieldError> = match part {
         Part::Whole | Part::Sub => kinds::update(strategy, &mut new, old),
         Part::Status => kinds::update_status(strategy, &mut new, old),
     };
-    kinds::date(call.entry.group(), &call.entry.row.kind, &mut new, old, Timestamp::now());
+    kinds::date(group, kind, &mut new, old, now);
+    if part == Part::Status && errors.is_empty() {
+        errors = kinds::judge_status_at(group, kind, &new, old, now);
+    }
     if !errors.is_empty() {
         return Err(write::invalid(call, name, errors));
+    }
+    if part == Part::Status {
+        write::check_signing(call, &new, old)?;
     }
     call.warn(strategy.update_warnings(&new, old));
     let seen = scaled.then(|| scale::seen(call, &new));

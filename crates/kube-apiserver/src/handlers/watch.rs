@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::call::Call;
-use super::list::{number, parse_version};
+use super::list::{Numbers, parse_version};
 use super::presented::Presented;
 use super::{output, table};
 use crate::http::{Body, Format, Query, Response, Shape, response};
@@ -53,9 +53,10 @@ enum Start {
 /// Opens a watch.
 pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
     let (store, cache) = (&call.server.store, call.entry.cache());
+    let Numbers { timeout_seconds, .. } = Numbers::read(call.query)?;
     let selection = selection(call)?;
     let beginning = beginning(call.query)?;
-    let lasts = lasts(call.query, call.server.options.least_watch)?;
+    let lasts = lasts(timeout_seconds, call.server.options.least_watch);
     let opened = match store.catch_up(beginning.consistency).await {
         Ok(()) => {
             let start = match beginning.start {
@@ -110,7 +111,7 @@ pub async fn watch(call: &Call<'_>) -> Result<Response, Status> {
 fn refusals(query: &Query<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let field = "resourceVersionMatch";
-    let asks = query.all("sendInitialEvents").any(|text| !text.is_empty());
+    let asks = query.has("sendInitialEvents");
     let matching = query.get(field);
     if asks && matching != Some("NotOlderThan") {
         let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
@@ -137,8 +138,7 @@ fn beginning(query: &Query<'_>) -> Result<Beginning, Status> {
     if !errors.is_empty() {
         return Err(Status::invalid("meta.k8s.io", "ListOptions", "", errors));
     }
-    let initial =
-        query.all("sendInitialEvents").find(|text| !text.is_empty()).map(|_| query.flag("sendInitialEvents"));
+    let initial = query.has("sendInitialEvents").then(|| query.flag("sendInitialEvents"));
     let version = match query.get("resourceVersion") {
         None => None,
         Some(text) => Some(parse_version(text)?),
@@ -160,11 +160,11 @@ fn beginning(query: &Query<'_>) -> Result<Beginning, Status> {
 }
 
 /// How long a watch lasts: as long as the client says, else one to two times the least.
-fn lasts(query: &Query<'_>, least: Duration) -> Result<Duration, Status> {
-    Ok(match number(query, "timeoutSeconds")? {
-        Some(seconds) if seconds > 0 => Duration::from_secs(seconds as u64).min(LONGEST),
+fn lasts(timeout_seconds: Option<i64>, least: Duration) -> Duration {
+    match timeout_seconds.and_then(|seconds| u64::try_from(seconds).ok()) {
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(LONGEST),
         _ => least.min(LONGEST).mul_f64(1.0 + rand::random::<f64>()),
-    })
+    }
 }
 
 /// The old paths below `/watch/` name one object where others select it.

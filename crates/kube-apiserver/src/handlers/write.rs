@@ -10,6 +10,7 @@ use super::call::{Call, options_kind};
 use super::output;
 use crate::admitting::{self, Admitting};
 use crate::http::input::{self, Encoding};
+use crate::http::repeated;
 use crate::registry::{Custom, Entry};
 
 /// What a body must be.
@@ -111,7 +112,7 @@ pub fn decode(
     let validation = field_validation(call)?;
     let mut parsed = parsed;
     if encoding == Encoding::Yaml && validation != FieldValidation::Ignore {
-        parsed.duplicates.extend(input::repeated_key(body));
+        parsed.duplicates.extend(repeated::keys(body));
     }
     let schema::Parsed { value: mut object, duplicates } = parsed;
     let warnings = expected
@@ -377,6 +378,23 @@ pub fn check_escalation(call: &Call<'_>, object: &Value, old: Option<&Value>) ->
     }
     let user = authz::User { name: &call.user.name, groups: &call.user.groups };
     authz::escalation::check(&call.server.authorizer, user, object, old)
+}
+
+/// Whoever answers a request for the certificate of a pod must be allowed to sign for its signer.
+pub fn check_signing(call: &Call<'_>, new: &Value, old: &Value) -> Result<(), Status> {
+    let row = &call.entry.row;
+    let is_request = row.group == "certificates.k8s.io" && row.plural == "podcertificaterequests";
+    let status = |object: &Value| object.get("status").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    if !is_request || status(new) == status(old) {
+        return Ok(());
+    }
+    let signer = old.str_at(&["spec", "signerName"]).unwrap_or_default();
+    let user = User { name: &call.user.name, groups: &call.user.groups };
+    if admission::allows_for_signer(&call.server.view(), &user, "sign", signer) {
+        return Ok(());
+    }
+    let why = format!("User {:?} is not permitted to \"sign\" for signer {signer:?}", call.user.name);
+    Err(invalid(call, &call.info.name, vec![FieldError::forbidden("spec.signerName", why)]))
 }
 
 /// Answers with an object that was not stored, in the served version.

@@ -78,20 +78,6 @@ pub fn yaml(bytes: &[u8]) -> Result<Value, String> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
 }
 
-/// The first key of YAML that is there twice, in the words of upstream's reader.
-pub fn repeated_key(bytes: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let error = serde_saphyr::from_str::<Value>(text).err()?;
-    match error.without_snippet() {
-        serde_saphyr::Error::DuplicateMappingKey { key, location } => Some(format!(
-            "yaml: unmarshal errors:\n  line {}: key {:?} already set in map",
-            location.line(),
-            key.as_deref().unwrap_or_default()
-        )),
-        _ => None,
-    }
-}
-
 fn malformed(reason: &str) -> Status {
     Status::bad_request(format!("couldn't get version/kind; json parse error: {reason}"))
 }

@@ -229,8 +229,9 @@ pub fn negotiate(headers: &HeaderMap, query: &Query<'_>, offer: Offer) -> Result
 
 /// Browsers and command-line fetchers get JSON that a person can read, as upstream.
 fn is_pretty(headers: &HeaderMap, query: &Query<'_>) -> bool {
-    if query.get("pretty").is_some() {
-        return query.flag("pretty");
+    if let Some(wish) = query.get("pretty") {
+        // What Go takes for true, and not what it takes for options.
+        return matches!(wish, "1" | "t" | "T" | "true" | "True" | "TRUE");
     }
     headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).is_some_and(|agent| {
         agent.starts_with("curl") || agent.starts_with("Wget") || agent.starts_with("Mozilla/5.0")

@@ -85,8 +85,13 @@ impl RequestInfo {
                 _ => {}
             }
         }
+        // As upstream, options that cannot be read say nothing but that it is a watch.
+        let readable = ["timeoutSeconds", "limit"]
+            .iter()
+            .all(|key| query.all(key).next().is_none_or(|text| text.parse::<i64>().is_ok()));
         if matches!(info.verb, "list" | "watch" | "deletecollection")
             && info.name.is_empty()
+            && readable
             && let Some(selector) = query.get("fieldSelector")
             && let Some(name) = exact_name(selector)
         {
@@ -172,7 +177,7 @@ impl<'a> Query<'a> {
         self.pairs
             .iter()
             .find(|(name, _)| name == key)
-            .is_some_and(|(_, value)| !matches!(&**value, "false" | "0" | "False" | "FALSE" | "f" | "F"))
+            .is_some_and(|(_, value)| &**value != "0" && !value.eq_ignore_ascii_case("false"))
     }
 
     /// A number, if the parameter is there and is one.
@@ -244,6 +249,13 @@ mod tests {
                 "/api/v1/nodes?fieldSelector=metadata.name%3Dw1&watch=1",
                 "watch |v1 ns= nodes/w1/ ",
             ),
+            (
+                Method::GET,
+                "/api/v1/nodes?fieldSelector=metadata.name%3Dw1&watch=maybe&limit=x",
+                "watch |v1 ns= nodes// ",
+            ),
+            (Method::GET, "/api/v1/nodes?watch=", "watch |v1 ns= nodes// "),
+            (Method::GET, "/api/v1/nodes?watch=0", "list |v1 ns= nodes// "),
             (Method::GET, "/apis/apps/v1", "get | ns= // "),
             (Method::POST, "/version", "post | ns= // "),
         ] {
@@ -256,6 +268,12 @@ mod tests {
         let query = Query::parse(Some("labelSelector=app+in+%28a%2Cb%29&watch=false&pretty&limit=5"));
         assert_eq!(query.get("labelSelector"), Some("app in (a,b)"));
         assert!(!query.flag("watch") && query.flag("pretty") && !query.flag("other"));
+        for (text, is_true) in
+            [("", true), ("1", true), ("no", true), ("f", true), ("0", false), ("FaLse", false)]
+        {
+            let query = format!("a={text}");
+            assert_eq!(Query::parse(Some(&query)).flag("a"), is_true, "{text}");
+        }
         assert_eq!(query.number("limit"), Some(5));
     }
 }

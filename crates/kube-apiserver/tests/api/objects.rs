@@ -222,6 +222,14 @@ async fn fields_that_are_there_twice_are_told_of() {
     let refused = post("?fieldValidation=Strict").await.refusal();
     let words = "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: ";
     assert_eq!(refused, (400, format!("{words}{twice}")));
+    // Each of several is named.
+    let more = format!("{yaml}  b: one\n  b: two\n  c: one\n  c: two\n");
+    let path = format!("{MAPS}?fieldValidation=Strict");
+    let headers = [("content-type", "application/yaml")];
+    let refused = client.ask(Method::POST, &path, &headers, more).await.refusal();
+    let all =
+        format!("{twice}\n  line 10: key \"b\" already set in map\n  line 12: key \"c\" already set in map");
+    assert_eq!(refused, (400, format!("{words}{all}")));
     let made = post("").await;
     assert!(made.headers["warning"].to_str().unwrap().contains("line 8: key"));
     assert_eq!(made.ok()["data"]["a"], "two");

@@ -133,6 +133,11 @@ fn options_come_from_the_body_or_the_query() {
         (options.grace, options.propagation, options.dry_run),
         (Some(5), Some(Propagation::Foreground), true)
     );
+    let unreadable = Query::parse(Some("gracePeriodSeconds=soon"));
+    assert_eq!(
+        DeleteOptions::read(b"", Encoding::Json, &unreadable).unwrap_err().message,
+        "strconv.ParseInt: parsing \"soon\": invalid syntax"
+    );
     let body =
         br#"{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":"u"},"orphanDependents":true}"#;
     let options = DeleteOptions::read(body, Encoding::Json, &query).unwrap();
