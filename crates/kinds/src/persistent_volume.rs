@@ -24,10 +24,10 @@ const ATTRIBUTES: &str = "volumeAttributesClassName";
 const OLD_SOURCES: [(&str, &str); 6] = [
     ("cephfs", "deprecated in v1.28, non-functional in v1.31+"),
     ("photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
-    ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
     ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
     ("storageos", "deprecated in v1.22, non-functional in v1.25+"),
     ("glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
+    ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
 ];
 
 /// The fields of the spec that say where the volume is.
@@ -115,10 +115,6 @@ impl Strategy for PersistentVolume {
 fn volume_warnings(volume: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let spec = &volume["spec"];
-    for (index, term) in spec["nodeAffinity"]["required"].items("nodeSelectorTerms").iter().enumerate() {
-        let path = format!("spec.nodeAffinity.required.nodeSelectorTerms[{index}]");
-        warnings::node_term(term, &path, &mut found);
-    }
     for (annotation, advice) in [
         (
             "volume.beta.kubernetes.io/storage-class",
@@ -133,13 +129,19 @@ fn volume_warnings(volume: &Value) -> Vec<String> {
             found.push(format!("metadata.annotations[{annotation}]: {advice}"));
         }
     }
-    for (kind, why) in OLD_SOURCES {
-        if spec.has(kind) {
-            found.push(format!("spec.{kind}: {why}"));
-        }
-    }
     if spec.text("persistentVolumeReclaimPolicy") == "Recycle" {
         found.push("spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.".to_owned());
+    }
+    for (index, term) in spec["nodeAffinity"]["required"].items("nodeSelectorTerms").iter().enumerate() {
+        let path = format!("spec.nodeAffinity.required.nodeSelectorTerms[{index}]");
+        warnings::node_term(term, &path, &mut found);
+    }
+    for (kind, why) in OLD_SOURCES {
+        if spec.has(kind) {
+            // Named as upstream names it there.
+            let kind = if kind == "storageos" { "storageOS" } else { kind };
+            found.push(format!("spec.{kind}: {why}"));
+        }
     }
     warnings::fraction_of_bytes(&spec["capacity"]["storage"], "spec.capacity[storage]", &mut found);
     found
@@ -310,10 +312,21 @@ mod tests {
     #[test]
     fn old_volumes_are_warned_of() {
         let mut old = volume();
-        old["spec"] = json!({"rbd": {}, "capacity": {"storage": "1500m"}});
+        old["metadata"] = json!({"annotations": {"volume.beta.kubernetes.io/storage-class": "a"}});
+        let expression = json!({"key": "beta.kubernetes.io/os", "operator": "Exists"});
+        old["spec"] = json!({"rbd": {}, "storageos": {}, "capacity": {"storage": "1500m"},
+            "persistentVolumeReclaimPolicy": "Recycle",
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}}});
         assert_eq!(
-            PersistentVolume.create_warnings(&old).join("|"),
-            "spec.rbd: deprecated in v1.28, non-functional in v1.31+|spec.capacity[storage]: fractional byte value \"1500m\" is invalid, must be an integer"
+            PersistentVolume.create_warnings(&old),
+            [
+                "metadata.annotations[volume.beta.kubernetes.io/storage-class]: deprecated since v1.8; use \"storageClassName\" attribute instead",
+                "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.",
+                "spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].key: beta.kubernetes.io/os is deprecated since v1.14; use \"kubernetes.io/os\" instead",
+                "spec.storageOS: deprecated in v1.22, non-functional in v1.25+",
+                "spec.rbd: deprecated in v1.28, non-functional in v1.31+",
+                "spec.capacity[storage]: fractional byte value \"1500m\" is invalid, must be an integer",
+            ]
         );
     }
 }

@@ -38,7 +38,7 @@ impl Strategy for RuntimeClass {
     fn create_warnings(&self, object: &Value) -> Vec<String> {
         let mut found = Vec::new();
         let labels = &object["scheduling"]["nodeSelector"];
-        warnings::node_labels(labels, "scheduling.nodeSelector", &mut found);
+        warnings::unnamed_node_labels(labels, "scheduling.nodeSelector", &mut found);
         for resource in ["memory", "ephemeral-storage"] {
             let amount = &object["overhead"]["podFixed"][resource];
             warnings::fraction_of_bytes(amount, &format!("overhead.podFixed[{resource}]"), &mut found);

@@ -1,12 +1,16 @@
 //! What clients are told about pods and templates that are accepted but will disappoint.
 
+mod addresses;
 mod overlaps;
 mod ports;
 
 use serde_json::Value;
 
 use crate::resources::quantity;
+use strategy::names;
 use strategy::read::Read;
+
+pub use addresses::{address, range};
 
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
@@ -85,30 +89,10 @@ pub fn template_at(template: &Value, path: &str) -> Vec<String> {
     found
 }
 
-/// Warns of an address that is not written as it should be.
-pub fn address(text: &str, path: &str, found: &mut Vec<String>) {
-    if let Ok(address) = text.parse::<std::net::Ipv6Addr>()
-        && address.to_string() != text
-    {
-        found.push(format!(
-            "{path}: IPv6 address {text:?} should be in RFC 5952 canonical format (\"{address}\")"
-        ));
-    }
-}
-
-/// Warns of a range of addresses that is not written as it should be, or that is an address in a range.
-pub fn range(text: &str, path: &str, found: &mut Vec<String>) {
-    let Ok(range) = text.parse::<ipnet::IpNet>() else { return };
-    if range.addr() != range.network() {
-        let (whole, one) = (range.trunc(), ipnet::IpNet::from(range.addr()));
-        found.push(format!(
-            "{path}: CIDR value {text:?} is ambiguous in this context (should be \"{whole}\" or \"{one}\"?)"
-        ));
-    } else if range.addr().is_ipv6() && range.to_string() != text {
-        found.push(format!(
-            "{path}: IPv6 CIDR value {text:?} should be in RFC 5952 canonical format (\"{range}\")"
-        ));
-    }
+/// Warns of node labels in a plain selector of a RuntimeClass, whose place upstream tells without the label.
+pub fn unnamed_node_labels(selector: &Value, path: &str, found: &mut Vec<String>) {
+    let labels = selector.as_object().into_iter().flatten();
+    found.extend(labels.filter_map(|(label, _)| Some(format!("{path}: {}", old_node_label(label)?))));
 }
 
 /// Warns of node labels in a selector of nodes that newer ones have replaced.
@@ -164,9 +148,6 @@ fn spec(metadata: &Value, spec: &Value, prefix: &str, found: &mut Vec<String>) {
         fraction_of_bytes(claim, &at, found);
     }
     overlaps::of(spec.items("volumes"), found);
-    for (index, alias) in spec.items("hostAliases").iter().enumerate() {
-        address(alias.text("ip"), &format!("{path}.hostAliases[{index}].ip"), found);
-    }
     repeated(spec, "hostAliases", "ip", path, found);
     repeated(spec, "imagePullSecrets", "name", path, found);
     for (index, secret) in spec.items("imagePullSecrets").iter().enumerate() {
@@ -202,6 +183,13 @@ fn spec(metadata: &Value, spec: &Value, prefix: &str, found: &mut Vec<String>) {
     }
     for kind in ["podAffinity", "podAntiAffinity"] {
         pod_affinity(&spec["affinity"][kind], &format!("{path}.affinity.{kind}"), found);
+    }
+    for (index, server) in spec["dnsConfig"].items("nameservers").iter().enumerate() {
+        let path = format!("{path}.dnsConfig.nameservers[{index}]");
+        address(server.as_str().unwrap_or_default(), &path, found);
+    }
+    for (index, alias) in spec.items("hostAliases").iter().enumerate() {
+        address(alias.text("ip"), &format!("{path}.hostAliases[{index}].ip"), found);
     }
 }
 
@@ -240,11 +228,17 @@ fn affinity(affinity: &Value, path: &str, found: &mut Vec<String>) {
         node_term(term, &format!("{path}.nodeAffinity.{REQUIRED}.nodeSelectorTerms[{index}]"), found);
     }
     for (index, term) in node.items(PREFERRED).iter().enumerate() {
-        node_term(
-            &term["preference"],
-            &format!("{path}.nodeAffinity.{PREFERRED}[{index}].preference"),
-            found,
-        );
+        let path = format!("{path}.nodeAffinity.{PREFERRED}[{index}].preference");
+        node_term(&term["preference"], &path, found);
+        for (at, requirement) in term["preference"].items("matchExpressions").iter().enumerate() {
+            for (which, value) in requirement.items("values").iter().enumerate() {
+                let value = value.as_str().unwrap_or_default();
+                for message in names::label_value_errors(value) {
+                    let path = format!("{path}.matchExpressions[{at}].values[{which}]");
+                    found.push(format!("{path}: {value} is invalid, {message}"));
+                }
+            }
+        }
     }
 }
 
@@ -312,6 +306,17 @@ mod tests {
                 "spec.hostAliases[1].ip: duplicate ip \"1.1.1.1\"",
             ),
             (
+                json!({"hostAliases": [{"ip": "1.1.1.1"}, {"ip": "fd00::00"}], "dnsConfig": {"nameservers": ["1.1.1.1", "1.1.1.01"]},
+                    "terminationGracePeriodSeconds": -1}),
+                "spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1|spec.dnsConfig.nameservers[1]: non-standard IP address \"1.1.1.01\" will be considered invalid in a future Kubernetes release: use \"1.1.1.1\"|spec.hostAliases[1].ip: IPv6 address \"fd00::00\" should be in RFC 5952 canonical format (\"fd00::\")",
+            ),
+            (
+                json!({"affinity": {"nodeAffinity": {
+                    "preferredDuringSchedulingIgnoredDuringExecution": [{"preference": {"matchExpressions": [{"key": "a", "values": ["b", "-c"]}]}}],
+                    "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "values": ["-c"]}]}]}}}}),
+                "spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].values[1]: -c is invalid, a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
+            ),
+            (
                 json!({"topologySpreadConstraints": [{"topologyKey": "k"}]}),
                 "spec.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod",
             ),
@@ -330,7 +335,7 @@ mod tests {
             ),
             (
                 json!({"overhead": {"memory": "1500m"}, "volumes": [{"gitRepo": {}}], "hostAliases": [{"ip": "::0"}]}),
-                "spec.volumes[0].gitRepo: deprecated in v1.11, and disabled by default in v1.33+|spec.hostAliases[0].ip: IPv6 address \"::0\" should be in RFC 5952 canonical format (\"::\")|spec.overhead[memory]: fractional byte value \"1500m\" is invalid, must be an integer",
+                "spec.volumes[0].gitRepo: deprecated in v1.11, and disabled by default in v1.33+|spec.overhead[memory]: fractional byte value \"1500m\" is invalid, must be an integer|spec.hostAliases[0].ip: IPv6 address \"::0\" should be in RFC 5952 canonical format (\"::\")",
             ),
             (
                 json!({"containers": [{"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}]}),
@@ -358,26 +363,6 @@ mod tests {
             of(old, json!({})),
             "metadata.annotations[scheduler.alpha.kubernetes.io/critical-pod]: non-functional in v1.16+; use the \"priorityClassName\" field instead"
         );
-    }
-
-    #[test]
-    fn ranges_are_written_as_one_would() {
-        for (text, expected) in [
-            ("10.0.0.0/8", ""),
-            ("fd00::/64", ""),
-            (
-                "10.0.0.1/8",
-                "r: CIDR value \"10.0.0.1/8\" is ambiguous in this context (should be \"10.0.0.0/8\" or \"10.0.0.1/32\"?)",
-            ),
-            (
-                "fd00:0::/64",
-                "r: IPv6 CIDR value \"fd00:0::/64\" should be in RFC 5952 canonical format (\"fd00::/64\")",
-            ),
-        ] {
-            let mut found = Vec::new();
-            range(text, "r", &mut found);
-            assert_eq!(found.join("|"), expected);
-        }
     }
 
     #[test]

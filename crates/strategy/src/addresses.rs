@@ -63,7 +63,7 @@ fn is_mapped(address: IpAddr) -> bool {
 }
 
 /// The parts of an IPv4 address as numbers without zeros before them; anything else as it is.
-fn without_zeros(text: &str) -> String {
+pub fn without_zeros(text: &str) -> String {
     let parts = text.split('.').map(|part| match part.trim_start_matches('0') {
         "" if !part.is_empty() => "0",
         digits if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => digits,

@@ -3,6 +3,10 @@
 use serde_json::Value;
 use strategy::read::Read;
 
+/// What may be brought together in one volume.
+const SOURCES: [&str; 6] =
+    ["secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate"];
+
 /// Where a file comes to lie, and what it is of where a volume has several sources.
 #[derive(Clone, PartialEq, Eq)]
 struct Place {
@@ -41,6 +45,9 @@ pub(super) fn of(volumes: &[Value], found: &mut Vec<String>) {
         }
         let mut places = Vec::new();
         for source in volume["projected"].items("sources") {
+            if !SOURCES.iter().any(|kind| source.has(kind)) {
+                found.push(format!("volume {name:?} (Projected) has no sources provided"));
+            }
             places.extend(projected(source));
         }
         warn(name, "Projected", places, found);
@@ -86,6 +93,18 @@ fn projected(source: &Value) -> Vec<Place> {
         let name = if bundle.has("name") { bundle.text("name") } else { bundle.text("signerName") };
         return vec![Place::new(bundle.text("path"), &format!("ClusterTrustBundle {name:?}"))];
     }
+    let certificate = &source["podCertificate"];
+    if certificate.is_object() {
+        return [
+            ("certificateChainPath", "PodCertificate chain"),
+            ("keyPath", "PodCertificate key"),
+            ("credentialBundlePath", "PodCertificate credential bundle"),
+        ]
+        .into_iter()
+        .filter(|(key, _)| !certificate.text(key).is_empty())
+        .map(|(key, what)| Place::new(certificate.text(key), what))
+        .collect();
+    }
     Vec::new()
 }
 
@@ -110,6 +129,12 @@ mod tests {
         assert_eq!(told(map(["a", "ab"])), "");
         let expected = "volume \"v\" (ConfigMap \"m\"): overlapping paths: \"a/b\" with \"a\"";
         assert_eq!(told(map(["a", "a/b"])), expected);
+        let projected = json!({"name": "v", "projected": {"sources": [{}, {"podCertificate":
+            {"keyPath": "a/key", "certificateChainPath": "a"}}]}});
+        assert_eq!(
+            told(projected),
+            "volume \"v\" (Projected) has no sources provided|volume \"v\" (Projected): overlapping paths: \"a/key\" (PodCertificate key) with \"a\" (PodCertificate chain)"
+        );
         let projected = json!({"name": "v", "projected": {"sources": [
             {"serviceAccountToken": {"path": "token"}},
             {"secret": {"name": "s", "items": [{"key": "k", "path": "token"}]}},

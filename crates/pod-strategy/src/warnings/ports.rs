@@ -1,5 +1,8 @@
 //! Ports of a pod's containers that get in each other's way.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use serde_json::Value;
 use strategy::read::Read;
 
@@ -19,6 +22,21 @@ pub(super) fn of(spec: &Value, path: &str, found: &mut Vec<String>) {
                     }
                 }
                 seen.push((path, port));
+            }
+        }
+    }
+    let mut names: HashMap<&str, &str> = HashMap::new();
+    for (path, port) in seen.iter().filter(|(_, port)| !port.text("name").is_empty()) {
+        let name = port.text("name");
+        match names.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(path);
+            }
+            Entry::Occupied(first) => {
+                let first = first.get();
+                found.push(format!(
+                    "{path}: duplicate port name {name:?} with {first}, services and probes that select ports by name will use {first}"
+                ));
             }
         }
     }
@@ -62,6 +80,20 @@ fn shown(port: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_first_port_of_a_name_is_the_one_that_is_found_by_it() {
+        let port = |name: &str, number: i64| serde_json::json!({"name": name, "containerPort": number});
+        let spec = json!({"initContainers": [{"ports": [port("a", 1)]}],
+            "containers": [{"ports": [port("b", 2), port("a", 3), port("", 4)]}, {"ports": [port("a", 5), port("", 6)]}]});
+        let mut found = Vec::new();
+        super::of(&spec, "spec", &mut found);
+        let expected = ["spec.containers[0].ports[1]", "spec.containers[1].ports[0]"].map(|path| {
+            let first = "spec.initContainers[0].ports[0]";
+            format!("{path}: duplicate port name \"a\" with {first}, services and probes that select ports by name will use {first}")
+        });
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn ports_that_clash_are_told_of() {
