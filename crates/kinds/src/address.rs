@@ -56,6 +56,10 @@ impl Strategy for ServiceCidr {
         Keeps::Status
     }
 
+    fn status_alone(&self) -> bool {
+        true
+    }
+
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let ranges = object["spec"].items("cidrs");
         let path = SPEC.child("cidrs");

@@ -46,6 +46,10 @@ impl Strategy for Policy {
         if self.mutating { Keeps::Generation } else { Keeps::StatusAndGeneration }
     }
 
+    fn status_alone(&self) -> bool {
+        !self.mutating
+    }
+
     fn allow_unconditional_update(&self) -> bool {
         false
     }

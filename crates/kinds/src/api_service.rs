@@ -21,6 +21,10 @@ impl Strategy for ApiService {
         Keeps::Status
     }
 
+    fn status_alone(&self) -> bool {
+        true
+    }
+
     fn name_rule(&self) -> NameRule {
         NameRule::PathSegment
     }

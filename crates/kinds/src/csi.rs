@@ -208,8 +208,12 @@ impl Strategy for CsiStorageCapacity {
 fn capacity_warnings(capacity: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let topology = &capacity["nodeTopology"];
-    warnings::node_labels(&topology["matchLabels"], "nodeTopology.matchLabels", &mut found);
     warnings::node_term(topology, "nodeTopology", &mut found);
+    for (label, _) in topology.entries("matchLabels") {
+        if let Some(advice) = warnings::old_node_label(label) {
+            found.push(format!("nodeTopology.matchLabels.{label}: {advice}"));
+        }
+    }
     found
 }
 
@@ -222,9 +226,8 @@ impl Strategy for VolumeAttachment {
         Keeps::Status
     }
 
-    fn prepare_status_update(&self, new: &mut Value, old: &Value) {
-        strategy::prepare_status_update(new, old);
-        strategy::keep_metadata(new, old, &crate::KEPT_BY_STATUS);
+    fn status_alone(&self) -> bool {
+        true
     }
 
     fn prepare_for_create(&self, object: &mut Value) {
@@ -288,6 +291,21 @@ mod tests {
     use super::*;
     use serde_json::json;
     use strategy::testing::{created, updated};
+
+    #[test]
+    fn old_node_labels_are_told_of_where_they_are() {
+        let (old, label) = ("beta.kubernetes.io/os", "beta.kubernetes.io/arch");
+        let topology = json!({"matchLabels": {old: "linux", "a": "b"}, "matchExpressions": [{"key": label, "operator": "Exists"}]});
+        assert_eq!(
+            CsiStorageCapacity.create_warnings(&json!({ "nodeTopology": topology })).join("|"),
+            "nodeTopology.matchExpressions[0].key: beta.kubernetes.io/arch is deprecated since v1.14; use \"kubernetes.io/arch\" instead|nodeTopology.matchLabels.beta.kubernetes.io/os: deprecated since v1.14; use \"kubernetes.io/os\" instead"
+        );
+        assert_eq!(
+            crate::runtime_class::RuntimeClass
+                .create_warnings(&json!({"scheduling": {"nodeSelector": {old: "linux"}}})),
+            ["scheduling.nodeSelector: deprecated since v1.14; use \"kubernetes.io/os\" instead"]
+        );
+    }
 
     #[test]
     fn attachments_name_one_volume() {

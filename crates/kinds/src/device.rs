@@ -1,8 +1,10 @@
 //! The kinds of dynamic resource allocation: DeviceClasses, ResourceClaims, their templates, ResourceSlices.
 
 mod claim;
+mod lists;
 mod sharing;
 mod slice;
+mod status;
 
 use std::borrow::Cow;
 
@@ -12,6 +14,7 @@ use serde_json::Value;
 
 use crate::admission_expressions::{self, Gives};
 
+use pod_strategy::resources::is_extended;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::Read;
@@ -31,6 +34,8 @@ const SPEC: Path<'static> = Path::root("spec");
 /// How many requests, selectors, constraints or configurations there may be.
 const MAX_ITEMS: usize = 32;
 const LONGEST_EXPRESSION: usize = 10 * 1024;
+/// Bytes of what a driver is told, written as JSON.
+const LONGEST_PARAMETERS: usize = 10 * 1024;
 const LONGEST_DRIVER: usize = 63;
 const LONGEST_POOL: usize = 253;
 
@@ -42,13 +47,11 @@ impl Strategy for DeviceClass {
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         validate_selectors(spec.items("selectors"), &SPEC.child("selectors"), errors);
-        let config_path = SPEC.child("config");
-        let config = spec.items("config");
-        if config.len() > MAX_ITEMS {
-            errors.too_many(&config_path, config.len(), MAX_ITEMS);
-        }
-        for (index, item) in config.iter().enumerate() {
-            validate_configuration(item, &config_path.index(index), errors);
+        lists::each(spec.items("config"), MAX_ITEMS, &SPEC.child("config"), errors, validate_configuration);
+        let resource = spec.text("extendedResourceName");
+        if spec.has("extendedResourceName") && !is_extended(resource) {
+            let why = "must be a valid extended resource name";
+            errors.invalid(&SPEC.child("extendedResourceName"), resource, why);
         }
     }
 }
@@ -101,12 +104,8 @@ fn of_devices<'t>() -> Environment<'t> {
 
 /// Validates the expressions that choose devices.
 fn validate_selectors(selectors: &[Value], path: &Path, errors: &mut Errors) {
-    if selectors.len() > MAX_ITEMS {
-        errors.too_many(path, selectors.len(), MAX_ITEMS);
-    }
-    for (index, selector) in selectors.iter().enumerate() {
-        let item_path = path.index(index);
-        let path = item_path.child("cel");
+    lists::each(selectors, MAX_ITEMS, path, errors, |selector, path, errors| {
+        let path = path.child("cel");
         let expression = selector["cel"].text("expression");
         if !selector.has("cel") {
             errors.required(&path, "");
@@ -118,7 +117,7 @@ fn validate_selectors(selectors: &[Value], path: &Path, errors: &mut Errors) {
             let path = path.child("expression");
             admission_expressions::check(expression, Gives::Bool, &of_devices(), &path, errors);
         }
-    }
+    });
 }
 
 /// Validates what a driver is told, which only the driver understands.
@@ -128,26 +127,32 @@ fn validate_configuration(item: &Value, path: &Path, errors: &mut Errors) {
         errors.required(&path, "");
         return;
     }
-    let driver = item["opaque"].text("driver");
-    if driver.is_empty() {
-        errors.required(&path.child("driver"), "");
-    } else {
-        validate_driver(driver, &path.child("driver"), errors);
-    }
-    let parameters_path = path.child("parameters");
-    match &item["opaque"]["parameters"] {
-        Value::Null => errors.required(&parameters_path, ""),
-        Value::Object(_) => {}
-        other => errors.invalid(&parameters_path, other.clone(), "must be a valid JSON object"),
+    validate_driver(item["opaque"].text("driver"), &path.child("driver"), errors);
+    validate_parameters(&item["opaque"]["parameters"], &path.child("parameters"), errors);
+}
+
+/// Validates an object that only a driver understands.
+fn validate_parameters(parameters: &Value, path: &Path, errors: &mut Errors) {
+    if parameters.is_null() {
+        errors.required(path, "");
+    } else if parameters.to_string().len() > LONGEST_PARAMETERS {
+        errors.too_long(path, LONGEST_PARAMETERS);
+    } else if !parameters.is_object() {
+        errors.invalid(path, "<value omitted>", "must be a valid JSON object");
     }
 }
 
-/// Validates the name of a driver, or of the domain that defines an attribute.
+/// Validates the name of a driver, or of the domain that defines an attribute. Its case does not count.
 fn validate_driver(name: &str, path: &Path, errors: &mut Errors) {
+    if name.is_empty() {
+        errors.required(path, "");
+        return;
+    }
     if name.len() > LONGEST_DRIVER {
         errors.too_long(path, LONGEST_DRIVER);
     }
-    errors.invalid_each(path, &Value::from(name), names::errors(NameRule::Subdomain, name));
+    let found = names::errors(NameRule::Subdomain, &name.to_ascii_lowercase());
+    errors.invalid_each(path, &Value::from(name), found);
 }
 
 /// Validates the name of a pool, one or more names with slashes between them.
@@ -173,9 +178,8 @@ impl Strategy for ResourceClaim {
         default_requests(write::ensure(write::ensure(object, "spec"), "devices"));
     }
 
-    fn prepare_status_update(&self, new: &mut Value, old: &Value) {
-        strategy::prepare_status_update(new, old);
-        strategy::keep_metadata(new, old, &crate::KEPT_BY_STATUS);
+    fn status_alone(&self) -> bool {
+        true
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
@@ -187,47 +191,7 @@ impl Strategy for ResourceClaim {
     }
 
     fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        let (status, before) = (&new["status"], &old["status"]);
-        let path = Path::root("status");
-        if before.has("allocation") && status.has("allocation") {
-            errors.immutable(&path.child("allocation"), &status["allocation"], &before["allocation"]);
-        }
-        let consumers = status.items("reservedFor");
-        if consumers.len() > 256 {
-            errors.too_many(&path.child("reservedFor"), consumers.len(), 256);
-        }
-        let reserved_path = path.child("reservedFor");
-        for (index, consumer) in consumers.iter().enumerate() {
-            let path = reserved_path.index(index);
-            for key in ["resource", "name", "uid"] {
-                if consumer.text(key).is_empty() {
-                    errors.required(&path.child(key), "");
-                }
-            }
-            if consumers[..index].iter().any(|other| other.text("uid") == consumer.text("uid")) {
-                errors.duplicate(&path.child("uid"), consumer.text("uid"));
-            }
-        }
-        let results_path = path.child("allocation").child("devices").child("results").to_string();
-        let known = names_of(new["spec"]["devices"].items("requests"));
-        let results = status["allocation"]["devices"].items("results");
-        // What was allocated before is not judged again.
-        for (index, result) in results.iter().enumerate().filter(|_| !before.has("allocation")) {
-            let root = Path::root(&results_path);
-            let path = root.index(index);
-            if !known.iter().any(|name| name == result.text("request")) {
-                errors.invalid(
-                    &path.child("request"),
-                    result.text("request"),
-                    "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'",
-                );
-            }
-            validate_driver(result.text("driver"), &path.child("driver"), errors);
-            validate_pool(result.text("pool"), &path.child("pool"), errors);
-        }
-        if !consumers.is_empty() && !status.has("allocation") {
-            errors.forbidden(&path.child("reservedFor"), "may not be specified when `allocated` is not set");
-        }
+        status::validate(new, old, errors);
     }
 }
 
@@ -252,16 +216,16 @@ impl Strategy for ResourceSlice {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        slice::validate(&object["spec"], &SPEC, errors);
+        slice::validate(&object["spec"], &Value::Null, &SPEC, errors);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        self.validate(new, errors);
-        for key in ["driver", "nodeName", "nodeSelector", "allNodes"] {
-            errors.immutable(&SPEC.child(key), &new["spec"][key], &old["spec"][key]);
-        }
+        slice::validate(&new["spec"], &old["spec"], &SPEC, errors);
         let name = (&new["spec"]["pool"]["name"], &old["spec"]["pool"]["name"]);
         errors.immutable(&SPEC.child("pool").child("name"), name.0, name.1);
+        for key in ["driver", "nodeName"] {
+            errors.immutable(&SPEC.child(key), &new["spec"][key], &old["spec"][key]);
+        }
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {

@@ -25,9 +25,8 @@ impl Strategy for FlowSchema {
         Keeps::StatusAndGeneration
     }
 
-    fn prepare_status_update(&self, new: &mut Value, old: &Value) {
-        strategy::prepare_status_update(new, old);
-        strategy::keep_metadata(new, old, &crate::KEPT_BY_STATUS);
+    fn status_alone(&self) -> bool {
+        true
     }
 
     fn default(&self, object: &mut Value) {
@@ -194,9 +193,8 @@ impl Strategy for PriorityLevelConfiguration {
         Keeps::StatusAndGeneration
     }
 
-    fn prepare_status_update(&self, new: &mut Value, old: &Value) {
-        strategy::prepare_status_update(new, old);
-        strategy::keep_metadata(new, old, &crate::KEPT_BY_STATUS);
+    fn status_alone(&self) -> bool {
+        true
     }
 
     fn default(&self, object: &mut Value) {

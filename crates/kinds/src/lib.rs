@@ -231,9 +231,6 @@ pub fn judge_status_at(group: &str, kind: &str, new: &Value, old: &Value, now: T
     errors.into_vec()
 }
 
-/// What a status update leaves as it is where a kind allows no change of metadata beside the status.
-pub(crate) const KEPT_BY_STATUS: [&str; 4] = ["labels", "annotations", "finalizers", "ownerReferences"];
-
 /// The error of an update that names no version, for kinds without `allow_unconditional_update`.
 pub fn missing_resource_version() -> FieldError {
     // A number without a sign, as upstream prints it.

@@ -16,7 +16,7 @@ use crate::conditions;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::{Read, same};
-use strategy::{self, Keeps, NameRule, Resets, Strategy, field_text};
+use strategy::{Keeps, NameRule, Strategy, field_text};
 
 /// The rules of PodCertificateRequests: what is asked for is said once, and answered once.
 pub struct PodCertificateRequest;
@@ -78,9 +78,8 @@ impl Strategy for PodCertificateRequest {
         errors.immutable(&SPEC, &new["spec"], &old["spec"]);
     }
 
-    fn prepare_status_update(&self, new: &mut Value, old: &Value) {
-        strategy::prepare_status_update(new, old);
-        strategy::keep_metadata(new, old, &crate::KEPT_BY_STATUS);
+    fn status_alone(&self) -> bool {
+        true
     }
 
     fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
@@ -109,13 +108,6 @@ impl Strategy for PodCertificateRequest {
                     errors.invalid_unshown(&STATUS, why);
                 }
             }
-        }
-    }
-
-    fn resets(&self, part: &str) -> Resets {
-        match part {
-            "status" => Resets::AllBut(&["status"]),
-            _ => Resets::Only(&["status"]),
         }
     }
 

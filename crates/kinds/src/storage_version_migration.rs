@@ -16,6 +16,10 @@ impl Strategy for StorageVersionMigration {
         Keeps::Status
     }
 
+    fn status_alone(&self) -> bool {
+        true
+    }
+
     fn validate(&self, object: &Value, errors: &mut Errors) {
         if object["spec"]["resource"].text("resource").is_empty() {
             errors.required(&SPEC.child("resource").child("resource"), "resource is required");

@@ -147,3 +147,60 @@ fn an_unchanged_update_is_accepted_and_counts_nothing() {
         assert_eq!(new, old, "{kind}");
     }
 }
+
+#[test]
+fn a_status_update_changes_metadata_only_of_some_kinds() {
+    // Those that have a status subresource, and whose metadata upstream leaves to an update of it.
+    let open = [
+        "CertificateSigningRequest",
+        "CronJob",
+        "CustomResourceDefinition",
+        "DaemonSet",
+        "HorizontalPodAutoscaler",
+        "Ingress",
+        "Job",
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Pod",
+        "PodDisruptionBudget",
+        "ReplicaSet",
+        "ReplicationController",
+        "ResourceQuota",
+        "Service",
+        "StatefulSet",
+    ];
+    let closed = [
+        "APIService",
+        "FlowSchema",
+        "PodCertificateRequest",
+        "PriorityLevelConfiguration",
+        "ResourceClaim",
+        "ServiceCIDR",
+        "StorageVersionMigration",
+        "ValidatingAdmissionPolicy",
+        "VolumeAttachment",
+    ];
+    let keys = ["labels", "annotations", "finalizers", "ownerReferences"];
+    let old = json!({"metadata": {"labels": {"a": "1"}, "annotations": {"a": "1"}, "ownerReferences": [{"uid": "1"}]},
+        "spec": {}, "status": {}});
+    let sent = json!({"metadata": {"labels": {"a": "2"}, "annotations": {}, "finalizers": ["a.example/b"]},
+        "spec": {}, "status": {}});
+    for (kind, strategy) in strategies() {
+        let mut new = sent.clone();
+        strategy.prepare_status_update(&mut new, &old);
+        let kept: Vec<&str> =
+            keys.into_iter().filter(|key| new["metadata"].get(key) == old["metadata"].get(key)).collect();
+        if kind == "Deployment" {
+            assert_eq!(kept, ["labels"]);
+        } else if open.contains(&kind) {
+            let expected: &[&str] = if kind == "Pod" { &["ownerReferences"] } else { &[] };
+            assert_eq!(kept, expected, "{kind}");
+            assert_ne!(strategy.resets("status"), strategy::Resets::AllBut(&["status"]), "{kind}");
+        } else if closed.contains(&kind) {
+            assert_eq!(kept, keys, "{kind}");
+            assert_eq!(strategy.resets("status"), strategy::Resets::AllBut(&["status"]), "{kind}");
+        }
+    }
+}

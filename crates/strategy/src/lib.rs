@@ -136,9 +136,18 @@ pub trait Strategy: Sync {
         self.validate(new, errors);
     }
 
+    /// Whether an update of the status changes nothing of the metadata: labels, annotations, finalizers and owners
+    /// stay as they were.
+    fn status_alone(&self) -> bool {
+        false
+    }
+
     /// Puts back everything that an update of the status may not touch.
     fn prepare_status_update(&self, new: &mut Value, old: &Value) {
         prepare_status_update(new, old);
+        if self.status_alone() {
+            keep_metadata(new, old, &["labels", "annotations", "finalizers", "ownerReferences"]);
+        }
     }
 
     /// Adds the errors of an update of the status.
@@ -154,6 +163,7 @@ pub trait Strategy: Sync {
     /// subresource, empty for the object itself.
     fn resets(&self, part: &str) -> Resets {
         match part {
+            "status" if self.status_alone() => Resets::AllBut(&["status"]),
             "status" => Resets::AllBut(&["metadata", "status"]),
             _ => Resets::Only(&["status"]),
         }

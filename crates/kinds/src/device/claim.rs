@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{MAX_ITEMS, names_of, sharing, validate_configuration, validate_driver, validate_selectors};
+use super::slice::{EFFECTS, validate_fact_name};
+use super::{MAX_ITEMS, lists, names_of, sharing, validate_configuration, validate_selectors};
 use pod_strategy::probes::validate_label;
-use pod_strategy::scheduling::validate_effect;
 use strategy::NameRule;
 use strategy::field::{Errors, Path};
 use strategy::names;
@@ -17,44 +17,23 @@ const MAX_TOLERATIONS: usize = 16;
 /// Validates the spec of a claim, also of one in a template.
 pub(super) fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
     let devices = &spec["devices"];
-    let devices_path = path.child("devices");
-    let requests_path = devices_path.child("requests");
+    let path = path.child("devices");
     let requests = devices.items("requests");
-    if requests.len() > MAX_ITEMS {
-        errors.too_many(&requests_path, requests.len(), MAX_ITEMS);
-    }
-    for (index, request) in requests.iter().enumerate() {
-        let path = requests_path.index(index);
-        validate_request(request, &path, errors);
-        let name = request.text("name");
-        if requests[..index].iter().any(|other| other.text("name") == name) {
-            errors.duplicate(&path.child("name"), name);
-        }
-    }
+    let requests_path = path.child("requests");
+    lists::set(requests, MAX_ITEMS, |request| request.text("name"), &requests_path, errors, validate_request);
     let known = names_of(requests);
-    validate_constraints(devices.items("constraints"), &known, &devices_path.child("constraints"), errors);
-    let config_path = devices_path.child("config");
-    let config = devices.items("config");
-    if config.len() > MAX_ITEMS {
-        errors.too_many(&config_path, config.len(), MAX_ITEMS);
-    }
-    for (index, item) in config.iter().enumerate() {
-        let path = config_path.index(index);
+    let constraints = devices.items("constraints");
+    lists::each(constraints, MAX_ITEMS, &path.child("constraints"), errors, |constraint, path, errors| {
+        validate_constraint(constraint, &known, path, errors);
+    });
+    lists::each(devices.items("config"), MAX_ITEMS, &path.child("config"), errors, |item, path, errors| {
         validate_references(item.items("requests"), &known, &path.child("requests"), errors);
-        validate_configuration(item, &path, errors);
-    }
-}
-
-fn validate_name(name: &str, path: &Path, errors: &mut Errors) {
-    if name.is_empty() {
-        errors.required(path, "");
-    } else {
-        validate_label(name, path, errors);
-    }
+        validate_configuration(item, path, errors);
+    });
 }
 
 fn validate_request(request: &Value, path: &Path, errors: &mut Errors) {
-    validate_name(request.text("name"), &path.child("name"), errors);
+    validate_label(request.text("name"), &path.child("name"), errors);
     let alternatives = request.items("firstAvailable");
     match (request.has("exactly"), alternatives.is_empty()) {
         (true, false) => errors.invalid(
@@ -65,19 +44,12 @@ fn validate_request(request: &Value, path: &Path, errors: &mut Errors) {
         (false, true) => errors.required(path, "exactly one of `exactly` or `firstAvailable` is required"),
         (true, true) => validate_devices(&request["exactly"], &path.child("exactly"), errors),
         (false, false) => {
-            let list_path = path.child("firstAvailable");
-            if alternatives.len() > MAX_ALTERNATIVES {
-                errors.too_many(&list_path, alternatives.len(), MAX_ALTERNATIVES);
-            }
-            for (index, alternative) in alternatives.iter().enumerate() {
-                let path = list_path.index(index);
-                let name = alternative.text("name");
-                validate_name(name, &path.child("name"), errors);
-                if alternatives[..index].iter().any(|other| other.text("name") == name) {
-                    errors.duplicate(&path.child("name"), name);
-                }
-                validate_devices(alternative, &path, errors);
-            }
+            let path = path.child("firstAvailable");
+            let name = |alternative: &'_ Value| alternative.text("name").to_owned();
+            lists::set(alternatives, MAX_ALTERNATIVES, name, &path, errors, |alternative, path, errors| {
+                validate_label(alternative.text("name"), &path.child("name"), errors);
+                validate_devices(alternative, path, errors);
+            });
         }
     }
 }
@@ -133,61 +105,55 @@ fn validate_tolerations(tolerations: &[Value], path: &Path, errors: &mut Errors)
             other => errors.unsupported(&path.child("operator"), other, &["Equal", "Exists"]),
         }
         let effect = toleration.text("effect");
-        if !effect.is_empty() {
-            validate_effect(effect, &path.child("effect"), errors);
+        if !effect.is_empty() && !EFFECTS.contains(&effect) {
+            errors.unsupported(&path.child("effect"), effect, &EFFECTS);
         }
     }
 }
 
-fn validate_constraints(constraints: &[Value], known: &[String], path: &Path, errors: &mut Errors) {
-    if constraints.len() > MAX_ITEMS {
-        errors.too_many(path, constraints.len(), MAX_ITEMS);
-    }
-    for (index, constraint) in constraints.iter().enumerate() {
-        let path = path.index(index);
-        validate_references(constraint.items("requests"), known, &path.child("requests"), errors);
-        match (constraint.has("matchAttribute"), constraint.has("distinctAttribute")) {
-            (false, false) => {
-                errors.required(&path, "exactly one of `matchAttribute` or `distinctAttribute` is required");
-            }
-            (true, true) => errors.invalid(
-                &path,
-                Value::Null,
-                "exactly one of `matchAttribute` or `distinctAttribute` is required, but multiple fields are set",
-            ),
-            _ => {}
-        }
-        for key in ["matchAttribute", "distinctAttribute"] {
-            if constraint.has(key) {
-                validate_attribute(constraint.text(key), &path.child(key), errors);
-            }
-        }
+fn validate_constraint(constraint: &Value, known: &[String], path: &Path, errors: &mut Errors) {
+    validate_references(constraint.items("requests"), known, &path.child("requests"), errors);
+    match ["matchAttribute", "distinctAttribute"].into_iter().find(|key| constraint.has(key)) {
+        Some(key) => validate_attribute(constraint.text(key), &path.child(key), errors),
+        // The end of it is upstream's, too.
+        None => errors.required(
+            path,
+            "exactly one of \"matchAttribute\" or \"distinctAttribute\" is required, but multiple fields are set",
+        ),
     }
 }
 
 /// An attribute's name with the domain of who defines it.
 fn validate_attribute(name: &str, path: &Path, errors: &mut Errors) {
-    match name.split_once('/') {
-        None => errors.invalid(path, name, "must include a domain"),
-        Some((domain, _)) => validate_driver(domain, path, errors),
+    validate_fact_name(name, path, errors);
+    if !name.contains('/') {
+        let why = "a fully qualified name must be a domain and a name separated by a slash";
+        errors.invalid(path, name, why);
     }
 }
 
-fn validate_references(references: &[Value], known: &[String], path: &Path, errors: &mut Errors) {
-    if references.len() > MAX_ITEMS {
-        errors.too_many(path, references.len(), MAX_ITEMS);
+/// Validates names of requests, or of alternatives behind a slash.
+pub(super) fn validate_references(references: &[Value], known: &[String], path: &Path, errors: &mut Errors) {
+    let key = |reference: &Value| reference.as_str().unwrap_or_default().to_owned();
+    lists::set(references, MAX_ITEMS, key, path, errors, |reference, path, errors| {
+        validate_reference(reference.as_str().unwrap_or_default(), known, path, errors);
+    });
+}
+
+/// Validates the name of a request, or of an alternative behind a slash.
+pub(super) fn validate_reference(reference: &str, known: &[String], path: &Path, errors: &mut Errors) {
+    let is_short = reference.split('/').count() <= 2;
+    if is_short {
+        for name in reference.split('/') {
+            validate_label(name, path, errors);
+        }
     }
-    for (index, reference) in references.iter().enumerate() {
-        if !known.iter().any(|name| reference == name) {
-            errors.invalid(
-                &path.index(index),
-                reference.clone(),
-                "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'",
-            );
-        }
-        if references[..index].contains(reference) {
-            errors.duplicate(&path.index(index), reference.clone());
-        }
+    if !is_short || !known.iter().any(|name| reference == name) {
+        errors.invalid(
+            path,
+            reference,
+            "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'",
+        );
     }
 }
 
@@ -207,9 +173,31 @@ mod tests {
             ),
             (
                 json!({"requests": [gpu, gpu], "constraints": [{"requests": ["cpu"], "matchAttribute": "numa"}]}),
-                "devices.requests[1].name: Duplicate value: \"gpu\"\n\
+                "devices.requests[1]: Duplicate value: \"gpu\"\n\
                  devices.constraints[0].requests[0]: Invalid value: \"cpu\": must be the name of a request in the claim or the name of a request and a subrequest separated by '/'\n\
-                 devices.constraints[0].matchAttribute: Invalid value: \"numa\": must include a domain",
+                 devices.constraints[0].matchAttribute: Invalid value: \"numa\": a fully qualified name must be a domain and a name separated by a slash",
+            ),
+            (
+                json!({"requests": [gpu], "constraints": [
+                    {"matchAttribute": "a.example/", "distinctAttribute": "x"}, {"distinctAttribute": "/x"},
+                    {"requests": ["gpu/a/b", "gpu/a", "gpu", "gpu"]}]}),
+                "devices.constraints[0].matchAttribute: Invalid value: \"\": the name must not be empty\n\
+                 devices.constraints[1].distinctAttribute: Invalid value: \"\": the domain must not be empty\n\
+                 devices.constraints[2].requests[0]: Invalid value: \"gpu/a/b\": must be the name of a request in the claim or the name of a request and a subrequest separated by '/'\n\
+                 devices.constraints[2].requests[1]: Invalid value: \"gpu/a\": must be the name of a request in the claim or the name of a request and a subrequest separated by '/'\n\
+                 devices.constraints[2].requests[3]: Duplicate value: \"gpu\"\n\
+                 devices.constraints[2]: Required value: exactly one of \"matchAttribute\" or \"distinctAttribute\" is required, but multiple fields are set",
+            ),
+            (
+                json!({"requests": vec![json!({}); 33]}),
+                "devices.requests: Too many: 33: must have at most 32 items",
+            ),
+            (
+                json!({"config": [{"opaque": {"driver": "A.example", "parameters": {}}}, {"opaque": {"parameters": 1}},
+                    {"opaque": {"driver": "a.example", "parameters": {"x": "y".repeat(10240)}}}]}),
+                "devices.config[1].opaque.driver: Required value\n\
+                 devices.config[1].opaque.parameters: Invalid value: \"<value omitted>\": must be a valid JSON object\n\
+                 devices.config[2].opaque.parameters: Too long: may not be more than 10240 bytes",
             ),
             (
                 json!({"requests": [{"name": "gpu", "firstAvailable": [{"name": "big", "deviceClassName": "a.example", "allocationMode": "All", "count": 2}]}],
@@ -219,9 +207,10 @@ mod tests {
             ),
             (
                 json!({"requests": [{"name": "gpu", "exactly": {"deviceClassName": "a.example", "allocationMode": "All",
-                    "selectors": [{}], "tolerations": [{"operator": "Exists", "value": "x"}]}}]}),
+                    "selectors": [{}], "tolerations": [{"operator": "Exists", "value": "x"}, {"operator": "Exists", "effect": "PreferNoSchedule"}]}}]}),
                 "devices.requests[0].exactly.selectors[0].cel: Required value\n\
-                 devices.requests[0].exactly.tolerations[0].value: Invalid value: \"x\": must be empty for operator `Exists`",
+                 devices.requests[0].exactly.tolerations[0].value: Invalid value: \"x\": must be empty for operator `Exists`\n\
+                 devices.requests[0].exactly.tolerations[1].effect: Unsupported value: \"PreferNoSchedule\": supported values: \"NoExecute\", \"NoSchedule\", \"None\"",
             ),
         ] {
             let spec = json!({ "devices": devices });

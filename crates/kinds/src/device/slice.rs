@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::{sharing, validate_driver, validate_pool};
+use super::{lists, sharing, validate_driver, validate_pool};
 use pod_strategy::probes::validate_label;
 use pod_strategy::resources::quantity;
 use strategy::NameRule;
 use strategy::field::{Errors, Path};
 use strategy::names;
-use strategy::read::Read;
+use strategy::read::{Read, same};
 use strategy::selectors;
 
 const MAX_DEVICES: usize = 128;
@@ -19,15 +19,12 @@ const MAX_FACTS: usize = 32;
 const MAX_TAINTS: usize = 16;
 const LONGEST_NAME: usize = 32;
 const LONGEST_VALUE: usize = 64;
-const PLACES: [&str; 4] = ["nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection"];
+/// What a taint of a device does.
+pub(super) const EFFECTS: [&str; 3] = ["NoExecute", "NoSchedule", "None"];
 
-/// Validates the spec of a slice.
-pub(super) fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
-    if spec.text("driver").is_empty() {
-        errors.required(&path.child("driver"), "");
-    } else {
-        validate_driver(spec.text("driver"), &path.child("driver"), errors);
-    }
+/// Validates the spec of a slice, which was another one before, or null.
+pub(super) fn validate(spec: &Value, before: &Value, path: &Path, errors: &mut Errors) {
+    validate_driver(spec.text("driver"), &path.child("driver"), errors);
     let pool_path = path.child("pool");
     validate_pool(spec["pool"].text("name"), &pool_path.child("name"), errors);
     let count = spec["pool"].int("resourceSliceCount").unwrap_or(0);
@@ -38,69 +35,92 @@ pub(super) fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
         let why = "must be greater than or equal to zero";
         errors.invalid(&pool_path.child("generation"), generation, why);
     }
-    validate_place(spec, &PLACES, path, errors);
-    let devices = spec.items("devices");
-    let devices_path = path.child("devices");
+    validate_place(spec, path, errors);
+    let (devices, counters) = (spec.items("devices"), spec.items("sharedCounters"));
+    if !counters.is_empty() && !devices.is_empty() {
+        errors.invalid(path, "", "only one of `sharedCounters` or `devices` is allowed");
+    }
     let costly =
         |device: &Value| !device.items("taints").is_empty() || !device.items("consumesCounters").is_empty();
     let most = if devices.iter().any(costly) { MAX_COSTLY_DEVICES } else { MAX_DEVICES };
-    if devices.len() > most {
-        errors.too_many(&devices_path, devices.len(), most);
-    }
-    let counters = spec.items("sharedCounters");
-    if !counters.is_empty() && !devices.is_empty() {
-        errors.invalid(path, Value::Null, "only one of `sharedCounters` or `devices` is allowed");
-    }
-    sharing::validate_sets(counters, &path.child("sharedCounters"), errors);
-    for (index, device) in devices.iter().enumerate() {
-        let path = devices_path.index(index);
+    let each_alone = spec.flag("perDeviceNodeSelection") == Some(true);
+    let name = |device: &Value| device.text("name").to_owned();
+    lists::set(devices, most, name, &path.child("devices"), errors, |device, path, errors| {
         let name = device.text("name");
-        validate_label(name, &path.child("name"), errors);
-        if devices[..index].iter().any(|other| other.text("name") == name) {
-            errors.duplicate(&path.child("name"), name);
-        }
-        validate_device(device, &path, errors);
-        if spec.flag("perDeviceNodeSelection") == Some(true) {
-            validate_place(device, &PLACES[..3], &path, errors);
-        }
-    }
+        let before = before.items("devices").iter().find(|other| other.text("name") == name);
+        validate_device(device, before.unwrap_or(&Value::Null), each_alone, path, errors);
+    });
+    sharing::validate_sets(counters, &path.child("sharedCounters"), errors);
 }
 
-/// A slice, or each of its devices, is on one node, on some or on all.
-fn validate_place(object: &Value, places: &[&str], path: &Path, errors: &mut Errors) {
-    let set = |key: &str| match key {
-        "nodeName" => !object.text(key).is_empty(),
-        "nodeSelector" => object.has(key),
-        _ => object.flag(key) == Some(true),
-    };
-    let quoted: Vec<String> = places.iter().map(|place| format!("`{place}`")).collect();
-    let list = quoted.join(", ");
-    match places.iter().filter(|key| set(key)).count() {
-        0 => errors.required(path, format!("exactly one of {list} is required")),
+/// A slice is on one node, on some or on all, or leaves it to its devices.
+fn validate_place(spec: &Value, path: &Path, errors: &mut Errors) {
+    let set = places(spec, "must be either unset or set to a non-empty string", path, errors);
+    let terms = spec["nodeSelector"].items("nodeSelectorTerms");
+    if spec.has("nodeSelector") && terms.len() != 1 {
+        let selector_path = path.child("nodeSelector");
+        let path = selector_path.child("nodeSelectorTerms");
+        errors.invalid(&path, terms.to_vec(), "must have exactly one node selector term");
+    }
+    let why = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required";
+    match set.len() {
+        0 => errors.required(path, why),
         1 => {}
         _ => errors.invalid(
             path,
-            Value::Null,
-            format!("exactly one of {list} is required, but multiple fields are set"),
+            format!("{{{}}}", set.join(", ")),
+            format!("{why}, but multiple fields are set"),
         ),
-    }
-    let node = object.text("nodeName");
-    if !node.is_empty() {
-        let found = names::errors(NameRule::Subdomain, node);
-        errors.invalid_each(&path.child("nodeName"), &object["nodeName"], found);
-    }
-    if object.has("nodeSelector") {
-        let path = path.child("nodeSelector");
-        selectors::validate_node_selector(&object["nodeSelector"], &path, errors);
-        let terms = object["nodeSelector"].items("nodeSelectorTerms");
-        if terms.len() > 1 {
-            let path = path.child("nodeSelectorTerms");
-            errors.invalid(&path, terms.to_vec(), "must have exactly one node selector term");
-        }
     }
 }
 
-fn validate_device(device: &Value, path: &Path, errors: &mut Errors) {
+/// A device is on one node, on some or on all, where its slice leaves it to it.
+fn validate_own_place(device: &Value, each_alone: bool, path: &Path, errors: &mut Errors) {
+    if !each_alone {
+        if ["nodeName", "nodeSelector", "allNodes"].iter().any(|key| device.has(key)) {
+            let why = "`nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set to true in the ResourceSlice spec";
+            errors.invalid(path, Value::Null, why);
+        }
+        return;
+    }
+    let set = places(device, "must not be empty", path, errors);
+    let why = "exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true in the ResourceSlice spec";
+    match set.len() {
+        0 => errors.required(path, why),
+        1 => {}
+        _ => errors.invalid(path, format!("{{{}}}", set.join(", ")), why),
+    }
+}
+
+/// Validates the places that are said, and names them as upstream quotes them.
+fn places(object: &Value, no_name: &str, path: &Path, errors: &mut Errors) -> Vec<&'static str> {
+    let mut set = Vec::new();
+    if object.has("nodeName") {
+        let (path, node) = (path.child("nodeName"), object.text("nodeName"));
+        if node.is_empty() {
+            errors.invalid(&path, "", no_name);
+        } else {
+            set.push("`nodeName`");
+            errors.invalid_each(&path, &object["nodeName"], names::errors(NameRule::Subdomain, node));
+        }
+    }
+    if object.has("nodeSelector") {
+        set.push("`nodeSelector`");
+        selectors::validate_node_selector(&object["nodeSelector"], &path.child("nodeSelector"), errors);
+    }
+    for (key, quoted) in [("allNodes", "`allNodes`"), ("perDeviceNodeSelection", "`perDeviceNodeSelection`")]
+    {
+        match object.flag(key) {
+            Some(true) => set.push(quoted),
+            Some(false) => errors.invalid(&path.child(key), false, "must be either unset or set to true"),
+            None => {}
+        }
+    }
+    set
+}
+
+fn validate_device(device: &Value, before: &Value, each_alone: bool, path: &Path, errors: &mut Errors) {
+    validate_label(device.text("name"), &path.child("name"), errors);
     let facts = device.entries("attributes").count() + device.entries("capacity").count();
     if facts > MAX_FACTS {
         errors.invalid(
@@ -125,49 +145,57 @@ fn validate_device(device: &Value, path: &Path, errors: &mut Errors) {
         let shared = device.flag("allowMultipleAllocations") == Some(true);
         sharing::validate_request_policy(capacity, shared, &path, errors);
     }
+    // What stays as it was is not judged again.
+    if !same(&device["taints"], &before["taints"]) {
+        lists::each(device.items("taints"), MAX_TAINTS, &path.child("taints"), errors, validate_taint);
+    }
     let consumed = device.items("consumesCounters");
     sharing::validate_consumed(consumed, &path.child("consumesCounters"), errors);
+    validate_own_place(device, each_alone, path, errors);
     sharing::validate_conditions(device, path, errors);
-    let taints = device.items("taints");
-    let taints_path = path.child("taints");
-    if taints.len() > MAX_TAINTS {
-        errors.too_many(&taints_path, taints.len(), MAX_TAINTS);
-    }
-    for (index, taint) in taints.iter().enumerate() {
-        let path = taints_path.index(index);
-        let key = taint.text("key");
-        errors.invalid_each(&path.child("key"), &Value::from(key), names::qualified_name_errors(key));
-        let found = names::label_value_errors(taint.text("value"));
-        errors.invalid_each(&path.child("value"), &taint["value"], found);
-        match taint.text("effect") {
-            "None" | "NoSchedule" | "NoExecute" => {}
-            "" => errors.required(&path.child("effect"), ""),
-            other => {
-                errors.unsupported(&path.child("effect"), other, &["NoExecute", "NoSchedule", "None"]);
-            }
-        }
+}
+
+fn validate_taint(taint: &Value, path: &Path, errors: &mut Errors) {
+    let key = taint.text("key");
+    errors.invalid_each(&path.child("key"), &Value::from(key), names::qualified_name_errors(key));
+    let found = names::label_value_errors(taint.text("value"));
+    errors.invalid_each(&path.child("value"), &taint["value"], found);
+    match taint.text("effect") {
+        "" => errors.required(&path.child("effect"), ""),
+        effect if EFFECTS.contains(&effect) => {}
+        other => errors.unsupported(&path.child("effect"), other, &EFFECTS),
     }
 }
 
 /// An identifier of C's, with or without the domain of who defines it.
 pub(super) fn validate_fact_name(name: &str, path: &Path, errors: &mut Errors) {
-    let identifier = match name.split_once('/') {
-        Some((domain, identifier)) => {
-            validate_driver(domain, path, errors);
-            identifier
+    let parts: Vec<&str> = name.splitn(3, '/').collect();
+    match parts[..] {
+        [identifier] => validate_identifier(identifier, path, errors),
+        [domain, identifier] => {
+            if domain.is_empty() {
+                errors.invalid(path, "", "the domain must not be empty");
+            } else {
+                validate_driver(domain, path, errors);
+            }
+            if identifier.is_empty() {
+                errors.invalid(path, "", "the name must not be empty");
+            } else {
+                validate_identifier(identifier, path, errors);
+            }
         }
-        None => name,
-    };
-    if identifier.is_empty() {
-        errors.required(path, "the name must not be empty");
-        return;
+        // Upstream takes these.
+        _ => {}
     }
+}
+
+fn validate_identifier(identifier: &str, path: &Path, errors: &mut Errors) {
     if identifier.len() > LONGEST_NAME {
         errors.too_long(path, LONGEST_NAME);
     }
-    let first = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    let first = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
     let bytes = identifier.as_bytes();
-    if !first(bytes[0]) || !bytes.iter().all(|byte| first(*byte) || byte.is_ascii_digit()) {
+    if !bytes.first().is_some_and(first) || !bytes.iter().all(|byte| first(byte) || byte.is_ascii_digit()) {
         errors.invalid(
             path,
             identifier,
@@ -177,23 +205,22 @@ pub(super) fn validate_fact_name(name: &str, path: &Path, errors: &mut Errors) {
 }
 
 fn validate_attribute(attribute: &Value, path: &Path, errors: &mut Errors) {
-    let given = ["int", "bool", "string", "version"].iter().filter(|key| attribute.has(key)).count();
-    match given {
-        0 => errors.required(path, "exactly one value must be specified"),
-        1 => {}
-        _ => errors.invalid(path, attribute.clone(), "exactly one value must be specified"),
+    if attribute.text("string").len() > LONGEST_VALUE {
+        errors.too_long(&path.child("string"), LONGEST_VALUE);
     }
-    for key in ["string", "version"] {
-        if attribute.text(key).len() > LONGEST_VALUE {
-            errors.too_long(&path.child(key), LONGEST_VALUE);
+    if attribute.has("version") {
+        let (path, version) = (path.child("version"), attribute.text("version"));
+        if !is_semantic_version(version) {
+            errors.invalid(&path, version, "must be a string compatible with semver.org spec 2.0.0");
+        }
+        if version.len() > LONGEST_VALUE {
+            errors.too_long(&path, LONGEST_VALUE);
         }
     }
-    if attribute.has("version") && !is_semantic_version(attribute.text("version")) {
-        errors.invalid(
-            &path.child("version"),
-            attribute.text("version"),
-            "must be a string compatible with semver.org spec 2.0.0",
-        );
+    match ["int", "bool", "string", "version"].iter().filter(|key| attribute.has(key)).count() {
+        0 => errors.invalid(path, "", "exactly one value must be specified"),
+        1 => {}
+        _ => errors.invalid(path, attribute.clone(), "exactly one value must be specified"),
     }
 }
 
@@ -208,16 +235,18 @@ fn is_semantic_version(text: &str) -> bool {
             && part.bytes().all(|byte| byte.is_ascii_digit())
             && (part == "0" || !part.starts_with('0'))
     };
-    let words = |text: &str| {
-        text.split('.').all(|word| {
-            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        })
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
+    // A word of digits is a number before a release, and only a word after it.
+    let step =
+        |word: &str| is_word(word) && (number(word) || !word.bytes().all(|byte| byte.is_ascii_digit()));
+    let steps = |text: &str| text.split('.').all(step);
     let (before, build) = rest.split_once('+').map_or((rest, None), |(before, build)| (before, Some(build)));
     core.split('.').count() == 3
         && core.split('.').all(number)
-        && before.strip_prefix('-').map_or(before.is_empty(), words)
-        && build.is_none_or(words)
+        && before.strip_prefix('-').map_or(before.is_empty(), steps)
+        && build.is_none_or(|text| text.split('.').all(is_word))
 }
 
 #[cfg(test)]
@@ -231,7 +260,7 @@ mod tests {
         let check = |device: Value| {
             let spec = json!({"driver": "a.example", "nodeName": "w1", "devices": [device],
                 "pool": {"name": "p/q", "resourceSliceCount": 1}});
-            found(|errors| validate(&spec, &Path::root("spec"), errors))
+            found(|errors| validate(&spec, &Value::Null, &Path::root("spec"), errors))
         };
         for (device, expected) in [
             (
@@ -248,8 +277,27 @@ mod tests {
                 "spec.devices[0].attributes[v].version: Invalid value: \"1.02.3\": must be a string compatible with semver.org spec 2.0.0",
             ),
             (
-                json!({"name": "d", "taints": [{"key": "a.example/broken"}]}),
-                "spec.devices[0].taints[0].effect: Required value",
+                json!({"name": "d", "attributes": {"v": {"version": "1.2.3-rc.01"}, "w": {"version": "1.2.3+01"}}}),
+                "spec.devices[0].attributes[v].version: Invalid value: \"1.2.3-rc.01\": must be a string compatible with semver.org spec 2.0.0",
+            ),
+            (
+                json!({"name": "d", "attributes": {"/a": {"int": 1}, "a.example/": {"int": 1}, "b": {}, "c/d/e": {"int": 1}}}),
+                "spec.devices[0].attributes[/a]: Invalid value: \"\": the domain must not be empty\n\
+                 spec.devices[0].attributes[a.example/]: Invalid value: \"\": the name must not be empty\n\
+                 spec.devices[0].attributes[b]: Invalid value: \"\": exactly one value must be specified",
+            ),
+            (
+                json!({"name": "d", "taints": [{"key": "a.example/broken"}, {"key": "a", "effect": "PreferNoSchedule"}]}),
+                "spec.devices[0].taints[0].effect: Required value\n\
+                 spec.devices[0].taints[1].effect: Unsupported value: \"PreferNoSchedule\": supported values: \"NoExecute\", \"NoSchedule\", \"None\"",
+            ),
+            (
+                json!({"name": "d", "taints": vec![json!({}); 17]}),
+                "spec.devices[0].taints: Too many: 17: must have at most 16 items",
+            ),
+            (
+                json!({"name": "d", "allNodes": false}),
+                "spec.devices[0]: Invalid value: \"null\": `nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set to true in the ResourceSlice spec",
             ),
         ] {
             assert_eq!(check(device), expected);
@@ -261,7 +309,7 @@ mod tests {
         let check = |place: Value| {
             let mut spec = json!({"driver": "a.example", "pool": {"name": "p", "resourceSliceCount": 1}});
             spec.as_object_mut().unwrap().extend(place.as_object().unwrap().clone());
-            found(|errors| validate(&spec, &Path::root("spec"), errors))
+            found(|errors| validate(&spec, &Value::Null, &Path::root("spec"), errors))
         };
         assert_eq!(check(json!({"allNodes": true})), "");
         assert_eq!(
@@ -269,8 +317,46 @@ mod tests {
             "spec: Required value: exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
         );
         assert_eq!(
-            check(json!({"perDeviceNodeSelection": true, "devices": [{"name": "d"}]})),
-            "spec.devices[0]: Required value: exactly one of `nodeName`, `nodeSelector`, `allNodes` is required"
+            check(json!({"nodeName": "", "allNodes": false})),
+            "spec.nodeName: Invalid value: \"\": must be either unset or set to a non-empty string\n\
+             spec.allNodes: Invalid value: false: must be either unset or set to true\n\
+             spec: Required value: exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
+        );
+        assert_eq!(
+            check(json!({"nodeName": "w1", "allNodes": true})),
+            "spec: Invalid value: \"{`nodeName`, `allNodes`}\": exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required, but multiple fields are set"
+        );
+        assert_eq!(
+            check(
+                json!({"allNodes": true, "devices": [{"name": "d"}, {"name": "d"}], "sharedCounters": [{"name": "s"}]})
+            ),
+            "spec: Invalid value: \"\": only one of `sharedCounters` or `devices` is allowed\n\
+             spec.devices[1]: Duplicate value: \"d\"\n\
+             spec.sharedCounters[0].counters: Required value"
+        );
+        let why = "exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true in the ResourceSlice spec";
+        assert_eq!(
+            check(
+                json!({"perDeviceNodeSelection": true, "devices": [{"name": "d"}, {"name": "e", "nodeName": "w1"},
+                {"name": "f", "nodeName": "", "allNodes": true}, {"name": "g", "nodeName": "w1", "allNodes": true}]})
+            ),
+            format!(
+                "spec.devices[0]: Required value: {why}\n\
+                 spec.devices[2].nodeName: Invalid value: \"\": must not be empty\n\
+                 spec.devices[3]: Invalid value: \"{{`nodeName`, `allNodes`}}\": {why}"
+            )
+        );
+    }
+
+    #[test]
+    fn taints_that_stay_are_not_judged_again() {
+        let spec = json!({"driver": "a.example", "allNodes": true, "pool": {"name": "p", "resourceSliceCount": 1},
+            "devices": [{"name": "d", "taints": [{"key": "a"}]}]});
+        let path = Path::root("spec");
+        assert_eq!(found(|errors| validate(&spec, &spec, &path, errors)), "");
+        assert_eq!(
+            found(|errors| validate(&spec, &Value::Null, &path, errors)),
+            "spec.devices[0].taints[0].effect: Required value"
         );
     }
 }

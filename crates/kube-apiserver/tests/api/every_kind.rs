@@ -150,7 +150,17 @@ fn kinds() -> Vec<(&'static str, Value)> {
 /// Whether labels and annotations stay as they are when a kind's status is written.
 fn status_is_alone(collection: &str) -> bool {
     let plural = collection.rsplit('/').next().unwrap_or_default();
-    matches!(plural, "flowschemas" | "prioritylevelconfigurations" | "volumeattachments" | "resourceclaims")
+    matches!(
+        plural,
+        "apiservices"
+            | "flowschemas"
+            | "prioritylevelconfigurations"
+            | "resourceclaims"
+            | "servicecidrs"
+            | "storageversionmigrations"
+            | "validatingadmissionpolicies"
+            | "volumeattachments"
+    )
 }
 
 fn ok(step: &str, path: &str, answer: Answer) -> Value {
