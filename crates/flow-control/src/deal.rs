@@ -22,6 +22,11 @@ impl Dealer {
         Self { deck, hand }
     }
 
+    /// How many queues there are.
+    pub fn queues(self) -> u32 {
+        self.deck
+    }
+
     /// The queues of a flow, all different, in ascending order; the rest of the array is not used.
     pub fn deal(self, mut hash: u64) -> ([u32; LARGEST_HAND], usize) {
         let mut hand = [0; LARGEST_HAND];

@@ -9,6 +9,7 @@ pub mod bootstrap;
 mod deal;
 mod demand;
 pub mod dump;
+pub mod held;
 pub mod level;
 pub mod queues;
 mod retry;

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::demand::{Demand, Observed};
+use crate::held::Held;
 use crate::level::{Queuing, WhenFull};
 use crate::work::Work;
 
@@ -91,8 +92,55 @@ struct Queue<W> {
     work: f64,
     executing: u32,
     seats: u32,
+    /// Seat-seconds that those that run are taken to need.
+    underway: f64,
     /// The virtual time at which its next request starts.
     next: f64,
+}
+
+/// Bounds of shares of a level's seats that are wanted, as upstream.
+pub const WANTED: [f64; 12] = [0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.7, 2.0, 2.8, 4.0, 6.0];
+/// Bounds of shares of a level's seats that are taken, as upstream.
+pub const TAKEN: [f64; 13] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0];
+/// Bounds of shares of the requests that may wait or run, as upstream.
+pub const REQUESTS: [f64; 10] = [0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 1.0];
+
+/// How much of a level was used for how long.
+#[derive(Debug)]
+pub struct Used {
+    /// Seats that are wanted, of the nominal ones.
+    pub wanted: Held<12>,
+    /// Seats that are taken, of those there are.
+    pub taken: Held<13>,
+    /// Requests that wait, of those that may.
+    pub waiting: Held<10>,
+    /// Requests that run, of as many as there are seats.
+    pub executing: Held<10>,
+}
+
+/// How far a level's fair queuing has come, in virtual time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// At the last change.
+    pub changed: f64,
+    /// At the last start of a request.
+    pub dispatched: f64,
+    /// At which the request that started last started in its queue.
+    pub latest: f64,
+    /// The least and the most at which the first request of a queue starts.
+    pub next: Option<(f64, f64)>,
+    /// The same, less what runs of the queue.
+    pub discounted: Option<(f64, f64)>,
+}
+
+/// How many requests may wait.
+fn room(when_full: WhenFull) -> u32 {
+    match when_full {
+        WhenFull::Run | WhenFull::Reject => 0,
+        WhenFull::Queue(Queuing { dealer, length }) => {
+            dealer.queues().saturating_mul(u32::try_from(length).unwrap_or(u32::MAX))
+        }
+    }
 }
 
 /// The queues of a level.
@@ -110,7 +158,11 @@ pub struct Queues<W> {
     served: u32,
     virtual_time: f64,
     at: Duration,
+    dispatched_at: f64,
+    latest: f64,
     demand: Demand,
+    /// How much was used for how long.
+    pub used: Used,
     /// How often the next request could not start because it takes more seats than were free.
     pub unaccommodated: u64,
 }
@@ -130,20 +182,32 @@ impl<W> Queues<W> {
             served: 0,
             virtual_time: 0.0,
             at: Duration::ZERO,
+            dispatched_at: 0.0,
+            latest: 0.0,
             demand: Demand::default(),
+            used: Used {
+                wanted: Held::new(&WANTED, limit),
+                taken: Held::new(&TAKEN, limit),
+                waiting: Held::new(&REQUESTS, room(when_full)),
+                executing: Held::new(&REQUESTS, limit),
+            },
             unaccommodated: 0,
         }
     }
 
     /// Changes what becomes of requests when seats are taken. Those that wait go on waiting where they are.
-    pub fn configure(&mut self, when_full: WhenFull) {
+    pub fn configure(&mut self, now: Duration, when_full: WhenFull, nominal: u32) {
         self.when_full = when_full;
+        self.used.waiting.limit(now, room(when_full));
+        self.used.wanted.limit(now, nominal);
     }
 
     /// Changes the number of seats, and gives those that run now.
     pub fn limit(&mut self, now: Duration, limit: u32) -> Vec<(W, Ticket)> {
         self.advance(now);
         self.limit = limit;
+        self.used.taken.limit(now, limit);
+        self.used.executing.limit(now, limit);
         self.dispatch(now)
     }
 
@@ -168,6 +232,7 @@ impl<W> Queues<W> {
             work: 0.0,
             executing: 0,
             seats: 0,
+            underway: 0.0,
             next: start,
         });
         if self.waiting == 0 && work.seats() + self.seats <= self.limit {
@@ -221,7 +286,9 @@ impl<W> Queues<W> {
             let ran = now.saturating_sub(ticket.began).as_secs_f64();
             queue.next += ticket.work.amount(ran) - ticket.work.amount(GUESS);
             queue.executing -= 1;
+            queue.underway -= ticket.work.amount(GUESS);
         }
+        self.used.executing.set(now, self.executing);
         if ticket.work.lasts.is_zero() {
             self.free(now, ticket);
             None
@@ -258,6 +325,24 @@ impl<W> Queues<W> {
         self.demand.period(now)
     }
 
+    /// How far fair queuing has come.
+    pub fn progress(&self) -> Progress {
+        let bounds = |of: fn(&Queue<W>) -> f64| {
+            let waiting = self.queues.values().filter(|queue| !queue.waiting.is_empty()).map(of);
+            waiting.fold(None, |bounds: Option<(f64, f64)>, next| {
+                let (least, most) = bounds.unwrap_or((next, next));
+                Some((least.min(next), most.max(next)))
+            })
+        };
+        Progress {
+            changed: self.virtual_time,
+            dispatched: self.dispatched_at,
+            latest: self.latest,
+            next: bounds(|queue| queue.next),
+            discounted: bounds(|queue| queue.next - queue.underway),
+        }
+    }
+
     /// Numbers for those who look inside.
     pub fn counts(&self) -> Counts {
         Counts {
@@ -291,8 +376,11 @@ impl<W> Queues<W> {
         if let Some(queue) = self.queues.get_mut(&index) {
             queue.executing += 1;
             queue.seats += work.seats();
+            queue.underway += work.amount(GUESS);
+            self.latest = queue.next;
             queue.next += work.amount(GUESS);
         }
+        self.dispatched_at = self.virtual_time;
         self.executing += 1;
         self.seats += work.seats();
         self.measure(now);
@@ -355,7 +443,12 @@ impl<W> Queues<W> {
     }
 
     fn measure(&mut self, now: Duration) {
-        self.demand.set(now, self.seats + self.waiting_seats);
+        let wanted = self.seats + self.waiting_seats;
+        self.demand.set(now, wanted);
+        self.used.wanted.set(now, wanted);
+        self.used.taken.set(now, self.seats);
+        self.used.waiting.set(now, self.waiting);
+        self.used.executing.set(now, self.executing);
     }
 }
 

@@ -13,6 +13,9 @@ pub const LENGTHS: [f64; 8] = [0.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.
 /// Bounds of seats, as upstream.
 pub const SEATS: [f64; 7] = [1.0, 2.0, 4.0, 10.0, 25.0, 50.0, 100.0];
 
+/// Bounds of the numbers of watchers, as upstream.
+pub const WATCHERS: [f64; 6] = [0.0, 1.0, 10.0, 100.0, 1000.0, 10_000.0];
+
 /// A histogram over fixed bounds.
 #[derive(Debug)]
 pub struct Histogram<const N: usize> {
@@ -82,6 +85,8 @@ pub struct Counts {
     pub lengths: Histogram<8>,
     /// The seats of requests.
     pub seats: Histogram<7>,
+    /// The watchers that are told of what requests change.
+    pub watchers: Histogram<6>,
 }
 
 impl Default for Counts {
@@ -99,6 +104,7 @@ impl Default for Counts {
             began: Histogram::new(&DURATIONS),
             lengths: Histogram::new(&LENGTHS),
             seats: Histogram::new(&SEATS),
+            watchers: Histogram::new(&WATCHERS),
         }
     }
 }

@@ -22,11 +22,13 @@ pub struct Work {
     pub after: u32,
     /// How long the latter are taken.
     pub lasts: Duration,
+    /// How many watchers are told of what it changes, if it changes anything.
+    pub watchers: Option<u32>,
 }
 
 impl Work {
     /// One seat while it runs.
-    pub const ONE: Self = Self { initial: 1, after: 0, lasts: Duration::ZERO };
+    pub const ONE: Self = Self { initial: 1, after: 0, lasts: Duration::ZERO, watchers: None };
 
     /// A list that looks at this many objects.
     pub fn list(objects: u64) -> Self {
@@ -36,12 +38,13 @@ impl Work {
 
     /// A change that this many watchers are told of.
     pub fn change(watchers: u64) -> Self {
+        let told = watchers.min(u64::from(u32::MAX)) as u32;
         if watchers < WATCHERS_PER_SEAT {
-            return Self::ONE;
+            return Self { watchers: Some(told), ..Self::ONE };
         }
         let seats = watchers.div_ceil(WATCHERS_PER_SEAT).min(u64::from(WIDEST)) as u32;
-        let all = PER_WATCHER.saturating_mul(watchers.min(u64::from(u32::MAX)) as u32);
-        Self { initial: 1, after: seats, lasts: all / seats }
+        let all = PER_WATCHER.saturating_mul(told);
+        Self { initial: 1, after: seats, lasts: all / seats, watchers: Some(told) }
     }
 
     /// The same work, in no more seats than a request of a level may take.
@@ -49,7 +52,7 @@ impl Work {
         let widest = ((f64::from(nominal) * SHARE) as u32).clamp(1, WIDEST);
         let after = self.after.min(widest);
         let lasts = if after == 0 { Duration::ZERO } else { self.lasts * self.after / after };
-        Self { initial: self.initial.min(widest), after, lasts }
+        Self { initial: self.initial.min(widest), after, lasts, ..self }
     }
 
     /// The seats that are taken all along.

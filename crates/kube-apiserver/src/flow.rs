@@ -165,6 +165,9 @@ impl Flows {
         let now = self.now();
         let work = if lane.is_exempt() { Work::ONE } else { work().within(lane.nominal()) };
         member.counts.seats.observe(f64::from(work.seats()));
+        if let Some(watchers) = work.watchers {
+            member.counts.watchers.observe(f64::from(watchers));
+        }
         let flow = member.schema.flow(&request);
         let (arrival, receiver) = lane.arrive(now, flow, work, || {
             let flow = member.schema.distinguisher(&request).to_owned();

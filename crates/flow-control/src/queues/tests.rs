@@ -119,7 +119,7 @@ fn the_exempt_always_run() {
 #[test]
 fn seats_stay_taken_for_what_a_change_sets_off() {
     let mut queues: Queues<()> = Queues::new(WhenFull::Queue(HAND), 3);
-    let change = Work { initial: 1, after: 3, lasts: millis(20) };
+    let change = Work { initial: 1, after: 3, lasts: millis(20), watchers: None };
     let Arrival::Runs(ticket) = queues.arrive(Duration::ZERO, 1, change, || ()) else { panic!("it runs") };
     assert_eq!(queues.finish(millis(5), &ticket), Some(millis(20)));
     assert!(matches!(queues.arrive(millis(6), 2, Work::ONE, || ()), Arrival::Waits { .. }));
@@ -147,4 +147,42 @@ fn an_idle_level_keeps_nothing() {
         queues.finish(millis(flow), &ticket);
     }
     assert_eq!(queues.each().count(), 0);
+}
+
+#[test]
+fn progress_and_use_are_told() {
+    let mut queues: Queues<u32> = Queues::new(WhenFull::Queue(HAND), 1);
+    let Arrival::Runs(first) = queues.arrive(millis(0), 0, Work::ONE, || 0) else { panic!("it runs") };
+    for flow in [1, 2, 2] {
+        let arrival = queues.arrive(millis(0), flow, Work::ONE, || 1);
+        assert!(matches!(arrival, Arrival::Waits { .. }));
+    }
+    let progress = queues.progress();
+    assert_eq!((progress.changed, progress.dispatched, progress.latest), (0.0, 0.0, 0.0));
+    assert_eq!((progress.next, progress.discounted), (Some((0.0, 0.0)), Some((0.0, 0.0))));
+    assert_eq!(queues.finish(millis(90), &first), None);
+    let started = queues.dispatch(millis(90));
+    assert_eq!(started.len(), 1);
+    // One seat was shared by three queues for ninety milliseconds.
+    let progress = queues.progress();
+    assert!(
+        (progress.changed - 0.03).abs() < 1e-9 && progress.dispatched == progress.changed,
+        "{progress:?}"
+    );
+    assert_eq!(progress.latest, 0.0);
+    let mut text = String::new();
+    queues.used.taken.write(millis(100), &mut text, "taken", "x=\"y\"");
+    queues.used.wanted.write(millis(100), &mut text, "wanted", "x=\"y\"");
+    queues.used.waiting.write(millis(100), &mut text, "waiting", "x=\"y\"");
+    for line in [
+        "taken_bucket{x=\"y\",le=\"0.99\"} 0",
+        "taken_bucket{x=\"y\",le=\"1\"} 100000000",
+        "wanted_bucket{x=\"y\",le=\"2.8\"} 0",
+        "wanted_bucket{x=\"y\",le=\"4\"} 100000000",
+        // Three and two of the 6400 that may wait.
+        "waiting_bucket{x=\"y\",le=\"0\"} 0",
+        "waiting_bucket{x=\"y\",le=\"0.001\"} 100000000",
+    ] {
+        assert!(text.contains(&format!("{line}\n")), "{line}\n{text}");
+    }
 }

@@ -124,7 +124,7 @@ impl Lane {
 
     pub(super) fn configure(&self, now: Duration, level: Level, bounds: Bounds) {
         let mut state = self.state.lock();
-        state.queues.configure(level.when_full);
+        state.queues.configure(now, level.when_full, bounds.nominal);
         let limit = state.queues.seat_limit();
         let limit = if state.bounds == bounds { limit } else { limit.clamp(bounds.lowest, bounds.highest) };
         self.nominal.store(bounds.nominal, Ordering::Relaxed);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use flow_control::Reason;
+use flow_control::queues::{Progress, Used};
 use flow_control::stats::{Counts, Histogram};
 
 use super::Flows;
@@ -88,6 +89,8 @@ impl Flows {
         }
         histograms(out, &used);
         self.write_seats(out);
+        self.write_progress(out);
+        self.write_use(out);
     }
 
     /// The seats of each level.
@@ -164,6 +167,102 @@ impl Flows {
     }
 }
 
+/// A number of the progress of a level.
+type OfProgress = fn(&Progress) -> f64;
+
+impl Flows {
+    /// How far the fair queuing of each level has come.
+    fn write_progress(&self, out: &mut String) {
+        let config = self.config.load();
+        let levels: Vec<(&String, Progress)> = config
+            .lanes
+            .iter()
+            .filter_map(|(name, lane)| {
+                let state = lane.state();
+                state.has_queues().then(|| (name, state.queues.progress()))
+            })
+            .collect();
+        let numbers: [(&str, &str, OfProgress); 3] = [
+            ("current_r", "R(time of last change)", |progress| progress.changed),
+            ("dispatch_r", "R(time of last dispatch)", |progress| progress.dispatched),
+            ("latest_s", "S(most recently dispatched request)", |progress| progress.latest),
+        ];
+        for (name, help, number) in numbers {
+            head(out, name, "gauge", help);
+            for (level, progress) in &levels {
+                let _ = writeln!(out, "{PREFIX}{name}{{priority_level=\"{level}\"}} {}", number(progress));
+            }
+        }
+        let bounds: [(&str, &str, fn(&Progress) -> Option<(f64, f64)>); 2] = [
+            (
+                "next_s_bounds",
+                "min and max, over queues, of S(oldest waiting request in queue)",
+                |progress| progress.next,
+            ),
+            (
+                "next_discounted_s_bounds",
+                "min and max, over queues, of S(oldest waiting request in queue) - estimated work in progress",
+                |progress| progress.discounted,
+            ),
+        ];
+        for (name, help, bounds) in bounds {
+            head(out, name, "gauge", help);
+            for (level, progress) in &levels {
+                let Some((least, most)) = bounds(progress) else { continue };
+                for (bound, value) in [("min", least), ("max", most)] {
+                    let _ = writeln!(
+                        out,
+                        "{PREFIX}{name}{{bound=\"{bound}\",priority_level=\"{level}\"}} {value}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// How much of each level was used for how long.
+    fn write_use(&self, out: &mut String) {
+        let config = self.config.load();
+        let now = self.now();
+        let write = |out: &mut String, name: &str, which: &dyn Fn(&mut String, &str, &str, &Used)| {
+            for (level, lane) in &config.lanes {
+                which(out, &format!("{PREFIX}{name}"), level, &lane.state().queues.used);
+            }
+        };
+        let name = "demand_seats";
+        head(
+            out,
+            name,
+            "histogram",
+            "Observations, at the end of every nanosecond, of (the number of seats each priority level could use) / (nominal number of seats for that level)",
+        );
+        write(out, name, &|out, name, level, used| {
+            used.wanted.write(now, out, name, &format!("priority_level=\"{level}\""));
+        });
+        let name = "priority_level_seat_utilization";
+        head(
+            out,
+            name,
+            "histogram",
+            "Observations, at the end of every nanosecond, of utilization of seats for any stage of execution (but only initial stage for WATCHes)",
+        );
+        write(out, name, &|out, name, level, used| {
+            used.taken.write(now, out, name, &format!("phase=\"executing\",priority_level=\"{level}\""));
+        });
+        let name = "priority_level_request_utilization";
+        head(
+            out,
+            name,
+            "histogram",
+            "Observations, at the end of every nanosecond, of number of requests (as a fraction of the relevant limit) waiting or in any stage of execution (but only initial stage for WATCHes)",
+        );
+        write(out, name, &|out, name, level, used| {
+            for (phase, held) in [("waiting", &used.waiting), ("executing", &used.executing)] {
+                held.write(now, out, name, &format!("phase=\"{phase}\",priority_level=\"{level}\""));
+            }
+        });
+    }
+}
+
 const PREFIX: &str = "apiserver_flowcontrol_";
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) {
@@ -204,6 +303,15 @@ fn histograms(out: &mut String, used: &[(&Arc<Member>, String)]) {
     );
     for (member, labels) in used {
         write(out, "request_queue_length_after_enqueue", labels, &member.counts.lengths);
+    }
+    head(
+        out,
+        "watch_count_samples",
+        "histogram",
+        "count of watchers for mutating requests in API Priority and Fairness",
+    );
+    for (member, labels) in used {
+        write(out, "watch_count_samples", labels, &member.counts.watchers);
     }
     head(
         out,

@@ -91,6 +91,39 @@ async fn requests_wait_for_seats_in_turn_and_are_turned_away_when_the_queue_is_f
     ] {
         assert!(metrics.contains(&format!("{line}\n")), "{line}\n{metrics}");
     }
+    for series in [
+        "demand_seats_count{priority_level=",
+        "priority_level_seat_utilization_count{phase=\"executing\",priority_level=",
+        "priority_level_request_utilization_count{phase=\"waiting\",priority_level=",
+        "current_r{priority_level=",
+        "dispatch_r{priority_level=",
+        "latest_s{priority_level=",
+    ] {
+        assert!(
+            metrics.contains(&format!("apiserver_flowcontrol_{series}\"small\"}} ")),
+            "{series}\n{metrics}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_watchers_that_changes_concern_are_counted() {
+    let flows = flows();
+    let request =
+        Request { user: "jane", is_resource: true, namespace: "n", verb: "create", ..Request::default() };
+    let work = || Work::change(7);
+    drop(flows.enter(request, false, Duration::from_secs(1), work, Details::default).await.unwrap());
+    let mut metrics = String::new();
+    flows.write_metrics(&mut metrics);
+    for line in [
+        "bucket{flow_schema=\"jane\",priority_level=\"small\",le=\"1\"} 0",
+        "sum{flow_schema=\"jane\",priority_level=\"small\"} 7",
+    ] {
+        assert!(
+            metrics.contains(&format!("apiserver_flowcontrol_watch_count_samples_{line}\n")),
+            "{metrics}"
+        );
+    }
 }
 
 #[tokio::test]
