@@ -170,6 +170,9 @@ impl Flows {
 /// A number of the progress of a level.
 type OfProgress = fn(&Progress) -> f64;
 
+/// The least and the most of a number over the queues of a level in which somebody waits.
+type OverQueues = fn(&Progress) -> Option<(f64, f64)>;
+
 impl Flows {
     /// How far the fair queuing of each level has come.
     fn write_progress(&self, out: &mut String) {
@@ -193,7 +196,7 @@ impl Flows {
                 let _ = writeln!(out, "{PREFIX}{name}{{priority_level=\"{level}\"}} {}", number(progress));
             }
         }
-        let bounds: [(&str, &str, fn(&Progress) -> Option<(f64, f64)>); 2] = [
+        let bounds: [(&str, &str, OverQueues); 2] = [
             (
                 "next_s_bounds",
                 "min and max, over queues, of S(oldest waiting request in queue)",
