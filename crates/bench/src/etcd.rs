@@ -2,10 +2,21 @@
 
 use std::{
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
+
 use crate::{load::spread, server::Server};
+
+/// Which etcd is measured with.
+pub fn version() -> anyhow::Result<String> {
+    let output = Command::new("etcd").arg("--version").output().context("running etcd")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = text.lines().next().and_then(|line| line.strip_prefix("etcd Version: "));
+    Ok(format!("etcd {}", version.context("etcd --version names none")?))
+}
 
 /// Options for clients, with the certificates of a directory.
 pub fn options(directory: &Path) -> anyhow::Result<etcd_client::ConnectOptions> {

@@ -83,7 +83,7 @@ pub fn main() -> ExitCode {
 async fn run(cli: &Cli) -> anyhow::Result<()> {
     if matches!(cli.which, Which::All | Which::Apiserver) {
         let rows = api::measure(cli.objects, cli.clients, cli.rounds).await?;
-        table::print("API server", &rows);
+        table::print(&format!("API server, with {}", etcd::version()?), &rows);
     }
     if matches!(cli.which, Which::All | Which::Apiserver | Which::Watches) {
         let rows = watches::measure(cli.watchers, cli.events).await?;

@@ -113,6 +113,17 @@ fn binaries(profile: Profile) -> anyhow::Result<PathBuf> {
     })
 }
 
+/// Runs the bench of a release; programs of a directory come before the machine's own.
+pub fn bench(before: Option<&Path>, arguments: &[String]) -> anyhow::Result<()> {
+    let mut command = Command::new(binaries(Profile::Release)?.join("bench"));
+    if let Some(before) = before {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let all = std::iter::once(before.to_owned()).chain(env::split_paths(&path));
+        command.env("PATH", env::join_paths(all)?);
+    }
+    succeed(command.args(arguments))
+}
+
 /// Runs a built program for one of its tasks.
 pub fn program(profile: Profile, name: &str, verb: &str, arguments: &[String]) -> anyhow::Result<()> {
     succeed(Command::new(binaries(profile)?.join(name)).arg(verb).args(arguments))

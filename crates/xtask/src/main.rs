@@ -125,9 +125,9 @@ fn run(task: Task) -> anyhow::Result<()> {
             packages::install()?;
             // Labs are made by their program, which is looked for beside the one that measures.
             cargo::build_release(&["bench", "lab"])?;
-            let (which, rest) =
-                arguments.split_first().map_or(("all", &[][..]), |(which, rest)| (which, rest));
-            cargo::program(cargo::Profile::Release, "bench", which, rest)
+            let newer = packages::newer_etcd(&cargo::root().join("target/etcd"))
+                .inspect_err(|error| eprintln!("measuring with this machine's own etcd: {error:#}"));
+            cargo::bench(newer.ok().as_deref(), &arguments)
         }
         Task::Fuzz(wanted) => {
             packages::install()?;

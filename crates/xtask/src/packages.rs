@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -99,6 +99,48 @@ fn install_all(wanted: &[(&'static str, &'static str)]) -> anyhow::Result<()> {
         Some((package, file)) => bail!("{package} is installed but {file} is not there"),
         None => Ok(()),
     }
+}
+
+/// The Debian whose etcd is a 3.5, and where it is.
+const NEWER: &str = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main\n";
+
+/// Unpacks Debian 13's etcd into a directory, where this machine's own is older; gives the directory of its programs.
+/// etcd 3.4 copies what it has not committed yet for each guarded write, and is no measure of a create.
+pub fn newer_etcd(directory: &Path) -> anyhow::Result<PathBuf> {
+    let programs = directory.join("usr/bin");
+    if programs.join("etcd").is_file() {
+        return Ok(programs);
+    }
+    let [lists, cache] = ["lists", "cache"].map(|name| directory.join(name));
+    fs::create_dir_all(lists.join("partial"))?;
+    fs::create_dir_all(cache.join("archives/partial"))?;
+    let sources = directory.join("sources.list");
+    fs::write(&sources, NEWER)?;
+    let options = [
+        format!("-oDir::Etc::SourceList={}", sources.display()),
+        "-oDir::Etc::SourceParts=-".to_owned(),
+        format!("-oDir::State::Lists={}", lists.display()),
+        format!("-oDir::Cache={}", cache.display()),
+        "-oAcquire::Languages=none".to_owned(),
+        "-oAPT::Sandbox::User=root".to_owned(),
+    ];
+    for task in [["update", "-qq"].as_slice(), &["download", "-qq", "etcd-server"]] {
+        let status = Command::new("apt-get")
+            .args(&options)
+            .args(task)
+            .current_dir(directory)
+            .stdout(Stdio::null())
+            .status()
+            .context("running apt-get")?;
+        anyhow::ensure!(status.success(), "apt-get {}: {status}", task.join(" "));
+    }
+    let is_package = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+    let mut files = fs::read_dir(directory)?.flatten().map(|entry| entry.path());
+    let package = files.find(is_package).context("apt-get downloaded no package")?;
+    let status = Command::new("dpkg-deb").arg("--extract").args([&package, directory]).status()?;
+    anyhow::ensure!(status.success(), "dpkg-deb --extract {}: {status}", package.display());
+    fs::remove_dir_all(lists)?;
+    Ok(programs)
 }
 
 fn apt(arguments: &[&str]) -> anyhow::Result<()> {
