@@ -114,7 +114,11 @@ impl Endpoints {
 
     /// Serves one more page of metrics. What writes it may take long.
     #[must_use]
-    pub fn with_metrics(self, path: &'static str, text: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub fn with_metrics(
+        self,
+        path: &'static str,
+        text: impl Fn() -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
         Self { more: Some((path, Arc::new(text))), ..self }
     }
 }

@@ -218,14 +218,7 @@ impl Metrics {
     }
 
     /// Counts how long a plugin, by its place among those that are on, took over a step.
-    pub fn plugin_ran(
-        &self,
-        place: usize,
-        step: Step,
-        operation: Operation,
-        took: Duration,
-        refused: bool,
-    ) {
+    pub fn plugin_ran(&self, place: usize, step: Step, operation: Operation, took: Duration, refused: bool) {
         self.admissions.ran(&self.shared.admission, place, step, operation, took, refused);
     }
 

@@ -71,7 +71,8 @@ pub async fn run(config: Config, process: Process) -> anyhow::Result<()> {
         tracing::warn!("field {field} of the configuration file has no meaning in Magnetite and is ignored");
     }
     let timeouts = Timeouts { request: config.runtime_request_timeout };
-    let runtime: Arc<dyn Runtime> = Arc::new(CriClient::new(&config.runtime_endpoint, timeouts).observed_by(metrics::runtime_observer()));
+    let runtime: Arc<dyn Runtime> =
+        Arc::new(CriClient::new(&config.runtime_endpoint, timeouts).observed_by(metrics::runtime_observer()));
     run_with(config, process, runtime).await
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use storage::{
-    Change, Consistency, Error, Etcd, EtcdConfig, EventType, Filter, Freshness, Lists, Outcome, Query, Resource,
-    SelectableField, Source, Store, WatchStart,
+    Change, Consistency, Error, Etcd, EtcdConfig, EventType, Filter, Freshness, Lists, Outcome, Query,
+    Resource, SelectableField, Source, Store, WatchStart,
 };
 
 /// A store whose tasks run.
