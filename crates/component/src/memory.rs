@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// How long after readiness the first lists are worked off.
-pub const SETTLED: Duration = Duration::from_secs(10);
+/// After readiness, how long it takes until the first lists are worked off, and then until the others of a cluster that
+/// starts have come.
+pub const SETTLING: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(40)];
 
 /// Gives memory back to the kernel that was for the start: what lists, discovery and configuration took and the
 /// allocator would keep, and the parts of the program that ran once. Whatever of the program is needed again comes

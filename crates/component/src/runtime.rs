@@ -202,12 +202,15 @@ where
     let mut started = false;
     let readiness = runtime.readiness().clone();
     let mut announced = false;
-    let settled = async {
+    let giving_back = async {
         readiness.wait().await;
-        tokio::time::sleep(memory::SETTLED).await;
+        for pause in memory::SETTLING {
+            tokio::time::sleep(pause).await;
+            memory::give_back();
+        }
+        std::future::pending::<()>().await;
     };
-    tokio::pin!(settled);
-    let mut trimmed = false;
+    tokio::pin!(giving_back);
     let mut told = String::new();
     let failed = loop {
         if !announced {
@@ -226,10 +229,7 @@ where
                 tracing::info!("ready");
                 notify::send("READY=1\nSTATUS=Ready");
             }
-            () = &mut settled, if started && !trimmed => {
-                trimmed = true;
-                memory::give_back();
-            }
+            () = &mut giving_back, if started => {}
             () = readiness.changed(), if !announced => {}
             _ = terminate.recv() => break false,
             _ = interrupt.recv() => break false,
