@@ -20,6 +20,12 @@ const P384_ALGORITHM: &[u8] = &[
     0x22,
 ];
 
+/// `AlgorithmIdentifier { id-ecPublicKey, secp521r1 }`, RFC 5480.
+const P521_ALGORITHM: &[u8] = &[
+    0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00,
+    0x23,
+];
+
 /// Takes one item of any tag: (tag, content, rest).
 pub(crate) fn item(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, input) = input.split_first()?;
@@ -81,6 +87,11 @@ pub(crate) fn p384_spki(point: &[u8]) -> Vec<u8> {
     write(SEQUENCE, &[P384_ALGORITHM, &write(BIT_STRING, &[&[0], point])])
 }
 
+/// Wraps an uncompressed P-521 point as SubjectPublicKeyInfo.
+pub(crate) fn p521_spki(point: &[u8]) -> Vec<u8> {
+    write(SEQUENCE, &[P521_ALGORITHM, &write(BIT_STRING, &[&[0], point])])
+}
+
 /// What a SubjectPublicKeyInfo holds.
 #[derive(Debug, PartialEq)]
 pub(crate) enum PublicKey<'a> {
@@ -90,6 +101,8 @@ pub(crate) enum PublicKey<'a> {
     P256(&'a [u8]),
     /// Uncompressed point.
     P384(&'a [u8]),
+    /// Uncompressed point.
+    P521(&'a [u8]),
 }
 
 /// Reads a SubjectPublicKeyInfo.
@@ -103,15 +116,34 @@ pub(crate) fn read_spki(spki: &[u8]) -> Option<PublicKey<'_>> {
         RSA_ALGORITHM => Some(PublicKey::Rsa(key)),
         P256_ALGORITHM => Some(PublicKey::P256(key)),
         P384_ALGORITHM => Some(PublicKey::P384(key)),
+        P521_ALGORITHM => Some(PublicKey::P521(key)),
         _ => None,
     }
 }
 
-/// Reads a SEC1 ECPrivateKey: the scalar, and the public point where the file has it.
-pub(crate) fn read_sec1(key: &[u8]) -> Option<(&[u8], &[u8])> {
+/// The scalar of a SEC1 ECPrivateKey, and what follows it.
+fn scalar(key: &[u8]) -> Option<(&[u8], &[u8])> {
     let (body, _) = tagged(key, SEQUENCE)?;
     let (_version, rest) = tagged(body, INTEGER)?;
-    let (scalar, mut rest) = tagged(rest, OCTET_STRING)?;
+    tagged(rest, OCTET_STRING)
+}
+
+/// The scalar of a SEC1 ECPrivateKey on P-521, which its length tells.
+pub(crate) fn p521_scalar(key: &[u8]) -> Option<&[u8]> {
+    scalar(key).map(|(scalar, _)| scalar).filter(|scalar| scalar.len() == ecdsa_p521::SIZE)
+}
+
+/// The SEC1 ECPrivateKey inside of a PKCS#8 PrivateKeyInfo of a key on P-521.
+pub(crate) fn read_pkcs8_p521(key: &[u8]) -> Option<&[u8]> {
+    let (body, _) = tagged(key, SEQUENCE)?;
+    let (_version, rest) = tagged(body, INTEGER)?;
+    let rest = rest.strip_prefix(P521_ALGORITHM)?;
+    tagged(rest, OCTET_STRING).map(|(key, _)| key)
+}
+
+/// Reads a SEC1 ECPrivateKey: the scalar, and the public point where the file has it.
+pub(crate) fn read_sec1(key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (scalar, mut rest) = scalar(key)?;
     while !rest.is_empty() {
         let (tag, content, next) = item(rest)?;
         if tag == 0xa1 {
@@ -133,6 +165,7 @@ mod tests {
         assert_eq!(read_spki(&rsa_spki(&long)), Some(PublicKey::Rsa(&long)));
         assert_eq!(read_spki(&p256_spki(&[4; 65])), Some(PublicKey::P256(&[4; 65])));
         assert_eq!(read_spki(&p384_spki(&[4; 97])), Some(PublicKey::P384(&[4; 97])));
+        assert_eq!(read_spki(&p521_spki(&[4; 133])), Some(PublicKey::P521(&[4; 133])));
     }
 
     #[test]

@@ -42,9 +42,13 @@ fn key(key: &VerificationKey) -> Option<Value> {
             let (modulus, exponent) = key.rsa_parts()?;
             json!({"kty": "RSA", "n": encode(modulus), "e": encode(exponent)})
         }
-        Algorithm::Es256 | Algorithm::Es384 => {
+        Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 => {
             let (x, y) = key.point()?;
-            let curve = if algorithm == Algorithm::Es256 { "P-256" } else { "P-384" };
+            let curve = match algorithm {
+                Algorithm::Es384 => "P-384",
+                Algorithm::Es512 => "P-521",
+                _ => "P-256",
+            };
             json!({"kty": "EC", "crv": curve, "x": encode(x), "y": encode(y)})
         }
     };

@@ -1,5 +1,4 @@
-//! Keys that sign and verify service-account tokens: RS256, ES256 and ES384, from PEM, with upstream's key ids. ES512 is
-//! not there: ring has no P-521.
+//! Keys that sign and verify service-account tokens: RS256, ES256, ES384 and ES512, from PEM, with upstream's key ids.
 
 use std::fmt;
 
@@ -25,7 +24,7 @@ pub enum KeyError {
     /// There is no key in the file.
     #[error("data does not contain any valid RSA or ECDSA public keys")]
     NoPublicKey,
-    /// The key is of a kind that is not used for tokens (RSA of 2048 bits or more, ECDSA P-256 or P-384).
+    /// The key is of a kind that is not used for tokens (RSA of 2048 bits or more, ECDSA P-256, P-384 or P-521).
     #[error("unsupported key: {0}")]
     Unsupported(String),
 }
@@ -39,6 +38,8 @@ pub enum Algorithm {
     Es256,
     /// ECDSA on P-384 with SHA-384.
     Es384,
+    /// ECDSA on P-521 with SHA-512.
+    Es512,
 }
 
 impl Algorithm {
@@ -48,6 +49,7 @@ impl Algorithm {
             Self::Rs256 => "RS256",
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
         }
     }
 }
@@ -73,6 +75,7 @@ impl VerificationKey {
             Algorithm::Rs256 => der::rsa_spki(key),
             Algorithm::Es256 => der::p256_spki(key),
             Algorithm::Es384 => der::p384_spki(key),
+            Algorithm::Es512 => der::p521_spki(key),
         };
         let id = BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &spki));
         Self { algorithm, key: key.to_vec(), id }
@@ -83,6 +86,7 @@ impl VerificationKey {
             der::PublicKey::Rsa(key) => Self::new(Algorithm::Rs256, key),
             der::PublicKey::P256(point) => Self::new(Algorithm::Es256, point),
             der::PublicKey::P384(point) => Self::new(Algorithm::Es384, point),
+            der::PublicKey::P521(point) => Self::new(Algorithm::Es512, point),
         })
     }
 
@@ -101,6 +105,10 @@ impl VerificationKey {
             Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
             Algorithm::Es256 => &signature::ECDSA_P256_SHA256_FIXED,
             Algorithm::Es384 => &signature::ECDSA_P384_SHA384_FIXED,
+            Algorithm::Es512 => {
+                return ecdsa_p521::PublicKey::from_point(&self.key)
+                    .is_some_and(|key| key.has_signed(&digest::SHA512, message, mac));
+            }
         };
         UnparsedPublicKey::new(algorithm, &self.key).verify(message, mac).is_ok()
     }
@@ -116,7 +124,7 @@ impl VerificationKey {
     /// Coordinates of the point.
     pub(crate) fn point(&self) -> Option<(&[u8], &[u8])> {
         match self.key.as_slice() {
-            [4, coordinates @ ..] if matches!(coordinates.len(), 64 | 96) => {
+            [4, coordinates @ ..] if matches!(coordinates.len(), 64 | 96 | 132) => {
                 Some(coordinates.split_at(coordinates.len() / 2))
             }
             _ => None,
@@ -156,6 +164,7 @@ fn sections(pem: &str) -> Result<Vec<Section>, KeyError> {
 enum Pair {
     Rsa(Box<RsaKeyPair>),
     Ec(Algorithm, Box<EcdsaKeyPair>),
+    P521(Box<ecdsa_p521::SecretKey>),
 }
 
 /// The curves of keys that sign.
@@ -168,6 +177,12 @@ impl Pair {
     /// The pair on the first curve that the key fits.
     fn of_curve(read: impl Fn(&'static EcdsaSigningAlgorithm) -> Option<EcdsaKeyPair>) -> Option<Self> {
         CURVES.iter().find_map(|(algorithm, curve)| Some(Self::Ec(*algorithm, Box::new(read(curve)?))))
+    }
+
+    /// The pair on P-521 of a SEC1 ECPrivateKey.
+    fn of_p521(sec1: &[u8]) -> Option<Self> {
+        let key = ecdsa_p521::SecretKey::from_scalar(der::p521_scalar(sec1)?)?;
+        Some(Self::P521(Box::new(key)))
     }
 }
 
@@ -206,15 +221,20 @@ impl SigningKey {
                 Pair::Rsa(Box::new(RsaKeyPair::from_der(der).map_err(unsupported)?))
             }
             SectionKind::EcPrivateKey => {
-                let (scalar, point) = der::read_sec1(der).ok_or(KeyError::NoPrivateKey)?;
-                let pair = Pair::of_curve(|curve| {
-                    EcdsaKeyPair::from_private_key_and_public_key(curve, scalar, point, &random).ok()
-                });
-                pair.ok_or_else(|| KeyError::Unsupported("neither P-256 nor P-384".to_owned()))?
+                if let Some(pair) = Pair::of_p521(der) {
+                    pair
+                } else {
+                    let (scalar, point) = der::read_sec1(der).ok_or(KeyError::NoPrivateKey)?;
+                    let pair = Pair::of_curve(|curve| {
+                        EcdsaKeyPair::from_private_key_and_public_key(curve, scalar, point, &random).ok()
+                    });
+                    pair.ok_or_else(|| KeyError::Unsupported("not of P-256, P-384 or P-521".to_owned()))?
+                }
             }
             SectionKind::PrivateKey => match RsaKeyPair::from_pkcs8(der) {
                 Ok(pair) => Pair::Rsa(Box::new(pair)),
                 Err(not_rsa) => Pair::of_curve(|curve| EcdsaKeyPair::from_pkcs8(curve, der, &random).ok())
+                    .or_else(|| Pair::of_p521(der::read_pkcs8_p521(der)?))
                     .ok_or_else(|| unsupported(not_rsa))?,
             },
             _ => return Err(KeyError::NoPrivateKey),
@@ -222,6 +242,7 @@ impl SigningKey {
         let public = match &pair {
             Pair::Rsa(pair) => VerificationKey::new(Algorithm::Rs256, pair.public().as_ref()),
             Pair::Ec(algorithm, pair) => VerificationKey::new(*algorithm, pair.public_key().as_ref()),
+            Pair::P521(key) => VerificationKey::new(Algorithm::Es512, &key.point()),
         };
         Ok(Self { pair, public, random })
     }
@@ -240,6 +261,7 @@ impl SigningKey {
                 Some(signature)
             }
             Pair::Ec(_, pair) => Some(pair.sign(&self.random, message).ok()?.as_ref().to_vec()),
+            Pair::P521(key) => key.sign(message),
         }
     }
 }

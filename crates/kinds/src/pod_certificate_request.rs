@@ -262,8 +262,7 @@ mod tests {
             let expected = match name {
                 "RSA, PKCS #1" => unproven.to_owned(),
                 "RSA, 2048 bits" => "spec.pkixPublicKey: Invalid value: \"2048-bit modulus\": RSA keys must have modulus size 3072 or 4096".to_owned(),
-                // Upstream takes P-521 too; nothing here verifies its signatures.
-                "P-521" | "P-224" => format!("spec.pkixPublicKey: Invalid value: \"curve {name}\": elliptic public keys must use curve P256 or P384"),
+                "P-224" => format!("spec.pkixPublicKey: Invalid value: \"curve {name}\": elliptic public keys must use curve P256 or P384"),
                 "X25519" => format!("spec.pkixPublicKey: Invalid value: \"{key}\": unknown public key type; supported types are Ed25519, ECDSA, and RSA"),
                 "no key" => "spec.pkixPublicKey: Invalid value: \"AQID\": must be a valid PKIX-serialized public key".to_owned(),
                 _ => String::new(),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use ring::digest;
 use ring::signature::{
     self, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
 };
@@ -10,8 +11,9 @@ use serde::Deserialize;
 
 use crate::jws::Unverified;
 
-/// The algorithms that are known here. ES512 is not: ring has no P-521.
-pub(super) const KNOWN: [&str; 8] = ["RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "PS384", "PS512"];
+/// The algorithms that are known here, in upstream's order.
+pub(super) const KNOWN: [&str; 9] =
+    ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512"];
 /// No issuer has more keys at a time.
 const MOST_KEYS: usize = 256;
 
@@ -42,6 +44,7 @@ enum Public {
     Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
     P256(Vec<u8>),
     P384(Vec<u8>),
+    P521(ecdsa_p521::PublicKey),
 }
 
 #[derive(Deserialize)]
@@ -132,6 +135,7 @@ fn read(jwk: Jwk) -> Option<Key> {
         }
         ("EC", "P-256") => Public::P256(point(32)?),
         ("EC", "P-384") => Public::P384(point(48)?),
+        ("EC", "P-521") => Public::P521(ecdsa_p521::PublicKey::from_point(&point(ecdsa_p521::SIZE)?)?),
         _ => return None,
     };
     Some(Key { id: jwk.kid, algorithm: jwk.alg, public })
@@ -155,7 +159,8 @@ impl Key {
             Public::P384(point) if algorithm == "ES384" => {
                 ec(&signature::ECDSA_P384_SHA384_FIXED, point, message, mac)
             }
-            Public::P256(_) | Public::P384(_) => false,
+            Public::P521(key) if algorithm == "ES512" => key.has_signed(&digest::SHA512, message, mac),
+            Public::P256(_) | Public::P384(_) | Public::P521(_) => false,
         }
     }
 }

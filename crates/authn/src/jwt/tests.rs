@@ -23,6 +23,7 @@ struct Signer {
 enum Pair {
     Ec(Box<EcdsaKeyPair>, usize),
     Rsa(Box<RsaKeyPair>),
+    P521(Box<crate::keys::SigningKey>),
 }
 
 impl Signer {
@@ -41,6 +42,12 @@ impl Signer {
         Self::ec(id, &signature::ECDSA_P384_SHA384_FIXED_SIGNING, 48)
     }
 
+    fn p521(id: &'static str) -> Self {
+        let pem = include_str!("../service_account/testdata/p521-sec1.pem");
+        let key = crate::keys::SigningKey::from_pem(pem).unwrap();
+        Self { id, pair: Pair::P521(Box::new(key)) }
+    }
+
     fn rsa(id: &'static str) -> Self {
         let pem = include_bytes!("../service_account/testdata/rsa.pem");
         let key = PrivateKeyDer::from_pem_slice(pem).unwrap();
@@ -57,6 +64,10 @@ impl Signer {
                 let curve = if *length == 32 { "P-256" } else { "P-384" };
                 let (x, y) = point[1..].split_at(*length);
                 json!({"kty": "EC", "crv": curve, "kid": self.id, "use": "sig", "x": encode(x), "y": encode(y)})
+            }
+            Pair::P521(key) => {
+                let (x, y) = key.verification_key().point().unwrap();
+                json!({"kty": "EC", "crv": "P-521", "kid": self.id, "x": encode(x), "y": encode(y)})
             }
             Pair::Rsa(pair) => {
                 let public = crate::keys::VerificationKey::from_pem(include_str!(
@@ -77,6 +88,7 @@ impl Signer {
         let random = SystemRandom::new();
         let mac = match &self.pair {
             Pair::Ec(pair, _) => pair.sign(&random, signed.as_bytes()).unwrap().as_ref().to_vec(),
+            Pair::P521(key) => key.sign(signed.as_bytes()).unwrap(),
             Pair::Rsa(pair) => {
                 let mut mac = vec![0; pair.public().modulus_len()];
                 let padding: &dyn signature::RsaEncoding = match algorithm {
@@ -143,10 +155,10 @@ fn show(verdict: Verdict) -> String {
 
 #[test]
 fn every_algorithm_is_checked_by_its_own_keys() {
-    let signers = [Signer::p256("ec"), Signer::p384("ec384"), Signer::rsa("rsa")];
+    let signers = [Signer::p256("ec"), Signer::p384("ec384"), Signer::rsa("rsa"), Signer::p521("ec521")];
     let issuer = plain();
     assert_eq!(issuer.verify(&signers[0].sign("ES256", &claims(json!({}))), now()), Verdict::NeedsKeys);
-    issuer.learn(key_set(&[&signers[0], &signers[1], &signers[2]]));
+    issuer.learn(key_set(&signers.each_ref()));
     for (signer, algorithm) in [
         (0, "ES256"),
         (1, "ES384"),
@@ -156,6 +168,7 @@ fn every_algorithm_is_checked_by_its_own_keys() {
         (2, "PS256"),
         (2, "PS384"),
         (2, "PS512"),
+        (3, "ES512"),
     ] {
         let token = signers[signer].sign(algorithm, &claims(json!({})));
         assert_eq!(show(issuer.verify(&token, now())), "oidc:jane uid= [] {}", "{algorithm}");
@@ -174,8 +187,13 @@ fn every_algorithm_is_checked_by_its_own_keys() {
             "{said}"
         );
     }
-    // An RSA key's token that says it is signed by a curve.
-    assert!(show(issuer.verify(&signers[2].sign("ES256", &claims(json!({}))), now())).contains("signature"));
+    // What a key has signed under the name of another kind's algorithm, or of another curve's.
+    for (signer, algorithm) in
+        [(2, "ES256"), (2, "ES512"), (3, "ES256"), (3, "ES384"), (0, "ES512"), (1, "RS256")]
+    {
+        let said = show(issuer.verify(&signers[signer].sign(algorithm, &claims(json!({}))), now()));
+        assert!(said.contains("failed to verify signature"), "{algorithm}: {said}");
+    }
 }
 
 #[test]

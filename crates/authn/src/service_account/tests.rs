@@ -112,7 +112,9 @@ const OK: &str = "system:serviceaccount:a:builder for [\"api\"]";
 
 #[test]
 fn signed_tokens_verify_with_either_algorithm() {
-    for key in [rsa_key(), ec_key()] {
+    let p521 = [include_str!("testdata/p521-sec1.pem"), include_str!("testdata/p521-pkcs8.pem")];
+    let p521 = p521.map(|pem| SigningKey::from_pem(pem).unwrap());
+    for key in [rsa_key(), ec_key()].into_iter().chain(p521) {
         let world = World::new(key);
         assert_eq!(world.ask(&world.token(|_| {}), "api", 0), OK);
     }
@@ -334,6 +336,14 @@ fn key_files_of_every_form_give_the_same_key() {
     let sec1 = SigningKey::from_pem(include_str!("testdata/ec-sec1.pem")).unwrap();
     let public = VerificationKey::from_pem(include_str!("testdata/ec.pub")).unwrap();
     assert_eq!(public, [sec1.verification_key().clone()]);
+    let p521 = VerificationKey::from_pem(include_str!("testdata/p521.pub")).unwrap();
+    for file in [include_str!("testdata/p521-sec1.pem"), include_str!("testdata/p521-pkcs8.pem")] {
+        assert_eq!(VerificationKey::from_pem(file).unwrap(), p521);
+    }
+    assert_eq!(p521[0].algorithm().name(), "ES512");
+    let set = discovery::key_set(&p521);
+    assert_eq!((&set["keys"][0]["crv"], &set["keys"][0]["alg"]), (&json!("P-521"), &json!("ES512")));
+    assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(set["keys"][0]["x"].as_str().unwrap()).unwrap().len(), 66);
     assert!(matches!(
         SigningKey::from_pem(include_str!("testdata/ec.pub")),
         Err(crate::KeyError::NoPrivateKey)

@@ -26,6 +26,8 @@ pub enum Key {
     P256(Vec<u8>),
     /// An uncompressed point of P-384.
     P384(Vec<u8>),
+    /// An uncompressed point of P-521.
+    P521(Vec<u8>),
     /// A point of a curve whose signatures nothing here verifies, by the curve's name.
     Curve(&'static str),
     /// Modulus and exponent, most significant byte first.
@@ -54,7 +56,7 @@ impl Key {
                 P224 => Some(Self::Curve("P-224")),
                 P256 => point(32).map(Self::P256),
                 P384 => point(48).map(Self::P384),
-                P521 => Some(Self::Curve("P-521")),
+                P521 => point(ecdsa_p521::SIZE).map(Self::P521),
                 _ => None,
             },
             RSA => match info.parsed().ok()? {
@@ -82,6 +84,8 @@ impl Key {
             Self::P256(point) => by(&signature::ECDSA_P256_SHA256_ASN1, point),
             Self::P384(point) => by(&signature::ECDSA_P384_SHA256_ASN1, point),
             Self::Rsa(modulus, exponent) => has_signed_pss(modulus, exponent, message, signature),
+            Self::P521(point) => ecdsa_p521::PublicKey::from_point(point)
+                .is_some_and(|key| key.has_signed_der(&SHA256, message, signature)),
             Self::Curve(_) | Self::Other => false,
         }
     }

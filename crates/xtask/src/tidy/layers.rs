@@ -19,6 +19,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "podrules",
             "wire",
             "formats",
+            "ecdsa-p521",
         ],
     ),
     (1, &["pki", "component", "informer", "kustomize"]),
