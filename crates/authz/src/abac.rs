@@ -7,6 +7,9 @@ use crate::rbac::Decision;
 
 const VERSION: &str = "abac.authorization.kubernetes.io/v1beta1";
 
+/// The group of whoever has said who they are.
+const AUTHENTICATED: &str = "system:authenticated";
+
 /// The policies of a file.
 #[derive(Debug, Default)]
 pub struct Abac {
@@ -71,7 +74,7 @@ impl Policy {
             readonly: object["readonly"].as_bool().unwrap_or_default(),
         };
         match (text(line, "apiVersion").as_str(), text(line, "kind").as_str()) {
-            (VERSION, "Policy") => Ok(of(&line["spec"])),
+            (VERSION, "Policy") => Ok(of(&line["spec"]).for_authenticated()),
             // The form that had no version: what it does not say, it means all of.
             ("" | "v0", "" | "Policy") => {
                 let mut policy = of(line);
@@ -83,6 +86,7 @@ impl Policy {
                 if policy.group.is_empty() {
                     or_all(&mut policy.user);
                 }
+                policy = policy.for_authenticated();
                 // Of requests that are for no resource it allowed all to whoever was limited to none.
                 if policy.namespace.is_empty() && policy.resource.is_empty() {
                     policy.non_resource_path = "*".to_owned();
@@ -94,6 +98,15 @@ impl Policy {
             }
             (version, kind) => Err(format!("no kind {kind:?} is registered for version {version:?}")),
         }
+    }
+
+    /// Every user, or every group, are those who have said who they are.
+    fn for_authenticated(mut self) -> Self {
+        if self.user == "*" || self.group == "*" {
+            self.user.clear();
+            self.group = AUTHENTICATED.to_owned();
+        }
+        self
     }
 
     fn allows(&self, attributes: &Attributes<'_>) -> bool {
@@ -117,16 +130,8 @@ impl Policy {
 
     fn means_user(&self, attributes: &Attributes<'_>) -> bool {
         let user = &attributes.user;
-        let named = match self.user.as_str() {
-            "" => None,
-            "*" => Some(true),
-            name => Some(name == user.name),
-        };
-        let grouped = match self.group.as_str() {
-            "" => None,
-            "*" => Some(true),
-            group => Some(user.in_group(group)),
-        };
+        let named = (!self.user.is_empty()).then(|| self.user == user.name);
+        let grouped = (!self.group.is_empty()).then(|| user.in_group(&self.group));
         (named.is_some() || grouped.is_some()) && named.unwrap_or(true) && grouped.unwrap_or(true)
     }
 }
@@ -156,13 +161,20 @@ mod tests {
 {"apiVersion":"abac.authorization.kubernetes.io/v1beta1","kind":"Policy","spec":{"user":"alice","namespace":"*","resource":"*","apiGroup":"*","nonResourcePath":"*"}}
 {"apiVersion":"abac.authorization.kubernetes.io/v1beta1","kind":"Policy","spec":{"user":"bob","namespace":"shop","resource":"pods","readonly":true}}
 {"apiVersion":"abac.authorization.kubernetes.io/v1beta1","kind":"Policy","spec":{"group":"ops","nonResourcePath":"/healthz*","readonly":true}}
+{"apiVersion":"abac.authorization.kubernetes.io/v1beta1","kind":"Policy","spec":{"user":"*","nonResourcePath":"/version"}}
 {"user":"old","readonly":true,"resource":"pods"}
+{"resource":"events","readonly":true}
+{"group":"sweepers","namespace":"attic"}
+{"user":"root"}
 "#;
 
     #[test]
     fn lines_allow_whom_they_mean() {
         let abac = Abac::read(FILE).unwrap();
         let groups = ["ops".to_owned()];
+        let known = ["system:authenticated".to_owned()];
+        let unknown = ["system:unauthenticated".to_owned()];
+        let sweepers = ["sweepers".to_owned()];
         let pods = |verb, namespace, group| Attributes {
             verb,
             namespace,
@@ -185,6 +197,24 @@ mod tests {
             ("eve", &groups, pods("list", "shop", ""), false),
             ("old", &[], pods("list", "any", ""), true),
             ("old", &[], pods("delete", "any", ""), false),
+            ("old", &[], pods("list", "any", "metrics.k8s.io"), true),
+            ("old", &[], path("/version"), false),
+            ("jane", &known, path("/version"), true),
+            ("system:anonymous", &unknown, path("/version"), false),
+            ("jane", &known, Attributes { resource: "events", ..pods("list", "any", "") }, true),
+            ("jane", &known, Attributes { resource: "events", ..pods("delete", "any", "") }, false),
+            ("jane", &known, path("/livez"), false),
+            (
+                "system:anonymous",
+                &unknown,
+                Attributes { resource: "events", ..pods("list", "any", "") },
+                false,
+            ),
+            ("joe", &sweepers, pods("delete", "attic", "apps"), true),
+            ("joe", &sweepers, pods("delete", "hall", "apps"), false),
+            ("jane", &known, pods("delete", "attic", "apps"), false),
+            ("root", &[], pods("delete", "any", "apps"), true),
+            ("root", &[], path("/metrics"), true),
         ] {
             let attributes = Attributes { user: User { name, groups }, ..attributes };
             assert_eq!(abac.authorize(&attributes).is_allowed(), expected, "{attributes:?}");

@@ -29,11 +29,9 @@ pub fn reconcile(existing: Option<&Value>, expected: &Value) -> Change {
     }
     let is_binding =
         matches!(RbacKind::of(expected.kind()), Some(RbacKind::RoleBinding | RbacKind::ClusterRoleBinding));
+    // Whom a binding to another role names were given that role, not this one.
     if is_binding && !same_role(existing, expected) {
-        let mut anew = expected.clone();
-        add_metadata(&mut anew, existing);
-        add_items(&mut anew, existing, &["subjects"]);
-        return Change::Recreate(anew);
+        return Change::Recreate(expected.clone());
     }
     let mut updated = existing.clone();
     add_metadata(&mut updated, expected);

@@ -200,8 +200,42 @@ fn a_binding_to_another_role_is_made_anew() {
     changed["subjects"] = json!([{"kind": "User", "name": "jane"}]);
     let Change::Update(updated) = reconcile(Some(&changed), binding) else { panic!("not updated") };
     assert_eq!(updated.list_at(&["subjects"]).len(), 2);
+    assert_eq!(reconcile(Some(&updated), binding), Change::None);
     changed["roleRef"]["name"] = json!("other");
-    let Change::Recreate(anew) = reconcile(Some(&changed), binding) else { panic!("not made anew") };
-    assert_eq!(anew["roleRef"], binding["roleRef"]);
-    assert_eq!(anew.list_at(&["subjects"]).len(), 2, "subjects stay");
+    assert_eq!(
+        reconcile(Some(&changed), binding),
+        Change::Recreate(binding.clone()),
+        "whoever it named is out"
+    );
+}
+
+#[test]
+fn reconciling_knows_subjects_by_more_than_how_they_are_written() {
+    let bindings = cluster_role_bindings();
+    let binding = bindings.iter().find(|binding| binding.name() == "cluster-admin").unwrap();
+    let mut changed = binding.clone();
+    for subject in changed["subjects"].as_array_mut().unwrap() {
+        subject.remove_at(&["apiGroup"]);
+    }
+    assert_eq!(reconcile(Some(&changed), binding), Change::None);
+    changed["subjects"] = json!([]);
+    changed["metadata"]["labels"]["kubernetes.io/bootstrapping"] = json!("mine");
+    let Change::Update(updated) = reconcile(Some(&changed), binding) else { panic!("not updated") };
+    assert_eq!(updated["subjects"], binding["subjects"]);
+    assert_eq!(
+        updated["metadata"]["labels"]["kubernetes.io/bootstrapping"], "mine",
+        "labels keep their values"
+    );
+}
+
+#[test]
+fn reconciling_gives_gathering_roles_their_selectors() {
+    let roles = cluster_roles();
+    let admin = roles.iter().find(|role| role.name() == "admin").unwrap();
+    let mut emptied = admin.clone();
+    emptied["aggregationRule"]["clusterRoleSelectors"] = json!([{"matchLabels": {"mine": "yes"}}]);
+    let Change::Update(updated) = reconcile(Some(&emptied), admin) else { panic!("not updated") };
+    let selectors = updated.list_at(&["aggregationRule", "clusterRoleSelectors"]);
+    assert_eq!(selectors[0], json!({"matchLabels": {"mine": "yes"}}));
+    assert_eq!(selectors[1..], *admin.list_at(&["aggregationRule", "clusterRoleSelectors"]));
 }

@@ -85,6 +85,32 @@ fn a_wrong_configuration_says_where() {
             r#"[authorizers[0].timeout: Invalid value: "31s": must be > 0s and <= 30s, authorizers[0].unauthorizedTTL: Invalid value: "-1s": must be > 0s, authorizers[0].failurePolicy: Unsupported value: "Ignore": supported values: "NoOpinion", "Deny", authorizers[0].connectionInfo.kubeConfigFile: Invalid value: "relative": must be an absolute path, authorizers[0].matchConditions[0].expression: Required value, authorizers[0].matchConditions[2].expression: Duplicate value: "true"]"#
         ]],
     );
+    for (connection, why) in [
+        (
+            json!({"type": "InClusterConfig", "kubeConfigFile": "/etc/webhook"}),
+            "can only be set when type=KubeConfigFile",
+        ),
+        (json!({"type": "InClusterConfig"}), "unable to load in-cluster configuration"),
+        (json!({"type": "KubeConfigFile", "kubeConfigFile": "/etc/none"}), "must be a regular file"),
+        (json!({"type": "Url"}), "Unsupported value: \"Url\""),
+    ] {
+        let wrong = webhook(|webhook| webhook["connectionInfo"] = connection);
+        let error = read(file(wrong), |path| path == "/etc/webhook").unwrap_err();
+        assert!(error.starts_with("authorizers[0].connectionInfo") && error.contains(why), "{error}");
+    }
+    let of_conditions = |count: usize| {
+        let conditions: Vec<Value> =
+            (0..count).map(|number| json!({"expression": format!("request.uid == '{number}'")})).collect();
+        let sent = webhook(|webhook| webhook["matchConditions"] = json!(conditions));
+        read(file(sent), |_| true).map(|named| named.len())
+    };
+    assert_eq!(of_conditions(64), Ok(1));
+    assert_eq!(
+        of_conditions(65).unwrap_err(),
+        "authorizers[0].matchConditions: Too many: 65: must have at most 64 items"
+    );
+    let most = webhook(|webhook| webhook["timeout"] = json!("30s"));
+    assert!(read(file(most), |_| true).is_ok());
     for (expression, why) in [
         ("request.usr == 'x'", "undefined field 'usr'"),
         ("request.user", "must evaluate to bool"),

@@ -38,11 +38,13 @@ fn pod(name: &str, node: &str) -> Value {
         "nodeName": node,
         "serviceAccountName": "builder",
         "imagePullSecrets": [{"name": "pull"}],
-        "containers": [{"env": [{"valueFrom": {"secretKeyRef": {"name": "env"}}}],
+        "containers": [{"env": [{"valueFrom": {"secretKeyRef": {"name": "env"}}},
+                {"valueFrom": {"configMapKeyRef": {"name": "env"}}}],
             "envFrom": [{"configMapRef": {"name": "from"}}]}],
         "initContainers": [{"envFrom": [{"secretRef": {"name": "init"}}]}],
         "volumes": [
             {"secret": {"secretName": "vol"}},
+            {"configMap": {"name": "vol"}},
             {"persistentVolumeClaim": {"claimName": "data"}},
             {"name": "tmp", "ephemeral": {}},
             {"projected": {"sources": [{"configMap": {"name": "kube-root-ca.crt"}}, {"secret": {"name": "proj"}}]}},
@@ -98,6 +100,9 @@ fn nodes_read_what_their_pods_need() {
         ("list secrets vol", "no can only read namespaced object of this type"),
         ("delete secrets a/vol", "no can only read resources of this type"),
         ("get configmaps a/from", "yes"),
+        ("get configmaps a/env", "yes"),
+        ("get configmaps a/vol", "yes"),
+        ("get configmaps a/init", stranger),
         ("get configmaps a/kube-root-ca.crt", "yes"),
         ("get persistentvolumeclaims a/data", "yes"),
         ("get persistentvolumeclaims a/web-tmp", "yes"),
@@ -152,6 +157,12 @@ fn nodes_write_what_is_their_own() {
         ),
         ("create coordination.k8s.io:leases kube-node-lease/", "yes"),
         ("get storage.k8s.io:csinodes w1", "yes"),
+        ("create storage.k8s.io:csinodes ", "yes"),
+        (
+            "patch storage.k8s.io:csinodes w2",
+            "no can only access CSINode with the same name as the requesting node",
+        ),
+        ("update storage.k8s.io:csinodes/status w1", "no cannot authorize CSINode subresources"),
         ("list services ", "yes"),
         ("create events a/", "yes"),
         ("create authentication.k8s.io:tokenreviews ", "yes"),
@@ -173,6 +184,46 @@ fn relations_end_with_the_last_pod() {
     graph.clear("Pod");
     assert!(ask(&graph, "w2", "get secrets store/csi").starts_with("no"));
     assert_eq!(ask(&graph, "w1", "get storage.k8s.io:volumeattachments va"), "yes", "other kinds stay");
+}
+
+#[test]
+fn pods_of_several_nodes_share_what_they_need() {
+    let graph = world();
+    put(&graph, &pod("web-2", "w2"));
+    let secret = |node| ask(&graph, node, "get secrets a/vol");
+    assert_eq!((secret("w1").as_str(), secret("w2").as_str()), ("yes", "yes"));
+    graph.delete("Pod", "a", "web");
+    assert!(secret("w1").starts_with("no"));
+    assert_eq!(secret("w2"), "yes");
+}
+
+#[test]
+fn relations_follow_changes_of_volumes_attachments_and_slices() {
+    let graph = world();
+    let volume = |claim: &str, secret: &str| {
+        json!({"kind": "PersistentVolume", "metadata": {"name": "pv"}, "spec": {
+            "claimRef": {"namespace": "a", "name": claim},
+            "csi": {"nodePublishSecretRef": {"namespace": "store", "name": secret}}}})
+    };
+    let check = |request: &str, expected: &str| {
+        let answer = ask(&graph, "w1", request);
+        assert_eq!(answer.split(' ').next(), Some(expected), "{request}: {answer}");
+    };
+    put(&graph, &volume("data", "renewed"));
+    check("get secrets store/csi", "no");
+    check("get secrets store/renewed", "yes");
+    put(&graph, &volume("other", "renewed"));
+    check("get secrets store/renewed", "no");
+    check("get persistentvolumes pv", "no");
+    put(&graph, &volume("data", "csi"));
+    check("get secrets store/csi", "yes");
+    graph.clear("PersistentVolume");
+    check("get secrets store/csi", "no");
+    check("get persistentvolumes pv", "no");
+    put(&graph, &json!({"kind": "VolumeAttachment", "metadata": {"name": "va"}, "spec": {"nodeName": "w2"}}));
+    check("get storage.k8s.io:volumeattachments va", "no");
+    graph.delete("ResourceSlice", "", "slice");
+    check("get resource.k8s.io:resourceslices slice", "no");
 }
 
 #[test]

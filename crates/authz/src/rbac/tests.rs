@@ -144,6 +144,19 @@ fn a_reset_replaces_one_kind_only() {
     assert_eq!(ask(&rbac, "bob", &[], "a", "pods"), "no");
     assert!(ask(&rbac, "bob", &[], "c", "pods").starts_with("yes"));
     assert!(ask(&rbac, "ann", &[], "c", "pods").starts_with("yes"));
+    let tester = |rbac: &Rbac| ask(rbac, "system:serviceaccount:b:tester", &[], "a", "secrets");
+    for (kind, ann_lists_pods, tester_lists_secrets) in [
+        (RbacKind::ClusterRole, false, true),
+        (RbacKind::Role, true, false),
+        (RbacKind::ClusterRoleBinding, false, true),
+        (RbacKind::RoleBinding, true, false),
+    ] {
+        let rbac = world();
+        rbac.reset(kind, std::iter::empty::<Value>());
+        let ann = ask(&rbac, "ann", &[], "a", "pods").starts_with("yes");
+        let found = (ann, tester(&rbac).starts_with("yes"));
+        assert_eq!(found, (ann_lists_pods, tester_lists_secrets), "{kind:?}");
+    }
 }
 
 #[test]

@@ -68,6 +68,12 @@ fn missing_permissions_are_named_each_resource_once() {
         check(json!([one]), json!([whole])),
         r#"{APIGroups:[""], Resources:["secrets"], Verbs:["get"]}"#
     );
+    let some = |names: &[&str]| json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": names, "verbs": ["get"]});
+    assert_eq!(check(json!([some(&["a", "b"])]), json!([one])), "");
+    assert_eq!(
+        check(json!([some(&["b"])]), json!([one])),
+        r#"{APIGroups:[""], Resources:["secrets"], ResourceNames:["a"], Verbs:["get"]}"#
+    );
     let all = json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]});
     assert_eq!(check(json!([all]), json!([one, pods(&["*"])])), "");
     let paths = json!({"nonResourceURLs": ["/a/b", "/c"], "verbs": ["get"]});

@@ -45,3 +45,37 @@ fn answers_are_read() {
     assert!(read(json!({"allowed": true, "denied": true})).is_err());
     assert!(Answer::read(b"nothing").is_err());
 }
+
+#[test]
+fn conditions_say_which_requests_are_asked_about() {
+    let (field, label) =
+        (fields::parse("spec.nodeName!=w1").unwrap(), labels::parse("app=web,tier").unwrap());
+    let groups = ["dev".to_owned()];
+    let of_resource = Attributes {
+        user: User { name: "jane", groups: &groups },
+        verb: "list",
+        namespace: "shop",
+        resource: "pods",
+        is_resource: true,
+        field_selector: Some(&field),
+        label_selector: Some(&label),
+        ..Attributes::default()
+    };
+    let of_path = Attributes { verb: "get", path: "/metrics", ..Attributes::default() };
+    let resource = "has(request.resourceAttributes) && request.resourceAttributes";
+    for (attributes, expression, expected) in [
+        (&of_resource, "'dev' in request.groups && request.user == 'jane'".to_owned(), true),
+        (&of_resource, format!("{resource}.namespace == 'shop'"), true),
+        (&of_resource, format!("{resource}.namespace == 'bank'"), false),
+        (&of_resource, format!("{resource}.fieldSelector.requirements[0].values == ['w1']"), true),
+        (&of_resource, format!("{resource}.fieldSelector.requirements[0].operator == 'NotIn'"), true),
+        (&of_resource, format!("{resource}.labelSelector.requirements[1].key == 'tier'"), true),
+        (&of_resource, "has(request.nonResourceAttributes)".to_owned(), false),
+        (&of_path, format!("{resource}.verb == 'get'"), false),
+        (&of_path, "request.nonResourceAttributes.path == '/metrics'".to_owned(), true),
+        (&of_path, "request.nonResourceAttributes.verb == 'post'".to_owned(), false),
+    ] {
+        let condition = Condition::new(&expression).unwrap();
+        assert_eq!(condition.holds(&request(attributes)), Ok(expected), "{expression}");
+    }
+}
