@@ -3,25 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use jiff::Timestamp;
+use peers::{ClientAuthority, Peer, RequestHeader, UserInfo, bearer_token};
+use pki::AnyClient;
 use rustls_pki_types::CertificateDer;
 
 use crate::anonymous::Anonymous;
 use crate::bootstrap_token::BootstrapToken;
 use crate::lookup::Lookup;
 use crate::outside::Outside;
-use crate::peer::{DeferredVerifier, Peer};
-use crate::request_header::RequestHeader;
 use crate::service_account::{TokenIdentity, TokenVerifier};
 use crate::token_file::TokenFile;
-use crate::user::UserInfo;
-use crate::x509::ClientAuthority;
-
-/// The WebSocket subprotocol by which browsers, which cannot set headers, send their token.
-const WEBSOCKET_TOKEN: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// What a request brings along to say who it is from.
 #[derive(Debug, Clone, Copy)]
@@ -77,10 +70,9 @@ pub struct Authenticator {
 
 impl Authenticator {
     /// The verifier for the server's TLS configuration.
-    pub fn tls_verifier(&self) -> DeferredVerifier {
-        DeferredVerifier::new(
-            self.clients.iter().chain(self.proxies.as_ref().map(|proxies| &proxies.authority)),
-        )
+    pub fn tls_verifier(&self) -> AnyClient {
+        let authorities = self.clients.iter().chain(self.proxies.as_ref().map(|proxies| &proxies.authority));
+        AnyClient::of(authorities.flat_map(ClientAuthority::subjects))
     }
 
     /// Looks at a new connection's certificate chain; once for each connection.
@@ -96,14 +88,8 @@ impl Authenticator {
     ) -> Result<Arc<UserInfo>, Unauthenticated> {
         let Credentials { peer, headers, path } = credentials;
         let mut reasons = Vec::new();
-        if let Some(proxies) = &self.proxies
-            && peer.is_front_proxy(now)
-            && let Some(user) = proxies.user(headers)
-        {
-            return Ok(Arc::new(user));
-        }
-        match peer.user(now) {
-            Some(Ok(user)) => return Ok(user.clone()),
+        match peer.user(self.proxies.as_ref(), headers, now) {
+            Some(Ok(user)) => return Ok(user),
             Some(Err(error)) => reasons.push(error.to_string()),
             None => {}
         }
@@ -165,27 +151,6 @@ impl Authenticator {
         }
         Err(Unauthenticated { reasons })
     }
-}
-
-/// The bearer token of a request: from `Authorization`, or from a WebSocket subprotocol.
-pub fn bearer_token(headers: &HeaderMap) -> Option<std::borrow::Cow<'_, str>> {
-    if let Some(value) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok())
-        && let Some((scheme, token)) = value.trim().split_once(' ')
-        && scheme.eq_ignore_ascii_case("bearer")
-        && let token = token.trim_start()
-        && !token.is_empty()
-        && !token.contains(' ')
-    {
-        return Some(token.into());
-    }
-    let token = headers
-        .get_all(SEC_WEBSOCKET_PROTOCOL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .find_map(|protocol| protocol.trim().strip_prefix(WEBSOCKET_TOKEN))?;
-    let token = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-    (!token.is_empty()).then(|| token.into())
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use apimachinery::ObjectExt as _;
 use jiff::Timestamp;
+use peers::user::UserInfo;
 use serde_json::Value;
 
 use crate::legacy::{equal_in_constant_time, secret_data};
 use crate::lookup::Lookup;
-use crate::user::UserInfo;
 
 /// The namespace of the secrets that hold bootstrap tokens.
 pub const NAMESPACE: &str = "kube-system";

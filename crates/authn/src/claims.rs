@@ -1,9 +1,8 @@
 //! What a service-account token says: the registered claims of RFC 7519 and the private `kubernetes.io` ones.
 
 use jiff::Timestamp;
+use peers::user;
 use serde::{Deserialize, Deserializer, Serialize};
-
-use crate::user;
 
 /// Name and UID of an object that a token speaks of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

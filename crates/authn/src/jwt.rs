@@ -16,6 +16,7 @@ use apimachinery::FieldError;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use parking_lot::RwLock;
+use peers::user::UserInfo;
 use serde_json::{Map, Value};
 
 pub use self::configuration::JwtAuthenticator;
@@ -23,7 +24,6 @@ pub use self::key_set::{KeySet, KeySetError};
 use self::mapping::Mapping;
 use self::validation::compile;
 use crate::jws::Unverified;
-use crate::user::UserInfo;
 
 /// A token that is not valid yet is believed when it will be within this many seconds: clocks differ.
 const NOT_BEFORE_LEEWAY: i64 = 5 * 60;

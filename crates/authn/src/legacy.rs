@@ -4,13 +4,13 @@
 use apimachinery::ObjectExt as _;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use jiff::{Span, Timestamp};
+use peers::user::{self, UserInfo};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::claims::Reference;
 use crate::lookup::{Lookup, Referent};
 use crate::service_account::{TokenError, present};
-use crate::user::{self, UserInfo};
 
 /// The `iss` of these tokens.
 pub(crate) const ISSUER: &str = "kubernetes/serviceaccount";

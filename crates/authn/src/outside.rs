@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use peers::user::UserInfo;
 use ring::digest;
 
 use crate::cache::Generations;
-use crate::user::UserInfo;
 
 /// What was found out about a token.
 #[derive(Debug, Clone)]

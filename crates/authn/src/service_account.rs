@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
+use peers::user::{self, UserInfo};
 use ring::digest;
 use serde::Deserialize;
 
@@ -14,7 +15,6 @@ use crate::jws::{self, Unverified};
 use crate::keys::{SigningKey, VerificationKey};
 use crate::legacy::{self, LegacyClaims};
 use crate::lookup::{Lookup, Referent};
-use crate::user::{self, UserInfo};
 
 /// Clocks of server and client may differ by this many seconds; also how long a token outlives the deletion
 /// timestamp of what it is bound to.

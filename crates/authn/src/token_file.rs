@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use peers::user::UserInfo;
 use ring::digest;
-
-use crate::user::UserInfo;
 
 /// The tokens of a file. Only their digests are held.
 #[derive(Default)]

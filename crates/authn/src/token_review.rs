@@ -1,9 +1,9 @@
 //! What a token webhook is asked, and what its answer means (`TokenReview`, v1 and v1beta1).
 
+use peers::user::UserInfo;
 use serde_json::{Value, json};
 
 use crate::outside::Found;
-use crate::user::UserInfo;
 
 /// The versions that `--authentication-token-webhook-version` may name.
 pub const VERSIONS: [&str; 2] = ["v1", "v1beta1"];

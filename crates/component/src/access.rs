@@ -4,28 +4,39 @@
 pub mod clients;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use apimachinery::Status;
+use http::HeaderMap;
 use k8s_openapi::api::{
-    authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
+    authentication::v1::{TokenReview, TokenReviewSpec, UserInfo as Reviewed},
     authorization::v1::{
         NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
     },
 };
 use kube::{Api, Client, api::PostParams};
 use parking_lot::Mutex;
+use peers::{CertificateError, UserInfo, bearer_token};
+use rustls::pki_types::CertificateDer;
 
 use self::clients::{ClientFlags, Clients};
-use crate::client::{Connection, connect};
+use crate::{
+    Runtime,
+    cause::whole,
+    client::{Connection, connect},
+};
 
-/// The group of all who are known.
-const AUTHENTICATED: &str = "system:authenticated";
+/// Those who may do everything.
+const MASTERS: &str = "system:masters";
 /// Answers kept at most: beyond it the cache starts anew.
 const CACHE_MAX: usize = 1024;
 const CACHE_FOR: Duration = Duration::from_secs(10);
+/// Answers about longer wishes are not kept: whoever reaches the port chooses paths and names.
+const WISH_MAX: usize = 1024;
 
 /// The flags that say as whom a component asks about those who ask it.
 #[derive(Debug, Clone, clap::Args)]
@@ -73,43 +84,120 @@ pub enum Wish {
     Resource {
         /// Verb, such as `get`.
         verb: &'static str,
+        /// API group, empty for the core's.
+        group: &'static str,
+        /// Version of the group.
+        version: &'static str,
         /// Resource, such as `nodes`.
         resource: &'static str,
-        /// Subresource, such as `proxy`.
+        /// Subresource, such as `proxy`, empty for the object itself.
         subresource: &'static str,
-        /// Name of the object.
+        /// Namespace, empty where there is none, or for all.
+        namespace: String,
+        /// Name of the object, empty for all.
         name: String,
     },
 }
 
-/// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct User {
-    /// User name.
-    pub name: String,
-    /// UID, empty where there is none.
-    pub uid: String,
-    /// Groups.
-    pub groups: Vec<String>,
-    /// What else is known of them.
-    pub extra: BTreeMap<String, Vec<String>>,
-}
-
-impl User {
-    /// The same user in the group of all who are known, as everybody who is known is.
-    fn authenticated(mut self) -> Self {
-        if !self.groups.iter().any(|group| group == AUTHENTICATED) {
-            self.groups.push(AUTHENTICATED.to_owned());
+impl Wish {
+    /// How long the parts are together that whoever asks has chosen.
+    fn len(&self) -> usize {
+        match self {
+            Self::Path { path, .. } => path.len(),
+            Self::Resource { namespace, name, .. } => namespace.len() + name.len(),
         }
-        self
     }
 }
+
+/// Who asks a component's secure port, and whether they may.
+pub struct Access {
+    clients: Clients,
+    delegated: Delegated,
+}
+
+impl Access {
+    /// Knows these by their certificates, and asks about the rest with this client, whose user needs
+    /// `system:auth-delegator`.
+    pub fn new(client: Client, clients: Clients) -> Arc<Self> {
+        Arc::new(Self { clients, delegated: Delegated::new(client) })
+    }
+
+    /// Listens to what the cluster tells of who is known by a certificate.
+    pub fn follow(self: &Arc<Self>, runtime: &Runtime) {
+        let (access, shutdown) = (Arc::clone(self), runtime.shutdown());
+        runtime.spawn("authorities of clients", async move {
+            tokio::select! {
+                () = access.clients.follow() => {}
+                () = shutdown.cancelled() => {}
+            }
+            anyhow::Ok(())
+        });
+    }
+
+    /// Waits until the cluster has told who is known by a certificate.
+    pub async fn known(&self) {
+        self.clients.known().await;
+    }
+
+    /// The user of a request over a connection on which this chain was shown: as upstream's components have it, whoever
+    /// shows nothing is anonymous, and what they may is asked like everybody's.
+    pub async fn user(
+        &self,
+        chain: &[CertificateDer<'_>],
+        headers: &HeaderMap,
+    ) -> Result<Arc<UserInfo>, Status> {
+        let certificate = self.clients.user(chain, headers).await;
+        let user = self.delegated.identify(certificate, headers, true).await;
+        user.ok_or_else(Status::unauthorized)
+    }
+
+    /// Lets pass whoever may have what they wish; as upstream has it, those who may do everything are not asked about.
+    pub async fn check(&self, user: &UserInfo, wish: &Wish) -> Result<(), Status> {
+        if user.in_group(MASTERS) {
+            return Ok(());
+        }
+        let decision = self.delegated.decide(user, wish).await.map_err(|error| {
+            tracing::warn!(error = whole(&error), "cannot ask the API server who may have this");
+            Status::internal("cannot ask the API server who may have this")
+        })?;
+        decision.map_err(|why| refusal(user, wish, &why))
+    }
+}
+
+/// The refusal of a wish, in upstream's words.
+fn refusal(user: &UserInfo, wish: &Wish, why: &str) -> Status {
+    let user = &user.name;
+    let (said, group, resource, name) = match wish {
+        Wish::Path { verb, path } => (format!("User {user:?} cannot {verb} path {path:?}"), "", "", ""),
+        Wish::Resource { verb, group, resource, subresource, namespace, name, .. } => {
+            let separator = if subresource.is_empty() { "" } else { "/" };
+            let place = match namespace.as_str() {
+                "" => "at the cluster scope".to_owned(),
+                namespace => format!("in the namespace {namespace:?}"),
+            };
+            let whole = format!("{resource}{separator}{subresource}");
+            let said =
+                format!("User {user:?} cannot {verb} resource {whole:?} in API group {group:?} {place}");
+            (said, *group, *resource, name.as_str())
+        }
+    };
+    // Names and paths come from outside, and a browser may show the message.
+    let said = said.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    Status::forbidden(group, resource, name, &format!("{said}{why}"))
+}
+
+/// Yes, or why not.
+pub type Decision = Result<(), String>;
+
+/// Answers, and when they came.
+type Answers<K, V> = Mutex<HashMap<K, (Instant, V)>>;
 
 /// Delegated authentication and authorisation, as upstream's components do it; answers are kept ten seconds.
 pub struct Delegated {
     client: Client,
-    tokens: Mutex<HashMap<String, (Instant, Option<User>)>>,
-    decisions: Mutex<HashMap<(User, Wish), (Instant, bool)>>,
+    tokens: Answers<String, Option<Arc<UserInfo>>>,
+    decisions: Answers<(UserInfo, Wish), Decision>,
 }
 
 impl Delegated {
@@ -118,8 +206,32 @@ impl Delegated {
         Self { client, tokens: Mutex::default(), decisions: Mutex::default() }
     }
 
+    /// Who asks, as upstream's components find out: the user of a certificate, or that of a token where no certificate
+    /// makes its owner known. Whoever shows neither may be `anonymous`; whoever shows what is not accepted, or cannot be
+    /// asked about, is nobody.
+    pub async fn identify(
+        &self,
+        certificate: Option<Result<Arc<UserInfo>, CertificateError>>,
+        headers: &HeaderMap,
+        anonymous: bool,
+    ) -> Option<Arc<UserInfo>> {
+        let is_shown = certificate.is_some();
+        match certificate {
+            Some(Ok(user)) => return Some(user),
+            Some(Err(refused)) => tracing::debug!(%refused, "client certificate"),
+            None => {}
+        }
+        match bearer_token(headers) {
+            Some(token) => self.user_of(&token).await.unwrap_or_else(|error| {
+                tracing::warn!(error = whole(&error), "cannot ask the API server about a token");
+                None
+            }),
+            None => (anonymous && !is_shown).then(|| Arc::new(UserInfo::anonymous())),
+        }
+    }
+
     /// The user of a bearer token; `None` when it is not accepted.
-    pub async fn user_of(&self, token: &str) -> Result<Option<User>, kube::Error> {
+    pub async fn user_of(&self, token: &str) -> Result<Option<Arc<UserInfo>>, kube::Error> {
         if let Some((since, user)) = self.tokens.lock().get(token)
             && since.elapsed() < CACHE_FOR
         {
@@ -135,48 +247,58 @@ impl Delegated {
             .status
             .unwrap_or_default();
         let user =
-            status.authenticated.unwrap_or(false).then(|| status.user.map(User::from).unwrap_or_default());
+            status.authenticated.unwrap_or(false).then(|| Arc::new(user(status.user.unwrap_or_default())));
         remember(&mut self.tokens.lock(), token.to_owned(), user.clone());
         Ok(user)
     }
 
-    /// Whether the user may have what it wishes.
-    pub async fn allows(&self, user: &User, wish: &Wish) -> Result<bool, kube::Error> {
+    /// Whether the user may have what it wishes: the answer, and why not.
+    pub async fn decide(&self, user: &UserInfo, wish: &Wish) -> Result<Decision, kube::Error> {
         let key = (user.clone(), wish.clone());
-        if let Some((since, allowed)) = self.decisions.lock().get(&key)
+        if let Some((since, decision)) = self.decisions.lock().get(&key)
             && since.elapsed() < CACHE_FOR
         {
-            return Ok(*allowed);
+            return Ok(decision.clone());
         }
-        let mut spec = SubjectAccessReviewSpec {
-            user: Some(user.name.clone()),
-            uid: Some(user.uid.clone()).filter(|uid| !uid.is_empty()),
-            groups: Some(user.groups.clone()),
-            extra: Some(user.extra.clone()).filter(|extra| !extra.is_empty()),
-            ..SubjectAccessReviewSpec::default()
-        };
-        match wish {
-            Wish::Path { verb, path } => {
-                spec.non_resource_attributes =
-                    Some(NonResourceAttributes { path: Some(path.clone()), verb: Some((*verb).into()) });
-            }
-            Wish::Resource { verb, resource, subresource, name } => {
-                spec.resource_attributes = Some(ResourceAttributes {
-                    verb: Some((*verb).into()),
-                    version: Some("v1".into()),
-                    resource: Some((*resource).into()),
-                    subresource: Some((*subresource).into()),
-                    name: Some(name.clone()),
-                    ..ResourceAttributes::default()
-                });
-            }
-        }
-        let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
+        let review = SubjectAccessReview { spec: asked(user, wish), ..SubjectAccessReview::default() };
         let answer = Api::all(self.client.clone()).create(&PostParams::default(), &review).await?;
-        let allowed = answer.status.is_some_and(|status| status.allowed);
-        remember(&mut self.decisions.lock(), key, allowed);
-        Ok(allowed)
+        let status = answer.status.unwrap_or_default();
+        let decision = if status.allowed { Ok(()) } else { Err(status.reason.unwrap_or_default()) };
+        if wish.len() <= WISH_MAX {
+            remember(&mut self.decisions.lock(), key, decision.clone());
+        }
+        Ok(decision)
     }
+}
+
+fn asked(user: &UserInfo, wish: &Wish) -> SubjectAccessReviewSpec {
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let mut spec = SubjectAccessReviewSpec {
+        user: Some(user.name.clone()),
+        uid: some(&user.uid),
+        groups: Some(user.groups.clone()),
+        extra: Some(user.extra.clone()).filter(|extra| !extra.is_empty()),
+        ..SubjectAccessReviewSpec::default()
+    };
+    match wish {
+        Wish::Path { verb, path } => {
+            spec.non_resource_attributes =
+                Some(NonResourceAttributes { path: Some(path.clone()), verb: Some((*verb).into()) });
+        }
+        Wish::Resource { verb, group, version, resource, subresource, namespace, name } => {
+            spec.resource_attributes = Some(ResourceAttributes {
+                verb: some(verb),
+                group: some(group),
+                version: some(version),
+                resource: some(resource),
+                subresource: some(subresource),
+                namespace: some(namespace),
+                name: some(name),
+                ..ResourceAttributes::default()
+            });
+        }
+    }
+    spec
 }
 
 fn remember<K: std::hash::Hash + Eq, V>(cache: &mut HashMap<K, (Instant, V)>, key: K, value: V) {
@@ -186,13 +308,16 @@ fn remember<K: std::hash::Hash + Eq, V>(cache: &mut HashMap<K, (Instant, V)>, ke
     cache.insert(key, (Instant::now(), value));
 }
 
-impl From<UserInfo> for User {
-    fn from(user: UserInfo) -> Self {
-        Self {
-            name: user.username.unwrap_or_default(),
-            uid: user.uid.unwrap_or_default(),
-            groups: user.groups.unwrap_or_default(),
-            extra: user.extra.unwrap_or_default(),
-        }
-    }
+/// The user of a review, in the group of all who are known.
+fn user(reviewed: Reviewed) -> UserInfo {
+    let user = UserInfo {
+        name: reviewed.username.unwrap_or_default(),
+        uid: reviewed.uid.unwrap_or_default(),
+        groups: reviewed.groups.unwrap_or_default(),
+        extra: reviewed.extra.unwrap_or_default(),
+    };
+    user.authenticated()
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,18 +55,6 @@ pub const SERVING: &[Ignored] = &[
     ignored("tls-sni-cert-key"),
 ];
 
-/// Flags that say who is known by a certificate, of a component that takes this from the cluster alone.
-pub const CLIENT_CERTIFICATES: &[Ignored] = &[
-    ignored_switch("authentication-skip-lookup"),
-    ignored("client-ca-file"),
-    ignored("requestheader-allowed-names"),
-    ignored("requestheader-client-ca-file"),
-    ignored("requestheader-extra-headers-prefix"),
-    ignored("requestheader-group-headers"),
-    ignored("requestheader-uid-headers"),
-    ignored("requestheader-username-headers"),
-];
-
 /// Flags of a component that works against the API server: how much it may ask, and which of upstream's features are on.
 pub const CLIENT: &[Ignored] = &[
     ignored("allow-metric-labels"),

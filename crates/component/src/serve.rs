@@ -9,10 +9,12 @@ use std::{
 };
 
 use anyhow::Context as _;
+use apimachinery::Status;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use pki::{AnyClient, Authority, Identity, Leaf};
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -20,20 +22,13 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     Readiness, Runtime,
     accept::{Limits, accept, handshake, speak},
-    access::{
-        Delegated, Wish,
-        clients::{Anybody, Clients},
-    },
-    cause::whole,
+    access::{Access, Wish, clients::Clients},
     metrics::{self, checks},
     pages::{self, Asked, Page},
 };
 
 /// What `/statusz` lists.
 const PATHS: [&str; 6] = ["/healthz", "/livez", "/metrics", "/metrics/slis", "/readyz", "/version"];
-
-/// Those who may do everything.
-const MASTERS: &str = "system:masters";
 
 /// Probes and scrapes are short: none needs to be waited for.
 const LIMITS: Limits = Limits { connections: 64, drain: Duration::ZERO };
@@ -62,11 +57,11 @@ impl<const PORT: u16> ServingFlags<PORT> {
     }
 
     /// Loads the certificate to serve with, if one is given.
-    pub fn identity(&self) -> anyhow::Result<Option<Arc<pki::Identity>>> {
+    pub fn identity(&self) -> anyhow::Result<Option<Arc<Identity>>> {
         let (Some(certificate), Some(key)) = (&self.tls_cert_file, &self.tls_private_key_file) else {
             return Ok(None);
         };
-        Ok(Some(pki::Identity::load(certificate, key).context("--tls-cert-file")?))
+        Ok(Some(Identity::load(certificate, key).context("--tls-cert-file")?))
     }
 }
 
@@ -81,14 +76,6 @@ pub struct Endpoints {
     more: Option<(&'static str, MoreMetrics)>,
 }
 
-/// Who may read what is not open to all.
-pub struct Access {
-    /// Who is known by a certificate.
-    clients: Clients,
-    /// Who is asked about tokens, and about what users may do.
-    delegated: Delegated,
-}
-
 type MoreMetrics = Arc<dyn Fn() -> Vec<u8> + Send + Sync>;
 
 impl Endpoints {
@@ -101,15 +88,15 @@ impl Endpoints {
     /// users that are known by a certificate or a token and that the API server allows.
     pub fn secure(
         client: kube::Client,
-        identity: Option<Arc<pki::Identity>>,
+        identity: Option<Arc<Identity>>,
         clients: Clients,
     ) -> anyhow::Result<Self> {
-        let tls = match identity {
-            Some(identity) => pki::server_config(identity, Some(Arc::new(Anybody::default())))?,
-            None => self_signed()?,
+        let identity = match identity {
+            Some(identity) => identity,
+            None => self_signed("localhost", &["localhost"], &["127.0.0.1".parse()?])?,
         };
-        let access = Access { clients, delegated: Delegated::new(client) };
-        Ok(Self { tls: Some(Arc::new(tls)), access: Some(Arc::new(access)), more: None })
+        let tls = pki::server_config(identity, Some(Arc::new(AnyClient::new())))?;
+        Ok(Self { tls: Some(Arc::new(tls)), access: Some(Access::new(client, clients)), more: None })
     }
 
     /// Serves one more page of metrics. What writes it may take long.
@@ -123,22 +110,12 @@ impl Endpoints {
     }
 }
 
-fn self_signed() -> anyhow::Result<rustls::ServerConfig> {
+/// Makes a certificate for this process, as upstream's components do that are given none.
+pub fn self_signed(name: &str, dns: &[&str], addresses: &[IpAddr]) -> anyhow::Result<Arc<Identity>> {
     let now = jiff::Timestamp::now();
-    let authority = pki::Authority::new("localhost-ca", 1, now)?;
-    let leaf = pki::Leaf::server("localhost", &["localhost"], &["127.0.0.1".parse()?]);
-    let issued = authority.issue(&leaf, now)?;
-    use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
-    let mut config =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_client_cert_verifier(Arc::new(Anybody::default()))
-            .with_single_cert(
-                vec![CertificateDer::from_pem_slice(issued.certificate.as_bytes())?],
-                PrivateKeyDer::from_pem_slice(issued.key.as_bytes())?,
-            )?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+    let authority = Authority::new(&format!("{name}-ca"), 1, now)?;
+    let issued = authority.issue(&Leaf::server(name, dns, addresses), now)?;
+    Ok(Identity::from_pem(issued.certificate.as_bytes(), issued.key.as_bytes())?)
 }
 
 /// Binds the address and serves until shutdown. Returns the address bound (the port may have been 0).
@@ -149,6 +126,9 @@ pub async fn serve(
 ) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
     let bound = listener.local_addr()?;
+    if let Some(access) = &endpoints.access {
+        access.follow(runtime);
+    }
     let (readiness, shutdown) = (runtime.readiness().clone(), runtime.shutdown());
     runtime.spawn("health endpoints", async move {
         accept(listener, LIMITS, shutdown, |stream, _| {
@@ -206,9 +186,9 @@ async fn answer(
         _ => {}
     }
     if let Some(access) = &endpoints.access
-        && let Err(refusal) = authorize(request, chain, access).await
+        && let Err(status) = authorize(request, chain, access).await
     {
-        return refusal;
+        return refused(&status);
     }
     if let Some((_, text)) = endpoints.more.as_ref().filter(|(more, _)| *more == path) {
         let text = Arc::clone(text);
@@ -235,45 +215,17 @@ async fn answer(
     }
 }
 
-async fn authorize(
-    request: &Request<Incoming>,
-    chain: &Chain,
-    access: &Access,
-) -> Result<(), Response<Full<Bytes>>> {
-    let failed = |error: kube::Error| {
-        tracing::warn!(error = %whole(&error), "cannot ask the API server who may read this");
-        text(StatusCode::INTERNAL_SERVER_ERROR, "cannot reach the API server")
-    };
-    // As upstream: a certificate first, and a token where there is none that makes its owner known.
-    let user = match access.clients.user(chain, request.headers()).await {
-        Some(Ok(user)) => Some(user),
-        other => {
-            if let Some(Err(refused)) = other {
-                tracing::debug!(%refused, "client certificate");
-            }
-            match bearer_token(request) {
-                Some(token) => access.delegated.user_of(token).await.map_err(failed)?,
-                None => None,
-            }
-        }
-    };
-    let Some(user) = user else { return Err(text(StatusCode::UNAUTHORIZED, "Unauthorized")) };
-    // As upstream's delegated authorisation: those who may do everything are not asked about.
-    if user.groups.iter().any(|group| group == MASTERS) {
-        return Ok(());
-    }
-    let wish = Wish::Path { verb: "get", path: request.uri().path().to_owned() };
-    if access.delegated.allows(&user, &wish).await.map_err(failed)? {
-        Ok(())
-    } else {
-        let message = format!("User {:?} cannot get path {:?}", user.name, request.uri().path());
-        Err(text(StatusCode::FORBIDDEN, &message))
-    }
+async fn authorize(request: &Request<Incoming>, chain: &Chain, access: &Access) -> Result<(), Status> {
+    let user = access.user(chain, request.headers()).await?;
+    access.check(&user, &Wish::Path { verb: "get", path: request.uri().path().to_owned() }).await
 }
 
-fn bearer_token(request: &Request<Incoming>) -> Option<&str> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    value.strip_prefix("Bearer ")
+fn refused(status: &Status) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(status.to_value().to_string())));
+    *response.status_mut() = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let media_type = header::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    response
 }
 
 fn ready(readiness: &Readiness, verbose: bool) -> Response<Full<Bytes>> {

@@ -48,7 +48,6 @@ pub const IGNORED: &[Ignored] = &[
     ignored_switch("protect-kernel-defaults"),
     ignored_switch("serialize-image-pulls"),
     ignored_switch("seccomp-default"),
-    ignored_switch("anonymous-auth"),
     ignored("authorization-webhook-cache-authorized-ttl"),
     ignored("authorization-webhook-cache-unauthorized-ttl"),
     ignored_switch("contention-profiling"),
@@ -197,6 +196,10 @@ pub struct Flags {
     /// The key of that certificate
     #[arg(long)]
     pub tls_private_key_file: Option<PathBuf>,
+    /// Whether to ask the API server about requests that show no certificate and no token, as of system:anonymous; they
+    /// are refused otherwise. True unless there is a configuration file, where it is false unless said
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub anonymous_auth: Option<bool>,
     /// Whether to renew the certificate shown to the API server before it expires
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub rotate_certificates: Option<bool>,
@@ -280,6 +283,8 @@ pub struct Config {
     pub client_ca_file: Option<PathBuf>,
     /// The certificate and key to serve with.
     pub serving: Option<(PathBuf, PathBuf)>,
+    /// Whether the API server is asked about those who show nothing.
+    pub anonymous_auth: bool,
     /// Whether the client certificate is renewed.
     pub rotate_certificates: bool,
     /// Whether the cluster signs the certificate to serve with.
@@ -401,7 +406,11 @@ impl Config {
         let healthz =
             flags.healthz_bind_address.or(file.healthz_bind_address).unwrap_or(IpAddr::from([127, 0, 0, 1]));
         let healthz_port = flags.healthz_port.or(file.healthz_port).unwrap_or(10248);
-        let x509 = file.authentication.and_then(|authentication| authentication.x509);
+        let authentication = file.authentication.unwrap_or_default();
+        let x509 = authentication.x509;
+        // As upstream: flags alone have older defaults than a file.
+        let anonymous = authentication.anonymous.and_then(|anonymous| anonymous.enabled);
+        let anonymous_auth = flags.anonymous_auth.or(anonymous).unwrap_or(flags.config.is_none());
         let certificate =
             flags.tls_cert_file.or(file.tls_cert_file).filter(|path| !path.as_os_str().is_empty());
         let key = flags
@@ -431,6 +440,7 @@ impl Config {
             healthz: (healthz_port != 0).then(|| SocketAddr::new(healthz, healthz_port)),
             client_ca_file: flags.client_ca_file.or(x509.and_then(|x509| x509.client_ca_file)),
             serving,
+            anonymous_auth,
             rotate_certificates: flags.rotate_certificates.or(file.rotate_certificates).unwrap_or(false),
             server_tls_bootstrap: flags
                 .rotate_server_certificates
@@ -506,6 +516,25 @@ mod tests {
         assert_eq!(config.settings.node_status_update_frequency, Duration::from_secs(5));
         assert_eq!(config.address.port(), 1);
         assert_eq!(config.client_ca_file, Some("/ca.crt".into()));
+    }
+
+    #[test]
+    fn who_shows_nothing_is_asked_about_as_flags_or_the_file_say() {
+        let said = |enabled: &str| format!("{HEAD}authentication:\n  anonymous:\n    enabled: {enabled}\n");
+        for (arguments, file, expected) in [
+            (&[][..], HEAD.to_owned(), false),
+            (&[], said("true"), true),
+            (&[], said("null"), false),
+            (&["--anonymous-auth"], said("false"), true),
+            (&["--anonymous-auth=false"], said("true"), false),
+        ] {
+            assert_eq!(config(arguments, &file).unwrap().anonymous_auth, expected, "{arguments:?} {file}");
+        }
+        let without_file = |arguments: &[&str]| {
+            let words = ["kubelet", "--hostname-override=w1"].iter().chain(arguments);
+            Config::new(Flags::try_parse_from(words).unwrap()).unwrap().anonymous_auth
+        };
+        assert!(without_file(&[]) && !without_file(&["--anonymous-auth=false"]));
     }
 
     #[test]

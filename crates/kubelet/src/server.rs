@@ -62,7 +62,7 @@ pub async fn start(kubelet: &Arc<Kubelet>, config: &Config) -> anyhow::Result<Ar
     tracing::info!(%bound, "serving");
     let server = Arc::new(Server {
         kubelet: Arc::clone(kubelet),
-        access: Access::new(kubelet.client.clone()),
+        access: Access::new(kubelet.client.clone(), config.anonymous_auth),
         rates: rates::Rates::default(),
     });
     let acceptor = TlsAcceptor::from(Arc::new(tls));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::{ArgAction, Parser};
+use component::access::clients::ClientFlags;
 use component::flags::{Ignored, duration, ignored, ignored_switch};
 use component::logging::LoggingFlags;
 
@@ -57,6 +58,9 @@ pub struct Flags {
     /// Only nodes with these labels
     #[arg(long, default_value = "", value_name = "SELECTOR")]
     pub node_selector: String,
+    /// Who is known by a certificate
+    #[command(flatten)]
+    pub clients: ClientFlags,
     /// Logging
     #[command(flatten)]
     pub logging: LoggingFlags,
@@ -86,6 +90,8 @@ pub struct Config {
     pub kubelets: Kubelets,
     /// Only nodes with these labels; empty for all.
     pub node_selector: String,
+    /// Who is known by a certificate.
+    pub clients: ClientFlags,
 }
 
 /// How kubelets are reached.
@@ -128,6 +134,7 @@ impl Config {
                 patience: flags.kubelet_request_timeout,
             },
             node_selector: flags.node_selector,
+            clients: flags.clients,
         })
     }
 }

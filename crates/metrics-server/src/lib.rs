@@ -21,7 +21,7 @@ pub use run::start;
 
 /// Runs the server with the process's arguments.
 pub fn main() -> ExitCode {
-    let known = [component::flags::SERVING, component::flags::CLIENT_CERTIFICATES, config::IGNORED];
+    let known = [component::flags::SERVING, config::IGNORED];
     let (flags, ignored) = component::flags::parse::<config::Flags>(&known);
     let logging = flags.logging.clone();
     component::run("metrics-server", 1, &logging, &ignored, |runtime| async move {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use component::access::Access;
+use component::access::clients::Clients;
 use component::{Runtime, client};
-use informer::{Watch, follow};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use tokio::net::TcpListener;
 
-use crate::access::{Access, CONFIG_MAP, Feed};
 use crate::config::Config;
 use crate::objects::Cluster;
 use crate::points::Points;
@@ -30,14 +30,13 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
     let client = client::from_config(credentials.clone())?;
     let scraper = Scraper::new(credentials, config.kubelets.clone())?;
 
-    let access = Access::new(client.clone());
-    let feed = Feed {
-        access: access.clone(),
-        latch: Mutex::new(Some(runtime.latch("extension-apiserver-authentication"))),
-    };
-    let authorities =
-        Watch::resource("", "v1", "configmaps", "kube-system").fields(&format!("metadata.name={CONFIG_MAP}"));
-    follow(&runtime, &client, authorities, feed);
+    let access = Access::new(client.clone(), Clients::new(&config.clients, client.clone())?);
+    access.follow(&runtime);
+    let (latch, told) = (runtime.latch("extension-apiserver-authentication"), access.clone());
+    runtime.spawn_session(async move {
+        told.known().await;
+        latch.open();
+    });
 
     let cluster = Cluster::new();
     cluster.start(&runtime, &client, &config.node_selector);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use apimachinery::Status;
-use authn::{DeferredVerifier, Peer};
 use bytes::Bytes;
 use component::Readiness;
 use component::accept::{Limits, accept, handshake, speak};
+use component::access::Access;
+use component::serve::self_signed;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -16,14 +16,14 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use parking_lot::RwLock;
 use percent_encoding::percent_decode_str;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use pki::{AnyClient, Identity};
+use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Access;
+use crate::access::wished;
 use crate::answer::{self, Options, Wish};
 use crate::config::Config;
 use crate::objects::Cluster;
@@ -35,6 +35,8 @@ const CONNECTIONS: usize = 128;
 const DRAIN: Duration = Duration::from_secs(5);
 
 type Answer = Response<Full<Bytes>>;
+/// The certificates that a client has shown, its own first.
+type Chain = Arc<[CertificateDer<'static>]>;
 
 /// What requests need.
 pub struct Server {
@@ -51,28 +53,12 @@ pub struct Server {
 /// The TLS side: the certificate given, or one made for this process as upstream does. Clients are asked for a
 /// certificate; whom to believe is [`Access`]'s to say.
 pub fn tls(config: &Config) -> anyhow::Result<TlsAcceptor> {
-    let verifier = Arc::new(DeferredVerifier::new([]));
-    if let Some((certificate, key)) = &config.serving {
-        let identity = pki::Identity::load(certificate, key)?;
-        return Ok(TlsAcceptor::from(Arc::new(pki::server_config(identity, Some(verifier))?)));
-    }
-    let now = Timestamp::now();
-    let authority = pki::Authority::new("metrics-server-ca", 1, now)?;
     let names = ["metrics-server.kube-system.svc", "metrics-server", "localhost"];
-    let issued = authority.issue(&pki::Leaf::server("metrics-server", &names, &[]), now)?;
-    let mut tls =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(
-                vec![
-                    CertificateDer::from_pem_slice(issued.certificate.as_bytes())
-                        .context("own certificate")?,
-                ],
-                PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).context("own key")?,
-            )?;
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(tls)))
+    let identity = match &config.serving {
+        Some((certificate, key)) => Identity::load(certificate, key)?,
+        None => self_signed("metrics-server", &names, &[])?,
+    };
+    Ok(TlsAcceptor::from(Arc::new(pki::server_config(identity, Some(Arc::new(AnyClient::new())))?)))
 }
 
 /// Serves until it is told to stop.
@@ -89,25 +75,23 @@ async fn connection(server: Arc<Server>, stream: TcpStream, tls: TlsAcceptor) {
             return;
         }
     };
-    let peer = match stream.get_ref().1.peer_certificates() {
-        Some(chain) => server.access.peer(chain),
-        None => Peer::unknown(),
-    };
+    let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let chain: Chain = shown.iter().map(|certificate| certificate.clone().into_owned()).collect();
     speak(stream, move |request: Request<Incoming>| {
-        let (server, peer) = (server.clone(), peer.clone());
-        async move { respond(&server, &peer, &request).await }
+        let (server, chain) = (server.clone(), chain.clone());
+        async move { respond(&server, &chain, &request).await }
     })
     .await;
 }
 
-async fn respond(server: &Server, peer: &Peer, request: &Request<Incoming>) -> Answer {
+async fn respond(server: &Server, chain: &Chain, request: &Request<Incoming>) -> Answer {
     let path = request.uri().path();
     match path {
         "/healthz" | "/livez" => return text(StatusCode::OK, "ok"),
         "/readyz" => return ready(&server.readiness),
         _ => {}
     }
-    match pass(server, peer, request).await {
+    match pass(server, chain, request).await {
         Ok(answer) => answer,
         Err(status) => {
             let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -116,10 +100,10 @@ async fn respond(server: &Server, peer: &Peer, request: &Request<Incoming>) -> A
     }
 }
 
-async fn pass(server: &Server, peer: &Peer, request: &Request<Incoming>) -> Result<Answer, Status> {
+async fn pass(server: &Server, chain: &Chain, request: &Request<Incoming>) -> Result<Answer, Status> {
     let path = request.uri().path();
     let query = request.uri().query().unwrap_or_default();
-    let user = server.access.user(peer, request.headers(), path).await?;
+    let user = server.access.user(chain, request.headers()).await?;
     let wish = Wish::parse(path);
     let watch = matches!(parameter(query, "watch").as_deref(), Some("true" | "1"));
     let verb = match &wish {
@@ -133,7 +117,7 @@ async fn pass(server: &Server, peer: &Peer, request: &Request<Incoming>) -> Resu
         _ if request.method() == Method::GET => "get",
         _ => "post",
     };
-    server.access.check(&user, wish.as_ref(), verb, path).await?;
+    server.access.check(&user, &wished(wish.as_ref(), verb, path)).await?;
     if let Some(Wish::Objects(objects)) = &wish
         && verb == "watch"
     {

@@ -1,5 +1,6 @@
 //! Keys, certificates and kubeconfigs: made, read, and reloaded when their files change.
 
+mod any_client;
 mod authority;
 pub mod cluster;
 mod described;
@@ -11,6 +12,7 @@ mod reload;
 mod request;
 mod trust;
 
+pub use any_client::AnyClient;
 pub use authority::{Authority, Issued, Leaf, Usage, signing_key};
 pub use described::Described;
 pub use files::{Error, pem, read_certificates, read_key, read_roots, write_private, write_public};

@@ -27,7 +27,17 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// A choice of whom to trust.
 #[derive(Debug)]
-pub struct Trust(Arc<dyn ServerCertVerifier>);
+pub struct Trust(Whom);
+
+#[derive(Debug)]
+enum Whom {
+    /// Those whom these authorities have signed.
+    Signed(Arc<WebPkiServerVerifier>),
+    /// Those whom the authorities in a file have signed.
+    Bundle(Bundle),
+    /// Whoever answers.
+    Anybody,
+}
 
 impl Trust {
     /// Those whom the authorities of a bundle have signed; the file is read again when it has changed.
@@ -37,7 +47,7 @@ impl Trust {
             changed: modified(path),
             looked: Instant::now(),
         };
-        Ok(Self(Arc::new(Bundle { path: path.into(), current: ArcSwap::from_pointee(loaded) })))
+        Ok(Self(Whom::Bundle(Bundle { path: path.into(), current: ArcSwap::from_pointee(loaded) })))
     }
 
     /// Those whom these authorities have signed, given in DER.
@@ -46,7 +56,7 @@ impl Trust {
         for authority in authorities {
             roots.add(CertificateDer::from(authority.as_slice())).map_err(Error::make)?;
         }
-        Ok(Self(verifier(Arc::new(roots))?))
+        Ok(Self(Whom::Signed(verifier(Arc::new(roots))?)))
     }
 
     /// Those whom the authorities of a bundle in memory have signed, given in PEM.
@@ -55,16 +65,17 @@ impl Trust {
         for certificate in CertificateDer::pem_slice_iter(bundle) {
             roots.add(certificate.map_err(Error::make)?).map_err(Error::make)?;
         }
-        Ok(Self(verifier(Arc::new(roots))?))
+        Ok(Self(Whom::Signed(verifier(Arc::new(roots))?)))
     }
 
     /// Whoever answers (`insecure-skip-tls-verify`). The connection is encrypted, and with whom is not known.
     pub fn anybody() -> Self {
-        Self(Arc::new(Anybody(default_provider().signature_verification_algorithms)))
+        Self(Whom::Anybody)
     }
 
     pub(crate) fn verifier(self) -> Arc<dyn ServerCertVerifier> {
-        self.0
+        let algorithms = default_provider().signature_verification_algorithms;
+        Arc::new(Verifier { whom: self.0, algorithms })
     }
 }
 
@@ -112,7 +123,14 @@ impl Bundle {
     }
 }
 
-impl ServerCertVerifier for Bundle {
+/// Asks whom a server is signed by, where that matters, and in any case that it holds its key.
+#[derive(Debug)]
+struct Verifier {
+    whom: Whom,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -121,7 +139,12 @@ impl ServerCertVerifier for Bundle {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.verifier().verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let verifier = match &self.whom {
+            Whom::Signed(verifier) => Arc::clone(verifier),
+            Whom::Bundle(bundle) => bundle.verifier(),
+            Whom::Anybody => return Ok(ServerCertVerified::assertion()),
+        };
+        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -130,7 +153,7 @@ impl ServerCertVerifier for Bundle {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.current.load().verifier.verify_tls12_signature(message, certificate, signature)
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -139,50 +162,11 @@ impl ServerCertVerifier for Bundle {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.current.load().verifier.verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.current.load().verifier.supported_verify_schemes()
-    }
-}
-
-/// Takes every certificate; that its owner holds the key is checked all the same.
-#[derive(Debug)]
-struct Anybody(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

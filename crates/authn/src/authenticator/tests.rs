@@ -1,12 +1,12 @@
 use futures::executor::block_on;
 use http::{HeaderMap, HeaderName};
+use peers::user::CREDENTIAL_ID;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
 use rustls_pki_types::CertificateDer;
 
 use super::*;
-use crate::user::CREDENTIAL_ID;
 
 struct Ca(CertifiedIssuer<'static, KeyPair>);
 

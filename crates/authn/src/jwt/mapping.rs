@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use peers::user::{self, UserInfo};
 use serde_json::{Map, Value};
 
 use super::expression::Expression;
-use crate::user::{self, UserInfo};
 
 /// Where a value comes from.
 #[derive(Debug)]

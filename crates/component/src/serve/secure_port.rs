@@ -2,24 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use http_body_util::BodyExt as _;
+use futures::stream;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 use kube::client::Body;
+use parking_lot::Mutex;
 use pki::{Authority, Identity, Leaf, Trust};
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 use tower::service_fn;
 
 use super::*;
 use crate::access::clients::ClientFlags;
 
-/// An API server that knows one token, tells of these authorities, and lets jane and the front proxy's joe read.
-fn api_server(authorities: BTreeMap<&'static str, String>) -> kube::Client {
+type Data = BTreeMap<&'static str, String>;
+
+fn map(authorities: &Data, version: &str) -> Value {
+    let metadata = json!({"name": "extension-apiserver-authentication", "resourceVersion": version});
+    json!({"metadata": metadata, "data": authorities})
+}
+
+/// An API server that knows one token, tells of these authorities and of those that come later, and lets jane and the
+/// front proxy's joe read.
+fn api_server(authorities: Data, later: mpsc::Receiver<Data>) -> kube::Client {
+    let later = Arc::new(Mutex::new(Some(later)));
     let service = service_fn(move |request: Request<Body>| {
-        let map = json!({"metadata": {"name": "extension-apiserver-authentication"}, "data": authorities});
+        let list = json!({"metadata": {"resourceVersion": "1"}, "items": [map(&authorities, "1")]});
+        let later = Arc::clone(&later);
         async move {
-            let path = request.uri().path().to_owned();
+            let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default());
+            let query = query.to_owned();
             let body = request.into_body().collect().await.unwrap().to_bytes();
             let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
             let answer = match path.rsplit('/').next() {
@@ -36,17 +51,30 @@ fn api_server(authorities: BTreeMap<&'static str, String>) -> kube::Client {
                     json!({"metadata": {}, "spec": spec, "status": {"allowed": allowed}})
                 }
                 _ => {
-                    assert_eq!(
-                        path,
-                        "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
-                    );
-                    map
+                    assert_eq!(path, "/api/v1/namespaces/kube-system/configmaps");
+                    assert!(query.contains("metadata.name%3Dextension-apiserver-authentication"), "{query}");
+                    if query.contains("watch=true") {
+                        let Some(later) = later.lock().take() else { return std::future::pending().await };
+                        let events = stream::unfold(later, async |mut later| {
+                            let object = map(&later.recv().await?, "2");
+                            let line = format!("{}\n", json!({"type": "MODIFIED", "object": object}));
+                            Some((Ok::<_, std::io::Error>(Frame::data(Bytes::from(line))), later))
+                        });
+                        return Ok(Response::new(StreamBody::new(events).boxed_unsync()));
+                    }
+                    list
                 }
             };
-            Ok::<_, std::io::Error>(Response::new(Body::from(answer.to_string().into_bytes())))
+            let body = Full::new(Bytes::from(answer.to_string())).map_err(std::io::Error::other);
+            Ok::<_, std::io::Error>(Response::new(body.boxed_unsync()))
         }
     });
     kube::Client::new(service, "default")
+}
+
+/// The same, with nothing to come.
+fn steady(authorities: Data) -> kube::Client {
+    api_server(authorities, mpsc::channel(1).1)
 }
 
 #[derive(clap::Parser)]
@@ -97,11 +125,12 @@ async fn clients_are_known_by_the_authorities_that_the_cluster_tells_of() {
         ("requestheader-client-ca-file", proxies.certificate().to_owned()),
         ("requestheader-username-headers", "[\"X-Remote-User\"]".to_owned()),
     ]);
-    let address = port(api_server(told), &[]).await;
+    let address = port(steady(told), &[]).await;
     let by =
         |authority: &Authority, name: &str, groups: &[&str]| identity(authority, &Leaf::client(name, groups));
     for (identity, headers, expected) in [
-        (None, "", 401),
+        // Who shows nothing is nobody in particular, and asked about like everybody.
+        (None, "", 403),
         (None, TOKEN, 200),
         (None, "authorization: Bearer other\r\n", 401),
         (by(&users, "jane", &[]), "", 200),
@@ -115,10 +144,37 @@ async fn clients_are_known_by_the_authorities_that_the_cluster_tells_of() {
         (by(&proxies, "front", &[]), "x-remote-user: jim\r\n", 403),
         (by(&proxies, "front", &[]), "", 401),
         (by(&users, "jim", &[]), "x-remote-user: joe\r\n", 403),
-        (None, "x-remote-user: joe\r\n", 401),
+        (None, "x-remote-user: joe\r\n", 403),
+        (None, "x-remote-user: joe\r\nauthorization: Bearer other\r\n", 401),
     ] {
         assert_eq!(asked(address, identity, headers).await, expected, "{headers:?}");
     }
+}
+
+#[tokio::test]
+async fn authorities_are_others_as_soon_as_the_cluster_tells_of_others() {
+    let (old, new) = (authority("old"), authority("new"));
+    let told =
+        |authority: &Authority| BTreeMap::from([("client-ca-file", authority.certificate().to_owned())]);
+    let (tell, later) = mpsc::channel(1);
+    let address = port(api_server(told(&old), later), &[]).await;
+    let jane = Leaf::client("jane", &[]);
+    assert_eq!(asked(address, identity(&old, &jane), "").await, 200);
+    assert_eq!(asked(address, identity(&new, &jane), "").await, 401);
+    tell.send(told(&new)).await.unwrap();
+    let changed = async { while asked(address, identity(&new, &jane), "").await != 200 {} };
+    tokio::time::timeout(Duration::from_secs(30), changed).await.unwrap();
+    assert_eq!(asked(address, identity(&old, &jane), "").await, 401);
+}
+
+#[tokio::test]
+async fn nobody_is_let_in_while_the_api_server_is_away() {
+    let away = service_fn(async |_: Request<Body>| Err::<Response<Body>, _>(std::io::Error::other("away")));
+    let address = port(kube::Client::new(away, "default"), &[]).await;
+    let users = authority("users");
+    assert_eq!(asked(address, None, "").await, 500);
+    assert_eq!(asked(address, None, TOKEN).await, 401);
+    assert_eq!(asked(address, identity(&users, &Leaf::client("jane", &["system:masters"])), "").await, 401);
 }
 
 #[tokio::test]
@@ -128,13 +184,13 @@ async fn a_file_of_authorities_counts_and_not_the_clusters() {
     std::fs::write(&path, users.certificate()).unwrap();
     let told = BTreeMap::from([("client-ca-file", others.certificate().to_owned())]);
     let flag = format!("--client-ca-file={}", path.display());
-    let address = port(api_server(told.clone()), &[&flag]).await;
+    let address = port(steady(told.clone()), &[&flag]).await;
     let jane = Leaf::client("jane", &[]);
     assert_eq!(asked(address, identity(&users, &jane), "").await, 200);
     assert_eq!(asked(address, identity(&others, &jane), "").await, 401);
 
     // Whoever is told to take nothing from the cluster knows nobody by a certificate.
-    let address = port(api_server(told), &["--authentication-skip-lookup"]).await;
+    let address = port(steady(told), &["--authentication-skip-lookup"]).await;
     assert_eq!(asked(address, identity(&others, &jane), "").await, 401);
     assert_eq!(asked(address, identity(&others, &jane), TOKEN).await, 200);
     std::fs::remove_file(&path).unwrap();

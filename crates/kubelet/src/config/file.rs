@@ -124,8 +124,16 @@ pub struct Authentication {
     pub x509: Option<X509>,
     /// By token; always asked of the API server here.
     pub webhook: Option<Value>,
-    /// Not at all; never allowed here.
-    pub anonymous: Option<Value>,
+    /// Not at all.
+    pub anonymous: Option<Anonymous>,
+}
+
+/// Clients that show nothing.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Anonymous {
+    /// Whether the API server is asked what they may; they are refused otherwise.
+    pub enabled: Option<bool>,
 }
 
 /// Certificates of clients.

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use component::access::{Delegated, User, Wish};
-use http::{HeaderMap, Method, Response, StatusCode, header};
+use component::access::{Delegated, Wish};
+use http::{HeaderMap, Method, Response, StatusCode};
 use kube::Client;
+use peers::{Subject, UserInfo};
 use pki::Identity;
 use rustls::{ServerConfig, pki_types::CertificateDer};
-use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{Body, text};
-use component::cause::whole;
 
 use crate::{Config, certificates::Store, kubelet::Kubelet};
 
@@ -56,11 +55,13 @@ pub(super) fn tls(identity: Arc<Identity>, config: &Config) -> anyhow::Result<Se
 /// Decides who may ask what.
 pub(super) struct Access {
     delegated: Option<Arc<Delegated>>,
+    /// Whether the API server is asked about those who show nothing, too; they are refused otherwise.
+    anonymous: bool,
 }
 
 impl Access {
-    pub(super) fn new(client: Option<Client>) -> Self {
-        Self { delegated: client.map(|client| Arc::new(Delegated::new(client))) }
+    pub(super) fn new(client: Option<Client>, anonymous: bool) -> Self {
+        Self { delegated: client.map(|client| Arc::new(Delegated::new(client))), anonymous }
     }
 
     /// Finds out who asks. A certificate was checked in the handshake; a token is asked of the API server.
@@ -68,33 +69,24 @@ impl Access {
         &self,
         peer: Option<&CertificateDer<'_>>,
         headers: &HeaderMap,
-    ) -> Result<User, Response<Body>> {
-        if let Some(user) = peer.and_then(|peer| user_of(peer)) {
-            return Ok(user);
-        }
-        let unauthorized = || text(StatusCode::UNAUTHORIZED, "Unauthorized");
-        let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = value.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(unauthorized)?;
-        let delegated = self.delegated.as_ref().ok_or_else(unauthorized)?;
-        match delegated.user_of(token).await {
-            Ok(Some(user)) => Ok(user),
-            Ok(None) => Err(unauthorized()),
-            Err(error) => {
-                tracing::warn!(error = whole(&error), "cannot ask the API server about a token");
-                Err(unauthorized())
-            }
-        }
+    ) -> Result<Arc<UserInfo>, Response<Body>> {
+        let certificate = peer.map(|peer| Subject::read(peer)?.user(peer).map(Arc::new));
+        let user = match &self.delegated {
+            Some(delegated) => delegated.identify(certificate, headers, self.anonymous).await,
+            None => certificate.and_then(Result::ok),
+        };
+        user.ok_or_else(|| text(StatusCode::UNAUTHORIZED, "Unauthorized"))
     }
 
     /// Asks whether a user may do something to this node.
     pub(super) async fn check(
         &self,
-        user: &User,
+        user: &UserInfo,
         method: &Method,
         path: &str,
         node: &str,
     ) -> Result<(), Response<Body>> {
-        if user.name == API_SERVER || user.groups.iter().any(|group| group == "system:masters") {
+        if user.name == API_SERVER || user.in_group("system:masters") {
             return Ok(());
         }
         let (verb, subresource) = (verb(method), subresource(path));
@@ -108,10 +100,18 @@ impl Access {
         let delegated = self.delegated.as_ref().ok_or_else(refusal)?;
         // A right to the whole node is a right to its parts.
         for subresource in [subresource, "proxy"] {
-            let wish = Wish::Resource { verb, resource: "nodes", subresource, name: node.to_owned() };
-            match delegated.allows(user, &wish).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
+            let wish = Wish::Resource {
+                verb,
+                group: "",
+                version: "v1",
+                resource: "nodes",
+                subresource,
+                namespace: String::new(),
+                name: node.to_owned(),
+            };
+            match delegated.decide(user, &wish).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(_)) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot ask the API server who may read this");
                     return Err(text(StatusCode::INTERNAL_SERVER_ERROR, "Authorization error"));
@@ -120,15 +120,6 @@ impl Access {
         }
         Err(refusal())
     }
-}
-
-/// Reads user and groups from a certificate: common name and organisations.
-fn user_of(certificate: &CertificateDer<'_>) -> Option<User> {
-    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-    let subject = parsed.subject();
-    let name = subject.iter_common_name().next()?.as_str().ok()?.to_owned();
-    let groups = subject.iter_organization().filter_map(|group| group.as_str().ok().map(str::to_owned));
-    Some(User { name, groups: groups.collect(), ..User::default() })
 }
 
 fn verb(method: &Method) -> &'static str {
@@ -156,6 +147,11 @@ fn subresource(path: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt as _;
+    use parking_lot::Mutex;
+    use rustls::pki_types::pem::PemObject as _;
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -171,14 +167,67 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_certificate_names_user_and_groups() {
+    /// An API server that lets nobody have anything but `jane`, and knows no token.
+    fn api_server(asked: &Arc<Mutex<Vec<Value>>>) -> Client {
+        let asked = Arc::clone(asked);
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let asked = Arc::clone(&asked);
+            async move {
+                let body = request.into_body().collect().await.unwrap().to_bytes();
+                let review: Value = serde_json::from_slice(&body).unwrap();
+                let spec = &review["spec"];
+                asked.lock().push(spec.clone());
+                let status = json!({"authenticated": false, "allowed": spec["user"] == "jane"});
+                let answer = json!({"metadata": {}, "spec": spec, "status": status}).to_string();
+                Ok::<_, std::io::Error>(Response::new(kube::client::Body::from(answer.into_bytes())))
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    async fn code(access: &Access, peer: Option<&CertificateDer<'_>>, token: Option<&str>) -> u16 {
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token {
+            headers.insert(http::header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+        }
+        let user = match access.user(peer, &headers).await {
+            Ok(user) => user,
+            Err(refusal) => return refusal.status().as_u16(),
+        };
+        match access.check(&user, &Method::GET, "/metrics", "w1").await {
+            Ok(()) => 200,
+            Err(refusal) => refusal.status().as_u16(),
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_shows_nothing_may_nothing_but_what_the_api_server_lets_them() {
         let now = jiff::Timestamp::now();
         let authority = pki::Authority::new("ca", 1, now).unwrap();
-        let issued = authority.issue(&pki::Leaf::client("alice", &["dev"]), now).unwrap();
-        use rustls::pki_types::pem::PemObject;
-        let certificate = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
-        let user = user_of(&certificate).unwrap();
-        assert_eq!((user.name.as_str(), user.groups), ("alice", vec!["dev".to_owned()]));
+        let by = |name| {
+            let issued = authority.issue(&pki::Leaf::client(name, &["dev"]), now).unwrap();
+            CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap()
+        };
+        let (jane, jim) = (by("jane"), by("jim"));
+        let asked = Arc::default();
+        for (anonymous, peer, token, expected) in [
+            (true, None, None, 403),
+            (false, None, None, 401),
+            (true, None, Some("other"), 401),
+            (true, Some(&jane), None, 200),
+            (false, Some(&jane), None, 200),
+            (true, Some(&jim), None, 403),
+        ] {
+            let access = Access::new(Some(api_server(&asked)), anonymous);
+            assert_eq!(code(&access, peer, token).await, expected, "{anonymous} {token:?}");
+        }
+        let first = &asked.lock()[0];
+        assert_eq!(first["user"], "system:anonymous");
+        assert_eq!(first["groups"], json!(["system:unauthenticated"]));
+        assert_eq!(first["resourceAttributes"]["subresource"], "metrics");
+        let of_jane = asked.lock().iter().find(|spec| spec["user"] == "jane").cloned().unwrap();
+        assert_eq!(of_jane["groups"], json!(["dev", "system:authenticated"]));
+        // Where there is nobody to ask, nobody is let in who shows nothing.
+        assert_eq!(code(&Access::new(None, true), None, None).await, 401);
     }
 }

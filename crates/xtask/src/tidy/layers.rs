@@ -22,7 +22,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "ecdsa-p521",
         ],
     ),
-    (1, &["pki", "component", "informer", "kustomize"]),
+    (1, &["pki", "peers", "component", "informer", "kustomize"]),
     (2, &["storage", "authn", "authz", "audit", "admission", "webhooks", "flow-control"]),
     (
         3,

@@ -1,8 +1,11 @@
-//! Certificates of users, of front proxies, and of strangers.
+//! What the cluster tells of whom to believe, and files that change.
 
-use http::{HeaderName, HeaderValue};
-use jiff::Timestamp;
+use clap::Parser as _;
+use futures::stream;
 use pki::{Authority, Leaf};
+use rustls::pki_types::pem::PemObject as _;
+use serde_json::json;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -10,117 +13,108 @@ fn authority(name: &str) -> Authority {
     Authority::new(name, 1, Timestamp::now()).unwrap()
 }
 
-fn chain(authority: &Authority, leaf: &Leaf) -> Vec<CertificateDer<'static>> {
-    let issued = authority.issue(leaf, Timestamp::now()).unwrap();
+fn jim(authority: &Authority) -> Vec<CertificateDer<'static>> {
+    let issued = authority.issue(&Leaf::client("jim", &[]), Timestamp::now()).unwrap();
     vec![CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap()]
 }
 
-fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
-    let pair = |(name, value): &(&str, &str)| {
-        (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
+#[derive(clap::Parser)]
+struct Flags {
+    #[command(flatten)]
+    clients: ClientFlags,
+}
+
+/// Clients of a cluster whose API server never answers.
+fn clients() -> Clients {
+    let silent = tower::service_fn(|_: http::Request<kube::client::Body>| {
+        std::future::pending::<Result<http::Response<kube::client::Body>, std::io::Error>>()
+    });
+    let flags = Flags::parse_from(["component"]).clients;
+    Clients::new(&flags, Client::new(silent, "default")).unwrap()
+}
+
+fn map(pem: &str) -> ConfigMap {
+    serde_json::from_value(json!({"metadata": {}, "data": {"client-ca-file": pem}})).unwrap()
+}
+
+fn failure() -> watcher::Error {
+    watcher::Error::NoResourceVersion
+}
+
+async fn knows(clients: &Clients, chain: &[CertificateDer<'_>]) -> bool {
+    clients.user(chain, &HeaderMap::new()).await.expect("a certificate is shown").is_ok()
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_who_wait_for_the_first_answer_are_served_by_it() {
+    let (clients, users) = (clients(), authority("users"));
+    let (chain, began) = (jim(&users), Instant::now());
+    let answer = stream::once(async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        Ok(Some(map(users.certificate())))
+    });
+    let cluster = clients.cluster.as_ref().unwrap();
+    let asked = futures::future::join_all((0..50).map(|_| knows(&clients, &chain)));
+    let (known, ()) = tokio::join!(asked, cluster.follow(answer));
+    assert!(known.iter().all(|known| *known));
+    assert_eq!(began.elapsed(), Duration::from_secs(3));
+    // Who shows nothing does not wait.
+    assert!(clients.user(&[], &HeaderMap::new()).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_an_answer_that_does_not_come() {
+    let (clients, chain) = (clients(), jim(&authority("users")));
+    let began = Instant::now();
+    // The API server is silent: patience ends, and nobody is believed.
+    let asked = async { futures::future::join(knows(&clients, &chain), knows(&clients, &chain)).await };
+    let known = tokio::select! {
+        known = asked => known,
+        () = clients.follow() => unreachable!("it never ends"),
     };
-    let mut headers = HeaderMap::new();
-    for (name, value) in pairs.iter().map(pair) {
-        headers.append(name, value);
-    }
-    headers
+    assert_eq!((known, began.elapsed()), ((false, false), PATIENCE));
+    // It refuses: nobody waits any more.
+    let cluster = clients.cluster.as_ref().unwrap();
+    cluster.follow(stream::iter([Err(failure())])).await;
+    let began = Instant::now();
+    assert!(!knows(&clients, &chain).await);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    // That is not yet an answer.
+    assert!(timeout(PATIENCE, clients.known()).await.is_err());
+    cluster.follow(stream::iter([Ok(None)])).await;
+    clients.known().await;
 }
 
-fn shown(user: Result<User, Refused>) -> String {
-    match user {
-        Ok(user) => format!("{} {:?} {} {:?}", user.name, user.groups, user.uid, user.extra),
-        Err(refused) => refused.to_string(),
-    }
-}
-
-#[test]
-fn certificates_and_front_proxies_say_who_asks() {
-    let (users, proxies, strangers) = (authority("users"), authority("proxies"), authority("strangers"));
-    let data = BTreeMap::from(
-        [
-            ("client-ca-file", users.certificate()),
-            ("requestheader-client-ca-file", proxies.certificate()),
-            ("requestheader-allowed-names", "[\"front\"]"),
-            ("requestheader-username-headers", "[\"X-Remote-User\"]"),
-            ("requestheader-uid-headers", "[\"X-Remote-Uid\"]"),
-            ("requestheader-group-headers", "[\"X-Remote-Group\"]"),
-            ("requestheader-extra-headers-prefix", "[\"X-Remote-Extra-\"]"),
-        ]
-        .map(|(key, value)| (key.to_owned(), value.to_owned())),
-    );
-    let known = Authorities::read(&data).unwrap();
-    let jane = [("x-remote-user", "jane"), ("x-remote-group", "a"), ("x-remote-group", "b")];
-    let whole = [
-        ("x-remote-user", "jane"),
-        ("x-remote-uid", "7"),
-        ("x-remote-extra-acme.com%2fproject", "p"),
-        ("x-remote-extra-scopes", "s"),
-        ("x-remote-extra-scopes", "t"),
-    ];
-    let everybody = "system:authenticated";
-    let untrusted = "verifying certificate failed: invalid peer certificate: UnknownIssuer";
-    for (by, leaf, told, expected) in [
-        (
-            &users,
-            Leaf::client("jim", &["ops", "dev"]),
-            &[][..],
-            format!("jim [\"ops\", \"dev\", \"{everybody}\"]  {{}}"),
-        ),
-        // A user is no front proxy, whatever it says.
-        (&users, Leaf::client("front", &[]), &jane[..], format!("front [\"{everybody}\"]  {{}}")),
-        (&users, Leaf::client("", &["ops"]), &[], "the certificate names no user".to_owned()),
-        (
-            &users,
-            Leaf::server("jim", &["jim"], &[]),
-            &[],
-            "verifying certificate failed: invalid peer certificate".to_owned(),
-        ),
-        (&strangers, Leaf::client("jim", &[]), &[], untrusted.to_owned()),
-        (&proxies, Leaf::client("front", &[]), &jane, format!("jane [\"a\", \"b\", \"{everybody}\"]  {{}}")),
-        (
-            &proxies,
-            Leaf::client("front", &[]),
-            &whole,
-            format!("jane [\"{everybody}\"] 7 {{\"acme.com/project\": [\"p\"], \"scopes\": [\"s\", \"t\"]}}"),
-        ),
-        // One that names nobody, and one that is not to be believed.
-        (&proxies, Leaf::client("front", &[]), &[], untrusted.to_owned()),
-        (&proxies, Leaf::client("back", &[]), &jane, untrusted.to_owned()),
-        (&strangers, Leaf::client("front", &[]), &jane, untrusted.to_owned()),
+#[tokio::test]
+async fn what_the_cluster_tells_last_counts_and_failures_change_nothing() {
+    let (clients, old, new) = (clients(), authority("old"), authority("new"));
+    let (by_old, by_new) = (jim(&old), jim(&new));
+    let cluster = clients.cluster.as_ref().unwrap();
+    for (found, expected) in [
+        (Err(failure()), (false, false)),
+        (Ok(None), (false, false)),
+        (Ok(Some(map(old.certificate()))), (true, false)),
+        (Err(failure()), (true, false)),
+        (Ok(Some(map("nonsense"))), (true, false)),
+        (Ok(Some(map(new.certificate()))), (false, true)),
+        // Without the map nobody is vouched for any more.
+        (Ok(None), (false, false)),
     ] {
-        let found = shown(known.user(&chain(by, &leaf), &headers(told), UnixTime::now()));
-        assert!(found.starts_with(&expected), "{found}, and not {expected}");
+        cluster.follow(stream::iter([found])).await;
+        assert_eq!((knows(&clients, &by_old).await, knows(&clients, &by_new).await), expected);
     }
-    let user = Leaf::client("jim", &[]);
-    let later = UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs() + 2 * 366 * 86_400));
-    let expired = shown(known.user(&chain(&users, &user), &HeaderMap::new(), later));
-    assert!(expired.contains("expired"), "{expired}");
-    let nobody = Authorities::default().user(&chain(&users, &user), &HeaderMap::new(), UnixTime::now());
-    assert_eq!(nobody, Err(Refused::NoAuthority));
-}
-
-#[test]
-fn what_cannot_be_read_is_named() {
-    for (key, text) in [
-        ("client-ca-file", "nonsense"),
-        ("requestheader-client-ca-file", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
-    ] {
-        let data = BTreeMap::from([(key.to_owned(), text.to_owned())]);
-        let error = Authorities::read(&data).err().unwrap();
-        assert!(format!("{error:#}").starts_with(key), "{error:#}");
-    }
-    assert!(Authorities::read(&BTreeMap::new()).unwrap().users.is_none());
 }
 
 #[test]
 fn a_file_is_read_again_when_it_has_changed() {
     let path = std::env::temp_dir().join(format!("client-authorities-{}", std::process::id()));
     let (old, new) = (authority("old"), authority("new"));
-    let user = Leaf::client("jim", &[]);
     fs::write(&path, old.certificate()).unwrap();
     let bundle = Bundle::load(&path).unwrap();
-    let vouches =
-        |authority: &Authority| verify(&bundle.now(), &chain(authority, &user), UnixTime::now()).is_ok();
+    let vouches = |authority: &Authority| {
+        bundle.look();
+        bundle.authority.verify(&jim(authority), Timestamp::now()).is_ok()
+    };
     assert!(vouches(&old) && !vouches(&new));
     let write = |text: &str, seconds: u64| {
         fs::write(&path, text).unwrap();
@@ -133,15 +127,4 @@ fn a_file_is_read_again_when_it_has_changed() {
     assert!(vouches(&new) && !vouches(&old));
     fs::remove_file(&path).unwrap();
     assert!(vouches(&new));
-}
-
-#[test]
-fn escaped_keys_are_read() {
-    for (key, expected) in
-        [("a", "a"), ("a%2Fb", "a/b"), ("a%2", "a%2"), ("%zz", "%zz"), ("%ff", "%ff"), ("", "")]
-    {
-        assert_eq!(decoded(key), expected, "{key}");
-    }
-    assert_eq!(after("x-remote-extra-a", "X-Remote-Extra-"), Some("a"));
-    assert_eq!(after("x-remote", "X-Remote-Extra-"), None);
 }

@@ -68,7 +68,7 @@ impl ClientAuthority {
     }
 
     /// Subjects to tell clients in the TLS handshake, so that they choose the right certificate.
-    pub(crate) fn subjects(&self) -> Vec<rustls::DistinguishedName> {
+    pub fn subjects(&self) -> Vec<rustls::DistinguishedName> {
         self.verifier.read().root_hint_subjects().to_vec()
     }
 

@@ -22,7 +22,7 @@ pub const NODE_NAME: &str = "authentication.kubernetes.io/node-name";
 pub const NODE_UID: &str = "authentication.kubernetes.io/node-uid";
 
 /// Who a request is from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UserInfo {
     /// The user name, such as `system:serviceaccount:default:builder`.
@@ -56,7 +56,7 @@ impl UserInfo {
     }
 
     /// Adds `system:authenticated` unless it is there or the user is anonymous.
-    pub(crate) fn authenticated(mut self) -> Self {
+    pub fn authenticated(mut self) -> Self {
         if self.name != ANONYMOUS && !self.in_group(AUTHENTICATED) && !self.in_group(UNAUTHENTICATED) {
             self.groups.push(AUTHENTICATED.into());
         }
