@@ -263,18 +263,18 @@ fn check_validation(validation: &Value, environment: &Environment<'_>, path: &Pa
     let said = validation.text("messageExpression");
     if !said.is_empty() {
         let path = path.child("messageExpression");
-        admission_expressions::check(said, Gives::Text, environment, &path, errors);
-    }
-    let message = validation.text("message");
-    if !message.is_empty() {
-        if message.trim().is_empty() {
-            errors.invalid(&path.child("message"), message, "message must be non-empty if specified");
-        } else if message.trim().contains('\n') {
-            errors.invalid(&path.child("message"), message, "message must not contain line breaks");
+        if said.trim().is_empty() {
+            errors.invalid(&path, said, "must be non-empty if specified");
+        } else {
+            admission_expressions::check(said, Gives::Text, environment, &path, errors);
         }
-    } else if expression.trim().contains('\n') && said.is_empty() {
-        errors
-            .required(&path.child("message"), "message must be specified if expression contains line breaks");
+    }
+    // An expression of several lines needs no message, unlike in definitions of custom resources.
+    let message = validation.text("message");
+    if !message.is_empty() && message.trim().is_empty() {
+        errors.invalid(&path.child("message"), message, "message must be non-empty if specified");
+    } else if message.trim().contains(['\n', '\r']) {
+        errors.invalid(&path.child("message"), message, "message must not contain line breaks");
     }
     const REASONS: [&str; 4] = ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"];
     let reason = validation.text("reason");

@@ -117,12 +117,12 @@ fn validate_spec(spec: &Value, zone_in_schedule: bool, errors: &mut Errors) {
     let template_path = SPEC.child("jobTemplate");
     let job_path = template_path.child("spec");
     let job = &spec["jobTemplate"]["spec"];
-    if job.has("manualSelector") {
-        errors.unsupported(&job_path.child("manualSelector"), job["manualSelector"].clone(), &[]);
-    }
     if job.has("selector") {
         let why = "`selector` will be auto-generated";
         errors.invalid(&job_path.child("selector"), job["selector"].clone(), why);
+    }
+    if job.flag("manualSelector") == Some(true) {
+        errors.unsupported(&job_path.child("manualSelector"), true, &["nil", "false"]);
     }
     job::validate_spec(job, &job_path, errors);
     validate_counts(spec, &["successfulJobsHistoryLimit", "failedJobsHistoryLimit"], &SPEC, errors);

@@ -44,7 +44,9 @@ impl Strategy for CustomResourceDefinition {
         if let Some(names) = write::object(spec, "names") {
             let kind = names.text("kind").to_owned();
             write::zero(names, "singular", kind.to_lowercase());
-            write::zero(names, "listKind", format!("{kind}List"));
+            if !kind.is_empty() {
+                write::zero(names, "listKind", format!("{kind}List"));
+            }
         }
         write::missing(spec, "conversion", json!({"strategy": "None"}));
         let service = ["conversion", "webhook", "clientConfig", "service"]
@@ -124,6 +126,8 @@ impl Strategy for CustomResourceDefinition {
     }
 }
 
+const NO_PATH: &str = "must be a simple json path starting with .";
+
 /// What every definition must be, new or changed.
 fn validate(object: &Value, errors: &mut Errors) {
     let spec = &object["spec"];
@@ -196,6 +200,27 @@ fn validate_group(object: &Value, errors: &mut Errors) {
 fn validate_versions(spec: &Value, errors: &mut Errors) {
     let path = SPEC.child("versions");
     let versions: Vec<&Value> = spec["versions"].as_array().into_iter().flatten().collect();
+    for (index, version) in versions.iter().enumerate() {
+        let (here, name) = (path.index(index), version.text("name"));
+        errors.invalid_each(&here.child("name"), &name.into(), names::dns1035_label_errors(name));
+        let columns = version["additionalPrinterColumns"].as_array().into_iter().flatten();
+        for (index, column) in columns.enumerate() {
+            let column_path = here.child("additionalPrinterColumns");
+            let column_path = column_path.index(index);
+            validate_column(column, &column_path, errors);
+        }
+        validate_selectable(version, &here.child("selectableFields"), errors);
+        let subresources = here.child("subresources");
+        if version["subresources"].has("scale") {
+            validate_scale(&version["subresources"]["scale"], &subresources.child("scale"), errors);
+        }
+    }
+    let is_repeated = |(index, version): (usize, &&Value)| {
+        versions[..index].iter().any(|other| other.text("name") == version.text("name"))
+    };
+    if versions.iter().enumerate().any(is_repeated) {
+        errors.invalid(&path, spec["versions"].clone(), "must contain unique version names");
+    }
     let storing = versions.iter().filter(|version| version.flag("storage") == Some(true)).count();
     if storing != 1 {
         errors.invalid(
@@ -204,32 +229,30 @@ fn validate_versions(spec: &Value, errors: &mut Errors) {
             "must have exactly one version marked as storage version",
         );
     }
-    for (index, version) in versions.iter().enumerate() {
-        let (here, name) = (path.index(index), version.text("name"));
-        errors.invalid_each(&here.child("name"), &name.into(), names::dns1035_label_errors(name));
-        if versions[..index].iter().any(|other| other.text("name") == name) {
-            errors.invalid(&path, name, "must contain unique version names");
-        }
-        let columns = version["additionalPrinterColumns"].as_array().into_iter().flatten();
-        for (index, column) in columns.enumerate() {
-            let column_path = here.child("additionalPrinterColumns");
-            let column_path = column_path.index(index);
-            for field in ["name", "jsonPath", "type"] {
-                if column.text(field).is_empty() {
-                    errors.required(&column_path.child(field), "");
-                }
-            }
-            let known = ["boolean", "date", "integer", "number", "string"];
-            let kind = column.text("type");
-            if !kind.is_empty() && !known.contains(&kind) {
-                errors.unsupported(&column_path.child("type"), kind, &known);
-            }
-        }
-        validate_selectable(version, &here.child("selectableFields"), errors);
-        let subresources = here.child("subresources");
-        if version["subresources"].has("scale") {
-            validate_scale(&version["subresources"]["scale"], &subresources.child("scale"), errors);
-        }
+}
+
+fn validate_column(column: &Value, path: &Path<'_>, errors: &mut Errors) {
+    const TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
+    const FORMATS: [&str; 8] = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
+    if column.text("name").is_empty() {
+        errors.required(&path.child("name"), "");
+    }
+    let known = format!("must be one of {}", TYPES.join(","));
+    match column.text("type") {
+        "" => errors.required(&path.child("type"), known),
+        kind if TYPES.contains(&kind) => {}
+        kind => errors.invalid(&path.child("type"), kind, known),
+    }
+    let format = column.text("format");
+    if !format.is_empty() && !FORMATS.contains(&format) {
+        errors.invalid(&path.child("format"), format, format!("must be one of {}", FORMATS.join(",")));
+    }
+    // So upstream spells the field here.
+    let (path, text) = (path.child("JSONPath"), column.text("jsonPath"));
+    if text.is_empty() {
+        errors.required(&path, "");
+    } else if !text.starts_with('.') {
+        errors.invalid(&path, text, NO_PATH);
     }
 }
 
@@ -243,9 +266,7 @@ fn validate_selectable(version: &Value, path: &Path<'_>, errors: &mut Errors) {
         .flatten()
         .map(|field| field.text("jsonPath"))
         .collect();
-    if fields.len() > MOST {
-        errors.push(FieldError::too_many(path.to_string(), fields.len(), MOST));
-    }
+    let count = fields.iter().collect::<std::collections::BTreeSet<_>>().len();
     for (index, field) in fields.iter().enumerate() {
         let here = path.index(index);
         let here = here.child("jsonPath");
@@ -272,35 +293,31 @@ fn validate_selectable(version: &Value, path: &Path<'_>, errors: &mut Errors) {
             }
         }
     }
+    if count > MOST {
+        errors.push(FieldError::too_many(path.to_string(), count, MOST));
+    }
 }
 
 fn validate_scale(scale: &Value, path: &Path<'_>, errors: &mut Errors) {
     for (field, below, is_required) in [
-        ("specReplicasPath", ".spec.", true),
-        ("statusReplicasPath", ".status.", true),
-        ("labelSelectorPath", "", false),
+        ("specReplicasPath", &[".spec"][..], true),
+        ("statusReplicasPath", &[".status"], true),
+        ("labelSelectorPath", &[".spec", ".status"], false),
     ] {
-        let text = scale.text(field);
+        let (path, text) = (path.child(field), scale.text(field));
+        let is_below = |root: &&str| text.strip_prefix(root).is_some_and(|rest| rest.starts_with('.'));
         if text.is_empty() {
             if is_required {
-                errors.required(&path.child(field), "");
+                errors.required(&path, "");
             }
-            continue;
-        }
-        let is_simple = text.starts_with('.') && !text.contains(['[', ']', '*', '@', '?']);
-        let fits = match below {
-            "" => text.starts_with(".spec.") || text.starts_with(".status."),
-            below => text.starts_with(below),
-        };
-        if !is_simple || !fits {
-            let below = match below {
-                "" => ".spec or .status",
-                below => below.trim_end_matches('.'),
-            };
+        } else if !text.starts_with('.') {
+            errors.invalid(&path, text, NO_PATH);
+        } else if !below.iter().any(is_below) {
+            let either = if is_required { "" } else { "either " };
             errors.invalid(
-                &path.child(field),
+                &path,
                 text,
-                format!("should be a json path under {below}, without array notation"),
+                format!("should be a json path under {either}{}", below.join(" or ")),
             );
         }
     }
@@ -308,11 +325,19 @@ fn validate_scale(scale: &Value, path: &Path<'_>, errors: &mut Errors) {
 
 fn validate_names(own: &Value, errors: &mut Errors) {
     let path = SPEC.child("names");
-    let plural = own.text("plural");
-    errors.invalid_each(&path.child("plural"), &plural.into(), names::dns1035_label_errors(plural));
-    if own.has("singular") {
-        let singular = own.text("singular");
-        errors.invalid_each(&path.child("singular"), &singular.into(), names::dns1035_label_errors(singular));
+    for field in ["plural", "singular", "kind", "listKind"] {
+        let (path, name) = (path.child(field), own.text(field));
+        if name.is_empty() {
+            errors.required(&path, "");
+        } else if matches!(field, "plural" | "singular") {
+            errors.invalid_each(&path, &name.into(), names::dns1035_label_errors(name));
+        } else {
+            let faults = names::dns1035_label_errors(&name.to_lowercase());
+            let faults = faults
+                .into_iter()
+                .map(|fault| format!("may have mixed case, but should otherwise match: {fault}"));
+            errors.invalid_each(&path, &name.into(), faults);
+        }
     }
     for (field, list) in [("shortNames", &own["shortNames"]), ("categories", &own["categories"])] {
         for (index, name) in list.as_array().into_iter().flatten().enumerate() {
@@ -321,15 +346,7 @@ fn validate_names(own: &Value, errors: &mut Errors) {
             errors.invalid_each(&here.index(index), &name.into(), names::dns1035_label_errors(name));
         }
     }
-    for field in ["kind", "listKind"] {
-        let name = own.text(field);
-        let faults = names::dns1035_label_errors(&name.to_lowercase());
-        let faults = faults
-            .into_iter()
-            .map(|fault| format!("may have mixed case, but should otherwise match: {fault}"));
-        errors.invalid_each(&path.child(field), &name.into(), faults);
-    }
-    if own.text("kind") == own.text("listKind") {
+    if !own.text("kind").is_empty() && own.text("kind") == own.text("listKind") {
         errors.invalid(
             &path.child("listKind"),
             own.text("listKind"),
@@ -475,7 +492,229 @@ mod tests {
                 format!("{AT}[4].jsonPath: Duplicate value: \".spec.color\""),
             ]
         );
-        assert_eq!(with(&[".spec.color"; 9])[0], format!("{AT}: Too many: 9: must have at most 8 items"));
+        assert_eq!(with(&[""]), [format!("{AT}[0].jsonPath: Required value")]);
+        let many = |count: usize| {
+            let names: Vec<String> = (0..count).map(|number| format!("f{number}")).collect();
+            faults(|object| {
+                let version = &mut object["spec"]["versions"][0];
+                let properties: serde_json::Map<String, Value> =
+                    names.iter().map(|name| (name.clone(), json!({"type": "string"}))).collect();
+                version["schema"]["openAPIV3Schema"] = json!({"type": "object", "properties": properties});
+                version["selectableFields"] =
+                    names.iter().map(|name| json!({"jsonPath": format!(".{name}")})).collect();
+            })
+        };
+        assert_eq!(many(8), [""; 0]);
+        assert_eq!(many(9), [format!("{AT}: Too many: 9: must have at most 8 items")]);
+    }
+
+    #[test]
+    fn names_versions_and_columns_are_checked() {
+        let label = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+        let mixed = format!("may have mixed case, but should otherwise match: {label}");
+        let told = |change: &dyn Fn(&mut Value)| faults(change).join("\n");
+        let spec = |field: &'static str, value: Value| told(&|object| object["spec"][field] = value.clone());
+        let names = |field: &'static str, value: Value| {
+            told(&|object| {
+                object["spec"]["names"][field] = value.clone();
+                if field == "plural" {
+                    object["metadata"]["name"] = format!("{}.example.com", value.as_str().unwrap()).into();
+                }
+            })
+        };
+        assert_eq!(names("plural", json!("")), "spec.names.plural: Required value");
+        assert_eq!(
+            names("plural", json!("A_b")),
+            format!("spec.names.plural: Invalid value: \"A_b\": {label}")
+        );
+        assert_eq!(
+            names("singular", json!("A_b")),
+            format!("spec.names.singular: Invalid value: \"A_b\": {label}")
+        );
+        assert_eq!(
+            names("kind", json!("")),
+            "spec.names.singular: Required value\nspec.names.kind: Required value\nspec.names.listKind: Required value"
+        );
+        assert_eq!(
+            names("kind", json!("A_")),
+            format!(
+                "spec.names.singular: Invalid value: \"a_\": {label}\nspec.names.kind: Invalid value: \"A_\": {mixed}\nspec.names.listKind: Invalid value: \"A_List\": {mixed}"
+            )
+        );
+        assert_eq!(
+            names("listKind", json!("Wand")),
+            "spec.names.listKind: Invalid value: \"Wand\": kind and listKind may not be the same"
+        );
+        assert_eq!(
+            names("shortNames", json!(["w", "W"])),
+            format!("spec.names.shortNames[1]: Invalid value: \"W\": {label}")
+        );
+        assert_eq!(
+            names("categories", json!(["all", "A"])),
+            format!("spec.names.categories[1]: Invalid value: \"A\": {label}")
+        );
+        assert_eq!(spec("scope", json!("")), "spec.scope: Required value");
+        assert!(
+            spec("preserveUnknownFields", json!(true))
+                .starts_with("spec.preserveUnknownFields: Invalid value: true: cannot set to true")
+        );
+        let group = |group: &'static str| {
+            told(&|object| {
+                object["spec"]["group"] = group.into();
+                object["metadata"]["name"] = format!("wands.{group}").into();
+            })
+        };
+        assert_eq!(group(""), "spec.group: Required value");
+        assert_eq!(
+            group("example"),
+            "spec.group: Invalid value: \"example\": should be a domain with at least one dot"
+        );
+        assert!(
+            group("Example.com")
+                .starts_with("spec.group: Invalid value: \"Example.com\": a lowercase RFC 1123 subdomain")
+        );
+
+        let version = |field: &'static str, value: Value| {
+            told(&|object| object["spec"]["versions"][0][field] = value.clone())
+        };
+        assert_eq!(
+            version("name", json!("V1")),
+            format!("spec.versions[0].name: Invalid value: \"V1\": {label}")
+        );
+        let doubled = told(&|object| {
+            let mut again = object["spec"]["versions"][0].clone();
+            again["storage"] = false.into();
+            object["spec"]["versions"].as_array_mut().unwrap().push(again);
+        });
+        assert!(
+            doubled.ends_with("must contain unique version names") && doubled.lines().count() == 1,
+            "{doubled}"
+        );
+        let column = |column: Value| {
+            version("additionalPrinterColumns", json!([column]))
+                .replace("spec.versions[0].additionalPrinterColumns[0].", "")
+        };
+        assert_eq!(
+            column(json!({"name": "C", "type": "integer", "format": "int32", "jsonPath": ".spec.c"})),
+            ""
+        );
+        assert_eq!(
+            column(json!({})),
+            "name: Required value\ntype: Required value: must be one of boolean,date,integer,number,string\nJSONPath: Required value"
+        );
+        assert_eq!(
+            column(json!({"name": "C", "type": "text", "format": "int", "jsonPath": "spec.c"})),
+            "type: Invalid value: \"text\": must be one of boolean,date,integer,number,string\n\
+             format: Invalid value: \"int\": must be one of byte,date,date-time,double,float,int32,int64,password\n\
+             JSONPath: Invalid value: \"spec.c\": must be a simple json path starting with ."
+        );
+        let scale = |replicas: &str, status: &str, selector: &str| {
+            let scale = json!({"specReplicasPath": replicas, "statusReplicasPath": status, "labelSelectorPath": selector});
+            version("subresources", json!({ "scale": scale }))
+                .replace("spec.versions[0].subresources.scale.", "")
+        };
+        assert_eq!(scale(".spec.n", ".status.n", ""), "");
+        assert_eq!(scale(".spec.n", ".status.n", ".spec.selector"), "");
+        assert_eq!(scale(".spec.n", ".status.n", ".status.selector"), "");
+        assert_eq!(scale("", "", ""), "specReplicasPath: Required value\nstatusReplicasPath: Required value");
+        assert_eq!(
+            scale(".status.n", ".spec.n", ".metadata.labels"),
+            "specReplicasPath: Invalid value: \".status.n\": should be a json path under .spec\n\
+             statusReplicasPath: Invalid value: \".spec.n\": should be a json path under .status\n\
+             labelSelectorPath: Invalid value: \".metadata.labels\": should be a json path under either .spec or .status"
+        );
+        assert_eq!(
+            scale("spec.n", ".status", "status"),
+            "specReplicasPath: Invalid value: \"spec.n\": must be a simple json path starting with .\n\
+             statusReplicasPath: Invalid value: \".status\": should be a json path under .status\n\
+             labelSelectorPath: Invalid value: \"status\": must be a simple json path starting with ."
+        );
+    }
+
+    #[test]
+    fn conversion_by_webhook_says_where_and_how() {
+        let check = |conversion: Value| {
+            faults(|object| object["spec"]["conversion"] = conversion.clone())
+                .join("\n")
+                .replace("spec.conversion.", "")
+        };
+        let webhook = |config: Value, versions: Value| {
+            check(
+                json!({"strategy": "Webhook", "webhook": {"clientConfig": config, "conversionReviewVersions": versions}}),
+            )
+        };
+        let config = json!({"url": "https://a.example/convert"});
+        assert_eq!(webhook(config.clone(), json!(["v1", "v1beta1"])), "");
+        assert_eq!(
+            webhook(json!({"service": {"name": "s", "namespace": "n"}}), json!(["v1beta1"])),
+            "",
+            "a port of its own is given"
+        );
+        assert_eq!(
+            webhook(json!({}), json!([])),
+            "webhookClientConfig: Required value: exactly one of url or service is required\nconversionReviewVersions: Required value"
+        );
+        assert_eq!(
+            webhook(Value::Null, json!(["v1"])),
+            "webhookClientConfig: Required value: required when strategy is set to Webhook"
+        );
+        assert_eq!(
+            webhook(config.clone(), json!(["v1", "v1"])),
+            "conversionReviewVersions[1]: Invalid value: \"v1\": duplicate version"
+        );
+        assert_eq!(
+            webhook(config.clone(), json!(["v2"])),
+            "conversionReviewVersions: Invalid value: [\"v2\"]: must include at least one of v1, v1beta1"
+        );
+        assert!(
+            webhook(config.clone(), json!(["v1", "V"]))
+                .starts_with("conversionReviewVersions[1]: Invalid value: \"V\": a DNS-1035 label")
+        );
+        assert_eq!(
+            check(json!({"strategy": "None", "webhook": {}})),
+            "webhookClientConfig: Forbidden: should not be set when strategy is not set to Webhook"
+        );
+        assert_eq!(check(json!({"strategy": ""})), "strategy: Required value");
+        assert_eq!(
+            check(json!({"strategy": "Some"})),
+            "strategy: Unsupported value: \"Some\": supported values: \"None\", \"Webhook\""
+        );
+    }
+
+    #[test]
+    fn versions_that_were_stored_are_kept_in_mind() {
+        let mut old = definition();
+        CustomResourceDefinition.default(&mut old);
+        CustomResourceDefinition.prepare_for_create(&mut old);
+        let mut new = old.clone();
+        let mut second = new["spec"]["versions"][0].clone();
+        second["name"] = "v2".into();
+        new["spec"]["versions"][0]["storage"] = false.into();
+        new["spec"]["versions"].as_array_mut().unwrap().push(second);
+        CustomResourceDefinition.prepare_for_update(&mut new, &old);
+        assert_eq!(new["status"]["storedVersions"], json!(["v1", "v2"]));
+        assert_eq!(new["metadata"]["generation"].as_i64(), Some(2));
+        let again = new.clone();
+        CustomResourceDefinition.prepare_for_update(&mut new, &again);
+        assert_eq!(new["status"]["storedVersions"], json!(["v1", "v2"]), "each once");
+
+        let told = |stored: Value| {
+            let mut changed = new.clone();
+            changed["status"]["storedVersions"] = stored;
+            let mut errors = Errors::new();
+            CustomResourceDefinition.validate_status_update(&changed, &new, &mut errors);
+            errors.into_vec().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(told(json!(["v2"])), "");
+        assert_eq!(
+            told(json!(["v1"])),
+            "status.storedVersions: Invalid value: [\"v1\"]: must have the storage version v2"
+        );
+        assert_eq!(
+            told(json!([])),
+            "status.storedVersions: Invalid value: []: must have at least one stored version\n\
+             status.storedVersions: Invalid value: []: must have the storage version v2"
+        );
     }
 
     #[test]

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod refusals;
+
 const KINDS: &[(&str, &[&str])] = &[
     (
         "",
