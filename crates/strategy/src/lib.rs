@@ -263,3 +263,84 @@ pub fn field_text<'a>(object: &'a Value, path: &str) -> Cow<'a, str> {
         _ => Cow::Borrowed(""),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    struct Plain(Keeps, bool);
+
+    impl Strategy for Plain {
+        fn keeps(&self) -> Keeps {
+            self.0
+        }
+
+        fn status_alone(&self) -> bool {
+            self.1
+        }
+    }
+
+    #[test]
+    fn what_the_server_keeps_its_writers_do_not_change() {
+        let old = json!({"metadata": {"generation": 2}, "spec": {"n": 1}, "status": {"n": 1}});
+        let sent = json!({"metadata": {"generation": 2}, "spec": {"n": 2}, "status": {"n": 2}});
+        for (keeps, status, generation) in [
+            (Keeps::Nothing, json!({"n": 2}), 2),
+            (Keeps::Generation, json!({"n": 2}), 3),
+            (Keeps::Status, json!({"n": 1}), 2),
+            (Keeps::StatusAndGeneration, json!({"n": 1}), 3),
+        ] {
+            let mut new = sent.clone();
+            Plain(keeps, false).prepare_for_update(&mut new, &old);
+            assert_eq!(
+                (&new["status"], &new["metadata"]["generation"]),
+                (&status, &json!(generation)),
+                "{keeps:?}"
+            );
+            let mut same = old.clone();
+            Plain(keeps, false).prepare_for_update(&mut same, &old);
+            assert_eq!(same, old, "{keeps:?}");
+
+            let mut created = json!({"metadata": {}, "status": {"n": 2}});
+            Plain(keeps, false).prepare_for_create(&mut created);
+            let kept = status == json!({"n": 1});
+            assert_eq!(created["status"], if kept { json!({}) } else { json!({"n": 2}) }, "{keeps:?}");
+            let counted = if generation == 3 { json!(1) } else { Value::Null };
+            assert_eq!(created["metadata"]["generation"], counted, "{keeps:?}");
+        }
+        let mut uncounted = json!({"metadata": {}});
+        count_generation(&mut uncounted, &json!({"metadata": {}}), false);
+        assert_eq!(uncounted, json!({"metadata": {}}), "what was never counted is not given a zero");
+    }
+
+    #[test]
+    fn a_status_update_changes_nothing_beside_the_status() {
+        let old = json!({"apiVersion": "v1", "metadata": {"labels": {"a": "1"}, "resourceVersion": "4"}, "spec": {"n": 1}, "data": "old"});
+        let sent = json!({"apiVersion": "v1", "metadata": {"labels": {"a": "2"}, "resourceVersion": "5"}, "spec": {"n": 2}, "more": 1, "status": {"n": 2}});
+        for (alone, label) in [(false, "2"), (true, "1")] {
+            let mut new = sent.clone();
+            Plain(Keeps::Status, alone).prepare_status_update(&mut new, &old);
+            assert_eq!(
+                new,
+                json!({"apiVersion": "v1", "metadata": {"labels": {"a": label}, "resourceVersion": "5"}, "spec": {"n": 1}, "data": "old", "status": {"n": 2}})
+            );
+        }
+    }
+
+    #[test]
+    fn selectors_compare_the_text_of_fields() {
+        let object = json!({"spec": {"unschedulable": true, "off": false, "n": 3, "name": "a", "list": []}});
+        for (path, text) in [
+            ("spec.unschedulable", "true"),
+            ("spec.off", "false"),
+            ("spec.n", "3"),
+            ("spec.name", "a"),
+            ("spec.list", ""),
+            ("spec.none.at.all", ""),
+        ] {
+            assert_eq!(field_text(&object, path), text, "{path}");
+        }
+    }
+}

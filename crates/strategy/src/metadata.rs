@@ -296,4 +296,129 @@ mod tests {
             "metadata.finalizers[1]: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified"
         );
     }
+
+    #[test]
+    fn clients_do_not_say_when_an_object_was_deleted() {
+        let mut new = json!({"metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z",
+            "deletionGracePeriodSeconds": 3, "selfLink": "/a"}});
+        prepare_for_create(&mut new);
+        assert_eq!(new, json!({"metadata": {"name": "a"}}));
+    }
+
+    #[test]
+    fn an_update_may_leave_out_what_the_server_wrote() {
+        let written = json!({"name": "a", "uid": "1", "creationTimestamp": "2026-01-01T00:00:00Z",
+            "deletionTimestamp": "2026-01-02T00:00:00Z", "deletionGracePeriodSeconds": 30, "generation": 2});
+        let old = json!({ "metadata": written });
+        for sent in [
+            json!({"name": "a"}),
+            json!({"name": "a", "creationTimestamp": "2020-01-01T00:00:00Z", "deletionTimestamp": "2020-01-01T00:00:00Z",
+                "generation": 9, "selfLink": "/a"}),
+        ] {
+            let mut new = json!({ "metadata": sent });
+            prepare_for_update(&mut new, &old);
+            assert_eq!(new["metadata"], written);
+            assert_eq!(listed(validate_update(&new, &old)), "");
+        }
+        let mut new = json!({"metadata": {"name": "a", "uid": "2", "deletionGracePeriodSeconds": 5}});
+        prepare_for_update(&mut new, &old);
+        assert_eq!(
+            listed(validate_update(&new, &old)),
+            "metadata.uid: Invalid value: \"2\": field is immutable\n\
+             metadata.deletionGracePeriodSeconds: Invalid value: 5: field is immutable"
+        );
+        // What the old object does not have, the new one may bring.
+        let mut new = json!({"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}});
+        prepare_for_update(&mut new, &json!({"metadata": {}}));
+        assert_eq!(new["metadata"]["creationTimestamp"], "2026-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn the_form_of_metadata_is_judged_on_update_too() {
+        let metadata = |change: Value| {
+            let mut metadata = json!({"name": "a", "generation": 3});
+            for (key, value) in change.as_object().unwrap() {
+                metadata[key] = value.clone();
+            }
+            json!({ "metadata": metadata })
+        };
+        let old = metadata(json!({}));
+        let check = |change: Value| listed(validate_update(&metadata(change), &old));
+        assert_eq!(check(json!({"generation": 4})), "");
+        assert_eq!(
+            check(json!({"generation": 2})),
+            "metadata.generation: Invalid value: 2: must not be decremented"
+        );
+        assert!(check(json!({"labels": {"-": "x"}})).starts_with("metadata.labels: Invalid value: \"-\""));
+        assert!(
+            check(json!({"annotations": {"-": "x"}}))
+                .starts_with("metadata.annotations: Invalid value: \"-\"")
+        );
+        assert!(check(json!({"finalizers": ["-"]})).starts_with("metadata.finalizers: Invalid value: \"-\""));
+        assert_eq!(check(json!({"finalizers": ["orphan"]})), "");
+        assert_eq!(
+            check(json!({"finalizers": ["orphan", "foregroundDeletion"]})),
+            "metadata.finalizers: Invalid value: [\"orphan\",\"foregroundDeletion\"]: finalizer orphan and foregroundDeletion cannot be both set"
+        );
+    }
+
+    #[test]
+    fn namespaces_generations_and_prefixes_are_judged() {
+        let check = |namespaced: bool, metadata: Value| {
+            listed(validate_create(&json!({ "metadata": metadata }), namespaced, NameRule::Subdomain))
+        };
+        assert_eq!(check(true, json!({"name": "a"})), "metadata.namespace: Required value");
+        assert!(
+            check(true, json!({"name": "a", "namespace": "A"}))
+                .starts_with("metadata.namespace: Invalid value: \"A\"")
+        );
+        assert_eq!(check(false, json!({"name": "a"})), "");
+        assert_eq!(
+            check(false, json!({"name": "a", "namespace": "x"})),
+            "metadata.namespace: Forbidden: not allowed on this type"
+        );
+        assert!(
+            check(false, json!({"name": "a-1", "generateName": "A-"}))
+                .starts_with("metadata.generateName: Invalid value: \"A-\"")
+        );
+        assert_eq!(
+            check(false, json!({"name": "a", "generation": -1})),
+            "metadata.generation: Invalid value: -1: must be greater than or equal to 0"
+        );
+        assert_eq!(check(false, json!({"name": "a", "generation": 0})), "");
+        let limit =
+            |size: usize| check(false, json!({"name": "a", "annotations": {"k": "x".repeat(size - 1)}}));
+        assert_eq!(limit(256 * 1024), "");
+        assert_ne!(limit(256 * 1024 + 1), "");
+    }
+
+    #[test]
+    fn owners_are_named_in_full() {
+        let check =
+            |owner: Value| created(json!({"name": "a", "namespace": "x", "ownerReferences": [owner]}));
+        assert_eq!(check(json!({"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "1"})), "");
+        assert_eq!(
+            check(json!({"apiVersion": "apps/"})),
+            "metadata.ownerReferences.apiVersion: Invalid value: \"apps/\": version must not be empty\n\
+             metadata.ownerReferences.kind: Invalid value: \"\": must not be empty\n\
+             metadata.ownerReferences.name: Invalid value: \"\": must not be empty\n\
+             metadata.ownerReferences.uid: Invalid value: \"\": must not be empty"
+        );
+        assert!(
+            check(json!({"apiVersion": "v1", "kind": "Event", "name": "e", "uid": "1"}))
+                .ends_with("/v1, Kind=Event is disallowed from being an owner")
+        );
+        assert_eq!(
+            check(json!({"apiVersion": "events.k8s.io/v1", "kind": "Event", "name": "e", "uid": "1"})),
+            ""
+        );
+    }
+
+    #[test]
+    fn new_finalizers_are_told_in_order() {
+        let old = json!({"metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        let mut new = old.clone();
+        new["metadata"]["finalizers"] = json!(["c/d", "a/b"]);
+        assert!(listed(validate_update(&new, &old)).ends_with("[]string{\"a/b\", \"c/d\"}"));
+    }
 }

@@ -133,3 +133,109 @@ fn forbid_values(values: &[Value], path: &Path, errors: &mut Errors) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::found;
+    use serde_json::json;
+
+    const PATH: Path<'static> = Path::root("s");
+
+    #[test]
+    fn requirements_have_the_values_their_operators_take() {
+        let label = |key: &str, operator: &str, values: &[&str]| {
+            let selector =
+                json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
+            found(|errors| validate(&selector, &PATH, errors)).replace("s.matchExpressions[0].", "")
+        };
+        for (operator, values) in
+            [("In", &["a", "b"][..]), ("NotIn", &["a"]), ("Exists", &[]), ("DoesNotExist", &[])]
+        {
+            assert_eq!(label("k", operator, values), "", "{operator}");
+        }
+        let needed = "values: Required value: must be specified when `operator` is 'In' or 'NotIn'";
+        let refused = "values: Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+        for (operator, values, expected) in [
+            ("In", &[][..], needed),
+            ("NotIn", &[], needed),
+            ("Exists", &["a"], refused),
+            ("DoesNotExist", &["a"], refused),
+            ("Gt", &["1"], "operator: Invalid value: \"Gt\": not a valid selector operator"),
+            ("", &[], "operator: Invalid value: \"\": not a valid selector operator"),
+        ] {
+            assert_eq!(label("k", operator, values), expected, "{operator}");
+        }
+        assert!(label("-", "Exists", &[]).starts_with("key: Invalid value: \"-\""));
+        assert!(label("k", "In", &["a", "-"]).starts_with("values[1]: Invalid value: \"-\""));
+        let labels = json!({"matchLabels": {"-": "-"}});
+        assert_eq!(
+            found(|errors| validate(&labels, &PATH, errors))
+                .matches("s.matchLabels: Invalid value: \"-\"")
+                .count(),
+            2
+        );
+    }
+
+    #[test]
+    fn node_selectors_ask_for_labels_numbers_and_names() {
+        let check = |terms: Value| {
+            found(|errors| validate_node_selector(&json!({ "nodeSelectorTerms": terms }), &PATH, errors))
+        };
+        let label = |operator: &str, values: &[&str]| {
+            check(json!([{"matchExpressions": [{"key": "k", "operator": operator, "values": values}]}]))
+                .replace("s.nodeSelectorTerms[0].matchExpressions[0].", "")
+        };
+        assert_eq!(
+            check(json!([])),
+            "s.nodeSelectorTerms: Required value: must have at least one node selector term"
+        );
+        assert_eq!(check(json!([{}])), "");
+        assert_eq!((label("Gt", &["1"]), label("Lt", &["1"])), (String::new(), String::new()));
+        assert_eq!(
+            label("Gt", &["1", "2"]),
+            "values: Required value: must be specified single value when `operator` is 'Lt' or 'Gt'"
+        );
+        assert_ne!(label("In", &[]), "");
+        let name = |key: &str, operator: &str, values: &[&str]| {
+            check(json!([{"matchFields": [{"key": key, "operator": operator, "values": values}]}]))
+                .replace("s.nodeSelectorTerms[0].matchFields[0].", "")
+        };
+        assert_eq!(name("metadata.name", "In", &["w1"]), "");
+        assert_eq!(name("metadata.name", "NotIn", &["w1"]), "");
+        let one = "values: Required value: must be only one value when `operator` is 'In' or 'NotIn' for node field selector";
+        assert_eq!(name("metadata.name", "In", &["w1", "w2"]), one);
+        assert_eq!(name("metadata.name", "NotIn", &[]), one);
+        assert_eq!(
+            name("spec.x", "Exists", &[]),
+            "operator: Invalid value: \"Exists\": not a valid selector operator\n\
+             key: Invalid value: \"spec.x\": not a valid field selector key"
+        );
+        assert!(name("metadata.name", "In", &["W_"]).starts_with("values[0]: Invalid value: \"W_\""));
+    }
+
+    #[test]
+    fn workloads_select_their_own_pods() {
+        let selector = |selector: Value| {
+            let spec = json!({"selector": selector, "template": {"metadata": {"labels": {"a": "b"}}}});
+            found(|errors| {
+                validate_workload(&spec, &PATH, "deployment", errors);
+                validate_template_match(&spec, &PATH, errors);
+            })
+        };
+        assert_eq!(selector(json!({"matchLabels": {"a": "b"}})), "");
+        assert_eq!(selector(json!({"matchExpressions": [{"key": "a", "operator": "Exists"}]})), "");
+        assert_eq!(selector(Value::Null), "s.selector: Required value");
+        assert_eq!(
+            selector(json!({})),
+            "s.selector: Invalid value: {}: empty selector is invalid for deployment"
+        );
+        let other = "s.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`";
+        assert_eq!(selector(json!({"matchLabels": {"a": "c"}})), other);
+        assert_eq!(selector(json!({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]})), other);
+        assert!(
+            selector(json!({"matchExpressions": [{"key": "a", "operator": "Some"}]}))
+                .ends_with("invalid label selector")
+        );
+    }
+}
