@@ -1,17 +1,16 @@
 //! Config maps and secrets from files and literals, and the hash that ends their names.
 
-use std::path::Path;
-
 use base64::Engine;
 use formats::json;
 use serde_json::{Value, json};
 
 use apimachinery::object::ObjectExt;
 
-use crate::error::{Error, Result, read, read_text};
+use crate::error::{Error, Result};
+use crate::files::Files;
 
 /// Makes the config map or secret of a generator.
-pub fn generate(directory: &Path, config: &Value, generator: &Value, kind: &str) -> Result<Value> {
+pub(crate) fn generate(files: &Files<'_>, config: &Value, generator: &Value, kind: &str) -> Result<Value> {
     let name = generator["name"].as_str().unwrap_or("");
     let mut object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}});
     let mut add = |key: &str, value: &[u8]| {
@@ -29,11 +28,12 @@ pub fn generate(directory: &Path, config: &Value, generator: &Value, kind: &str)
     }
     for file in generator.list_at(&["files"]).iter().filter_map(Value::as_str) {
         let (key, path) = file.split_once('=').unwrap_or((file.rsplit('/').next().unwrap_or(file), file));
-        let bytes = read(&directory.join(path))?;
+        let bytes = files.read(path)?;
         add(key, &bytes);
     }
     for file in generator.list_at(&["envs"]).iter().filter_map(Value::as_str) {
-        for line in read_text(&directory.join(file))?
+        for line in files
+            .read_text(file)?
             .lines()
             .map(str::trim)
             .filter(|line| !line.is_empty() && !line.starts_with('#'))

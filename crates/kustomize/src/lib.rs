@@ -2,6 +2,7 @@
 
 mod build;
 mod error;
+mod files;
 mod generate;
 mod order;
 mod patches;
@@ -10,4 +11,5 @@ mod transform;
 
 pub use build::build;
 pub use error::{Error, Result};
+pub use files::Restriction;
 pub use generate::hash;

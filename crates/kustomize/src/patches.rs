@@ -1,13 +1,12 @@
 //! Patches: which objects they are for, and what they change.
 
-use std::path::Path;
-
 use apimachinery::object::ObjectExt;
 use formats::yaml;
 use patch::Merging;
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result, read_text};
+use crate::error::{Error, Result};
+use crate::files::Files;
 
 /// A change and the objects that it is for.
 pub struct Patch {
@@ -16,7 +15,7 @@ pub struct Patch {
 }
 
 /// Reads every patch of a kustomization.
-pub fn patches(directory: &Path, config: &Value) -> Result<Vec<Patch>> {
+pub(crate) fn patches(files: &Files<'_>, config: &Value) -> Result<Vec<Patch>> {
     let mut found = Vec::new();
     let mut add = |target: &Value, text: &str| -> Result<()> {
         for change in yaml::documents(text)? {
@@ -32,14 +31,14 @@ pub fn patches(directory: &Path, config: &Value) -> Result<Vec<Patch>> {
     for field in ["patches", "patchesJson6902"] {
         for entry in config.list_at(&[field]) {
             let text = match entry["path"].as_str() {
-                Some(path) => read_text(&directory.join(path))?,
+                Some(path) => files.read_text(path)?,
                 None => entry["patch"].as_str().unwrap_or("").to_string(),
             };
             add(&entry["target"], &text)?;
         }
     }
     for entry in config.list_at(&["patchesStrategicMerge"]).iter().filter_map(Value::as_str) {
-        let text = if entry.contains('\n') { entry.to_string() } else { read_text(&directory.join(entry))? };
+        let text = if entry.contains('\n') { entry.to_string() } else { files.read_text(entry)? };
         add(&Value::Null, &text)?;
     }
     Ok(found)

@@ -51,7 +51,7 @@ pub async fn read(invocation: &Invocation) -> Result<Vec<Document>> {
     }
     let kustomization = invocation.text("kustomize");
     if !kustomization.is_empty() {
-        for object in kustomize::build(Path::new(kustomization))? {
+        for object in kustomize::build(Path::new(kustomization), kustomize::Restriction::RootOnly)? {
             documents.push(Document { object, source: kustomization.into() });
         }
     }

@@ -20,7 +20,11 @@ kubectl kustomize overlays/production",
     usage: "kustomize DIR [flags]",
     flags: &[&[
         Flag::switch("enable-helm", "Accepted for compatibility."),
-        Flag::text("load-restrictor", "LoadRestrictionsRootOnly", "Accepted for compatibility."),
+        Flag::text(
+            "load-restrictor",
+            "LoadRestrictionsRootOnly",
+            "Which files a kustomization may read: those below its directory, or any with LoadRestrictionsNone.",
+        ),
         Flag::text("output", "", "File to write to.").short('o'),
     ]],
     run: Some(|invocation| Box::pin(async move { run(&invocation) })),
@@ -33,7 +37,9 @@ fn run(invocation: &Invocation) -> Result<()> {
         [directory] => directory,
         _ => return Err(Error::message("specify one path to kustomization.yaml")),
     };
-    let text: Vec<String> = kustomize::build(Path::new(directory))?.iter().map(yaml::text).collect();
+    let restriction = kustomize::Restriction::named(invocation.text("load-restrictor"))?;
+    let text: Vec<String> =
+        kustomize::build(Path::new(directory), restriction)?.iter().map(yaml::text).collect();
     let text = text.join("---\n");
     match invocation.text("output") {
         "" => out!("{text}"),
