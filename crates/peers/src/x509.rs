@@ -92,7 +92,9 @@ fn verifier(pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, CertificateError>
         let certificate = certificate.map_err(|error| unreadable(&error))?;
         roots.add(certificate).map_err(|error| unreadable(&error))?;
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider.signature_verification_algorithms = pki::client_signatures();
+    let provider = Arc::new(provider);
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
         .map_err(|error| unreadable(&error))?;
@@ -164,5 +166,24 @@ fn uid(certificate: &X509Certificate<'_>) -> Result<String, CertificateError> {
             _ => Err(CertificateError::Uid),
         },
         (Some(_), Some(_)) => Err(CertificateError::Uid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities_and_clients_may_have_keys_on_p521() {
+        let authority = ClientAuthority::from_pem(include_bytes!("testdata/p521-ca.pem")).unwrap();
+        let client = CertificateDer::from_pem_slice(include_bytes!("testdata/p521-client.pem")).unwrap();
+        let now: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
+        assert_eq!(authority.verify(std::slice::from_ref(&client), now), Ok(()));
+        let user = Subject::read(&client).and_then(|subject| subject.user(&client)).unwrap();
+        assert_eq!((user.name.as_str(), user.groups[0].as_str()), ("jane", "readers"));
+        let mut broken = client.to_vec();
+        // The last byte is of the signature.
+        *broken.last_mut().unwrap() ^= 1;
+        assert!(authority.verify(&[broken.into()], now).is_err());
     }
 }

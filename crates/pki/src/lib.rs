@@ -12,7 +12,7 @@ mod reload;
 mod request;
 mod trust;
 
-pub use any_client::AnyClient;
+pub use any_client::{AnyClient, client_signatures};
 pub use authority::{Authority, Issued, Leaf, Usage, signing_key};
 pub use described::Described;
 pub use files::{Error, pem, read_certificates, read_key, read_roots, write_private, write_public};
