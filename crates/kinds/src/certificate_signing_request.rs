@@ -1,11 +1,14 @@
 //! CertificateSigningRequests.
 
+mod request;
+
 use std::borrow::Cow;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
+use crate::pem::Blocks;
 use strategy::field::{Errors, Path};
 use strategy::read::{Read, same};
 use strategy::write;
@@ -16,6 +19,14 @@ use strategy::{self, Keeps, NameRule, Resets, Strategy, field_text};
 pub struct CertificateSigningRequest;
 
 const SPEC: Path<'static> = Path::root("spec");
+const CONDITIONS: Path<'static> = Path::root("status.conditions");
+const CERTIFICATE: Path<'static> = Path::root("status.certificate");
+/// The conditions that are the subresource `approval`'s.
+const APPROVAL: [&str; 2] = ["Approved", "Denied"];
+/// The conditions that, once there, say yes and stay.
+const LASTING: [&str; 3] = ["Approved", "Denied", "Failed"];
+/// A signer that only stored requests may name.
+const LEGACY_SIGNER: &str = "kubernetes.io/legacy-unknown";
 const LONGEST_DOMAIN: usize = 253;
 /// A domain, and a path that may be the name of an object and its namespace.
 const LONGEST_SIGNER: usize = LONGEST_DOMAIN + 1 + 63 + 1 + 253;
@@ -68,41 +79,11 @@ impl Strategy for CertificateSigningRequest {
     }
 
     fn name_rule(&self) -> NameRule {
-        NameRule::Subdomain
-    }
-
-    fn default(&self, object: &mut Value) {
-        let spec = write::ensure(object, "spec");
-        write::missing(spec, "usages", json!(["digital signature", "key encipherment"]));
-        for condition in write::items(write::ensure(object, "status"), "conditions") {
-            write::zero(condition, "status", "True");
-        }
+        NameRule::PathSegment
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        let spec = &object["spec"];
-        validate_request(spec, errors);
-        let usages_path = SPEC.child("usages");
-        let usages = spec.items("usages");
-        if usages.is_empty() {
-            errors.required(&usages_path, "");
-        }
-        for (index, usage) in usages.iter().enumerate() {
-            if !USAGES.iter().any(|known| usage == known) {
-                errors.unsupported(&usages_path.index(index), usage.clone(), &USAGES);
-            }
-            if usages[..index].contains(usage) {
-                errors.duplicate(&usages_path.index(index), usage.clone());
-            }
-        }
-        validate_signer(spec.text("signerName"), &SPEC.child("signerName"), errors);
-        if let Some(seconds) = spec.int("expirationSeconds").filter(|seconds| *seconds < 600) {
-            errors.invalid(
-                &SPEC.child("expirationSeconds"),
-                seconds,
-                "may not specify a duration less than 600 seconds (10 minutes)",
-            );
-        }
+        validate(object, &Value::Null, errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -110,31 +91,28 @@ impl Strategy for CertificateSigningRequest {
         write::copy(new, "status", old);
     }
 
-    fn validate_update(&self, _new: &Value, _old: &Value, _errors: &mut Errors) {}
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_change(new, old, Through::Itself, errors);
+    }
 
     fn prepare_status_update(&self, new: &mut Value, old: &Value) {
         strategy::prepare_status_update(new, old);
-        // Approval has a subresource of its own.
-        let kept = conditions(old, true);
-        let mut all = conditions(new, false);
-        all.splice(0..0, kept);
-        set_conditions(new, all);
+        // Approval has a subresource of its own: each of its conditions stays as it was, if as many are sent.
+        let before = old["status"].items("conditions");
+        let Some(status) = write::object(new, "status") else { return };
+        for kind in APPROVAL {
+            let kept: Vec<&Value> =
+                before.iter().filter(|condition| condition.text("type") == kind).collect();
+            let sent = write::items(status, "conditions").into_iter();
+            let sent: Vec<&mut Value> = sent.filter(|condition| condition.text("type") == kind).collect();
+            if sent.len() == kept.len() {
+                sent.into_iter().zip(kept).for_each(|(sent, kept)| *sent = kept.clone());
+            }
+        }
     }
 
     fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        validate_conditions(new, old, errors);
-        let certificate = new["status"].text("certificate");
-        let before = old["status"].text("certificate");
-        let path = Path::root("status.certificate");
-        if !before.is_empty() && certificate != before {
-            errors
-                .forbidden(&path, "updates may not set certificate content to a different value once issued");
-        } else if !certificate.is_empty()
-            && before.is_empty()
-            && pem_block(certificate, "CERTIFICATE").is_none()
-        {
-            errors.invalid(&path, "<certificate data>", "must contain one or more PEM blocks");
-        }
+        validate_change(new, old, Through::Status, errors);
     }
 
     fn resets(&self, part: &str) -> Resets {
@@ -187,14 +165,16 @@ impl Strategy for Approval {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        validate_conditions(new, old, errors);
+        validate_change(new, old, Through::Approval, errors);
     }
 }
 
-/// The conditions of an object: those about approval, or all others.
-fn conditions(object: &Value, approval: bool) -> Vec<Value> {
-    let about = |condition: &&Value| matches!(condition.text("type"), "Approved" | "Denied") == approval;
-    object["status"].items("conditions").iter().filter(about).cloned().collect()
+/// Which part of an object an update came through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Through {
+    Itself,
+    Approval,
+    Status,
 }
 
 fn set_conditions(object: &mut Value, conditions: Vec<Value>) {
@@ -206,53 +186,151 @@ fn set_conditions(object: &mut Value, conditions: Vec<Value>) {
     }
 }
 
-fn validate_conditions(new: &Value, old: &Value, errors: &mut Errors) {
-    let path = Path::root("status.conditions");
-    let all = new["status"].items("conditions");
+/// Validates a whole object. What was wrong with the one before it may stay wrong.
+fn validate(object: &Value, old: &Value, errors: &mut Errors) {
+    let spec = &object["spec"];
+    let request = BASE64_STANDARD.decode(spec.text("request")).unwrap_or_default();
+    if let Err(why) = request::check(&String::from_utf8_lossy(&request)) {
+        errors.invalid(&SPEC.child("request"), spec["request"].clone(), why);
+    }
+    let usages_path = SPEC.child("usages");
+    let usages = spec.items("usages");
+    if usages.is_empty() {
+        errors.required(&usages_path, "");
+    }
+    let is_known = |usage: &Value| USAGES.iter().any(|known| usage == known);
+    let before = old["spec"].items("usages");
+    if before.iter().all(is_known) {
+        for (index, usage) in usages.iter().enumerate().filter(|(_, usage)| !is_known(usage)) {
+            errors.unsupported(&usages_path.index(index), usage.clone(), &USAGES);
+        }
+    }
+    if repeated(before, |usage| usage).next().is_none() {
+        for index in repeated(usages, |usage| usage) {
+            errors.duplicate(&usages_path.index(index), usages[index].clone());
+        }
+    }
+    let (signer, signer_path) = (spec.text("signerName"), SPEC.child("signerName"));
+    if signer == LEGACY_SIGNER && old["spec"].text("signerName") != LEGACY_SIGNER {
+        let why = "the legacy signerName is not allowed via this API version";
+        errors.invalid(&signer_path, signer, why);
+    } else {
+        validate_signer(signer, &signer_path, errors);
+    }
+    if let Some(seconds) = spec.int("expirationSeconds").filter(|seconds| *seconds < 600) {
+        errors.invalid(
+            &SPEC.child("expirationSeconds"),
+            seconds,
+            "may not specify a duration less than 600 seconds (10 minutes)",
+        );
+    }
+    validate_conditions(object, old, errors);
+    let (certificate, before) = (object["status"].text("certificate"), old["status"].text("certificate"));
+    let stays = !old.is_null() && (certificate == before || certificates_error(before).is_some());
+    if let Some(why) = certificates_error(certificate).filter(|_| !stays) {
+        errors.invalid(&CERTIFICATE, "<certificate data>", why);
+    }
+}
+
+/// The places of items whose key an earlier item has.
+fn repeated<'a>(items: &'a [Value], key: fn(&Value) -> &Value) -> impl Iterator<Item = usize> + 'a {
+    let is_there = move |index: &usize| items[..*index].iter().any(|item| key(item) == key(&items[*index]));
+    (0..items.len()).filter(is_there)
+}
+
+fn validate_conditions(object: &Value, old: &Value, errors: &mut Errors) {
+    let (all, before) = (object["status"].items("conditions"), old["status"].items("conditions"));
+    let kind = |condition: &Value| condition.text("type").to_owned();
+    let has = |conditions: &[Value], wanted: &str| conditions.iter().any(|found| kind(found) == wanted);
+    let takes_empty = has(before, "");
+    let takes_both = APPROVAL.iter().all(|kind| has(before, kind));
+    let takes_repeated = repeated(before, |condition| &condition["type"]).next().is_some();
+    let again: Vec<usize> = repeated(all, |condition| &condition["type"]).collect();
     for (index, condition) in all.iter().enumerate() {
-        let path = path.index(index);
+        let path = CONDITIONS.index(index);
         let kind = condition.text("type");
-        if kind.is_empty() {
+        if kind.is_empty() && !takes_empty {
             errors.required(&path.child("type"), "");
         }
-        let status = condition.text("status");
-        if matches!(kind, "Approved" | "Denied" | "Failed") && status != "True" {
-            errors.unsupported(&path.child("status"), status, &["True"]);
+        let allowed: &[&str] =
+            if LASTING.contains(&kind) { &["True"] } else { &["False", "True", "Unknown"] };
+        match condition.text("status") {
+            "" => errors.required(&path.child("status"), ""),
+            status if !allowed.contains(&status) => {
+                errors.unsupported(&path.child("status"), status, allowed);
+            }
+            _ => {}
         }
-        if all[..index].iter().any(|other| other.text("type") == kind) {
+        let contradicts = match kind {
+            "Approved" => has(&all[..index], "Denied"),
+            "Denied" => has(&all[..index], "Approved"),
+            _ => false,
+        };
+        if contradicts && !takes_both {
+            errors.invalid(&CONDITIONS, kind, "Approved and Denied conditions are mutually exclusive");
+        }
+        if !takes_repeated && again.contains(&index) {
             errors.duplicate(&path.child("type"), kind);
         }
     }
-    let has = |kind: &str| all.iter().any(|condition| condition.text("type") == kind);
-    if has("Approved") && has("Denied") {
-        errors.invalid(&path, "Denied", "Approved and Denied conditions are mutually exclusive");
+}
+
+/// Validates what has become of an object.
+fn validate_change(new: &Value, old: &Value, through: Through, errors: &mut Errors) {
+    validate(new, old, errors);
+    let of = |object: &Value, kind: &str| -> Vec<Value> {
+        let conditions = object["status"].items("conditions").iter();
+        conditions.filter(|condition| condition.text("type") == kind).cloned().collect()
+    };
+    for kind in LASTING {
+        if of(new, kind).len() < of(old, kind).len() {
+            errors.forbidden(&CONDITIONS, format!("updates may not remove a condition of type {kind:?}"));
+        }
     }
-    for before in old["status"].items("conditions") {
-        let kind = before.text("type");
-        if matches!(kind, "Approved" | "Denied" | "Failed") && !all.iter().any(|after| same(after, before)) {
-            errors.forbidden(&path, format!("updates may not remove a condition of type {kind:?}"));
+    if through != Through::Approval {
+        for kind in APPROVAL {
+            let (after, before) = (of(new, kind), of(old, kind));
+            if after.len() > before.len() {
+                errors.forbidden(&CONDITIONS, format!("updates may not add a condition of type {kind:?}"));
+            } else if after.len() == before.len() && !same(&after.into(), &before.into()) {
+                errors.forbidden(&CONDITIONS, format!("updates may not modify a condition of type {kind:?}"));
+            }
+        }
+    }
+    let (certificate, before) = (new["status"].text("certificate"), old["status"].text("certificate"));
+    if certificate != before {
+        if through != Through::Status {
+            errors.forbidden(&CERTIFICATE, "updates may not set certificate content");
+        } else if !before.is_empty() {
+            errors.forbidden(&CERTIFICATE, "updates may not modify existing certificate content");
         }
     }
 }
 
-fn validate_request(spec: &Value, errors: &mut Errors) {
-    let request = spec.text("request");
-    let path = SPEC.child("request");
-    if request.is_empty() {
-        errors.required(&path, "");
-    } else if pem_block(request, "CERTIFICATE REQUEST").is_none() {
-        errors.invalid(&path, request, "PEM block type must be CERTIFICATE REQUEST");
+/// What is wrong with certificates that a signer hands out, in base64 of PEM.
+fn certificates_error(base64: &str) -> Option<String> {
+    if base64.is_empty() {
+        return None;
     }
-}
-
-/// The content of the first PEM block, when the base64 text holds one of this type.
-fn pem_block(base64: &str, kind: &str) -> Option<Vec<u8>> {
-    let bytes = BASE64_STANDARD.decode(base64).ok()?;
-    let text = std::str::from_utf8(&bytes).ok()?;
-    let (_, rest) = text.split_once(&format!("-----BEGIN {kind}-----"))?;
-    let (body, _) = rest.split_once(&format!("-----END {kind}-----"))?;
-    let compact: String = body.chars().filter(|character| !character.is_whitespace()).collect();
-    BASE64_STANDARD.decode(compact).ok()
+    let bytes = BASE64_STANDARD.decode(base64).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let mut blocks = 0;
+    for block in Blocks::of(&text) {
+        if block.kind != "CERTIFICATE" {
+            return Some(format!("only CERTIFICATE PEM blocks are allowed, found {:?}", block.kind));
+        }
+        if block.has_headers {
+            return Some("no PEM block headers are permitted".to_owned());
+        }
+        if block.der.is_empty() {
+            return Some("found CERTIFICATE PEM block containing 0 certificates".to_owned());
+        }
+        if block.certificate().is_none() {
+            return Some("x509: malformed certificate".to_owned());
+        }
+        blocks += 1;
+    }
+    (blocks == 0).then(|| "must contain at least one CERTIFICATE PEM block".to_owned())
 }
 
 /// Validates the name of a signer, `example.com/name`.
@@ -294,11 +372,11 @@ fn validate_parts(text: &str, rule: NameRule, path: &Path, errors: &mut Errors) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strategy::testing::{created, found};
+    use strategy::testing::{created, found, updated};
 
     fn request() -> Value {
-        let pem = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";
-        json!({"spec": {"request": BASE64_STANDARD.encode(pem), "signerName": "example.com/a", "usages": ["client auth"]}})
+        let request = BASE64_STANDARD.encode(request::tests::good());
+        json!({"spec": {"request": request, "signerName": "example.com/a", "usages": ["client auth"]}})
     }
 
     #[test]
@@ -307,10 +385,171 @@ mod tests {
         let mut bad = request();
         bad["spec"]["signerName"] = json!("a");
         bad["spec"]["usages"] = json!([]);
+        bad["spec"]["request"] = json!("AAAA");
+        bad["spec"]["expirationSeconds"] = json!(599);
         assert_eq!(
-            created(&CertificateSigningRequest, bad),
-            "spec.usages: Required value\nspec.signerName: Invalid value: \"a\": must be a fully qualified domain and path of the form 'example.com/signer-name'"
+            created(&CertificateSigningRequest, bad.clone()),
+            "spec.request: Invalid value: \"AAAA\": PEM block type must be CERTIFICATE REQUEST\n\
+             spec.usages: Required value\n\
+             spec.signerName: Invalid value: \"a\": must be a fully qualified domain and path of the form 'example.com/signer-name'\n\
+             spec.expirationSeconds: Invalid value: 599: may not specify a duration less than 600 seconds (10 minutes)"
         );
+        let mut odd = request();
+        odd["spec"]["signerName"] = json!(LEGACY_SIGNER);
+        odd["spec"]["usages"] = json!(["client auth", "any use", "client auth"]);
+        let told = created(&CertificateSigningRequest, odd.clone());
+        let lines: Vec<&str> = told.lines().collect();
+        assert!(lines[0].starts_with("spec.usages[1]: Unsupported value: \"any use\""), "{told}");
+        assert_eq!(
+            lines[1..],
+            [
+                "spec.usages[2]: Duplicate value: \"client auth\"",
+                "spec.signerName: Invalid value: \"kubernetes.io/legacy-unknown\": the legacy signerName is not allowed via this API version"
+            ]
+        );
+        // What is stored may stay.
+        assert_eq!(updated(&CertificateSigningRequest, odd.clone(), odd), "");
+    }
+
+    fn conditions(conditions: &[(&str, &str)]) -> Value {
+        let conditions: Vec<Value> =
+            conditions.iter().map(|(kind, status)| json!({"type": kind, "status": status})).collect();
+        json!({"conditions": conditions})
+    }
+
+    #[test]
+    fn conditions_agree_with_each_other_and_with_those_before() {
+        type Conditions = &'static [(&'static str, &'static str)];
+        let cases: [(Through, Conditions, Conditions, &str); 15] = [
+            (Through::Approval, &[], &[("Approved", "True")], ""),
+            (Through::Status, &[], &[("Failed", "True"), ("Other", "Unknown")], ""),
+            (
+                Through::Approval,
+                &[],
+                &[("Approved", "False")],
+                "status.conditions[0].status: Unsupported value: \"False\": supported values: \"True\"",
+            ),
+            (
+                Through::Status,
+                &[],
+                &[("Other", "Maybe")],
+                "status.conditions[0].status: Unsupported value: \"Maybe\": supported values: \"False\", \"True\", \"Unknown\"",
+            ),
+            (Through::Status, &[], &[("Other", "")], "status.conditions[0].status: Required value"),
+            (Through::Status, &[], &[("", "True")], "status.conditions[0].type: Required value"),
+            (Through::Status, &[("", "True")], &[("", "True")], ""),
+            (
+                Through::Approval,
+                &[("Approved", "True")],
+                &[("Approved", "True"), ("Denied", "True")],
+                "status.conditions: Invalid value: \"Denied\": Approved and Denied conditions are mutually exclusive",
+            ),
+            (
+                Through::Status,
+                &[("Denied", "True"), ("Approved", "True")],
+                &[("Denied", "True"), ("Approved", "True")],
+                "",
+            ),
+            (
+                Through::Status,
+                &[],
+                &[("Other", "True"), ("Other", "False")],
+                "status.conditions[1].type: Duplicate value: \"Other\"",
+            ),
+            (
+                Through::Approval,
+                &[("Approved", "True"), ("Failed", "True")],
+                &[],
+                "status.conditions: Forbidden: updates may not remove a condition of type \"Approved\"\n\
+                 status.conditions: Forbidden: updates may not remove a condition of type \"Failed\"",
+            ),
+            (
+                Through::Status,
+                &[],
+                &[("Approved", "True")],
+                "status.conditions: Forbidden: updates may not add a condition of type \"Approved\"",
+            ),
+            (Through::Status, &[("Failed", "True")], &[("Failed", "True")], ""),
+            (Through::Status, &[("Other", "True")], &[], ""),
+            (
+                Through::Itself,
+                &[],
+                &[("Denied", "True")],
+                "status.conditions: Forbidden: updates may not add a condition of type \"Denied\"",
+            ),
+        ];
+        for (through, before, after, expected) in cases {
+            let (mut old, mut new) = (request(), request());
+            old["status"] = conditions(before);
+            new["status"] = conditions(after);
+            assert_eq!(found(|errors| validate_change(&new, &old, through, errors)), expected, "{after:?}");
+        }
+        let (mut old, mut new) = (request(), request());
+        old["status"] = conditions(&[("Approved", "True")]);
+        new["status"] = old["status"].clone();
+        new["status"]["conditions"][0]["reason"] = json!("R");
+        assert_eq!(
+            found(|errors| validate_change(&new, &old, Through::Status, errors)),
+            "status.conditions: Forbidden: updates may not modify a condition of type \"Approved\""
+        );
+        assert_eq!(found(|errors| validate_change(&new, &old, Through::Approval, errors)), "");
+    }
+
+    #[test]
+    fn certificates_are_given_once() {
+        let certificate = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap().cert.pem();
+        let key = "-----BEGIN KEY-----\nMAA=\n-----END KEY-----\n";
+        let good = BASE64_STANDARD.encode(&certificate);
+        let told = |through, before: &str, after: &str| {
+            let (mut old, mut new) = (request(), request());
+            old["status"] = json!({"certificate": before});
+            new["status"] = json!({"certificate": after});
+            found(|errors| validate_change(&new, &old, through, errors))
+        };
+        for (through, before, after, expected) in [
+            (Through::Status, String::new(), good.clone(), ""),
+            (Through::Status, good.clone(), good.clone(), ""),
+            (Through::Status, "AAAA".to_owned(), "AAAA".to_owned(), ""),
+            (
+                Through::Approval,
+                String::new(),
+                good.clone(),
+                "status.certificate: Forbidden: updates may not set certificate content",
+            ),
+            (
+                Through::Status,
+                good.clone(),
+                String::new(),
+                "status.certificate: Forbidden: updates may not modify existing certificate content",
+            ),
+            (
+                Through::Status,
+                String::new(),
+                "AAAA".to_owned(),
+                "status.certificate: Invalid value: \"<certificate data>\": must contain at least one CERTIFICATE PEM block",
+            ),
+            (
+                Through::Status,
+                String::new(),
+                BASE64_STANDARD.encode(format!("{certificate}{key}")),
+                "status.certificate: Invalid value: \"<certificate data>\": only CERTIFICATE PEM blocks are allowed, found \"KEY\"",
+            ),
+            (
+                Through::Status,
+                String::new(),
+                BASE64_STANDARD
+                    .encode(certificate.replace("CERTIFICATE-----\nM", "CERTIFICATE-----\na: b\n\nM")),
+                "status.certificate: Invalid value: \"<certificate data>\": no PEM block headers are permitted",
+            ),
+            (
+                Through::Status,
+                String::new(),
+                BASE64_STANDARD.encode(key.replace("KEY", "CERTIFICATE")),
+                "status.certificate: Invalid value: \"<certificate data>\": x509: malformed certificate",
+            ),
+        ] {
+            assert_eq!(told(through, &before, &after), expected, "{before} {after}");
+        }
     }
 
     #[test]
@@ -352,9 +591,17 @@ mod tests {
         approval.prepare_for_update(&mut approved, &old);
         assert_eq!(approved["status"], json!({"conditions": [{"type": "Approved", "status": "True"}]}));
         assert_eq!(found(|errors| approval.validate_update(&approved, &old, errors)), "");
+        // A status keeps the approval as it was, but cannot make or end it unnoticed.
+        let mut status = json!({"status": {"certificate": "x",
+            "conditions": [{"type": "Approved", "status": "True", "reason": "Mine"}, {"type": "Other", "status": "True"}]}});
+        CertificateSigningRequest.prepare_status_update(&mut status, &approved);
+        assert_eq!(
+            status["status"],
+            json!({"certificate": "x", "conditions": [{"type": "Approved", "status": "True"}, {"type": "Other", "status": "True"}]})
+        );
         let mut status = new;
         CertificateSigningRequest.prepare_status_update(&mut status, &old);
-        assert_eq!(status["status"], json!({"certificate": "x"}));
+        assert_eq!(status["status"]["conditions"][0]["type"], "Approved");
         assert!(
             found(|errors| approval.validate_update(&old, &approved, errors))
                 .contains("may not remove a condition of type \"Approved\"")

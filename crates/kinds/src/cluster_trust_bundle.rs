@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use apimachinery::ObjectExt;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
 use crate::certificate_signing_request::validate_signer;
+use crate::pem::Blocks;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::Read;
@@ -29,16 +28,17 @@ impl Strategy for ClusterTrustBundle {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        let signer = object["spec"].text("signerName");
-        validate_name(object.name(), signer, errors);
-        if !signer.is_empty() {
-            validate_signer(signer, &SIGNER, errors);
-        }
+        validate_names(object, errors);
         validate_bundle(object["spec"].text("trustBundle"), errors);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        self.validate(new, errors);
+        let (spec, before) = (&new["spec"], &old["spec"]);
+        validate_names(new, errors);
+        // A bundle that stays is not read anew: readers of certificates may have become stricter.
+        if spec["trustBundle"] != before["trustBundle"] {
+            validate_bundle(spec.text("trustBundle"), errors);
+        }
         errors.immutable(&SIGNER, &new["spec"]["signerName"], &old["spec"]["signerName"]);
     }
 
@@ -52,6 +52,14 @@ impl Strategy for ClusterTrustBundle {
 
     fn allow_unconditional_update(&self) -> bool {
         false
+    }
+}
+
+fn validate_names(object: &Value, errors: &mut Errors) {
+    let signer = object["spec"].text("signerName");
+    validate_name(object.name(), signer, errors);
+    if !signer.is_empty() {
+        validate_signer(signer, &SIGNER, errors);
     }
 }
 
@@ -83,44 +91,39 @@ fn validate_bundle(bundle: &str, errors: &mut Errors) {
         errors.too_long(&BUNDLE, LONGEST);
         return;
     }
-    let mut anchors: Vec<Vec<u8>> = Vec::new();
-    let mut wrong = false;
-    let mut rest = bundle;
-    let mut index = 0;
-    while let Some((kind, body, after)) = next_block(rest) {
-        rest = after;
-        let compact: String = body.chars().filter(|character| !character.is_whitespace()).collect();
-        let why = match BASE64_STANDARD.decode(compact) {
-            _ if kind != "CERTIFICATE" => Some(format!("entry {index} has bad block type: {kind}")),
-            _ if body.contains(':') => Some(format!("entry {index} has PEM block headers")),
-            // A certificate is a sequence, whose encoding begins with 0x30.
-            Ok(der) if der.first() == Some(&0x30) => {
-                if let Some(first) = anchors.iter().position(|other| *other == der) {
-                    Some(format!("duplicate trust anchor (indices [{first} {index}])"))
-                } else {
-                    anchors.push(der);
-                    None
-                }
+    // Each anchor and where it is given.
+    let mut anchors: Vec<(Vec<u8>, Vec<usize>)> = Vec::new();
+    let before = errors.len();
+    for (index, block) in Blocks::of(bundle).enumerate() {
+        let why = match block.certificate() {
+            _ if block.kind != "CERTIFICATE" => format!("entry {index} has bad block type: {}", block.kind),
+            _ if block.has_headers => format!("entry {index} has PEM block headers"),
+            None => format!("entry {index} does not parse as X.509"),
+            Some(certificate) if !certificate.is_ca() => {
+                format!("entry {index} does not have the CA bit set")
             }
-            _ => Some(format!("entry {index} does not parse as X.509: x509: malformed certificate")),
+            Some(_) => {
+                match anchors.iter_mut().find(|(der, _)| *der == block.der) {
+                    Some((_, indices)) => indices.push(index),
+                    None => anchors.push((block.der, vec![index])),
+                }
+                continue;
+            }
         };
-        if let Some(why) = why {
-            wrong = true;
-            errors.invalid(&BUNDLE, OMITTED, why);
-        }
-        index += 1;
+        errors.invalid(&BUNDLE, OMITTED, why);
     }
-    if anchors.is_empty() && !wrong {
+    // Where a block is wrong, what is missing or there twice may be a consequence.
+    if errors.len() > before {
+        return;
+    }
+    if anchors.is_empty() {
         errors.invalid(&BUNDLE, OMITTED, "at least one trust anchor must be provided");
     }
-}
-
-/// The kind and the content of the next PEM block, and what follows it.
-pub(crate) fn next_block(text: &str) -> Option<(&str, &str, &str)> {
-    let (_, rest) = text.split_once("-----BEGIN ")?;
-    let (kind, rest) = rest.split_once("-----")?;
-    let (body, rest) = rest.split_once(&format!("-----END {kind}-----"))?;
-    Some((kind, body, rest))
+    for (_, indices) in anchors.into_iter().filter(|(_, indices)| indices.len() > 1) {
+        let indices: Vec<String> = indices.iter().map(usize::to_string).collect();
+        let why = format!("duplicate trust anchor (indices [{}])", indices.join(" "));
+        errors.invalid(&BUNDLE, OMITTED, why);
+    }
 }
 
 #[cfg(test)]
@@ -137,7 +140,13 @@ mod tests {
     fn bundles_are_named_after_their_signer_and_hold_certificates() {
         let block =
             |kind: &str, content: &str| format!("-----BEGIN {kind}-----\n{content}\n-----END {kind}-----\n");
-        let good = block("CERTIFICATE", "MAA=");
+        let made = |ca| {
+            let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+            params.is_ca = ca;
+            params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+        };
+        let good = made(rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained));
+        let leaf = made(rcgen::IsCa::ExplicitNoCa);
         for (object, expected) in [
             (bundle("a", "", &good), ""),
             (bundle("a.example:s:b", "a.example/s", &good), ""),
@@ -158,12 +167,27 @@ mod tests {
                 "spec.trustBundle: Invalid value: \"<value omitted>\": entry 0 has bad block type: PRIVATE KEY",
             ),
             (
+                bundle("a", "", &format!("{good}{}", block("CERTIFICATE", "Key: value\n\nMAA="))),
+                "spec.trustBundle: Invalid value: \"<value omitted>\": entry 1 has PEM block headers",
+            ),
+            (
+                bundle("a", "", &block("CERTIFICATE", "MAA=")),
+                "spec.trustBundle: Invalid value: \"<value omitted>\": entry 0 does not parse as X.509",
+            ),
+            (
+                bundle("a", "", &format!("{good}{leaf}{good}")),
+                "spec.trustBundle: Invalid value: \"<value omitted>\": entry 1 does not have the CA bit set",
+            ),
+            (
                 bundle("a", "", &format!("{good}{good}")),
                 "spec.trustBundle: Invalid value: \"<value omitted>\": duplicate trust anchor (indices [0 1])",
             ),
         ] {
             assert_eq!(created(&ClusterTrustBundle, object), expected);
         }
+        // What is stored need not be read.
+        let old = bundle("a", "", &leaf);
+        assert_eq!(updated(&ClusterTrustBundle, old.clone(), old), "");
         assert!(
             updated(
                 &ClusterTrustBundle,

@@ -36,6 +36,7 @@ mod matched_rules;
 pub mod namespace;
 mod network_policy;
 mod node;
+mod pem;
 mod persistent_volume;
 mod pod_certificate_request;
 mod pod_disruption_budget;

@@ -1,7 +1,7 @@
 //! PodCertificateRequests: a kubelet asks for a certificate that one of its pods is known by.
 
 mod issued;
-mod key;
+pub(crate) mod key;
 
 use std::borrow::Cow;
 

@@ -1,15 +1,12 @@
 //! What a signer hands out: certificates of the key that was asked for, for no longer than was asked for.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::FromDer;
 
 use super::{SPEC, decoded};
-use crate::cluster_trust_bundle::next_block;
+use crate::pem::Blocks;
 use crate::pod_certificate_request::key::Key;
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
@@ -33,17 +30,17 @@ pub fn validate(status: &Value, spec: &Value, errors: &mut Errors) {
         errors.too_long(&CHAIN, LONGEST_CHAIN);
         return;
     }
-    let Some((kind, body, rest)) = next_block(chain) else {
+    let mut blocks = Blocks::of(chain);
+    let Some(first) = blocks.next() else {
         errors.invalid(&CHAIN, chain, "issued certificate chain must contain at least one certificate");
         return;
     };
-    if kind != "CERTIFICATE" {
+    if first.kind != "CERTIFICATE" {
         let why = "issued certificate chain must consist entirely of CERTIFICATE PEM blocks";
         errors.invalid(&CHAIN, chain, why);
         return;
     }
-    let der = block(body);
-    let Some(leaf) = der.as_deref().and_then(certificate) else {
+    let Some(leaf) = first.certificate() else {
         errors.invalid(&CHAIN, chain, "leaf certificate does not parse as valid X.509");
         return;
     };
@@ -60,16 +57,14 @@ pub fn validate(status: &Value, spec: &Value, errors: &mut Errors) {
     if !validate_times(status, spec, &leaf, errors) {
         return;
     }
-    let mut rest = rest;
-    while let Some((kind, body, after)) = next_block(rest) {
-        rest = after;
-        let why = match block(body) {
+    for block in blocks {
+        let why = match block.certificate() {
             // Upstream's spelling.
-            _ if kind != "CERTIFICATE" => {
+            _ if block.kind != "CERTIFICATE" => {
                 "issued certificate chain must consist entirely of CERTFICATE PEM blocks"
             }
-            Some(der) if certificate(&der).is_some() => continue,
-            _ => "intermediate certificate does not parse as valid X.509",
+            Some(_) => continue,
+            None => "intermediate certificate does not parse as valid X.509",
         };
         errors.invalid(&CHAIN, chain, why);
         return;
@@ -83,18 +78,6 @@ pub fn validate_beginning(status: &Value, now: Timestamp, errors: &mut Errors) {
         let why = "must be set to within 5 minutes of kube-apiserver's current time";
         invalid_time(&NOT_BEFORE, begins, why, errors);
     }
-}
-
-fn block(body: &str) -> Option<Vec<u8>> {
-    let compact: String = body.chars().filter(|character| !character.is_whitespace()).collect();
-    BASE64_STANDARD.decode(compact).ok()
-}
-
-fn certificate(der: &[u8]) -> Option<X509Certificate<'_>> {
-    X509Certificate::from_der(der)
-        .ok()
-        .filter(|(rest, _)| rest.is_empty())
-        .map(|(_, certificate)| certificate)
 }
 
 fn validate_names(leaf: &X509Certificate<'_>, errors: &mut Errors) {
@@ -209,6 +192,8 @@ fn in_words(span: SignedDuration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
     use super::*;
     use rcgen::{CertificateParams, DnType, KeyPair, PublicKeyData, SanType};
     use serde_json::json;
