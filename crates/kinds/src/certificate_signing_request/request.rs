@@ -1,0 +1,100 @@
+//! What a request for a certificate holds (PKCS #10), and that who asks has the key: it has signed the request.
+
+use ring::digest;
+use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::prelude::FromDer;
+use x509_parser::signature_algorithm::SignatureAlgorithm;
+use x509_parser::x509::AlgorithmIdentifier;
+
+use crate::pem::Blocks;
+use crate::pod_certificate_request::key::Key;
+
+const SHA1_RSA: &str = "1.2.840.113549.1.1.5";
+const SHA256_RSA: &str = "1.2.840.113549.1.1.11";
+const SHA384_RSA: &str = "1.2.840.113549.1.1.12";
+const SHA512_RSA: &str = "1.2.840.113549.1.1.13";
+const PSS: &str = "1.2.840.113549.1.1.10";
+const ECDSA_SHA256: &str = "1.2.840.10045.4.3.2";
+const ECDSA_SHA384: &str = "1.2.840.10045.4.3.3";
+const ECDSA_SHA512: &str = "1.2.840.10045.4.3.4";
+const ED25519: &str = "1.3.101.112";
+const SHA256: &str = "2.16.840.1.101.3.4.2.1";
+const SHA384: &str = "2.16.840.1.101.3.4.2.2";
+const SHA512: &str = "2.16.840.1.101.3.4.2.3";
+
+const UNIMPLEMENTED: &str = "x509: cannot verify signature: algorithm unimplemented";
+
+/// Says what is wrong with a request in PEM, in the words of Go's `crypto/x509` where it has some.
+pub fn check(pem: &str) -> Result<(), &'static str> {
+    let block = Blocks::of(pem).next().filter(|block| block.kind == "CERTIFICATE REQUEST");
+    let block = block.ok_or("PEM block type must be CERTIFICATE REQUEST")?;
+    match X509CertificationRequest::from_der(&block.der) {
+        Ok(([], request)) => check_signature(&request),
+        Ok(_) => Err("asn1: syntax error: trailing data"),
+        Err(_) => Err("x509: malformed certificate request"),
+    }
+}
+
+fn check_signature(request: &X509CertificationRequest<'_>) -> Result<(), &'static str> {
+    let info = &request.certification_request_info;
+    let message = info.raw;
+    let signed = &request.signature_value.data;
+    let key = Key::of(&info.subject_pki).ok_or("x509: malformed certificate request")?;
+    let id = request.signature_algorithm.algorithm.to_id_string();
+    if let Key::P521(point) = &key {
+        let hash = match id.as_str() {
+            ECDSA_SHA256 => &digest::SHA256,
+            ECDSA_SHA384 => &digest::SHA384,
+            ECDSA_SHA512 => &digest::SHA512,
+            _ => return Err(UNIMPLEMENTED),
+        };
+        let key = ecdsa_p521::PublicKey::from_point(point);
+        let good = key.is_some_and(|key| key.has_signed_der(hash, message, signed));
+        return if good { Ok(()) } else { Err("x509: ECDSA verification failure") };
+    }
+    let (algorithm, failure): (&'static dyn VerificationAlgorithm, _) = match (&key, id.as_str()) {
+        (Key::Rsa(..), PSS) => (pss(&request.signature_algorithm)?, "crypto/rsa: verification error"),
+        (Key::Rsa(..), id) => (rsa(id)?, "crypto/rsa: verification error"),
+        (Key::P256(_) | Key::P384(_), id) => (ecdsa(&key, id)?, "x509: ECDSA verification failure"),
+        (Key::Ed25519(_), ED25519) => (&signature::ED25519, "x509: Ed25519 verification failure"),
+        _ => return Err(UNIMPLEMENTED),
+    };
+    let bits = &info.subject_pki.subject_public_key.data;
+    UnparsedPublicKey::new(algorithm, bits).verify(message, signed).map_err(|_| failure)
+}
+
+fn rsa(id: &str) -> Result<&'static dyn VerificationAlgorithm, &'static str> {
+    Ok(match id {
+        SHA1_RSA => &signature::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+        SHA256_RSA => &signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+        SHA384_RSA => &signature::RSA_PKCS1_2048_8192_SHA384,
+        SHA512_RSA => &signature::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+        _ => return Err(UNIMPLEMENTED),
+    })
+}
+
+fn pss(algorithm: &AlgorithmIdentifier<'_>) -> Result<&'static dyn VerificationAlgorithm, &'static str> {
+    let Ok(SignatureAlgorithm::RSASSA_PSS(parameters)) = SignatureAlgorithm::try_from(algorithm) else {
+        return Err(UNIMPLEMENTED);
+    };
+    Ok(match parameters.hash_algorithm_oid().to_id_string().as_str() {
+        SHA256 => &signature::RSA_PSS_2048_8192_SHA256,
+        SHA384 => &signature::RSA_PSS_2048_8192_SHA384,
+        SHA512 => &signature::RSA_PSS_2048_8192_SHA512,
+        _ => return Err(UNIMPLEMENTED),
+    })
+}
+
+fn ecdsa(key: &Key, id: &str) -> Result<&'static dyn VerificationAlgorithm, &'static str> {
+    Ok(match (key, id) {
+        (Key::P256(_), ECDSA_SHA256) => &signature::ECDSA_P256_SHA256_ASN1,
+        (Key::P256(_), ECDSA_SHA384) => &signature::ECDSA_P256_SHA384_ASN1,
+        (Key::P384(_), ECDSA_SHA256) => &signature::ECDSA_P384_SHA256_ASN1,
+        (Key::P384(_), ECDSA_SHA384) => &signature::ECDSA_P384_SHA384_ASN1,
+        _ => return Err(UNIMPLEMENTED),
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
