@@ -1,5 +1,7 @@
 //! IPAddresses and ServiceCIDRs.
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 
 use strategy::addresses;
@@ -63,18 +65,17 @@ impl Strategy for ServiceCidr {
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let ranges = object["spec"].items("cidrs");
         let path = SPEC.child("cidrs");
-        if ranges.is_empty() {
-            errors.required(&path, "at least one CIDR required");
-        } else if ranges.len() > 2 {
-            errors.invalid(&path, object["spec"]["cidrs"].clone(), "may only hold up to 2 values");
-        } else if let [one, other] = ranges
-            && is_four(one) == is_four(other)
-        {
-            errors.invalid(
-                &path,
-                object["spec"]["cidrs"].clone(),
+        // What is told of the list is told alone, and with the whole spec.
+        let of_all = match ranges {
+            [] => return errors.required(&path, "at least one CIDR required"),
+            [_, _, _, ..] => Some("may only hold up to 2 values"),
+            [one, other] if !are_of_both_families(one, other) => Some(
                 "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64",
-            );
+            ),
+            _ => None,
+        };
+        if let Some(why) = of_all {
+            return errors.invalid(&path, object["spec"].clone(), why);
         }
         for (index, range) in ranges.iter().enumerate() {
             let (text, path) = (range.as_str().unwrap_or_default(), path.index(index));
@@ -105,8 +106,12 @@ impl Strategy for ServiceCidr {
     }
 }
 
-fn is_four(range: &Value) -> bool {
-    range.as_str().is_some_and(|range| !range.contains(':'))
+fn are_of_both_families(one: &Value, other: &Value) -> bool {
+    let is_four = |range: &Value| {
+        let (address, _) = range.as_str()?.split_once('/')?;
+        Some(addresses::without_zeros(address).parse::<IpAddr>().ok()?.to_canonical().is_ipv4())
+    };
+    is_four(one).zip(is_four(other)).is_some_and(|(one, other)| one != other)
 }
 
 #[cfg(test)]
@@ -122,9 +127,30 @@ mod tests {
         assert!(
             created(&ServiceCidr, ranges(&["10.0.0.0/16", "10.1.0.0/16"])).contains("no more than one IP")
         );
+        for (given, told) in [
+            (&[][..], "spec.cidrs: Required value: at least one CIDR required"),
+            (
+                &["10.0.0.0/16", "fd00::/112", "x"],
+                "spec.cidrs: Invalid value: {\"cidrs\":[\"10.0.0.0/16\",\"fd00::/112\",\"x\"]}: may only hold up to 2 values",
+            ),
+            (
+                &["10.0.0.0/16", "x"],
+                "spec.cidrs: Invalid value: {\"cidrs\":[\"10.0.0.0/16\",\"x\"]}: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64",
+            ),
+            (
+                &["10.0.0.1/16", "fd00::/112"],
+                "spec.cidrs[0]: Invalid value: \"10.0.0.1/16\": must not have bits set beyond the prefix length",
+            ),
+        ] {
+            assert_eq!(created(&ServiceCidr, ranges(given)), told);
+        }
         assert_eq!(
             updated(&ServiceCidr, ranges(&["10.0.0.0/16", "fd00::/112"]), ranges(&["10.0.0.0/16"])),
             ""
+        );
+        assert!(
+            updated(&ServiceCidr, ranges(&["10.0.0.0/16", "10.1.0.0/16"]), ranges(&["10.0.0.0/16"]))
+                .contains("no more than one IP")
         );
         assert_eq!(
             updated(&ServiceCidr, ranges(&["10.1.0.0/16"]), ranges(&["10.0.0.0/16"])),

@@ -9,6 +9,7 @@ use crate::field::{Errors, Path};
 
 const NO_ADDRESS: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 const NO_RANGE: &str = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
+const NO_INTERFACE: &str = "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)";
 /// What was allowed once, and stays so where it is stored.
 const ONCE_ALLOWED: [&str; 5] = [
     "must not have leading 0s",
@@ -58,6 +59,32 @@ fn range_error(text: &str) -> Option<&'static str> {
     }
 }
 
+/// Validates the address of an interface, with the length of its network's prefix.
+pub fn validate_interface(text: &str, path: &Path, errors: &mut Errors) {
+    if let Some(why) = interface_error(text) {
+        errors.invalid(path, text, why);
+    }
+}
+
+fn interface_error(text: &str) -> Option<String> {
+    let address = text.split_once('/').and_then(|(address, length)| {
+        let address: IpAddr = without_zeros(address).parse().ok()?;
+        let length: u8 =
+            Some(length).filter(|length| length.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        (length <= bits).then_some((address, length))
+    });
+    let Some((address, length)) = address else { return Some(NO_INTERFACE.to_owned()) };
+    // An IPv4 address in an IPv6 one is the IPv4 address, and so is its prefix.
+    let canonical = match address.to_canonical() {
+        v4 @ IpAddr::V4(_) if address.is_ipv6() && length > 32 => {
+            format!("{v4}/{}", length.saturating_sub(96))
+        }
+        address => format!("{address}/{length}"),
+    };
+    (canonical != text).then(|| format!("must be in canonical form ({canonical:?})"))
+}
+
 fn is_mapped(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
 }
@@ -94,6 +121,28 @@ fn contains(value: &Value, text: &Value) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn interfaces_have_an_address_and_a_prefix() {
+        let canonical = |text: &str| Some(format!("must be in canonical form (\"{text}\")"));
+        for (text, expected) in [
+            ("192.168.1.5/24", None),
+            ("2001:db8::1/64", None),
+            ("10.0.0.0/32", None),
+            ("010.0.0.1/24", canonical("10.0.0.1/24")),
+            ("10.0.0.1/024", canonical("10.0.0.1/24")),
+            ("2001:DB8::1/64", canonical("2001:db8::1/64")),
+            ("::ffff:192.168.0.1/120", canonical("192.168.0.1/24")),
+            ("10.0.0.1", Some(NO_INTERFACE.to_owned())),
+            ("10.0.0.1/33", Some(NO_INTERFACE.to_owned())),
+            ("10.0.0.1/+8", Some(NO_INTERFACE.to_owned())),
+            ("fd00::1/129", Some(NO_INTERFACE.to_owned())),
+            ("/24", Some(NO_INTERFACE.to_owned())),
+            ("", Some(NO_INTERFACE.to_owned())),
+        ] {
+            assert_eq!(interface_error(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn addresses_are_written_in_one_way() {

@@ -7,6 +7,7 @@ use super::{MAX_ITEMS, lists, names_of, sharing};
 use super::{validate_configuration, validate_driver, validate_parameters, validate_pool};
 use crate::conditions;
 use pod_strategy::probes::validate_label;
+use strategy::addresses;
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
 use strategy::selectors;
@@ -14,6 +15,9 @@ use strategy::selectors;
 const MAX_CONSUMERS: usize = 256;
 const MAX_RESULTS: usize = 32;
 const MAX_CONDITIONS: usize = 8;
+const MAX_ADDRESSES: usize = 16;
+const LONGEST_INTERFACE: usize = 256;
+const LONGEST_HARDWARE_ADDRESS: usize = 128;
 const SOURCES: [&str; 2] = ["FromClaim", "FromClass"];
 
 /// Validates a new status of a claim.
@@ -143,6 +147,23 @@ fn validate_device(device: &Value, allocated: &[String], path: &Path, errors: &m
     if device.has("data") {
         validate_parameters(&device["data"], &path.child("data"), errors);
     }
+    validate_network(&device["networkData"], &path.child("networkData"), errors);
+}
+
+/// Validates how a device is seen in the network.
+fn validate_network(network: &Value, path: &Path, errors: &mut Errors) {
+    for (key, longest) in
+        [("interfaceName", LONGEST_INTERFACE), ("hardwareAddress", LONGEST_HARDWARE_ADDRESS)]
+    {
+        if network.text(key).len() > longest {
+            errors.too_long(&path.child(key), longest);
+        }
+    }
+    let address = |address: &Value| address.as_str().unwrap_or_default().to_owned();
+    let validate = |item: &Value, path: &Path, errors: &mut Errors| {
+        addresses::validate_interface(&address(item), path, errors);
+    };
+    lists::set(network.items("ips"), MAX_ADDRESSES, address, &path.child("ips"), errors, validate);
 }
 
 #[cfg(test)]
@@ -213,6 +234,40 @@ mod tests {
         }
         let other = json!({"allocation": {"devices": {}}});
         assert!(check(other, allocated, false).ends_with("field is immutable"));
+    }
+
+    #[test]
+    fn devices_in_the_network_are_told_within_bounds() {
+        let form = "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)";
+        for (network, expected) in [
+            (json!(null), String::new()),
+            (
+                json!({"interfaceName": "e".repeat(256), "hardwareAddress": "0".repeat(128),
+                    "ips": ["10.9.8.7/24", "2001:db8::1/64"]}),
+                String::new(),
+            ),
+            (
+                json!({"interfaceName": "e".repeat(257), "hardwareAddress": "0".repeat(129)}),
+                "n.interfaceName: Too long: may not be more than 256 bytes\n\
+                 n.hardwareAddress: Too long: may not be more than 128 bytes"
+                    .to_owned(),
+            ),
+            (
+                json!({"ips": ["10.9.8.7", "2001:0db8::1/64", "10.9.8.7/24", "10.9.8.7/24"]}),
+                format!(
+                    "n.ips[0]: Invalid value: \"10.9.8.7\": {form}\n\
+                     n.ips[1]: Invalid value: \"2001:0db8::1/64\": must be in canonical form (\"2001:db8::1/64\")\n\
+                     n.ips[3]: Duplicate value: \"10.9.8.7/24\""
+                ),
+            ),
+            (
+                json!({"ips": vec!["10.9.8.7/24"; 17]}),
+                "n.ips: Too many: 17: must have at most 16 items".to_owned(),
+            ),
+        ] {
+            let told = found(|errors| validate_network(&network, &Path::root("n"), errors));
+            assert_eq!(told, expected, "{network}");
+        }
     }
 
     #[test]
