@@ -1,4 +1,7 @@
 use super::*;
+
+mod refusals;
+
 use strategy::testing::{created, defaulted, found, updated};
 
 fn web() -> Value {
