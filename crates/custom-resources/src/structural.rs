@@ -171,13 +171,20 @@ impl Check {
         if let Some(map) = schema.get("x-kubernetes-map-type").and_then(Value::as_str) {
             let field = format!("{path}.x-kubernetes-map-type");
             if kind != "object" {
-                let why = "must be object if x-kubernetes-map-type is specified";
-                self.errors.push(FieldError::invalid(format!("{path}.type"), kind, why));
+                self.wrong_type(path, kind, "must be object if x-kubernetes-map-type is specified");
             }
             if !matches!(map, "atomic" | "granular") {
                 self.errors.push(FieldError::not_supported(field, map, &["atomic", "granular"]));
             }
         }
+    }
+
+    fn wrong_type(&mut self, path: &str, kind: &str, why: &str) {
+        let field = format!("{path}.type");
+        self.errors.push(match kind {
+            "" => FieldError::required(field, why),
+            kind => FieldError::invalid(field, kind, why),
+        });
     }
 
     /// What a rule says besides its expressions.
@@ -241,8 +248,7 @@ impl Check {
             return;
         };
         if kind != "array" {
-            let why = "must be array if x-kubernetes-list-type is specified";
-            self.errors.push(FieldError::invalid(format!("{path}.type"), kind, why));
+            self.wrong_type(path, kind, "must be array if x-kubernetes-list-type is specified");
         }
         if !matches!(list, "atomic" | "set" | "map") {
             let field = format!("{path}.x-kubernetes-list-type");
@@ -444,5 +450,154 @@ mod tests {
                 "{ROOT}.properties[n].default: Invalid value: \"string\": default in body must be of type integer: \"string\""
             )],
         );
+    }
+
+    #[test]
+    fn lists_maps_and_patterns_are_judged() {
+        let check = |field: Value, expected: &[&str]| {
+            let schema = json!({"type": "object", "properties": {"f": field}});
+            let spec = json!({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema}}]});
+            let found: Vec<String> = faults(&spec, None)
+                .iter()
+                .map(|error| format!("{}: {}", error.field, error.body()))
+                .map(|line| line.replace("spec.validation.openAPIV3Schema.properties[f].", ""))
+                .collect();
+            assert_eq!(found, expected, "{field}");
+        };
+        let list = |list: &str, keys: &[&str], item: Value| json!({"type": "array", "x-kubernetes-list-type": list, "x-kubernetes-list-map-keys": keys, "items": item});
+        let item = json!({"type": "object", "required": ["k"], "properties": {"k": {"type": "string"},
+            "d": {"type": "string", "default": ""}, "n": {"type": "string"}, "o": {"type": "object"}}});
+        check(list("map", &["k", "d"], item.clone()), &[]);
+        check(
+            list("map", &["n"], item.clone()),
+            &[
+                "items.properties[n].default: Required value: this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property",
+            ],
+        );
+        check(
+            list("map", &["k", "x"], item.clone()),
+            &[
+                r#"x-kubernetes-list-map-keys[1]: Invalid value: "x": entries must all be names of item properties"#,
+            ],
+        );
+        check(
+            list("map", &[], item.clone()),
+            &[
+                "x-kubernetes-list-map-keys: Required value: must not be empty if x-kubernetes-list-type is map",
+            ],
+        );
+        let mut required = item.clone();
+        required["required"] = json!(["k", "o"]);
+        check(
+            list("map", &["k", "o"], required),
+            &[
+                r#"items.properties[o].type: Invalid value: "object": must be a scalar type if parent array's x-kubernetes-list-type is map"#,
+            ],
+        );
+        check(
+            list("heap", &[], item.clone()),
+            &[
+                r#"x-kubernetes-list-type: Unsupported value: "heap": supported values: "atomic", "set", "map""#,
+            ],
+        );
+        check(
+            json!({"type": "array", "items": item, "x-kubernetes-list-map-keys": ["k"]}),
+            &[
+                "x-kubernetes-list-map-keys: Forbidden: must be empty if x-kubernetes-list-type is not set to 'map'",
+            ],
+        );
+        check(
+            json!({"type": "string", "x-kubernetes-list-type": "atomic"}),
+            &[r#"type: Invalid value: "string": must be array if x-kubernetes-list-type is specified"#],
+        );
+        check(json!({"type": "object", "x-kubernetes-map-type": "granular"}), &[]);
+        check(
+            json!({"type": "string", "x-kubernetes-map-type": "some"}),
+            &[
+                r#"type: Invalid value: "string": must be object if x-kubernetes-map-type is specified"#,
+                r#"x-kubernetes-map-type: Unsupported value: "some": supported values: "atomic", "granular""#,
+            ],
+        );
+        check(
+            json!({"x-kubernetes-preserve-unknown-fields": true, "x-kubernetes-map-type": "atomic"}),
+            &["type: Required value: must be object if x-kubernetes-map-type is specified"],
+        );
+        check(
+            json!({"type": "map"}),
+            &[
+                r#"type: Unsupported value: "map": supported values: "array", "boolean", "integer", "number", "object", "string""#,
+            ],
+        );
+        check(
+            json!({"type": "object", "additionalProperties": false}),
+            &["additionalProperties: Forbidden: additionalProperties cannot be set to false"],
+        );
+        check(
+            json!({"type": "array", "items": {"type": "string"}, "uniqueItems": true}),
+            &[
+                "uniqueItems: Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+            ],
+        );
+        check(
+            json!({"type": "object", "additionalProperties": {"type": "array"}}),
+            &["additionalProperties.items: Required value: must be specified"],
+        );
+        check(
+            json!({"type": "array", "items": {}}),
+            &["items.type: Required value: must not be empty for specified array items"],
+        );
+    }
+
+    #[test]
+    fn rules_say_what_they_mean() {
+        let check = |rule: Value, expected: &[&str]| {
+            let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "x-kubernetes-validations": [rule]});
+            let spec = json!({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema}}]});
+            let found: Vec<String> = faults(&spec, None)
+                .iter()
+                .map(|error| format!("{}: {}", error.field, error.body()))
+                .map(|line| line.replace("spec.validation.openAPIV3Schema.x-kubernetes-validations[0].", ""))
+                .collect();
+            assert_eq!(found, expected, "{rule}");
+        };
+        let with = |field: &str, value: Value| json!({"rule": "self.n > 1", field: value});
+        check(with("message", json!("m".repeat(2048))), &[]);
+        check(with("messageExpression", json!("'a'")), &[]);
+        check(with("reason", json!("FieldValueForbidden")), &[]);
+        check(with("fieldPath", json!(".n")), &[]);
+        check(json!({"rule": "self.n > 1 &&\n self.n < 3", "message": "m"}), &[]);
+        for (rule, told) in [
+            (json!({"rule": " "}), "rule: Required value: rule is not specified"),
+            (
+                with("message", json!(" ")),
+                r#"message: Invalid value: " ": message must be non-empty if specified"#,
+            ),
+            (
+                with("message", json!("m".repeat(2049))),
+                r#"message: Invalid value: "mmmmmmmmmm...": message must have a maximum length of 2048 characters"#,
+            ),
+            (
+                with("message", json!("a\nb")),
+                r#"message: Invalid value: "a\nb": message must not contain line breaks"#,
+            ),
+            (
+                json!({"rule": "self.n > 1 &&\n self.n < 3"}),
+                "message: Required value: message must be specified if rule contains line breaks",
+            ),
+            (
+                with("messageExpression", json!(" ")),
+                "messageExpression: Required value: messageExpression must be non-empty if specified",
+            ),
+            (
+                with("reason", json!("Some")),
+                r#"reason: Unsupported value: "Some": supported values: "FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired""#,
+            ),
+            (
+                with("fieldPath", json!(".m")),
+                r#"fieldPath: Invalid value: ".m": fieldPath must be a valid path: does not refer to a valid field"#,
+            ),
+        ] {
+            check(rule, &[told]);
+        }
     }
 }

@@ -9,7 +9,7 @@ pub fn takes(format: &str, text: &str) -> bool {
     match format {
         "date-time" | "datetime" => time::parse(text).is_some(),
         "date" => is_date(text),
-        "duration" => time::parse_go_duration(text).is_some(),
+        "duration" => is_duration(text),
         "byte" => is_base64(text),
         "ipv4" => text.parse::<Ipv4Addr>().is_ok(),
         "ipv6" => text.parse::<Ipv6Addr>().is_ok() && text.contains(':'),
@@ -37,6 +37,35 @@ fn is_hexadecimal(text: &str) -> bool {
 
 fn is_date(text: &str) -> bool {
     time::parse(&format!("{text}T00:00:00Z")).is_some()
+}
+
+/// A duration as Go writes it, or numbers with words for units somewhere in the text: `3 days`, `1 hour 5min`.
+fn is_duration(text: &str) -> bool {
+    /// Units; words that begin with the last of each are the same unit.
+    const UNITS: [(&[&str], &str); 8] = [
+        (&["ns"], "nano"),
+        (&["us", "µs"], "micro"),
+        (&["ms"], "milli"),
+        (&["s"], "sec"),
+        (&["m"], "min"),
+        (&["h", "hr"], "hour"),
+        (&["d"], "day"),
+        (&["w", "wk"], "week"),
+    ];
+    let is_unit = |word: &str| {
+        let word = word.to_lowercase();
+        UNITS.iter().any(|(short, long)| short.contains(&word.as_str()) || word.starts_with(long))
+    };
+    let mut rest = text;
+    let mut found = time::parse_go_duration(text).is_some();
+    while let Some(start) = rest.find(|letter: char| letter.is_ascii_digit()) {
+        rest = rest[start..].trim_start_matches(|letter: char| letter.is_ascii_digit()).trim_start();
+        let end =
+            rest.find(|letter: char| !letter.is_ascii_alphabetic() && letter != 'µ').unwrap_or(rest.len());
+        found |= is_unit(&rest[..end]);
+        rest = &rest[end..];
+    }
+    found
 }
 
 fn is_base64(text: &str) -> bool {
@@ -83,14 +112,32 @@ mod tests {
         for (format, good, bad) in [
             ("date-time", "2026-01-01T00:00:00Z", "yesterday"),
             ("date", "2026-02-28", "2026-02-31"),
-            ("duration", "1h30m", "1 hour"),
+            ("duration", "1h30m", "an hour"),
+            ("duration", "1 hour", "1 fortnight"),
+            ("duration", "3 Days, 5min", "3"),
+            ("duration", "10 wk", "wk 10"),
             ("byte", "aGk=", "a"),
+            ("byte", "a+/A", "a-_A"),
+            ("byte", "aA==", "a==="),
             ("ipv4", "10.0.0.1", "10.0.0"),
             ("ipv6", "::1", "1"),
             ("cidr", "10.0.0.0/8", "10.0.0.0"),
+            ("cidr", "10.0.0.0/32", "10.0.0.0/33"),
+            ("cidr", "fd00::/128", "fd00::/129"),
+            ("email", "a@b.example", "a@"),
+            ("email", "a@b", "@b"),
+            ("hexcolor", "#fff", "fff"),
+            ("hexcolor", "#00ff00", "#00ff0"),
+            ("hexcolor", "#00FF00", "#00gg00"),
+            ("k8s-short-name", "a-b", "a.b"),
+            ("k8s-long-name", "a.b", "A"),
             ("uuid", "0f8fad5b-d9cb-469f-a165-70867728950e", "0f8fad5b"),
             ("hostname", "Example.com", "-x"),
+            ("uuid4", "0f8fad5b-d9cb-469f-a165-70867728950e", "0f8fad5b-d9cb-369f-a165-70867728950e"),
+            ("uuid3", "0f8fad5b-d9cb-369f-a165-70867728950e", "0f8fad5b-d9cb-369f-a165-7086772895zz"),
             ("uri", "https://example.com/x", "a b"),
+            ("uri", "git+ssh://a", "1a://b"),
+            ("uri", "/a", "a"),
             ("mac", "00:11:22:33:44:55", "00:11"),
         ] {
             assert!(takes(format, good), "{format} {good}");

@@ -87,3 +87,111 @@ fn what_was_so_before_may_stay() {
     new["spec"]["size"] = 98.into();
     assert_eq!(errors(new, Some(&old)).len(), 1);
 }
+
+/// The errors of a value under a schema of its own, at the field `f`.
+fn of(schema: Value, value: Value) -> Vec<String> {
+    let node = Node::read(&json!({"type": "object", "properties": {"f": schema}}));
+    let found = validate(&node, &json!({ "f": value }), None);
+    found.iter().map(|error| format!("{}: {}", error.field, error.body())).collect()
+}
+
+#[test]
+fn limits_hold_at_their_edges() {
+    let number = |schema: Value, good: &[Value], bad: &[(Value, &str)]| {
+        for value in good {
+            assert_eq!(of(schema.clone(), value.clone()), [""; 0], "{schema} {value}");
+        }
+        for (value, told) in bad {
+            let expected = format!("f: Invalid value: {value}: f in body should {told}");
+            assert_eq!(of(schema.clone(), value.clone()), [expected], "{schema} {value}");
+        }
+    };
+    number(
+        json!({"type": "integer", "minimum": 1, "maximum": 3}),
+        &[json!(1), json!(3)],
+        &[(json!(0), "be greater than or equal to 1"), (json!(4), "be less than or equal to 3")],
+    );
+    number(
+        json!({"type": "number", "minimum": 1, "exclusiveMinimum": true, "maximum": 3, "exclusiveMaximum": true}),
+        &[json!(1.5), json!(2)],
+        &[(json!(1), "be greater than 1"), (json!(3), "be less than 3")],
+    );
+    number(
+        json!({"type": "integer", "multipleOf": 5}),
+        &[json!(0), json!(10)],
+        &[(json!(7), "be a multiple of 5")],
+    );
+    number(
+        json!({"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 2}),
+        &[json!(["a"]), json!(["a", "b"])],
+        &[(json!([]), "have at least 1 items")],
+    );
+    number(
+        json!({"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1, "maxProperties": 2}),
+        &[json!({"a": ""}), json!({"a": "", "b": ""})],
+        &[(json!({}), "have at least 1 properties")],
+    );
+    let map = json!({"type": "object", "additionalProperties": {"type": "string"}, "maxProperties": 1});
+    assert_eq!(of(map, json!({"a": "", "b": ""})), ["f: Too many: 2: must have at most 1 item"]);
+    number(
+        json!({"type": "string", "minLength": 2, "maxLength": 3}),
+        &[json!("ab"), json!("äöü")],
+        &[(json!("a"), "be at least 2 chars long")],
+    );
+    assert_eq!(
+        of(json!({"type": "string", "format": "ipv4"}), json!("x")),
+        [r#"f: Invalid value: "x": f in body must be of type ipv4: "x""#]
+    );
+    assert_eq!(of(json!({"type": "integer"}), json!(2.0)), [""; 0]);
+    assert_eq!(of(json!({"type": "integer"}), json!(2.5)).len(), 1);
+    assert_eq!(of(json!({"type": "number", "enum": [1]}), json!(1.0)), [""; 0], "one number, written twice");
+}
+
+#[test]
+fn schemas_are_joined() {
+    let text = |fields: Value| {
+        let mut schema = json!({"type": "string"});
+        for (key, value) in fields.as_object().unwrap() {
+            schema[key] = value.clone();
+        }
+        schema
+    };
+    let (a, b) = (json!({"pattern": "a"}), json!({"pattern": "b"}));
+    let (any, all) = (text(json!({"anyOf": [a, b]})), text(json!({"allOf": [a, b]})));
+    let (one, not) = (text(json!({"oneOf": [a, b]})), text(json!({"not": a})));
+    let failed = |words: &str| format!(r#"<nil>: Invalid value: "": "f" must {words}"#);
+    let should = |text: &str, pattern: &str| {
+        format!("f: Invalid value: \"{text}\": f in body should match '{pattern}'")
+    };
+    assert_eq!(of(any.clone(), json!("xb")), [""; 0]);
+    assert_eq!(of(any, json!("x")), [failed("validate at least one schema (anyOf)"), should("x", "a")]);
+    assert_eq!(of(all.clone(), json!("ab")), [""; 0]);
+    assert_eq!(of(all, json!("a")), [failed("validate all the schemas (allOf)"), should("a", "b")]);
+    assert_eq!(of(one.clone(), json!("a")), [""; 0]);
+    assert_eq!(
+        of(one, json!("x")),
+        [failed("validate one and only one schema (oneOf). Found none valid"), should("x", "a")]
+    );
+    assert_eq!(of(not.clone(), json!("b")), [""; 0]);
+    assert_eq!(of(not, json!("a")), [failed("not validate the schema (not)")]);
+}
+
+#[test]
+fn objects_inside_objects_are_objects() {
+    let schema = json!({"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true});
+    assert_eq!(
+        of(schema.clone(), json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}})),
+        [""; 0]
+    );
+    assert_eq!(
+        of(schema.clone(), json!({"apiVersion": ""})),
+        ["f.apiVersion: Required value: must not be empty", "f.kind: Required value: must not be empty"]
+    );
+    assert_eq!(
+        of(schema, json!({"apiVersion": "v1", "kind": 3, "metadata": "x"})),
+        [
+            "f.kind: Invalid value: 3: must be a string",
+            r#"f.metadata: Invalid value: "x": must be an object"#
+        ]
+    );
+}
