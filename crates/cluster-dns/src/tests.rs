@@ -10,6 +10,7 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode}
 use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use parking_lot::RwLock;
+use testkit::Dice;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -322,23 +323,17 @@ fn no_message_does_harm() {
         question("7.0.96.10.in-addr.arpa.", Some(512)),
         question("away.d.svc.cluster.local.", Some(4096)),
     ];
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state % below as u64) as usize
-    };
+    let mut dice = Dice::new(0x9e37_79b9_7f4a_7c15);
     let mut answered = 0;
     for round in 0..20_000 {
         let mut message = seeds[round % seeds.len()].clone();
-        for _ in 0..=random(4) {
-            match random(3) {
-                0 => message.truncate(random(message.len() + 1)),
-                1 => message.extend((0..random(40)).map(|number| number as u8 ^ 0xc0)),
+        for _ in 0..=dice.roll(4) {
+            match dice.roll(3) {
+                0 => message.truncate(dice.roll(message.len() + 1)),
+                1 => message.extend((0..dice.roll(40)).map(|number| number as u8 ^ 0xc0)),
                 _ => {
-                    let at = random(message.len().max(1));
-                    let value = random(256) as u8;
+                    let at = dice.roll(message.len().max(1));
+                    let value = dice.roll(256) as u8;
                     message.iter_mut().skip(at).take(1).for_each(|octet| *octet = value);
                 }
             }

@@ -2,20 +2,14 @@
 
 use schema::{Element, Kind, Type};
 use serde_json::{Map, json};
+use testkit::Dice;
 
 use super::*;
 
-/// A small generator of numbers, the same in every run.
-struct Dice(u64);
+/// Makes objects that fit a type.
+struct Objects(Dice);
 
-impl Dice {
-    fn roll(&mut self, sides: u64) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % sides) as usize
-    }
-
+impl Objects {
     fn text(&mut self) -> &'static str {
         const TEXTS: [&str; 16] = [
             "",
@@ -35,20 +29,20 @@ impl Dice {
             "*",
             "true",
         ];
-        TEXTS[self.roll(16)]
+        *self.0.pick(&TEXTS)
     }
 
-    fn object(&mut self, ty: Type<'_>, depth: u64) -> Value {
+    fn object(&mut self, ty: Type<'_>, depth: usize) -> Value {
         let mut object = Map::new();
         for field in ty.fields() {
-            if self.roll(2 + depth / 2) != 0 {
+            if self.0.roll(2 + depth / 2) != 0 {
                 continue;
             }
             // Half of the time a value that means something there.
             let known: Vec<&str> = field.enum_values().collect();
             let value = match known.len() {
                 0 => self.value(field.element(), depth),
-                many if self.roll(2) == 0 => Some(known[self.roll(many as u64)].into()),
+                many if self.0.roll(2) == 0 => Some(known[self.0.roll(many)].into()),
                 _ => self.value(field.element(), depth),
             };
             if let Some(value) = value {
@@ -58,24 +52,24 @@ impl Dice {
         Value::Object(object)
     }
 
-    fn value(&mut self, element: Element<'_>, depth: u64) -> Option<Value> {
+    fn value(&mut self, element: Element<'_>, depth: usize) -> Option<Value> {
         if depth > 12 {
             return None;
         }
         Some(match element.kind() {
-            Kind::Bool => (self.roll(2) == 0).into(),
+            Kind::Bool => (self.0.roll(2) == 0).into(),
             Kind::Int32 | Kind::Int64 => {
-                [json!(0), json!(1), json!(-1), json!(80), json!(70000), json!(i64::MAX)][self.roll(6)]
+                [json!(0), json!(1), json!(-1), json!(80), json!(70000), json!(i64::MAX)][self.0.roll(6)]
                     .clone()
             }
             Kind::Double => 1.5.into(),
-            Kind::Quantity => ["1", "100m", "1Gi", "-1", "0"][self.roll(5)].into(),
-            Kind::IntOrString => [json!(80), json!("http"), json!("25%"), json!(-1)][self.roll(4)].clone(),
+            Kind::Quantity => ["1", "100m", "1Gi", "-1", "0"][self.0.roll(5)].into(),
+            Kind::IntOrString => [json!(80), json!("http"), json!("25%"), json!(-1)][self.0.roll(4)].clone(),
             Kind::Time | Kind::MicroTime => "2026-01-01T00:00:00Z".into(),
-            Kind::Bytes => ["", "AA==", "aGVsbG8="][self.roll(3)].into(),
+            Kind::Bytes => ["", "AA==", "aGVsbG8="][self.0.roll(3)].into(),
             Kind::Object(ty) => self.object(ty, depth + 1),
-            Kind::Array(inner) => (0..self.roll(4)).filter_map(|_| self.value(inner, depth + 1)).collect(),
-            Kind::Map(inner) => (0..self.roll(3))
+            Kind::Array(inner) => (0..self.0.roll(4)).filter_map(|_| self.value(inner, depth + 1)).collect(),
+            Kind::Map(inner) => (0..self.0.roll(3))
                 .filter_map(|_| Some((self.text().to_owned(), self.value(inner, depth + 1)?)))
                 .collect(),
             Kind::SchemaOrArray(_) | Kind::SchemaOrBool(_) | Kind::SchemaOrStrings(_) => json!({"type": "x"}),
@@ -87,14 +81,14 @@ impl Dice {
 
 /// Objects of every kind in the version in which it is stored, with the rules of the kind.
 fn objects(mut check: impl FnMut(&str, &'static dyn Strategy, Value, Value)) {
-    let mut dice = Dice(0xA076_1D64_78BD_642F);
+    let mut made = Objects(Dice::new(0xA076_1D64_78BD_642F));
     for row in schema::catalogue().all() {
         if (&row.group, &row.version) != (&row.storage_group, &row.storage_version) {
             continue;
         }
         let rules = strategy(&row.group, &row.kind);
         for _ in 0..12 {
-            let mut pair = [dice.object(row.ty(), 0), dice.object(row.ty(), 0)];
+            let mut pair = [made.object(row.ty(), 0), made.object(row.ty(), 0)];
             for object in &mut pair {
                 object["apiVersion"] = row.api_version().into();
                 object["kind"] = row.kind.as_ref().into();

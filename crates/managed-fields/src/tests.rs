@@ -3,6 +3,7 @@
 use expect_test::{Expect, expect};
 use schema::Type;
 use serde_json::{Value, json};
+use testkit::Dice;
 
 use crate::compare::compare;
 use crate::entries::{self, Operation};
@@ -501,47 +502,42 @@ fn what_kubectl_wrote_becomes_what_it_applied() {
     "#]]);
 }
 
-/// Numbers that look random and are the same each time.
-struct Dice(u64);
+/// Makes pods.
+struct Pods(Dice);
 
-impl Dice {
-    fn throw(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-
+impl Pods {
     fn pod(&mut self) -> Value {
         let mut spec = json!({"hostname": "always"});
         let mut containers = Vec::new();
         for name in ["a", "b", "c"] {
-            if self.throw(2) == 0 {
-                let mut container = json!({"name": name, "image": format!("image-{}", self.throw(3))});
+            if self.0.roll(2) == 0 {
+                let mut container = json!({"name": name, "image": format!("image-{}", self.0.roll(3))});
                 let ports: Vec<Value> = (80..83)
-                    .filter(|_| self.throw(2) == 0)
+                    .filter(|_| self.0.roll(2) == 0)
                     .map(|port| json!({"containerPort": port}))
                     .collect();
                 if !ports.is_empty() {
                     container["ports"] = ports.into();
                 }
-                if self.throw(3) == 0 {
-                    container["resources"] = json!({"limits": {"cpu": format!("{}", 1 + self.throw(3))}});
+                if self.0.roll(3) == 0 {
+                    container["resources"] = json!({"limits": {"cpu": format!("{}", 1 + self.0.roll(3))}});
                 }
                 containers.push(container);
             }
         }
-        if self.throw(2) == 0 {
+        if self.0.roll(2) == 0 {
             containers.reverse();
         }
         if !containers.is_empty() {
             spec["containers"] = containers.into();
         }
-        if self.throw(2) == 0 {
-            spec["nodeSelector"] = json!({format!("k{}", self.throw(2)): "v"});
+        if self.0.roll(2) == 0 {
+            spec["nodeSelector"] = json!({format!("k{}", self.0.roll(2)): "v"});
         }
         let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": spec});
         for label in ["x", "y"] {
-            if self.throw(2) == 0 {
-                pod["metadata"]["labels"][label] = self.throw(2).to_string().into();
+            if self.0.roll(2) == 0 {
+                pod["metadata"]["labels"][label] = self.0.roll(2).to_string().into();
             }
         }
         pod
@@ -550,13 +546,13 @@ impl Dice {
 
 #[test]
 fn whatever_is_applied_is_there_is_owned_and_is_the_same_the_second_time() {
-    let mut dice = Dice(7);
+    let mut made = Pods(Dice::new(0x9E37_79B9_7F4A_7C15));
     for _ in 0..60 {
         let mut object = Object::new(pods());
         for _ in 0..8 {
-            let manager = ["a", "b", "c"][dice.throw(3) as usize];
-            let mut pod = dice.pod();
-            if dice.throw(4) == 0 && object.value.is_some() {
+            let manager = *made.0.pick(&["a", "b", "c"]);
+            let mut pod = made.pod();
+            if made.0.roll(4) == 0 && object.value.is_some() {
                 // As every decoded pod has it.
                 for container in pod["spec"]["containers"].as_array_mut().into_iter().flatten() {
                     container.as_object_mut().unwrap().entry("resources").or_insert(json!({}));

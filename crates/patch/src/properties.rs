@@ -2,24 +2,18 @@
 
 use schema::{Element, Field, Kind, PatchStrategy, Type};
 use serde_json::{Map, Value, json};
+use testkit::Dice;
 
 use crate::{create_merge_patch, create_two_way, json_patch, merge_patch, strategic_merge_patch};
 
 /// A small generator of numbers, the same in every run.
-struct Dice(u64);
+struct Objects(Dice);
 
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-
-    fn object(&mut self, ty: Type<'_>, depth: u64) -> Value {
+impl Objects {
+    fn object(&mut self, ty: Type<'_>, depth: usize) -> Value {
         let mut object = Map::new();
         for field in ty.fields() {
-            if matches!(field.name(), "apiVersion" | "kind") && depth == 0 || self.roll(2 + depth) != 0 {
+            if matches!(field.name(), "apiVersion" | "kind") && depth == 0 || self.0.roll(2 + depth) != 0 {
                 continue;
             }
             if let Some(value) = self.field(field, depth) {
@@ -29,18 +23,18 @@ impl Dice {
         Value::Object(object)
     }
 
-    fn field(&mut self, field: Field<'_>, depth: u64) -> Option<Value> {
+    fn field(&mut self, field: Field<'_>, depth: usize) -> Option<Value> {
         let Kind::Array(element) = field.kind() else { return self.value(field.element(), depth) };
         let merges =
             matches!(field.merge().strategy(), Some(PatchStrategy::Merge | PatchStrategy::MergeRetainKeys));
         let mut items: Vec<Value> =
-            (0..1 + self.roll(3)).filter_map(|_| self.value(element, depth + 1)).collect();
+            (0..1 + self.0.roll(3)).filter_map(|_| self.value(element, depth + 1)).collect();
         if merges {
             // What merges is told apart by its key, or is a set.
             match field.merge().key() {
                 Some(key) => {
                     for (at, item) in items.iter_mut().enumerate() {
-                        let number = at as u64 * 7 + self.roll(3);
+                        let number = at * 7 + self.0.roll(3);
                         let named = element.object().and_then(|ty| ty.field(key));
                         item[key] = match named.map(|field| field.kind()) {
                             Some(Kind::Int32 | Kind::Int64) => number.into(),
@@ -60,32 +54,32 @@ impl Dice {
         Some(items.into())
     }
 
-    fn value(&mut self, element: Element<'_>, depth: u64) -> Option<Value> {
+    fn value(&mut self, element: Element<'_>, depth: usize) -> Option<Value> {
         if depth > 9 {
             return None;
         }
         Some(match element.kind() {
-            Kind::Bool => (self.roll(2) == 0).into(),
-            Kind::Int32 | Kind::Int64 => self.roll(5).into(),
+            Kind::Bool => (self.0.roll(2) == 0).into(),
+            Kind::Int32 | Kind::Int64 => self.0.roll(5).into(),
             Kind::Double => 1.5.into(),
             Kind::Object(ty) => self.object(ty, depth + 1),
             Kind::SchemaOrArray(_) | Kind::SchemaOrBool(_) | Kind::SchemaOrStrings(_) => json!({"type": "x"}),
-            Kind::RawExtension | Kind::FieldsV1 | Kind::Json => json!({"a": self.roll(3)}),
-            Kind::Array(inner) => (0..self.roll(3)).filter_map(|_| self.value(inner, depth + 1)).collect(),
-            Kind::Map(inner) => (0..self.roll(3))
+            Kind::RawExtension | Kind::FieldsV1 | Kind::Json => json!({"a": self.0.roll(3)}),
+            Kind::Array(inner) => (0..self.0.roll(3)).filter_map(|_| self.value(inner, depth + 1)).collect(),
+            Kind::Map(inner) => (0..self.0.roll(3))
                 .filter_map(|at| Some((format!("k{at}"), self.value(inner, depth + 1)?)))
                 .collect(),
-            _ => format!("text{}", self.roll(3)).into(),
+            _ => format!("text{}", self.0.roll(3)).into(),
         })
     }
 }
 
 /// Pairs of objects of every kind.
 fn pairs(mut check: impl FnMut(Type<'_>, &Value, &Value)) {
-    let mut dice = Dice(0xA076_1D64_78BD_642F);
+    let mut made = Objects(Dice::new(0xA076_1D64_78BD_642F));
     for row in schema::catalogue().all() {
         for _ in 0..6 {
-            let (original, modified) = (dice.object(row.ty(), 0), dice.object(row.ty(), 0));
+            let (original, modified) = (made.object(row.ty(), 0), made.object(row.ty(), 0));
             check(row.ty(), &original, &modified);
         }
     }
@@ -164,9 +158,9 @@ fn a_json_patch_of_the_difference_makes_the_second_of_the_first() {
 
 #[test]
 fn what_is_moved_and_copied_is_the_same_elsewhere() {
-    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let mut made = Objects(Dice::new(0x9E37_79B9_7F4A_7C15));
     for row in schema::catalogue().all() {
-        let original = json!({"a/b": dice.object(row.ty(), 0), "list": [1, 2]});
+        let original = json!({"a/b": made.object(row.ty(), 0), "list": [1, 2]});
         let mut patched = original.clone();
         let patch = json!([
             {"op": "copy", "from": "/a~1b", "path": "/list/1"},

@@ -2,26 +2,20 @@
 
 use schema::{Element, Kind as Shape, Type};
 use serde_json::{Map, Value, json};
+use testkit::Dice;
 
 use crate::{decode, encode};
 
 /// A small generator of numbers, the same in every run.
-struct Dice(u64);
+struct Objects(Dice);
 
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-
+impl Objects {
     fn text(&mut self) -> String {
         const TEXTS: &[&str] =
             &["a", "web-1", "", "ünï\u{1F980}", "line\nbreak \"quoted\" \\ back", "/a/b", "\u{1}", "x y"];
-        match self.roll(10) as usize {
+        match self.0.roll(10) {
             at @ 0..8 => TEXTS[at].to_owned(),
-            _ => "long ".repeat(self.roll(60) as usize),
+            _ => "long ".repeat(self.0.roll(60)),
         }
     }
 
@@ -31,7 +25,7 @@ impl Dice {
             let scarce = if depth > 6 { 12 } else { 2 };
             // An object inside an object has no type of its own on the wire.
             let of_kind = matches!(field.name(), "apiVersion" | "kind") && ty.field("metadata").is_some();
-            if of_kind || self.roll(scarce) != 0 {
+            if of_kind || self.0.roll(scarce) != 0 {
                 continue;
             }
             if let Some(value) = self.value(field.element(), depth) {
@@ -46,36 +40,35 @@ impl Dice {
             return None;
         }
         Some(match element.kind() {
-            Shape::Bool => (self.roll(2) == 0).into(),
-            Shape::Int32 => (self.roll(1 << 32) as u32 as i32).into(),
-            Shape::Int64 => (self.roll(u64::MAX) as i64).into(),
-            Shape::Double => (self.roll(1000) as f64 / 8.0).into(),
+            Shape::Bool => (self.0.roll(2) == 0).into(),
+            Shape::Int32 => (self.0.roll(1 << 32) as u32 as i32).into(),
+            Shape::Int64 => (self.0.roll(usize::MAX) as i64).into(),
+            Shape::Double => (self.0.roll(1000) as f64 / 8.0).into(),
             Shape::String => self.text().into(),
-            Shape::Bytes => ["", "AA==", "aGVsbG8=", "/+8="][self.roll(4) as usize].into(),
+            Shape::Bytes => ["", "AA==", "aGVsbG8=", "/+8="][self.0.roll(4)].into(),
             Shape::Time => {
-                format!("20{:02}-0{}-28T23:59:5{}Z", self.roll(100), 1 + self.roll(9), self.roll(10)).into()
+                format!("20{:02}-0{}-28T23:59:5{}Z", self.0.roll(100), 1 + self.0.roll(9), self.0.roll(10))
+                    .into()
             }
             Shape::MicroTime => {
-                format!("19{:02}-12-31T00:00:00.{:06}Z", self.roll(100), self.roll(1_000_000)).into()
+                format!("19{:02}-12-31T00:00:00.{:06}Z", self.0.roll(100), self.0.roll(1_000_000)).into()
             }
-            Shape::Quantity => ["100m", "1Gi", "0", "1500"][self.roll(4) as usize].into(),
-            Shape::IntOrString => {
-                [json!(80), json!("http"), json!(-1), json!("")][self.roll(4) as usize].clone()
-            }
+            Shape::Quantity => ["100m", "1Gi", "0", "1500"][self.0.roll(4)].into(),
+            Shape::IntOrString => [json!(80), json!("http"), json!(-1), json!("")][self.0.roll(4)].clone(),
             Shape::RawExtension | Shape::FieldsV1 => json!({"f:a": {"b": [1, null, "x\"y"]}}),
             Shape::Json => {
-                [json!(1.5), json!("d"), json!([1, {}]), json!({"a": null})][self.roll(4) as usize].clone()
+                [json!(1.5), json!("d"), json!([1, {}]), json!({"a": null})][self.0.roll(4)].clone()
             }
-            Shape::SchemaOrBool(ty) => match self.roll(3) {
+            Shape::SchemaOrBool(ty) => match self.0.roll(3) {
                 0 => true.into(),
                 1 => false.into(),
                 _ => self.object(ty, depth + 3),
             },
-            Shape::SchemaOrArray(ty) => match self.roll(2) {
+            Shape::SchemaOrArray(ty) => match self.0.roll(2) {
                 0 => vec![self.object(ty, depth + 3), json!({})].into(),
                 _ => self.object(ty, depth + 3),
             },
-            Shape::SchemaOrStrings(ty) => match self.roll(2) {
+            Shape::SchemaOrStrings(ty) => match self.0.roll(2) {
                 0 => json!(["a", "b"]),
                 _ => self.object(ty, depth + 3),
             },
@@ -83,11 +76,11 @@ impl Dice {
             // What is empty has no form on the wire: it is as absent.
             Shape::Array(inner) => {
                 let items: Vec<Value> =
-                    (0..1 + self.roll(3)).filter_map(|_| self.value(inner, depth + 1)).collect();
+                    (0..1 + self.0.roll(3)).filter_map(|_| self.value(inner, depth + 1)).collect();
                 (!items.is_empty()).then(|| items.into())?
             }
             Shape::Map(inner) => {
-                let entries: Map<String, Value> = (0..1 + self.roll(3))
+                let entries: Map<String, Value> = (0..1 + self.0.roll(3))
                     .filter_map(|at| Some((format!("k{at}{}", self.text()), self.value(inner, depth + 1)?)))
                     .collect();
                 (!entries.is_empty()).then(|| entries.into())?
@@ -98,12 +91,12 @@ impl Dice {
 
 #[test]
 fn objects_of_every_kind_come_back_as_they_went() {
-    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let mut made = Objects(Dice::new(0x9E37_79B9_7F4A_7C15));
     let mut kinds = 0;
     for row in schema::catalogue().all() {
         kinds += 1;
         for _ in 0..12 {
-            let mut object = dice.object(row.ty(), 0);
+            let mut object = made.object(row.ty(), 0);
             object["apiVersion"] = row.api_version().into();
             object["kind"] = row.kind.as_ref().into();
             let text = object.to_string();
@@ -121,18 +114,18 @@ fn objects_of_every_kind_come_back_as_they_went() {
 
 #[test]
 fn a_body_that_is_cut_or_changed_is_read_or_refused() {
-    let mut dice = Dice(0xD1B5_4A32_D192_ED03);
+    let mut made = Objects(Dice::new(0xD1B5_4A32_D192_ED03));
     for row in schema::catalogue().all() {
-        let mut object = dice.object(row.ty(), 0);
+        let mut object = made.object(row.ty(), 0);
         object["apiVersion"] = row.api_version().into();
         object["kind"] = row.kind.as_ref().into();
         let written = encode(object.to_string().as_bytes()).unwrap();
         for _ in 0..40 {
             let mut changed = written.clone();
-            let at = dice.roll(changed.len() as u64) as usize;
-            match dice.roll(3) {
+            let at = made.0.roll(changed.len());
+            match made.0.roll(3) {
                 0 => changed.truncate(at),
-                1 => changed[at] = dice.roll(256) as u8,
+                1 => changed[at] = made.0.roll(256) as u8,
                 _ => drop(changed.remove(at)),
             }
             let _ = decode(&changed);

@@ -1,26 +1,16 @@
 //! What holds of any quantity: it is as exact as whole numbers are, and comes back from its text as it went.
 
+use testkit::Dice;
+
 use super::*;
 
-/// A small generator of numbers, the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-
-    fn digits(&mut self, most: u64) -> String {
-        (0..self.roll(most + 1)).map(|_| char::from(b'0' + self.roll(10) as u8)).collect()
-    }
+fn digits(dice: &mut Dice, most: usize) -> String {
+    (0..dice.roll(most + 1)).map(|_| char::from(b'0' + dice.roll(10) as u8)).collect()
 }
 
 /// A text, and its value in nanos reckoned by whole numbers alone.
 fn any(dice: &mut Dice) -> (String, i128) {
-    let (mut whole, fraction) = (dice.digits(9), dice.digits(9));
+    let (mut whole, fraction) = (digits(dice, 9), digits(dice, 9));
     if whole.is_empty() && fraction.is_empty() {
         whole.push('7');
     }
@@ -29,11 +19,11 @@ fn any(dice: &mut Dice) -> (String, i128) {
     let places = 9 - fraction.len() as i32;
     let (suffix, ten, two) = match dice.roll(3) {
         0 => {
-            let (name, power) = DECIMAL[dice.roll(DECIMAL.len() as u64) as usize];
+            let (name, power) = *dice.pick(&DECIMAL);
             (name.to_owned(), power, 0)
         }
         1 => {
-            let (name, bits) = BINARY[dice.roll(BINARY.len() as u64) as usize];
+            let (name, bits) = *dice.pick(&BINARY);
             (name.to_owned(), 0, bits)
         }
         _ => {
@@ -58,7 +48,7 @@ fn any(dice: &mut Dice) -> (String, i128) {
 
 #[test]
 fn any_quantity_is_exact_and_comes_back() {
-    let mut dice = Dice(0x2545_F491_4F6C_DD1D);
+    let mut dice = Dice::new(0x2545_F491_4F6C_DD1D);
     let mut before = (Quantity::ZERO, 0_i128);
     for _ in 0..50_000 {
         let (text, nanos) = any(&mut dice);
@@ -84,11 +74,11 @@ fn any_quantity_is_exact_and_comes_back() {
 
 #[test]
 fn any_text_is_read_or_refused() {
-    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let mut dice = Dice::new(0x9E37_79B9_7F4A_7C15);
     const PIECES: [&str; 14] =
         ["0", "9", ".", "-", "+", "e", "E", "Ki", "m", "n", "1024", "999999999999", " ", "é"];
     for _ in 0..50_000 {
-        let text: String = (0..dice.roll(7)).map(|_| PIECES[dice.roll(14) as usize]).collect();
+        let text: String = (0..dice.roll(7)).map(|_| *dice.pick(&PIECES)).collect();
         if let Ok(quantity) = text.parse::<Quantity>() {
             let printed = quantity.to_string();
             assert_eq!(printed.parse::<Quantity>().unwrap(), quantity, "{text} printed as {printed}");

@@ -1,5 +1,6 @@
 use schema::{Field, Kind, Type, kinds};
 use serde_json::{Map, Value, json};
+use testkit::Dice;
 
 use super::*;
 
@@ -220,22 +221,15 @@ fn changes_a_strategy_by_its_retained_keys() {
 }
 
 /// A small generator of objects that fit a type.
-struct Random(u64);
+struct Objects(Dice);
 
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-
+impl Objects {
     fn object(&mut self, ty: Type<'_>, depth: u32) -> Value {
         let mut map = Map::new();
         let fields: Vec<Field<'_>> = ty.fields().collect();
         for field in fields {
             let deep = field.element().object().is_some();
-            if depth > 5 || self.below(if deep { 3 } else { 6 }) != 0 {
+            if depth > 5 || self.0.roll(if deep { 3 } else { 6 }) != 0 {
                 continue;
             }
             map.insert(field.name().to_owned(), self.value(field.kind(), field, depth + 1));
@@ -245,13 +239,13 @@ impl Random {
 
     fn value(&mut self, kind: Kind<'_>, field: Field<'_>, depth: u32) -> Value {
         match kind {
-            Kind::Bool => Value::from(self.below(2) == 0),
-            Kind::Int32 | Kind::Int64 | Kind::Double | Kind::IntOrString => Value::from(self.below(4)),
+            Kind::Bool => Value::from(self.0.roll(2) == 0),
+            Kind::Int32 | Kind::Int64 | Kind::Double | Kind::IntOrString => Value::from(self.0.roll(4)),
             Kind::Object(ty) => self.object(ty, depth),
             Kind::Map(element) => {
                 let mut map = Map::new();
-                for _ in 0..self.below(3) {
-                    let key = format!("k{}", self.below(3));
+                for _ in 0..self.0.roll(3) {
+                    let key = format!("k{}", self.0.roll(3));
                     let value = self.value(element.kind(), field, depth);
                     map.insert(key, value);
                 }
@@ -259,11 +253,11 @@ impl Random {
             }
             Kind::Array(element) => {
                 let mut items: Vec<Value> = Vec::new();
-                for _ in 0..self.below(4) {
+                for _ in 0..self.0.roll(4) {
                     let mut item = self.value(element.kind(), field, depth);
                     match (field.merge().strategy(), field.merge().key()) {
                         (Some(_), Some(key)) => {
-                            let value = Value::from(format!("e{}", self.below(4)));
+                            let value = Value::from(format!("e{}", self.0.roll(4)));
                             if items.iter().any(|other| other[key] == value) {
                                 continue;
                             }
@@ -276,7 +270,7 @@ impl Random {
                 }
                 Value::Array(items)
             }
-            _ => Value::from(format!("s{}", self.below(4))),
+            _ => Value::from(format!("s{}", self.0.roll(4))),
         }
     }
 }
@@ -294,7 +288,7 @@ fn applying_a_difference_gives_the_other_object() {
         kinds::ADMISSIONREGISTRATION_V1_MUTATINGWEBHOOKCONFIGURATION.ty(),
     ];
     for seed in 1..400_u64 {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut random = Objects(Dice::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         let ty = types[seed as usize % types.len()];
         let (a, b) = (random.object(ty, 0), random.object(ty, 0));
 
