@@ -6,6 +6,7 @@ mod mapper;
 
 use serde::{Deserialize, Serialize};
 
+pub use fetch::{aggregated, classic, group_versions};
 pub use mapper::Mapper;
 
 /// A resource that the server serves.

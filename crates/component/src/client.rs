@@ -23,6 +23,7 @@ use tower::{ServiceBuilder, filter::AsyncFilterLayer};
 
 pub use connector::Connections;
 pub use credentials::Credentials;
+pub use exec::{Token, parse as exec_credential};
 pub use kubeconfig::read as read_kubeconfig;
 pub use tls::client_config as tls_config;
 

@@ -71,29 +71,34 @@ pub(crate) async fn from_tasks(channel: Channel) -> Result<BoxStream<'static, Re
 }
 
 fn task_event(envelope: &Envelope) -> Option<Event> {
-    let payload = envelope.event.as_ref()?;
-    let body = payload.value.as_slice();
-    let (container_id, change) = match envelope.topic.as_str() {
-        "/tasks/start" => (TaskStart::decode(body).ok()?.container_id, ContainerChange::Started),
-        "/tasks/exit" => {
-            let exit = TaskExit::decode(body).ok()?;
-            // An exec's end carries the exec's own id; it is no news about the container.
-            if exit.id != exit.container_id && !exit.id.is_empty() {
-                return None;
+    Event::of_task(&envelope.topic, envelope.event.as_ref()?.value.as_slice())
+}
+
+impl Event {
+    /// Reads an event of containerd's tasks; none of what is no news about a container.
+    pub fn of_task(topic: &str, body: &[u8]) -> Option<Self> {
+        let (container_id, change) = match topic {
+            "/tasks/start" => (TaskStart::decode(body).ok()?.container_id, ContainerChange::Started),
+            "/tasks/exit" => {
+                let exit = TaskExit::decode(body).ok()?;
+                // An exec's end carries the exec's own id; it is no news about the container.
+                if exit.id != exit.container_id && !exit.id.is_empty() {
+                    return None;
+                }
+                (exit.container_id, ContainerChange::Stopped)
             }
-            (exit.container_id, ContainerChange::Stopped)
-        }
-        "/tasks/delete" => {
-            let delete = TaskDelete::decode(body).ok()?;
-            if !delete.id.is_empty() && delete.id != delete.container_id {
-                return None;
+            "/tasks/delete" => {
+                let delete = TaskDelete::decode(body).ok()?;
+                if !delete.id.is_empty() && delete.id != delete.container_id {
+                    return None;
+                }
+                (delete.container_id, ContainerChange::Stopped)
             }
-            (delete.container_id, ContainerChange::Stopped)
-        }
-        "/tasks/oom" => (TaskOom::decode(body).ok()?.container_id, ContainerChange::OutOfMemory),
-        _ => return None,
-    };
-    Some(Event { container_id, change })
+            "/tasks/oom" => (TaskOom::decode(body).ok()?.container_id, ContainerChange::OutOfMemory),
+            _ => return None,
+        };
+        Some(Self { container_id, change })
+    }
 }
 
 #[cfg(test)]

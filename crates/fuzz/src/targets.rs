@@ -4,10 +4,13 @@ mod answers;
 mod binary;
 mod configuration;
 mod definitions;
+mod discovery;
 mod expressions;
+mod identity;
 mod machines;
 mod objects;
 mod patches;
+mod stored;
 mod streams;
 mod text;
 
@@ -40,6 +43,14 @@ pub static TARGETS: &[Target] = &[
     Target { name: "continue-token", seeds: text::tokens, run: text::continue_token },
     Target { name: "request-line", seeds: text::request_lines, run: text::request_line },
     Target { name: "headers", seeds: text::headers, run: text::identity_headers },
+    Target { name: "remote-user", seeds: identity::remote_headers, run: identity::remote_user },
+    Target {
+        name: "client-certificate",
+        seeds: identity::client_certificates,
+        run: identity::client_certificate,
+    },
+    Target { name: "account-claims", seeds: identity::account_claims, run: identity::service_account_claims },
+    Target { name: "issuer-claims", seeds: identity::issuer_claims, run: identity::other_issuer_claims },
     Target { name: "jwt", seeds: binary::jwts, run: binary::jwt },
     Target { name: "der", seeds: binary::certificates, run: binary::der },
     Target { name: "pem", seeds: binary::pems, run: binary::pem },
@@ -59,6 +70,14 @@ pub static TARGETS: &[Target] = &[
     Target { name: "conversion-answer", seeds: answers::conversions, run: answers::conversion },
     Target { name: "key-set", seeds: answers::key_sets, run: answers::key_set },
     Target { name: "openapi", seeds: answers::documents, run: answers::document },
+    Target { name: "discovery", seeds: discovery::documents, run: discovery::discovery },
+    Target { name: "html", seeds: discovery::pages, run: discovery::page },
+    Target { name: "watch-event", seeds: answers::watch_events, run: answers::watch_event },
+    Target { name: "exec-credential", seeds: answers::credentials, run: answers::credential },
+    Target { name: "exit-status", seeds: answers::ends, run: answers::end },
+    Target { name: "kms", seeds: stored::service_answers, run: stored::service_answer },
+    Target { name: "sealed-value", seeds: stored::sealed_values, run: stored::sealed_value },
+    Target { name: "stored-object", seeds: stored::objects, run: stored::object },
     Target { name: "exposition", seeds: answers::expositions, run: answers::exposition },
     // What streams carry.
     Target { name: "spdy", seeds: streams::conversations, run: streams::spdy },
@@ -68,6 +87,13 @@ pub static TARGETS: &[Target] = &[
     Target { name: "dns-reply", seeds: streams::replies, run: streams::dns_reply },
     // What machines say.
     Target { name: "log-line", seeds: machines::log_lines, run: machines::log_line },
+    Target { name: "log", seeds: machines::logs, run: machines::log },
+    Target { name: "manifest", seeds: machines::manifests, run: machines::manifest },
+    Target { name: "pull-secret", seeds: machines::pull_secrets, run: machines::pull_secret },
+    Target { name: "mount-table", seeds: machines::mount_tables, run: machines::mount_table },
+    Target { name: "task-event", seeds: machines::task_events, run: machines::task_event },
+    Target { name: "network-note", seeds: machines::network_notes, run: machines::network_note },
+    Target { name: "backup", seeds: machines::backups, run: machines::backup },
     Target { name: "resolv-conf", seeds: machines::resolver_files, run: machines::resolver_file },
     Target { name: "cgroup", seeds: machines::cgroup_files, run: machines::cgroup },
     Target { name: "systemd", seeds: machines::systemd_messages, run: machines::systemd },
@@ -76,6 +102,9 @@ pub static TARGETS: &[Target] = &[
     Target { name: "kubeconfig", seeds: configuration::kubeconfigs, run: configuration::kubeconfig },
     Target { name: "kubeadm-config", seeds: configuration::kubeadms, run: configuration::kubeadm },
     Target { name: "kubelet-config", seeds: configuration::kubelets, run: configuration::kubelet },
+    Target { name: "scheduler-config", seeds: configuration::schedulers, run: configuration::scheduler },
+    Target { name: "proxy-config", seeds: configuration::proxies, run: configuration::proxy },
+    Target { name: "kustomization", seeds: configuration::kustomizations, run: configuration::kustomization },
     Target { name: "audit-policy", seeds: configuration::audits, run: configuration::audit },
     Target { name: "authentication", seeds: configuration::issuers, run: configuration::authentication },
     Target { name: "authorization", seeds: configuration::authorizers, run: configuration::authorization },

@@ -24,7 +24,7 @@ pub use expectations::Expectations;
 pub use key::Key;
 pub use object::{Identity, IdentityRef, LAST_APPLIED, Metadata, Object, PartialObject, null_is_default};
 pub use queue::{RateLimit, WorkQueue};
-pub use reflector::{Error, follow, reflect};
+pub use reflector::{Error, Event, follow, reflect};
 pub use store::{Change, Sink, Store};
 pub use watch::Watch;
 pub use workers::{Failure, Outcome, run_workers};

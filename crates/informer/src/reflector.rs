@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use crate::{Backoff, Object, Sink, Watch};
-use event::{Event, Page};
+pub use event::Event;
+use event::Page;
 use lines::Lines;
 
 mod event;

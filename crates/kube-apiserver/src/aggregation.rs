@@ -29,10 +29,10 @@ use webhooks::{Place, Service};
 
 use self::availability::Verdict;
 pub(crate) use self::availability::places;
-pub use self::description::Description;
-pub use self::discovery::{RemoteGroup, RemoteVersion};
+pub use self::description::{Description, v3_url};
+pub use self::discovery::{RemoteGroup, RemoteVersion, resources};
 pub use self::local::group_priority as local_priority;
-pub use self::proxy::forward;
+pub use self::proxy::{forward, identity};
 pub use self::registration::run;
 use crate::http::RequestInfo;
 use crate::streaming::backend::{Dialer, Target};

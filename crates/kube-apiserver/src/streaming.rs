@@ -10,7 +10,7 @@ pub(crate) mod forward;
 mod kubelet;
 mod log;
 mod proxy;
-mod rewrite;
+pub mod rewrite;
 pub(crate) mod tunnel;
 
 use std::net::IpAddr;

@@ -197,7 +197,7 @@ fn go_duration(since: Instant) -> String {
 }
 
 /// The credentials that a pod's pull secrets hold for an image's registry.
-fn credentials(name: &str, secrets: &[Arc<Secret>]) -> Vec<v1::AuthConfig> {
+pub fn credentials(name: &str, secrets: &[Arc<Secret>]) -> Vec<v1::AuthConfig> {
     let mut found = Vec::new();
     for secret in secrets {
         let data = secret.data.as_ref();

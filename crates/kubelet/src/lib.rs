@@ -53,7 +53,8 @@ use podrules::requests::QosClass;
 use tokio::sync::watch;
 
 pub use config::{Config, Flags, IGNORED, KubeletConfiguration};
-pub use server::{channel_message, log_entry};
+pub use server::{LogFilter, channel_message, log_entry, log_tail};
+pub use source::manifest::parse as static_pod;
 
 use crate::csi::Csi;
 use container::resources::Machine;

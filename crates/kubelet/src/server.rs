@@ -12,7 +12,7 @@ mod stats;
 mod stream;
 mod websocket;
 
-pub use logs::parse as log_entry;
+pub use logs::{Filter as LogFilter, parse as log_entry, tail_start as log_tail};
 pub use websocket::read as channel_message;
 
 use std::{

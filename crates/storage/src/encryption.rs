@@ -15,6 +15,7 @@ use std::{borrow::Cow, fmt::Display, sync::Arc};
 use parking_lot::RwLock;
 
 pub use self::configuration::{ConfigurationError, EncryptionConfiguration};
+pub use self::kms::{check_encrypted, check_status};
 use self::rules::Rules;
 use crate::Resource;
 
@@ -29,11 +30,11 @@ pub struct Encryption {
 
 /// A value as it was before it was encrypted.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Opened<'a> {
+pub struct Opened<'a> {
     /// The value.
-    pub(crate) value: Cow<'a, [u8]>,
+    pub value: Cow<'a, [u8]>,
     /// Another key than the present one wrote it.
-    pub(crate) stale: bool,
+    pub stale: bool,
 }
 
 impl Encryption {
@@ -95,7 +96,7 @@ impl Encryption {
 
     /// Encrypts a value that is to be written under a key of etcd, which is the context; it is written out only for a
     /// cipher that binds the value to it.
-    pub(crate) fn seal<'a>(
+    pub fn seal<'a>(
         &self,
         resource: &Resource,
         context: impl Display,
@@ -106,7 +107,7 @@ impl Encryption {
     }
 
     /// Decrypts a value that was read under a key of etcd.
-    pub(crate) fn open<'a>(
+    pub fn open<'a>(
         &self,
         resource: &Resource,
         context: impl Display,

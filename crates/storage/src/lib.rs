@@ -31,7 +31,9 @@ pub use cache::{
     WatchStart,
 };
 pub use compaction::compact_every;
-pub use encryption::{ConfigurationError, Encryption, EncryptionConfiguration};
+pub use encryption::{
+    ConfigurationError, Encryption, EncryptionConfiguration, Opened, check_encrypted, check_status,
+};
 pub use error::Error;
 pub use etcd::{Etcd, EtcdConfig, Listing, Observer};
 pub use feed::Feed;

@@ -92,7 +92,7 @@ pub struct Encoded {
 
 impl Object {
     /// Reads a stored value: splices its revision in and notes labels and selectable fields.
-    pub(crate) fn read(
+    pub fn read(
         resource: &Resource,
         event: EventType,
         key: &str,

@@ -72,7 +72,8 @@ pub fn unmount_all(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn points(table: &str) -> impl Iterator<Item = PathBuf> {
+/// The mount points of a mount table (`/proc/PID/mountinfo`), in its order.
+pub fn points(table: &str) -> impl Iterator<Item = PathBuf> {
     table.lines().filter_map(|line| line.split(' ').nth(4)).map(|point| PathBuf::from(unescape(point)))
 }
 

@@ -1,5 +1,7 @@
 //! Asks the server what it serves: aggregated discovery in two requests, classic discovery where it is older.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::Resource;
@@ -27,7 +29,8 @@ pub async fn resources(client: &Client) -> Result<Vec<Resource>> {
     Ok(found)
 }
 
-fn group_versions(reply: &Value) -> Vec<String> {
+/// The groups and versions that a document of classic discovery names, each group's preferred version first.
+pub fn group_versions(reply: &Value) -> Vec<String> {
     if let Some(versions) = reply["versions"].as_array() {
         return versions.iter().filter_map(|version| version.as_str().map(str::to_string)).collect();
     }
@@ -47,7 +50,8 @@ fn group_versions(reply: &Value) -> Vec<String> {
     all
 }
 
-fn aggregated(list: &Value, found: &mut Vec<Resource>) {
+/// Reads the resources of a document of aggregated discovery.
+pub fn aggregated(list: &Value, found: &mut Vec<Resource>) {
     for group in list["items"].as_array().into_iter().flatten() {
         let name = group["metadata"]["name"].as_str().unwrap_or("");
         for version in group["versions"].as_array().into_iter().flatten() {
@@ -75,15 +79,21 @@ fn aggregated(list: &Value, found: &mut Vec<Resource>) {
     }
 }
 
-fn classic(list: &Value, group_version: &str, found: &mut Vec<Resource>) {
+/// Reads the resources of a group version in a document of classic discovery.
+pub fn classic(list: &Value, group_version: &str, found: &mut Vec<Resource>) {
     let (group, version) = group_version.split_once('/').unwrap_or(("", group_version));
     let resources = list["resources"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut subresources: HashMap<&str, Vec<String>> = HashMap::new();
+    for name in resources.iter().filter_map(|resource| resource["name"].as_str()) {
+        if let Some((parent, subresource)) = name.split_once('/') {
+            subresources.entry(parent).or_default().push(subresource.to_owned());
+        }
+    }
     for resource in resources {
         let name = text(&resource["name"]);
         if name.contains('/') {
             continue;
         }
-        let prefix = format!("{name}/");
         found.push(Resource {
             group: group.into(),
             version: version.into(),
@@ -93,10 +103,8 @@ fn classic(list: &Value, group_version: &str, found: &mut Vec<Resource>) {
             verbs: texts(&resource["verbs"]),
             short_names: texts(&resource["shortNames"]),
             categories: texts(&resource["categories"]),
-            subresources: resources
-                .iter()
-                .filter_map(|other| other["name"].as_str()?.strip_prefix(&prefix).map(str::to_string))
-                .collect(),
+            // Of two of one name the first has them, so that no list makes more of itself than it is.
+            subresources: subresources.remove(name.as_str()).unwrap_or_default(),
             plural: name,
         });
     }
@@ -108,4 +116,23 @@ fn text(value: &Value) -> String {
 
 fn texts(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().filter_map(|item| item.as_str().map(str::to_string)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn subresources_are_their_resources_and_none_twice() {
+        let names = ["a", "a/x", "a", "a/y/z", "b/x", "c"].map(|name| json!({"name": name}));
+        let mut found = Vec::new();
+        classic(&json!({"resources": names}), "g.io/v1", &mut found);
+        let read: Vec<String> = found
+            .iter()
+            .map(|one| format!("{} {:?} {}", one.plural, one.subresources, one.api_version()))
+            .collect();
+        assert_eq!(read, [r#"a ["x", "y/z"] g.io/v1"#, "a [] g.io/v1", "c [] g.io/v1"]);
+    }
 }

@@ -29,9 +29,13 @@ pub struct Exec {
     last: Mutex<Option<Token>>,
 }
 
-struct Token {
-    header: HeaderValue,
-    expires: Option<Timestamp>,
+/// A token that a program printed.
+#[derive(Debug)]
+pub struct Token {
+    /// The header `Authorization` that shows it.
+    pub header: HeaderValue,
+    /// When it ends, where the program says.
+    pub expires: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -105,7 +109,7 @@ impl Exec {
 }
 
 /// Reads what a program printed.
-fn parse(text: &[u8], version: &str) -> anyhow::Result<Token> {
+pub fn parse(text: &[u8], version: &str) -> anyhow::Result<Token> {
     let credential: ExecCredential = serde_json::from_slice(text).context("decoding exec plugin output")?;
     let found = credential.api_version.unwrap_or_default();
     anyhow::ensure!(credential.kind.as_deref() == Some("ExecCredential"), "exec plugin printed another kind");

@@ -1,6 +1,7 @@
 //! What webhooks, issuers, aggregated servers and kubelets answer.
 
 use authn::jwt::KeySet;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use serde_json::{Value, json};
 
 use super::{seeds, text};
@@ -93,4 +94,64 @@ pub fn expositions() -> Vec<Vec<u8>> {
 /// What kubelets say of the use of resources.
 pub fn exposition(input: &[u8]) -> bool {
     metrics_server::exposition::parse(&text(input), 0).node.is_some()
+}
+
+pub fn watch_events() -> Vec<Vec<u8>> {
+    seeds(&[
+        r#"{"type":"ADDED","object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","resourceVersion":"5","labels":null},"spec":{"containers":[{"name":"c","ports":[{"containerPort":80}]}]}}}"#,
+        r#"{"type":"BOOKMARK","object":{"kind":"Pod","metadata":{"resourceVersion":"7","annotations":{"k8s.io/initial-events-end":"true"}}}}"#,
+        r#"{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old resource version: 1 (5)","reason":"Expired"}}"#,
+        r#"{"type":"DELETED","object":{"metadata":{"name":"m"},"data":{"a":"b"},"binaryData":{"c":"AA=="}}}"#,
+    ])
+}
+
+/// A line of a watch, as components read it.
+pub fn watch_event(input: &[u8]) -> bool {
+    use informer::Event;
+    let pod = Event::<Pod>::decode(input);
+    if let Ok(Event::Applied(pod) | Event::Deleted(pod)) = &pod {
+        let written = serde_json::to_value(pod).expect("an object is written");
+        assert_eq!(
+            serde_json::from_value::<Pod>(written).ok().as_ref(),
+            Some(pod),
+            "what is written is read"
+        );
+    }
+    pod.is_ok() || Event::<ConfigMap>::decode(input).is_ok()
+}
+
+pub fn credentials() -> Vec<Vec<u8>> {
+    seeds(&[
+        r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t","expirationTimestamp":"2026-01-01T00:00:00Z"}}"#,
+        r#"{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredential","status":{"clientCertificateData":"c","clientKeyData":"k"}}"#,
+    ])
+}
+
+/// What a program prints that a kubeconfig names for credentials.
+pub fn credential(input: &[u8]) -> bool {
+    let version = "client.authentication.k8s.io/v1";
+    let Ok(token) = component::client::exec_credential(input, version) else { return false };
+    assert!(
+        token.header.is_sensitive() && token.header.len() > "Bearer ".len(),
+        "a token is shown to nobody else"
+    );
+    true
+}
+
+pub fn ends() -> Vec<Vec<u8>> {
+    seeds(&[
+        r#"{"metadata":{},"status":"Success"}"#,
+        r#"{"status":"Failure","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"137"}]}}"#,
+        r#"{"status":"Failure","message":"container not found (\"c\")"}"#,
+        "plain words",
+    ])
+}
+
+/// How a command in a container ended, as the stream of errors says.
+pub fn end(input: &[u8]) -> bool {
+    let outcome = cli_runtime::client::Channels::outcome(input);
+    if let Err(error) = &outcome {
+        drop((error.exit_code(), error.text()));
+    }
+    outcome.is_ok()
 }

@@ -73,7 +73,101 @@ pub fn kubelet(input: &[u8]) -> bool {
             "KubeletConfiguration",
         )
     };
-    from_file(input, read).is_ok()
+    let read = from_file(input, read);
+    if read.is_ok() {
+        let flags = |path: &Path| kubelet::Flags::parse_from(with_config("kubelet", path));
+        let _ = from_file(input, |path| kubelet::Config::new(flags(path)));
+    }
+    read.is_ok()
+}
+
+/// A command line with a configuration file.
+fn with_config(program: &str, path: &Path) -> [String; 2] {
+    [program.to_owned(), format!("--config={}", path.display())]
+}
+
+pub fn schedulers() -> Vec<Vec<u8>> {
+    seeds(&[
+        "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nclientConnection: {kubeconfig: /etc/k}\n\
+         leaderElection: {leaderElect: true, leaseDuration: 15s, renewDeadline: 10s, retryPeriod: 2s}\npodInitialBackoffSeconds: 1\n\
+         podMaxBackoffSeconds: 10\npercentageOfNodesToScore: 50\nprofiles:\n- schedulerName: a\n  plugins:\n    \
+         score: {disabled: [{name: NodeResourcesFit}], enabled: [{name: ImageLocality, weight: 5}]}\n    \
+         multiPoint: {disabled: [{name: TaintToleration}]}\n  pluginConfig:\n  - name: NodeResourcesFit\n    args: {scoringStrategy: \
+         {type: RequestedToCapacityRatio, resources: [{name: cpu, weight: 3}], requestedToCapacityRatio: {shape: \
+         [{utilization: 0, score: 0}, {utilization: 100, score: 10}]}}}\n  - name: PodTopologySpread\n    args: {defaultingType: List, \
+         defaultConstraints: [{maxSkew: 1, topologyKey: z, whenUnsatisfiable: ScheduleAnyway}]}\n- schedulerName: b\n",
+        "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nprofiles: [{schedulerName: x, \
+         plugins: {score: {disabled: [{name: '*'}]}, filter: {disabled: [{name: '*'}], enabled: [{name: NodeName}]}}}]\n",
+    ])
+}
+
+/// What a component shows of its configuration is one that means the same.
+fn shows_itself(input: &[u8], shown: impl Fn(&Path) -> Option<Value>) -> bool {
+    let Some(first) = from_file(input, &shown) else { return false };
+    let text = serde_saphyr::to_string(&first).expect("a configuration is written");
+    assert_eq!(from_file(text.as_bytes(), &shown).as_ref(), Some(&first), "{text}");
+    true
+}
+
+pub fn scheduler(input: &[u8]) -> bool {
+    shows_itself(input, |path| {
+        let flags = kube_scheduler::config::Flags::parse_from(with_config("kube-scheduler", path));
+        Some(kube_scheduler::Config::new(flags).ok()?.shown())
+    })
+}
+
+pub fn proxies() -> Vec<Vec<u8>> {
+    seeds(&[
+        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: iptables\nbindAddress: 0.0.0.0\n\
+         clusterCIDR: 172.16.0.0/16,fd00::/64\nhealthzBindAddress: 0.0.0.0:10256\nmetricsBindAddress: '[::1]:10249'\n\
+         nodePortAddresses: [10.0.0.0/8]\niptables: {masqueradeBit: 14, masqueradeAll: true, syncPeriod: 30s, minSyncPeriod: 1s}\n\
+         conntrack: {maxPerCore: 32768, min: 131072, tcpCloseWaitTimeout: 1h0m0s, tcpEstablishedTimeout: 24h0m0s}\n",
+        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\ndetectLocalMode: BridgeInterface\n\
+         detectLocal: {bridgeInterface: cni0}\nnodePortAddresses: [primary]\nhostnameOverride: N1\n",
+    ])
+}
+
+pub fn proxy(input: &[u8]) -> bool {
+    shows_itself(input, |path| {
+        let flags = kube_proxy::config::Flags::parse_from(with_config("kube-proxy", path));
+        Some(kube_proxy::Config::new(&flags, "node-1").ok()?.shown())
+    })
+}
+
+pub fn kustomizations() -> Vec<Vec<u8>> {
+    seeds(&[
+        "resources: [web.yaml]\nnamespace: n\nnamePrefix: p-\nnameSuffix: -s\ncommonLabels: {a: b}\nlabels: [{pairs: {c: d}, includeSelectors: true}]\n\
+         commonAnnotations: {x: y}\nimages: [{name: nginx, newName: other, newTag: v2}]\nreplicas: [{name: web, count: 3}]\n\
+         patches:\n- target: {kind: Deployment}\n  patch: |-\n    - {op: replace, path: /spec/replicas, value: 5}\n\
+         configMapGenerator:\n- {name: settings, literals: [a=b, 'c=\"d\"'], files: [key=web.yaml]}\n\
+         secretGenerator:\n- {name: hidden, envs: [web.yaml], type: Opaque, options: {disableNameSuffixHash: true}}\n\
+         \0apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 1, selector: {matchLabels: {a: b}}, template: {metadata: \
+         {labels: {a: b}}, spec: {containers: [{name: c, image: 'nginx:1', envFrom: [{configMapRef: {name: settings}}]}]}}}\n",
+        "resources: [web.yaml]\npatchesStrategicMerge:\n- |-\n  kind: Service\n  metadata: {name: web}\n  spec: {$patch: replace, type: NodePort}\n\
+         generatorOptions: {labels: {a: b}, disableNameSuffixHash: true}\n\0kind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n",
+    ])
+}
+
+/// A kustomization and, behind a zero byte, the file beside it.
+pub fn kustomization(input: &[u8]) -> bool {
+    let text = text(input);
+    let (file, resource) = text.split_once('\0').unwrap_or((&text, ""));
+    DIRECTORY.with(|directory| {
+        let written = [("kustomization.yaml", file), ("web.yaml", resource)]
+            .map(|(name, content)| std::fs::write(directory.path().join(name), content));
+        assert!(written.iter().all(Result::is_ok), "files can be written");
+        let Ok(objects) = kustomize::build(directory.path(), kustomize::Restriction::RootOnly) else {
+            return false;
+        };
+        let again = kustomize::build(directory.path(), kustomize::Restriction::RootOnly)
+            .expect("what was built is built again");
+        assert_eq!(again, objects, "a kustomization builds one thing");
+        !objects.is_empty()
+    })
+}
+
+thread_local! {
+    static DIRECTORY: tempfile::TempDir = tempfile::tempdir().expect("a temporary directory can be made");
 }
 
 pub fn audits() -> Vec<Vec<u8>> {

@@ -17,7 +17,7 @@ thread_local! {
     static LOOP: Option<tokio::runtime::Runtime> = tokio::runtime::Builder::new_current_thread().build().ok();
 }
 
-fn on_loop<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn on_loop<T>(work: impl Future<Output = T>) -> T {
     LOOP.with(|runtime| runtime.as_ref().expect("a runtime without drivers needs nothing").block_on(work))
 }
 

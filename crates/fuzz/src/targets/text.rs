@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
 use kube_apiserver::access::impersonation;
 use kube_apiserver::handlers::continuation::Continuation;
@@ -156,17 +156,14 @@ pub fn headers() -> Vec<Vec<u8>> {
 
 /// Headers that say who asks, and for whom.
 pub fn identity_headers(input: &[u8]) -> bool {
-    let mut headers = HeaderMap::new();
-    for line in input.split(|byte| *byte == b'\n') {
-        let Some(at) = line.iter().position(|byte| *byte == b':') else { continue };
-        let name = HeaderName::from_bytes(&line[..at]);
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(line[at + 1..].trim_ascii())) {
-            impersonation::owns(name.as_str());
-            headers.append(name, value);
-        }
+    let headers = super::identity::read_headers(input);
+    let wanted = impersonation::wanted(&headers);
+    if matches!(wanted, Ok(Some(_)) | Err(_)) {
+        let owned = headers.keys().any(|name| impersonation::owns(name.as_str()));
+        assert!(owned, "who asks for another is not passed on as who asks");
     }
     let bearer = authn::bearer_token(&headers);
-    matches!(impersonation::wanted(&headers), Ok(Some(_))) || bearer.is_some()
+    matches!(wanted, Ok(Some(_))) || bearer.is_some()
 }
 
 pub fn image_names() -> Vec<Vec<u8>> {

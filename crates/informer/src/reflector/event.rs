@@ -11,11 +11,27 @@ use crate::Object;
 /// Marks the bookmark that ends the first part of a streaming list.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
-pub(super) enum Event<K> {
+/// An event of a watch.
+#[derive(Debug)]
+pub enum Event<K> {
+    /// There is an object in this state.
     Applied(K),
+    /// There is no such object any longer.
     Deleted(K),
-    Bookmark { resource_version: String, end_of_initial: bool },
-    Error { code: u16, message: String },
+    /// Everything up to a version was told.
+    Bookmark {
+        /// The version.
+        resource_version: String,
+        /// Whether the first part of a streaming list ends here.
+        end_of_initial: bool,
+    },
+    /// The server ends the watch.
+    Error {
+        /// The code, as of HTTP.
+        code: u16,
+        /// Why.
+        message: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -48,7 +64,8 @@ struct Failure {
 }
 
 impl<K: Object> Event<K> {
-    pub(super) fn decode(line: &[u8]) -> Result<Event<K>, Error> {
+    /// Reads a line of a watch.
+    pub fn decode(line: &[u8]) -> Result<Event<K>, Error> {
         let envelope: Envelope<'_> = serde_json::from_slice(line).map_err(Error::Decode)?;
         let object = envelope.object.get();
         match &*envelope.kind {

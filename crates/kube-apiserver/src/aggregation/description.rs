@@ -59,7 +59,7 @@ pub(super) async fn ask(server: &Server, backend: &Backend) {
 }
 
 /// Where the index of version 3 has the group version, if that is a place of this server's own.
-fn v3_url(index: &[u8], group: &str, version: &str) -> Option<String> {
+pub fn v3_url(index: &[u8], group: &str, version: &str) -> Option<String> {
     let index: Value = serde_json::from_slice(index).ok()?;
     let path = format!("apis/{group}/{version}");
     let url = index.str_at(&["paths", &path, "serverRelativeURL"])?;

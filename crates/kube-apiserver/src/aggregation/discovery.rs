@@ -1,6 +1,7 @@
 //! The groups of aggregated servers in the documents of discovery.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use apimachinery::ObjectExt as _;
@@ -84,7 +85,7 @@ impl RemoteGroup {
 }
 
 /// Turns an `APIResourceList` into the `resources` of aggregated discovery; `None` if it is no such list.
-pub(super) fn resources(list: &Value, group: &str, version: &str) -> Option<Value> {
+pub fn resources(list: &Value, group: &str, version: &str) -> Option<Value> {
     let listed = list.get("resources")?.as_array()?;
     let kind = |entry: &Value| {
         let or = |key, default: &str| match entry.str_at(&[key]) {
@@ -110,13 +111,16 @@ pub(super) fn resources(list: &Value, group: &str, version: &str) -> Option<Valu
         }
         resources.push(resource);
     }
+    // The list may be long, and whoever serves it may have made it so.
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (place, entry) in listed.iter().filter(|entry| !entry.name_of().contains('/')).enumerate() {
+        places.entry(entry.name_of()).or_insert(place);
+    }
     for entry in listed {
         let Some((parent, name)) = entry.name_of().split_once('/') else { continue };
         let sub =
             json!({"subresource": name, "responseKind": kind(entry), "verbs": entry.list_at(&["verbs"])});
-        let Some(parent) = resources.iter_mut().find(|resource| resource["resource"] == parent) else {
-            continue;
-        };
+        let Some(parent) = places.get(parent).and_then(|place| resources.get_mut(*place)) else { continue };
         let subs = parent.entry("subresources").or_insert_with(|| json!([]));
         if let Some(subs) = subs.as_array_mut() {
             subs.push(sub);
@@ -179,5 +183,20 @@ mod tests {
         );
         assert_eq!(resources[1]["subresources"][0]["responseKind"]["group"], "autoscaling");
         assert_eq!(super::resources(&json!({"kind": "Status"}), "m.io", "v1"), None);
+    }
+
+    #[test]
+    fn a_long_list_is_read_once_and_grows_by_nothing() {
+        let named = |name: String| json!({"name": name, "kind": "Thing"});
+        let twice = json!({"resources": ["a", "a", "a/x", "a/y", "b/x"].map(|name| named(name.to_owned()))});
+        let resources = super::resources(&twice, "m.io", "v1").unwrap();
+        let counts: Vec<_> =
+            resources.as_array().unwrap().iter().map(|one| one.list_at(&["subresources"]).len()).collect();
+        assert_eq!(counts, [2, 0]);
+        // Looking for the parent of each among all would take minutes.
+        let many: Vec<Value> =
+            (0..60_000).flat_map(|n| [named(format!("r{n}")), named(format!("r{n}/s"))]).collect();
+        let resources = super::resources(&json!({"resources": many}), "m.io", "v1").unwrap();
+        assert_eq!(resources[59_999]["subresources"][0]["subresource"], "s");
     }
 }

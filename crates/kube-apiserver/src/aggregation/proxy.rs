@@ -37,7 +37,7 @@ const NOT_TOKEN: AsciiSet = CONTROLS
     .add(b'%');
 
 /// The headers by which a backend knows the user, believed for the front proxy's certificate.
-pub(super) fn identity(user: &UserInfo) -> HeaderMap {
+pub fn identity(user: &UserInfo) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut add = |name: HeaderName, text: &str| {
         if let Ok(value) = HeaderValue::from_str(text) {

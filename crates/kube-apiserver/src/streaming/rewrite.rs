@@ -30,7 +30,7 @@ const LINKS: [&str; 14] = [
 
 /// Where a page was fetched from, and where the client believes it is.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub struct Place {
     /// The path of the proxy, without a slash at its end.
     pub prefix: String,
     /// The host that the client asked for.
@@ -86,12 +86,13 @@ enum Inside {
 
 /// Rewrites the links of HTML that comes in pieces; holds back no more than one unfinished tag.
 #[derive(Debug)]
-pub(super) struct Scanner {
+pub struct Scanner {
     inside: Inside,
     held: BytesMut,
 }
 
 impl Scanner {
+    /// Begins at the start of a page.
     pub fn new() -> Self {
         Self { inside: Inside::Text, held: BytesMut::new() }
     }

@@ -308,7 +308,7 @@ impl Log {
 }
 
 /// Finds where the last so many lines of a file begin.
-fn tail_start(file: &mut File, lines: usize) -> std::io::Result<u64> {
+pub fn tail_start(file: &mut File, lines: usize) -> std::io::Result<u64> {
     let length = file.seek(SeekFrom::End(0))?;
     let mut end = length;
     let mut found = 0;
@@ -335,7 +335,7 @@ fn tail_start(file: &mut File, lines: usize) -> std::io::Result<u64> {
 }
 
 /// Turns log entries into what was asked for.
-struct Filter {
+pub struct Filter {
     options: Options,
     rest: Vec<u8>,
     left: Option<usize>,
@@ -347,11 +347,18 @@ impl Filter {
         Self { left: options.limit, options, rest: Vec::new(), in_line: false }
     }
 
-    fn is_full(&self) -> bool {
+    /// What a request's query asks for; an error is for the one who asked.
+    pub fn of_query(query: &str, now: Timestamp) -> Result<Self, String> {
+        Options::parse(&Query::parse(query), now).map(Self::new)
+    }
+
+    /// Whether as much was shown as was asked for.
+    pub fn is_full(&self) -> bool {
         self.left == Some(0)
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
+    /// Takes the next piece of a log; gives what is shown of it.
+    pub fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.rest.extend_from_slice(bytes);
         let mut shown = Vec::new();
         let rest = std::mem::take(&mut self.rest);

@@ -81,7 +81,7 @@ fn read(folder: &Path, node: &str) -> BTreeMap<String, Arc<Pod>> {
 }
 
 /// Reads a manifest and makes it a pod of this node: its name carries the node's, its uid is its hash.
-fn parse(text: &str, node: &str, path: &Path) -> anyhow::Result<Pod> {
+pub fn parse(text: &str, node: &str, path: &Path) -> anyhow::Result<Pod> {
     // By way of a tree: a YAML reader of all that a pod may hold would be a sixth of the kubelet.
     let tree: serde_json::Value = serde_saphyr::from_str(text)?;
     let mut pod: Pod = serde_json::from_value(tree)?;

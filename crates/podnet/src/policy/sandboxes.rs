@@ -87,7 +87,8 @@ impl Sandboxes {
     }
 }
 
-fn read_note(text: &[u8]) -> Option<(String, BTreeSet<Ipv4Addr>)> {
+/// Reads a note: a pod's key and its addresses.
+pub fn read_note(text: &[u8]) -> Option<(String, BTreeSet<Ipv4Addr>)> {
     let note: Note = serde_json::from_slice(text).ok()?;
     let argument = |name: &str| note.cni_args.iter().find(|(one, _)| one == name).map(|(_, value)| value);
     let key = format!("{}/{}", argument("K8S_POD_NAMESPACE")?, argument("K8S_POD_NAME")?);

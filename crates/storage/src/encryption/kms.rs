@@ -14,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use ring::digest;
 
 use self::client::Client;
+pub use self::client::{check_encrypted, check_status};
 use self::envelope::Seed;
 use super::Opened;
 use crate::kms::{EncryptedDekSourceType, EncryptedObject};

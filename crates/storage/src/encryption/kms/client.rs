@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::kms::key_management_service_client::KeyManagementServiceClient;
-use crate::kms::{DecryptRequest, EncryptRequest, EncryptResponse, StatusRequest};
+use crate::kms::{DecryptRequest, EncryptRequest, EncryptResponse, StatusRequest, StatusResponse};
 
 /// The bounds of what a service may give, as upstream.
 const LONGEST_KEY_ID: usize = 1024;
@@ -61,13 +61,7 @@ impl Client {
     pub(super) async fn status(&self) -> Result<String, String> {
         let mut service = self.service.clone();
         let status = self.bounded(service.status(StatusRequest {})).await?;
-        if status.healthz != "ok" {
-            return Err(format!("got unexpected healthz status: {}", status.healthz));
-        }
-        if status.version != "v2" {
-            return Err(format!("expected KMSv2 API version v2, got {}", status.version));
-        }
-        check_key_id(&status.key_id)?;
+        check_status(&status)?;
         Ok(status.key_id)
     }
 
@@ -75,27 +69,7 @@ impl Client {
         let mut service = self.service.clone();
         let request = EncryptRequest { plaintext: plaintext.to_vec(), uid: uid() };
         let answer = self.bounded(service.encrypt(request)).await?;
-        check_key_id(&answer.key_id)?;
-        match answer.ciphertext.len() {
-            0 => return Err("encrypted DEK source is empty".to_owned()),
-            length if length > LONGEST_SOURCE => {
-                return Err(format!(
-                    "encrypted DEK source is {length} bytes, which exceeds the max size of {LONGEST_SOURCE}"
-                ));
-            }
-            _ => {}
-        }
-        let size: usize = answer.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
-        if size > LARGEST_ANNOTATIONS {
-            return Err(format!(
-                "total size of annotations is {size}, which exceeds the max size of {LARGEST_ANNOTATIONS}"
-            ));
-        }
-        if let Some(key) = answer.annotations.keys().find(|key| !key.contains('.')) {
-            return Err(format!(
-                "annotation key {key:?} should be a domain with at least two segments separated by dots"
-            ));
-        }
+        check_encrypted(&answer)?;
         Ok(answer)
     }
 
@@ -109,6 +83,43 @@ impl Client {
         let request = DecryptRequest { ciphertext, uid: uid(), key_id: key_id.to_owned(), annotations };
         Ok(self.bounded(service.decrypt(request)).await?.plaintext)
     }
+}
+
+/// Whether a service is well, speaks this version and names its key.
+pub fn check_status(status: &StatusResponse) -> Result<(), String> {
+    if status.healthz != "ok" {
+        return Err(format!("got unexpected healthz status: {}", status.healthz));
+    }
+    if status.version != "v2" {
+        return Err(format!("expected KMSv2 API version v2, got {}", status.version));
+    }
+    check_key_id(&status.key_id)
+}
+
+/// Whether what a service encrypted may be kept beside each value.
+pub fn check_encrypted(answer: &EncryptResponse) -> Result<(), String> {
+    check_key_id(&answer.key_id)?;
+    match answer.ciphertext.len() {
+        0 => return Err("encrypted DEK source is empty".to_owned()),
+        length if length > LONGEST_SOURCE => {
+            return Err(format!(
+                "encrypted DEK source is {length} bytes, which exceeds the max size of {LONGEST_SOURCE}"
+            ));
+        }
+        _ => {}
+    }
+    let size: usize = answer.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if size > LARGEST_ANNOTATIONS {
+        return Err(format!(
+            "total size of annotations is {size}, which exceeds the max size of {LARGEST_ANNOTATIONS}"
+        ));
+    }
+    if let Some(key) = answer.annotations.keys().find(|key| !key.contains('.')) {
+        return Err(format!(
+            "annotation key {key:?} should be a domain with at least two segments separated by dots"
+        ));
+    }
+    Ok(())
 }
 
 fn check_key_id(id: &str) -> Result<(), String> {
