@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::Response;
 use kube::client::Body;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tower::service_fn;
 
 use super::*;
@@ -14,14 +15,13 @@ use crate::{PartialObject, Store};
 type Script = VecDeque<(u16, String)>;
 
 /// Answers requests in turn from the script and then never again; notes what was asked.
-fn client(script: &[(u16, &str)]) -> (Client, Arc<Mutex<Vec<String>>>) {
+fn client(script: &[(u16, &str)]) -> (Client, watch::Receiver<Vec<String>>) {
     let script: Script = script.iter().map(|(code, body)| (*code, (*body).to_owned())).collect();
     let script = Arc::new(Mutex::new(script));
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let log = Arc::clone(&asked);
+    let (log, asked) = watch::channel(Vec::new());
     let service = service_fn(move |request: Request<Body>| {
         let next = script.lock().pop_front();
-        log.lock().push(summary(&request));
+        log.send_modify(|asked| asked.push(summary(&request)));
         async move {
             let Some((code, body)) = next else { return std::future::pending().await };
             let response = Response::builder().status(code).body(Body::from(body.into_bytes())).unwrap();
@@ -63,7 +63,7 @@ async fn run(script: &[(u16, &str)]) -> (Vec<String>, Vec<String>, bool) {
     let _ = tokio::time::timeout(Duration::from_secs(200), reflecting).await;
     let held = store.list();
     let held = held.iter().map(|object| format!("{}@{}", object.name(), object.resource_version())).collect();
-    let asked = asked.lock().clone();
+    let asked = asked.borrow().clone();
     (asked, held, store.is_ready())
 }
 
@@ -121,13 +121,11 @@ async fn one_watch_that_is_back_brings_the_others_back() {
     let list = event("ADDED", "a", "3") + END;
     let (store, other) = (Store::<PartialObject>::new(), Store::<PartialObject>::new());
     let failures = [(503, "away"); 5];
-    let (long_away, asked) = client(&[&failures[..], &[(200, &*list)]].concat());
+    let (long_away, mut asked) = client(&[&failures[..], &[(200, &*list)]].concat());
     let (soon_back, _) = client(&[(503, "away"), (200, &*list)]);
     let waits = async {
         // Four pauses are over, and the fifth is of twelve seconds at least.
-        while asked.lock().len() < failures.len() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        asked.wait_for(|asked| asked.len() == failures.len()).await.unwrap();
         let soon = reflect(soon_back, Watch::resource("", "v1", "others", ""), other.clone());
         let both_ready = async { tokio::join!(store.ready(), other.ready()) };
         tokio::select! {
