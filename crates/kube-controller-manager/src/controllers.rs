@@ -21,6 +21,7 @@ mod service_cidr;
 mod service_pods;
 mod taint_eviction;
 mod token_secret;
+mod trigger_time;
 
 /// The controllers of this crate.
 const OWN: &[Controller] = &[

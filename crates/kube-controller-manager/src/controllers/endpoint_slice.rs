@@ -16,10 +16,12 @@ use controller_runtime::context::Context;
 use controller_runtime::objects::{EndpointSlice, Node, Pod, Resource, Service};
 use controller_runtime::ownership::controller_reference;
 use informer::{Change, Key, Outcome, Store, WorkQueue, run_workers};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::service_pods::{self, pods_of, services_of, wake};
+use super::trigger_time::{TriggerTimes, annotate};
 use desired::desired;
 use metrics::Synced;
 use packing::{Packing, Slice, pack};
@@ -49,6 +51,7 @@ pub fn start(context: Context) -> Option<Running> {
         nodes: context.stores.of(),
         slices: context.stores.of(),
         tracker: Mutex::new(Tracker::default()),
+        times: Mutex::default(),
         queue: WorkQueue::new("endpoint_slice"),
         context,
     });
@@ -80,6 +83,8 @@ struct Shell {
     slices: Store<EndpointSlice>,
     /// What was written and not yet seen back.
     tracker: Mutex<Tracker>,
+    /// What of the services and pods is known to have changed.
+    times: Mutex<TriggerTimes>,
     queue: WorkQueue<Key>,
 }
 
@@ -121,6 +126,7 @@ impl Shell {
         let Some(service) = self.services.get(key.as_str()) else {
             // The garbage collector removes what the service owned.
             self.tracker.lock().forget(&key);
+            self.times.lock().forget(&key);
             return Ok(Outcome::Done);
         };
         let Some(pods) = pods_of(&service, &self.pods) else { return Ok(Outcome::Done) };
@@ -131,6 +137,7 @@ impl Shell {
             metrics::synced(Synced::Stale);
             return Ok(Outcome::Done);
         }
+        let triggered = self.times.lock().look(&service, &pods);
         let own = self.slices.by_index(BY_SERVICE, key.as_str());
         let own: Vec<_> = own.into_iter().filter(|slice| !slice.metadata.is_deleting()).collect();
         let mut zones = HashMap::new();
@@ -144,7 +151,7 @@ impl Shell {
         let labels = labels(&service);
         let packing = pack(&own, desired(&service, &pods, &zones), &labels);
         metrics::packed(&packing, &service.spec.traffic_distribution);
-        let result = self.carry_out(&key, &service, packing, &labels).await;
+        let result = self.carry_out(&key, &service, packing, &labels, triggered).await;
         metrics::synced(if result.is_ok() { Synced::Well } else { Synced::Failed });
         if let Err(error) = &result {
             if error.is_namespace_terminating() || error.is_not_found() {
@@ -171,13 +178,19 @@ impl Shell {
         service: &Service,
         packing: Packing,
         labels: &BTreeMap<String, String>,
+        triggered: Option<Timestamp>,
     ) -> Result<(), Error> {
         let api = &self.context.api;
+        let annotated = |mut annotations: BTreeMap<String, String>| {
+            annotate(&mut annotations, triggered);
+            annotations
+        };
         for slice in &packing.create {
             let metadata = json!({
                 "generateName": format!("{}-", service.metadata.name),
                 "namespace": service.metadata.namespace,
                 "labels": labels,
+                "annotations": annotated(BTreeMap::new()),
                 "ownerReferences": [controller_reference(service)],
             });
             let path = resource_path::<EndpointSlice>(&service.metadata.namespace);
@@ -193,7 +206,7 @@ impl Shell {
                 "resourceVersion": present.metadata.resource_version,
                 "generateName": format!("{}-", service.metadata.name),
                 "labels": labels,
-                "annotations": present.metadata.annotations,
+                "annotations": annotated(present.metadata.annotations.clone()),
                 "ownerReferences": [controller_reference(service)],
             });
             let written = api.update(&path_of(&**present), &object(metadata, slice)).await?;

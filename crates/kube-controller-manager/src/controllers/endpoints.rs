@@ -15,9 +15,12 @@ use controller_runtime::api::{Delete, Error};
 use controller_runtime::context::Context;
 use controller_runtime::objects::{Endpoints, Pod, Service};
 use informer::{Key, Object, Outcome, Store, WorkQueue, run_workers};
+use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::json;
 
 use super::service_pods::{labels, pods_of, wake};
+use super::trigger_time::{TriggerTimes, annotate};
 use subsets::{Desired, desired};
 
 mod subsets;
@@ -36,6 +39,7 @@ pub fn start(context: Context) -> Option<Running> {
         services: context.stores.of(),
         pods: context.stores.of(),
         endpoints: context.stores.of(),
+        times: Mutex::default(),
         queue: WorkQueue::new("endpoint"),
         context,
     });
@@ -56,6 +60,8 @@ struct Shell {
     services: Store<Service>,
     pods: Store<Pod>,
     endpoints: Store<Endpoints>,
+    /// What of the services and pods is known to have changed.
+    times: Mutex<TriggerTimes>,
     queue: WorkQueue<Key>,
 }
 
@@ -63,14 +69,16 @@ impl Shell {
     async fn reconcile(&self, key: Key) -> Result<Outcome, Error> {
         let present = self.endpoints.get(key.as_str());
         let Some(service) = self.services.get(key.as_str()) else {
+            self.times.lock().forget(&key);
             return match present {
                 Some(orphan) => self.remove(&orphan).await,
                 None => Ok(Outcome::Done),
             };
         };
         let Some(pods) = pods_of(&service, &self.pods) else { return Ok(Outcome::Done) };
+        let triggered = self.times.lock().look(&service, &pods);
         let desired = desired(&service, &pods);
-        match self.write(&service, present.as_deref(), desired).await {
+        match self.write(&service, present.as_deref(), desired, triggered).await {
             Err(error) if error.is_namespace_terminating() => Ok(Outcome::Done),
             // Our own of a moment ago, not yet seen: nothing that anyone should know of.
             Err(error) if error.is_already_exists() => Err(error),
@@ -103,6 +111,7 @@ impl Shell {
         service: &Service,
         present: Option<&Endpoints>,
         desired: Desired,
+        triggered: Option<Timestamp>,
     ) -> Result<(), Error> {
         let labels = labels(service, [(MANAGED_BY, MANAGER)]);
         let mut annotations = present.map(|present| present.metadata.annotations.clone()).unwrap_or_default();
@@ -119,6 +128,7 @@ impl Shell {
         if unchanged {
             return Ok(());
         }
+        annotate(&mut annotations, triggered);
         let mut metadata = json!({
             "name": service.metadata.name,
             "namespace": service.metadata.namespace,
