@@ -6,6 +6,18 @@ use std::time::Duration;
 /// starts have come.
 pub const SETTLING: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(40)];
 
+/// Has the allocator join what is freed with its neighbours at once, where it would put small pieces aside and go through
+/// all of them whenever something large is asked for, which is several times in each request. Each thread keeps its few
+/// pieces at hand all the same. To be called before there are threads.
+pub fn join_what_is_freed() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt only sets a parameter of the allocator.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::mallopt(libc::M_MXFAST, 0);
+    }
+}
+
 /// Gives memory back to the kernel that was for the start: what lists, discovery and configuration took and the
 /// allocator would keep, and the parts of the program that ran once. Whatever of the program is needed again comes
 /// back with its next use, from the page cache.

@@ -138,6 +138,7 @@ where
     F: FnOnce(Runtime) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
+    memory::join_what_is_freed();
     about::is(name);
     logging::init(logging_flags);
     for flag in ignored_flags {

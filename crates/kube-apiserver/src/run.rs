@@ -306,7 +306,7 @@ async fn connect(flags: &Flags) -> anyhow::Result<Etcd> {
         key_file: flags.etcd_keyfile.clone(),
         prefix: flags.etcd_prefix.clone(),
     };
-    Etcd::connect(&config).await.context("preparing the connection to etcd")
+    Etcd::connect(&config).context("preparing the connection to etcd")
 }
 
 /// The rows that are on: the stable ones, and what `--runtime-config` turns on or off.

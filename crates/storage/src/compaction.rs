@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use etcd_client::{Compare, CompareOp, GetOptions, Txn, TxnOp, TxnOpResponse};
-
 use crate::{Error, Etcd};
 
 /// The key upstream's servers agree by: its version is the logical clock, its value the revision at the tick.
@@ -29,24 +27,14 @@ pub async fn compact_every(etcd: Etcd, interval: Duration) {
 
 /// One tick: whoever advances the clock compacts to the revision remembered from the tick before.
 async fn step(etcd: &Etcd, tick: i64, revision: i64) -> Result<(i64, i64), Error> {
-    let mut client = etcd.client().kv_client();
-    let txn = Txn::new()
-        .when([Compare::version(KEY, CompareOp::Equal, tick)])
-        .and_then([TxnOp::put(KEY, revision.to_string(), None)])
-        .or_else([TxnOp::get(KEY, Some(GetOptions::new()))]);
-    let response = client.txn(txn).await?;
-    let now = response.header().map_or(0, |header| header.revision());
-    if !response.succeeded() {
+    let (now, ahead) = etcd.put_if_version(KEY, tick, revision.to_string()).await?;
+    if let Some(version) = ahead {
         // Another server ticked: take over its clock.
-        let version = response.op_responses().into_iter().find_map(|response| match response {
-            TxnOpResponse::Get(got) => got.kvs().first().map(|item| item.version()),
-            _ => None,
-        });
-        return Ok((version.unwrap_or(0), now));
+        return Ok((version, now));
     }
     if revision > 0 {
-        match client.compact(revision, None).await.map_err(Error::from) {
-            Ok(_) => tracing::info!(revision, "compacted etcd"),
+        match etcd.compact(revision).await {
+            Ok(()) => tracing::info!(revision, "compacted etcd"),
             Err(Error::Compacted) => {}
             Err(error) => return Err(error),
         }

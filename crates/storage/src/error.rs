@@ -1,6 +1,8 @@
 //! What can go wrong between a request and etcd.
 
-use std::{error::Error as _, io, sync::Arc};
+use std::{io, sync::Arc};
+
+use tonic::{Code, Status};
 
 use crate::Object;
 
@@ -42,8 +44,22 @@ pub enum Error {
     #[error("etcdserver: request is too large")]
     TooLarge,
     /// etcd did not answer, or refused.
+    #[error(transparent)]
+    Etcd(Arc<CallError>),
+}
+
+/// Why a call to etcd failed, told in the words of etcd's own client for Go: people and programs match on them.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// There is no connection, or it broke.
+    #[error(
+        "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: {}\"",
+        dialing(.0)
+    )]
+    Connection(Arc<io::Error>),
+    /// etcd refused, or the stream of the call was ended.
     #[error("{}", in_words(.0))]
-    Etcd(#[source] Arc<etcd_client::Error>),
+    Status(Box<Status>),
 }
 
 impl Error {
@@ -51,73 +67,41 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         let Self::Etcd(error) = self else { return false };
         match error.as_ref() {
-            etcd_client::Error::TransportError(_) | etcd_client::Error::IoError(_) => true,
-            // Unknown carries the transport's own failures ("transport error", "broken pipe").
-            etcd_client::Error::GRpcStatus(status) => {
-                use tonic_code::*;
-                matches!(
-                    status.code() as i32,
-                    UNAVAILABLE | UNKNOWN | CANCELLED | DEADLINE_EXCEEDED | ABORTED
-                ) || status.message().contains("leader changed")
+            CallError::Connection(_) => true,
+            CallError::Status(status) => {
+                use Code::{Aborted, Cancelled, DeadlineExceeded, Unavailable, Unknown};
+                matches!(status.code(), Unavailable | Unknown | Cancelled | DeadlineExceeded | Aborted)
+                    || status.message().contains("leader changed")
                     || status.message().contains("no leader")
             }
-            _ => false,
         }
     }
 }
 
-/// A failure in the words of etcd's own client for Go: people and programs match on them.
-fn in_words(error: &etcd_client::Error) -> String {
-    if let Some(cause) = connection(error) {
-        let why = match cause.kind() {
-            io::ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
-            _ => cause.to_string(),
-        };
-        return format!(
-            "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: {why}\""
-        );
-    }
-    match error {
-        // What etcd itself refuses with has no code of the call before it.
-        etcd_client::Error::GRpcStatus(status) if status.message().starts_with("etcdserver: ") => {
-            status.message().to_owned()
-        }
-        etcd_client::Error::GRpcStatus(status) => {
-            format!("rpc error: code = {:?} desc = {}", status.code(), status.message())
-        }
-        other => format!("rpc error: code = Unavailable desc = {other}"),
+fn dialing(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
+        _ => error.to_string(),
     }
 }
 
-/// What the connection failed with, below the layers of the transport, each of which says only that it has failed.
-fn connection(error: &etcd_client::Error) -> Option<&io::Error> {
-    // The client's own error tells nobody what is below it.
-    let mut cause = match error {
-        etcd_client::Error::IoError(error) => return Some(error),
-        etcd_client::Error::GRpcStatus(status) => status.source(),
-        etcd_client::Error::TransportError(error) => error.source(),
-        _ => None,
-    };
-    let mut found = None;
-    while let Some(layer) = cause {
-        found = layer.downcast_ref().or(found);
-        cause = layer.source();
+fn in_words(status: &Status) -> String {
+    // What etcd itself refuses with has no code of the call before it.
+    if status.message().starts_with("etcdserver: ") {
+        return status.message().to_owned();
     }
-    found
+    format!("rpc error: code = {:?} desc = {}", status.code(), status.message())
 }
 
-/// gRPC status codes by number, so that this crate needs no dependency on the transport's types.
-mod tonic_code {
-    pub const CANCELLED: i32 = 1;
-    pub const UNKNOWN: i32 = 2;
-    pub const DEADLINE_EXCEEDED: i32 = 4;
-    pub const ABORTED: i32 = 10;
-    pub const UNAVAILABLE: i32 = 14;
+impl From<Status> for CallError {
+    fn from(status: Status) -> Self {
+        Self::Status(Box::new(status))
+    }
 }
 
-impl From<etcd_client::Error> for Error {
-    fn from(error: etcd_client::Error) -> Self {
-        if let etcd_client::Error::GRpcStatus(status) = &error {
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Self {
+        if let CallError::Status(status) = &error {
             let message = status.message();
             if message.contains("required revision has been compacted") {
                 return Self::Compacted;
@@ -144,8 +128,7 @@ mod tests {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let server = format!("http://{}", taken.local_addr().unwrap());
         drop(taken);
-        let etcd =
-            Etcd::connect(&EtcdConfig { servers: vec![server], ..EtcdConfig::default() }).await.unwrap();
+        let etcd = Etcd::connect(&EtcdConfig { servers: vec![server], ..EtcdConfig::default() }).unwrap();
         expect![[r#"rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: connect: connection refused""#]]
             .assert_eq(&etcd.ping().await.unwrap_err().to_string());
     }

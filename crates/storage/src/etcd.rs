@@ -5,16 +5,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use etcd_client::{
-    Certificate, Client, Compare, CompareOp, ConnectOptions, GetOptions, Identity, KeyValue, PutOptions,
-    TlsOptions, Txn, TxnOp, TxnOpResponse,
+use bytes::Bytes;
+use wire::{
+    CompactionRequest, CompactionResponse, Compare, DeleteRangeRequest, KeyValue, LeaseGrantRequest,
+    LeaseGrantResponse, PutRequest, RangeRequest, RangeResponse, RequestOp, ResponseHeader, StatusRequest,
+    StatusResponse, TxnRequest, TxnResponse, WatchCreateRequest, WatchRequest, compare, request_op,
+    response_op, watch_request,
 };
 
+pub(crate) use self::members::Answers;
+use self::members::Members;
 use crate::encryption::{Encryption, Opened};
-use crate::{Error, Resource};
+use crate::{CallError, Error, Resource};
 
-/// A list of everything may be as large as everything.
-const MESSAGE: usize = i32::MAX as usize;
+mod framing;
+mod members;
+
+/// The messages of etcd's API, generated from `proto/etcd.proto`. Their values are slices of what arrived.
+#[allow(missing_docs, clippy::all)]
+pub(crate) mod wire {
+    tonic::include_proto!("etcdserverpb");
+}
+
 /// How long a call goes on trying while etcd is away: longer than an election or a restart takes, and less than the
 /// ten seconds in which a leader must renew its lease, so that it gets to try twice.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,7 +52,7 @@ pub type Observer = Arc<dyn Fn(&'static str, Duration, bool) + Send + Sync>;
 /// A connection to etcd, shared by cloning.
 #[derive(Clone)]
 pub struct Etcd {
-    client: Client,
+    members: Arc<Members>,
     prefix: Arc<str>,
     observer: Option<Observer>,
     encryption: Arc<Encryption>,
@@ -55,7 +67,7 @@ impl std::fmt::Debug for Etcd {
 /// A stored value as etcd returned it.
 #[derive(Debug)]
 pub(crate) struct Stored {
-    pub(crate) value: Vec<u8>,
+    pub(crate) value: Bytes,
     pub(crate) revision: i64,
 }
 
@@ -67,7 +79,7 @@ const UNLOCK_AGAIN: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub struct Listing {
     /// The keys and values, keys without the prefix that was asked for, with the revision of each.
-    pub items: Vec<(String, Vec<u8>, i64)>,
+    pub items: Vec<(String, Bytes, i64)>,
     /// The revision at which the range was read.
     pub revision: i64,
     /// There is more behind the last key.
@@ -86,21 +98,12 @@ pub(crate) enum Guarded {
 }
 
 impl Etcd {
-    /// Prepares the connection. It is opened, and opened again, as calls need it.
-    pub async fn connect(config: &EtcdConfig) -> Result<Self, Error> {
-        let mut options = ConnectOptions::new()
-            .with_connect_timeout(Duration::from_secs(2))
-            // A member whose machine lost its power is noticed within 7 s; calls made meanwhile go to the others, which
-            // have less under way. etcd bears no more than one question in 5 s (`--grpc-keepalive-min-time`).
-            .with_keep_alive(Duration::from_secs(5), Duration::from_secs(2))
-            .with_keep_alive_while_idle(true);
-        if config.ca_file.is_some() || config.certificate_file.is_some() {
-            options = options.with_tls(tls(config)?);
-        }
-        let client = Client::connect(&config.servers, Some(options)).await?;
+    /// Prepares the connections. They are opened, and opened again, by themselves.
+    pub fn connect(config: &EtcdConfig) -> Result<Self, Error> {
+        let members = Arc::new(Members::connect(config)?);
         let prefix = if config.prefix.is_empty() { "/registry" } else { config.prefix.trim_end_matches('/') };
         let prefix = if prefix.starts_with('/') { prefix.to_owned() } else { format!("/{prefix}") };
-        Ok(Self { client, prefix: prefix.into(), observer: None, encryption: Arc::default() })
+        Ok(Self { members, prefix: prefix.into(), observer: None, encryption: Arc::default() })
     }
 
     /// Sets who is told of every call.
@@ -162,10 +165,6 @@ impl Etcd {
         &self.prefix
     }
 
-    pub(crate) fn client(&self) -> Client {
-        self.client.clone()
-    }
-
     pub(crate) fn full_key(&self, resource: &str, key: &str) -> String {
         let mut full = String::with_capacity(self.prefix.len() + resource.len() + key.len() + 2);
         full.push_str(&self.prefix);
@@ -176,14 +175,11 @@ impl Etcd {
         full
     }
 
-    async fn observe<T, E>(
+    async fn observe<T>(
         &self,
         operation: &'static str,
-        call: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Error>
-    where
-        Error: From<E>,
-    {
+        call: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, Error> {
         let start = Instant::now();
         let result = call.await;
         if let Some(observer) = &self.observer {
@@ -192,37 +188,86 @@ impl Etcd {
         result.map_err(Error::from)
     }
 
+    async fn range(&self, operation: &'static str, range: &RangeRequest) -> Result<RangeResponse, Error> {
+        self.observe(operation, self.members.unary(RANGE, range)).await
+    }
+
     /// Etcd's revision, confirmed by its quorum. Counts one key that is small and always cheap to find.
     pub async fn current_revision(&self) -> Result<i64, Error> {
-        let read = || async {
-            let options = GetOptions::new().with_count_only();
-            let mut client = self.client.kv_client();
-            let response = self.observe("get", client.get("compact_rev_key", Some(options))).await?;
-            Ok(response.header().map_or(0, |header| header.revision()))
-        };
+        let range = counting("compact_rev_key");
+        let read = || async { Ok(revision(self.range("get", &range).await?.header.as_ref())) };
         patiently(read).await
     }
 
     /// Asks whether etcd answers, for health checks; does not retry.
     pub async fn ping(&self) -> Result<(), Error> {
-        let options = GetOptions::new().with_count_only();
-        self.observe("get", self.client.kv_client().get("health", Some(options))).await.map(|_| ())
+        self.range("get", &counting("health")).await.map(drop)
     }
 
     /// The size of etcd's database in bytes.
     pub async fn database_size(&self) -> Result<i64, Error> {
-        Ok(self.client.maintenance_client().status().await?.db_size())
+        let status: StatusResponse = self.members.unary(STATUS, &StatusRequest {}).await?;
+        Ok(status.db_size)
+    }
+
+    /// A lease that deletes what is written with it after so many seconds.
+    pub(crate) async fn grant(&self, seconds: i64) -> Result<i64, Error> {
+        let question = LeaseGrantRequest { ttl: seconds, id: 0 };
+        let granted: LeaseGrantResponse = self.members.unary(GRANT, &question).await?;
+        if granted.error.is_empty() {
+            Ok(granted.id)
+        } else {
+            Err(CallError::from(tonic::Status::unknown(granted.error)).into())
+        }
+    }
+
+    /// Forgets what lies before a revision.
+    pub(crate) async fn compact(&self, revision: i64) -> Result<(), Error> {
+        let _: CompactionResponse = self.members.unary(COMPACT, &CompactionRequest { revision }).await?;
+        Ok(())
+    }
+
+    /// Puts a small value if its key has been written so often (0: there is none); gives etcd's revision, and where
+    /// others were faster how often it has been written.
+    pub(crate) async fn put_if_version(
+        &self,
+        key: &'static str,
+        version: i64,
+        value: String,
+    ) -> Result<(i64, Option<i64>), Error> {
+        let put = PutRequest { key: key.into(), value: value.into(), lease: 0 };
+        let txn = TxnRequest {
+            compare: vec![Compare {
+                result: compare::CompareResult::Equal.into(),
+                target: compare::CompareTarget::Version.into(),
+                key: key.into(),
+                target_union: Some(compare::TargetUnion::Version(version)),
+            }],
+            success: vec![operation(request_op::Request::RequestPut(put))],
+            failure: vec![operation(request_op::Request::RequestRange(one(key.into())))],
+        };
+        let response: TxnResponse = self.members.unary(TXN, &txn).await?;
+        let now = revision(response.header.as_ref());
+        if response.succeeded {
+            return Ok((now, None));
+        }
+        Ok((now, Some(found(response).map_or(0, |item| item.version))))
+    }
+
+    /// Watches all keys from a revision on.
+    pub(crate) async fn watch(&self, start_revision: i64) -> Result<Answers, Error> {
+        // From the smallest key there is to the end of all.
+        let all = Bytes::from_static(b"\0");
+        let create = WatchCreateRequest { key: all.clone(), range_end: all, start_revision };
+        let union = Some(watch_request::RequestUnion::CreateRequest(create));
+        Ok(self.members.stream(WATCH, &WatchRequest { request_union: union }).await?)
     }
 
     pub(crate) async fn get(&self, resource: &str, key: &str) -> Result<Option<Stored>, Error> {
-        let full = self.full_key(resource, key);
-        let read = || async {
-            let mut client = self.client.kv_client().max_decoding_message_size(MESSAGE);
-            let mut response = self.observe("get", client.get(full.as_str(), None)).await?;
-            Ok(response.take_kvs().pop().map(stored))
-        };
+        let range = one(self.full_key(resource, key).into());
+        let read = || async { Ok(self.range("get", &range).await?.kvs.pop().map(stored)) };
         let found: Option<Stored> = patiently(read).await?;
-        self.unlock(found.iter().map(|found| found.value.as_slice())).await;
+        self.unlock(found.iter().map(|found| &*found.value)).await;
         Ok(found)
     }
 
@@ -247,25 +292,20 @@ impl Etcd {
         if let Some(last) = end.last_mut() {
             *last += 1;
         }
-        let read = || async {
-            let options = GetOptions::new().with_range(end.clone()).with_limit(limit).with_revision(revision);
-            let mut client = self.client.kv_client().max_decoding_message_size(MESSAGE);
-            self.observe("list", client.get(from.as_str(), Some(options))).await
-        };
-        let mut response = patiently(read).await?;
-        let read_at = response.header().map_or(0, |header| header.revision());
-        let (more, count) = (response.more(), response.count());
-        self.unlock(response.kvs().iter().map(KeyValue::value)).await;
+        let range =
+            RangeRequest { key: from.into(), range_end: end.into(), limit, revision, count_only: false };
+        let response = patiently(|| self.range("list", &range)).await?;
+        let read_at = self::revision(response.header.as_ref());
+        self.unlock(response.kvs.iter().map(|item| &*item.value)).await;
         let items = response
-            .take_kvs()
+            .kvs
             .into_iter()
             .filter_map(|item| {
-                let revision = item.mod_revision();
-                let (key, value) = item.into_key_value();
-                let key = String::from_utf8(key).ok()?;
-                Some((key.get(start.len()..)?.to_owned(), value, revision))
+                let key = std::str::from_utf8(&item.key).ok()?.get(start.len()..)?;
+                Some((key.to_owned(), item.value, item.mod_revision))
             })
             .collect();
+        let (more, count) = (response.more, response.count);
         Ok(Listing { items, revision: if revision > 0 { revision } else { read_at }, more, count })
     }
 
@@ -278,21 +318,24 @@ impl Etcd {
         at: i64,
         lease: Option<i64>,
     ) -> Result<Guarded, Error> {
-        let full = self.full_key(resource, key);
-        let options = lease.map(|lease| PutOptions::new().with_lease(lease));
+        let full: Bytes = self.full_key(resource, key).into();
         let operation = if at == 0 { "create" } else { "update" };
-        let first = TxnOp::put(full.as_str(), value, options.clone());
-        let error = match self.guarded(operation, &full, at, first).await {
+        let put = PutRequest {
+            key: full.clone(),
+            value: Bytes::copy_from_slice(value),
+            lease: lease.unwrap_or_default(),
+        };
+        let txn = guarded(&full, at, request_op::Request::RequestPut(put));
+        let error = match self.guarded(operation, &txn).await {
             Err(error) if error.is_transient() => error,
             other => return other,
         };
         // It may have been done without our hearing of it. What is there tells: the value holds a uid or a
         // content that only this write has. Others may have written upon it meanwhile: its place is then among the
         // versions since, and a conflict would be told of what is stored.
-        tracing::warn!(%error, key = full, "write to etcd broke off, trying again");
+        tracing::warn!(%error, key = self.full_key(resource, key), "write to etcd broke off, trying again");
         let again = || async {
-            let put = TxnOp::put(full.as_str(), value, options.clone());
-            match self.guarded(operation, &full, at, put).await? {
+            match self.guarded(operation, &txn).await? {
                 Guarded::Changed(Some(now)) if now.revision > at => {
                     match self.written_since(&full, value, at, &now).await? {
                         Trace::Found(revision) => Ok(Some(Guarded::Done(revision))),
@@ -311,7 +354,7 @@ impl Etcd {
     /// Looks among the versions of a key after a revision, from the newest back, for one of this value.
     async fn written_since(
         &self,
-        full: &str,
+        full: &Bytes,
         value: &[u8],
         at: i64,
         newest: &Stored,
@@ -321,10 +364,9 @@ impl Etcd {
         }
         let mut before = newest.revision;
         for _ in 0..VERSIONS {
-            let options = GetOptions::new().with_revision(before - 1);
-            let mut client = self.client.kv_client().max_decoding_message_size(MESSAGE);
-            let found = match self.observe("get", client.get(full, Some(options))).await {
-                Ok(mut response) => response.take_kvs().pop().map(stored),
+            let range = RangeRequest { revision: before - 1, ..one(full.clone()) };
+            let found = match self.range("get", &range).await {
+                Ok(mut response) => response.kvs.pop().map(stored),
                 Err(error) if error.is_transient() => return Err(error),
                 // Compacted meanwhile.
                 Err(_) => return Ok(Trace::Lost),
@@ -343,35 +385,67 @@ impl Etcd {
 
     /// Deletes a key if it is still at a revision.
     pub(crate) async fn delete(&self, resource: &str, key: &str, at: i64) -> Result<Guarded, Error> {
-        let full = self.full_key(resource, key);
-        let delete = || self.guarded("delete", &full, at, TxnOp::delete(full.as_str(), None));
-        patiently(delete).await
+        let full: Bytes = self.full_key(resource, key).into();
+        let delete = request_op::Request::RequestDeleteRange(DeleteRangeRequest { key: full.clone() });
+        let txn = guarded(&full, at, delete);
+        patiently(|| self.guarded("delete", &txn)).await
     }
 
-    async fn guarded(
-        &self,
-        operation: &'static str,
-        full: &str,
-        at: i64,
-        write: TxnOp,
-    ) -> Result<Guarded, Error> {
-        let txn = Txn::new()
-            .when([Compare::mod_revision(full, CompareOp::Equal, at)])
-            .and_then([write])
-            .or_else([TxnOp::get(full, None)]);
-        let mut client = self.client.kv_client().max_decoding_message_size(MESSAGE);
-        let response = self.observe(operation, client.txn(txn)).await?;
-        if response.succeeded() {
-            return Ok(Guarded::Done(response.header().map_or(0, |header| header.revision())));
+    async fn guarded(&self, operation: &'static str, txn: &TxnRequest) -> Result<Guarded, Error> {
+        let response: TxnResponse = self.observe(operation, self.members.unary(TXN, txn)).await?;
+        if response.succeeded {
+            return Ok(Guarded::Done(revision(response.header.as_ref())));
         }
-        let now = response.op_responses().into_iter().find_map(|response| match response {
-            TxnOpResponse::Get(mut got) => got.take_kvs().pop(),
-            _ => None,
-        });
-        let now = now.map(stored);
-        self.unlock(now.iter().map(|now| now.value.as_slice())).await;
+        let now = found(response).map(stored);
+        self.unlock(now.iter().map(|now| &*now.value)).await;
         Ok(Guarded::Changed(now))
     }
+}
+
+const RANGE: &str = "/etcdserverpb.KV/Range";
+const TXN: &str = "/etcdserverpb.KV/Txn";
+const COMPACT: &str = "/etcdserverpb.KV/Compact";
+const WATCH: &str = "/etcdserverpb.Watch/Watch";
+const GRANT: &str = "/etcdserverpb.Lease/LeaseGrant";
+const STATUS: &str = "/etcdserverpb.Maintenance/Status";
+
+/// A write if its key is still at a revision (0: there is none); what is there if not.
+fn guarded(key: &Bytes, at: i64, write: request_op::Request) -> TxnRequest {
+    TxnRequest {
+        compare: vec![Compare {
+            result: compare::CompareResult::Equal.into(),
+            target: compare::CompareTarget::Mod.into(),
+            key: key.clone(),
+            target_union: Some(compare::TargetUnion::ModRevision(at)),
+        }],
+        success: vec![operation(write)],
+        failure: vec![operation(request_op::Request::RequestRange(one(key.clone())))],
+    }
+}
+
+fn operation(request: request_op::Request) -> RequestOp {
+    RequestOp { request: Some(request) }
+}
+
+/// Reads one key.
+fn one(key: Bytes) -> RangeRequest {
+    RangeRequest { key, ..RangeRequest::default() }
+}
+
+/// Says only whether there is a key.
+fn counting(key: &'static str) -> RangeRequest {
+    RangeRequest { count_only: true, ..one(Bytes::from_static(key.as_bytes())) }
+}
+
+fn revision(header: Option<&ResponseHeader>) -> i64 {
+    header.map_or(0, |header| header.revision)
+}
+
+/// What the reading part of a transaction found.
+fn found(response: TxnResponse) -> Option<KeyValue> {
+    response.responses.into_iter().find_map(|response| match response.response? {
+        response_op::Response::ResponseRange(mut read) => read.kvs.pop(),
+    })
 }
 
 /// Whether a write that broke off is among the versions of its key.
@@ -389,25 +463,7 @@ enum Trace {
 const VERSIONS: usize = 256;
 
 fn stored(item: KeyValue) -> Stored {
-    let revision = item.mod_revision();
-    Stored { value: item.into_key_value().1, revision }
-}
-
-fn tls(config: &EtcdConfig) -> Result<TlsOptions, Error> {
-    let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|error| {
-            let error = std::io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-            Error::Etcd(Arc::new(etcd_client::Error::IoError(error)))
-        })
-    };
-    let mut options = TlsOptions::new();
-    if let Some(path) = &config.ca_file {
-        options = options.ca_certificate(Certificate::from_pem(read(path)?));
-    }
-    if let (Some(certificate), Some(key)) = (&config.certificate_file, &config.key_file) {
-        options = options.identity(Identity::from_pem(read(certificate)?, read(key)?));
-    }
-    Ok(options)
+    Stored { value: item.value, revision: item.mod_revision }
 }
 
 /// Calls until it works or is refused, as long as etcd is merely away.
@@ -438,7 +494,7 @@ mod tests {
         let server = testkit::Etcd::start().unwrap();
         let config =
             EtcdConfig { servers: vec![server.url()], prefix: "/registry".into(), ..EtcdConfig::default() };
-        let etcd = Etcd::connect(&config).await.unwrap();
+        let etcd = Etcd::connect(&config).unwrap();
         let mut revisions = vec![0];
         for value in ["a", "b", "c", "d"] {
             let at = *revisions.last().unwrap();
@@ -448,7 +504,7 @@ mod tests {
             }
         }
         let newest = etcd.get("things", "k").await.unwrap().unwrap();
-        let full = etcd.full_key("things", "k");
+        let full = etcd.full_key("things", "k").into();
         for (value, at, expected) in [
             ("d", 3, Trace::Found(revisions[4])),
             ("b", 1, Trace::Found(revisions[2])),

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_client::{EventType, WatchOptions, WatchStream};
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cache::{Cache, Resource};
+use crate::etcd::wire::{Event, WatchResponse, event::EventType};
 use crate::{Error, Etcd, Object, Progress, compaction};
 
 /// How many keys the first read of the load asks for.
@@ -147,30 +148,30 @@ impl Feed {
 
     /// Follows etcd's history from where the caches are.
     async fn follow(&mut self, pause: &mut Duration) -> Broken {
-        let mut stream = match self.open().await {
+        let mut stream = match self.etcd.watch(self.progress.reached() + 1).await {
             Ok(stream) => stream,
             Err(error) => return Broken::Reconnect(error.to_string()),
         };
         loop {
             tokio::select! {
                 biased;
-                message = stream.message() => {
+                message = stream.next::<WatchResponse>() => {
                     let response = match message {
                         Ok(Some(response)) => response,
                         Ok(None) => return Broken::Reconnect("etcd ended the watch".into()),
                         Err(error) => return Broken::Reconnect(error.to_string()),
                     };
-                    if response.canceled() {
-                        let reason = format!("etcd cancelled the watch: {}", response.cancel_reason());
-                        return if response.compact_revision() > 0 {
+                    if response.canceled {
+                        let reason = format!("etcd cancelled the watch: {}", response.cancel_reason);
+                        return if response.compact_revision > 0 {
                             Broken::Reload(reason)
                         } else {
                             Broken::Reconnect(reason)
                         };
                     }
-                    if response.created() {
+                    if response.created {
                         *pause = Duration::ZERO;
-                        let revision = response.header().map_or(0, |header| header.revision());
+                        let revision = response.header.map_or(0, |header| header.revision);
                         if revision < self.progress.reached() {
                             return Broken::Reload(format!(
                                 "etcd is at revision {revision}, behind {}: was it restored from a backup?",
@@ -178,9 +179,9 @@ impl Feed {
                             ));
                         }
                     }
-                    let values = response.events().iter().filter_map(|event| Some(event.kv()?.value()));
+                    let values = response.events.iter().filter_map(|event| Some(&*event.kv.as_ref()?.value));
                     self.etcd.unlock(values).await;
-                    self.apply(response.events());
+                    self.apply(&response.events);
                 }
                 Some(register) = self.register.recv() => match register {
                     Register::Add { cache, done } => {
@@ -195,29 +196,22 @@ impl Feed {
         }
     }
 
-    async fn open(&self) -> Result<WatchStream, Error> {
-        // Everything, not only the store's prefix: so no revision passes unseen.
-        let options = WatchOptions::new().with_all_keys().with_start_revision(self.progress.reached() + 1);
-        let mut client = self.etcd.client().watch_client().max_decoding_message_size(i32::MAX as usize);
-        Ok(client.watch(Vec::new(), Some(options)).await?)
-    }
-
-    fn apply(&self, events: &[etcd_client::Event]) {
+    fn apply(&self, events: &[Event]) {
         let prefix = self.etcd.prefix();
         let mut last = 0;
         for event in events {
-            let Some(item) = event.kv() else { continue };
-            last = item.mod_revision();
-            let Ok(key) = item.key_str() else { continue };
+            let Some(item) = &event.kv else { continue };
+            last = item.mod_revision;
+            let Ok(key) = std::str::from_utf8(&item.key) else { continue };
             if key == compaction::KEY {
-                let revision = std::str::from_utf8(item.value()).ok().and_then(|text| text.parse().ok());
+                let revision = std::str::from_utf8(&item.value).ok().and_then(|text| text.parse().ok());
                 self.progress.compact(revision.unwrap_or(0));
             }
             let Some(key) = key.strip_prefix(prefix).and_then(|key| key.strip_prefix('/')) else { continue };
             let Some((cache, key)) = self.caches.of(key) else { continue };
-            match event.event_type() {
-                EventType::Put => match self.etcd.open(&cache.resource, key, item.value()) {
-                    Ok(opened) => cache.put(key, &opened.value, last, item.create_revision() == last),
+            match event.r#type() {
+                EventType::Put => match self.etcd.open(&cache.resource, key, &item.value) {
+                    Ok(opened) => cache.put(key, &opened.value, last, item.create_revision == last),
                     Err(reason) => unreadable(&cache.resource, key, reason),
                 },
                 EventType::Delete => cache.delete(key, last),
@@ -251,7 +245,7 @@ struct Load {
 }
 
 impl Load {
-    fn take(&mut self, items: Vec<(String, Vec<u8>, i64)>) {
+    fn take(&mut self, items: Vec<(String, Bytes, i64)>) {
         for (key, value, revision) in items {
             let Some((cache, key)) = self.caches.of(&key) else { continue };
             let Some(object) = read(&self.etcd, &cache.resource, key, &value, revision) else { continue };
@@ -266,7 +260,7 @@ impl Load {
 }
 
 /// How many keys to ask for next, from the sizes of those before.
-fn next_chunk(before: &[(String, Vec<u8>, i64)]) -> i64 {
+fn next_chunk(before: &[(String, Bytes, i64)]) -> i64 {
     let bytes: usize = before.iter().map(|(key, value, _)| key.len() + value.len()).sum();
     let keys = CHUNK.saturating_mul(before.len()) / bytes.max(1);
     i64::try_from(keys).unwrap_or(i64::MAX).clamp(*KEYS.start(), *KEYS.end())
@@ -289,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_read_asks_for_as_many_keys_as_fit() {
-        let of = |count: usize, size: usize| vec![(String::new(), vec![0; size], 0); count];
+        let of = |count: usize, size: usize| vec![(String::new(), Bytes::from(vec![0; size]), 0); count];
         assert_eq!(next_chunk(&of(500, 3 << 10)), 2730);
         assert_eq!(next_chunk(&of(4, 1 << 20)), 50);
         assert_eq!(next_chunk(&of(10, 1)), 10_000);

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Error, Etcd};
+use crate::{CallError, Error, Etcd};
 
 /// So many readers may wait for one answer; beyond that they wait to be let in.
 const READERS: usize = 4096;
 
 /// A revision, or why there is none.
-type Answer = Result<i64, Arc<etcd_client::Error>>;
+type Answer = Result<i64, Arc<CallError>>;
 
 /// Asks for the current revision on behalf of many readers.
 ///
@@ -46,7 +46,7 @@ impl Freshness {
                         }
                         match error {
                             Error::Etcd(cause) => Err(cause),
-                            other => Err(Arc::new(etcd_client::Error::IoError(std::io::Error::other(other)))),
+                            other => Err(Arc::new(tonic::Status::unavailable(other.to_string()).into())),
                         }
                     }
                 };

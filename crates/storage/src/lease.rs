@@ -30,8 +30,7 @@ impl Leases {
     /// A lease that ends after at least `lifetime`.
     pub(crate) async fn lease(&self, etcd: &Etcd, lifetime: Duration) -> Result<i64, Error> {
         if lifetime < LONG {
-            let granted = etcd.client().lease_client().grant(lifetime.as_secs().max(1) as i64, None).await?;
-            return Ok(granted.id());
+            return etcd.grant(lifetime.as_secs().max(1) as i64).await;
         }
         // Held while a new lease is asked for on purpose: everybody else would ask for the same.
         let mut current = self.current.lock().await;
@@ -44,8 +43,8 @@ impl Leases {
             return Ok(lease.id);
         }
         let seconds = (lifetime + SHARED).as_secs() as i64;
-        let granted = etcd.client().lease_client().grant(seconds, None).await?;
-        *current = Some(Current { id: granted.id(), lifetime, granted: Instant::now(), objects: 1 });
-        Ok(granted.id())
+        let id = etcd.grant(seconds).await?;
+        *current = Some(Current { id, lifetime, granted: Instant::now(), objects: 1 });
+        Ok(id)
     }
 }

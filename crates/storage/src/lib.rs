@@ -34,7 +34,7 @@ pub use compaction::compact_every;
 pub use encryption::{
     ConfigurationError, Encryption, EncryptionConfiguration, Opened, check_encrypted, check_status,
 };
-pub use error::Error;
+pub use error::{CallError, Error};
 pub use etcd::{Etcd, EtcdConfig, Listing, Observer};
 pub use feed::Feed;
 pub use freshness::Freshness;

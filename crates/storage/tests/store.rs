@@ -13,7 +13,7 @@ use storage::{
 /// A store whose tasks run.
 async fn store(etcd: &testkit::Etcd) -> Arc<Store> {
     let config = EtcdConfig { servers: vec![etcd.url()], ..EtcdConfig::default() };
-    let connection = Etcd::connect(&config).await.unwrap();
+    let connection = Etcd::connect(&config).unwrap();
     let (freshness, task) = Freshness::new(connection.clone());
     let pods =
         Resource::new("pods", true, vec![SelectableField::new("spec.nodeName")]).indexed_by("spec.nodeName");

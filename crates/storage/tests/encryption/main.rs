@@ -32,7 +32,7 @@ fn by(cipher: &str, name: &str, secret: &str) -> serde_json::Value {
 /// A store of secrets whose tasks run.
 async fn store(etcd: &testkit::Etcd, encryption: Arc<Encryption>) -> Arc<Store> {
     let config = EtcdConfig { servers: vec![etcd.url()], ..EtcdConfig::default() };
-    let connection = Etcd::connect(&config).await.unwrap().encrypted_by(encryption);
+    let connection = Etcd::connect(&config).unwrap().encrypted_by(encryption);
     let (freshness, task) = Freshness::new(connection.clone());
     let secrets = Resource::new("secrets", true, Vec::new()).named("", "secrets");
     let (store, feed, ready) = Store::new(connection, freshness, vec![secrets]);
