@@ -188,6 +188,11 @@ mod tests {
                 json!({"a": {"b": [1, 1, 2]}, "x/y": 1}),
             ),
             (json!({"op": "test", "path": "/a/b/0", "value": 1}), object()),
+            (json!({"op": "test", "path": "/a/b/-1", "value": 2}), object()),
+            (json!({"op": "test", "path": "/none", "value": null}), object()),
+            (json!({"op": "test", "path": "/none"}), object()),
+            (json!({"op": "replace", "path": "/a/b/-2", "value": 9}), json!({"a": {"b": [9, 2]}, "x/y": 1})),
+            (json!({"op": "add", "path": "", "value": {"all": "new"}}), json!({"all": "new"})),
         ] {
             check(object(), json!([patch]), Ok(expected));
         }
@@ -206,12 +211,17 @@ mod tests {
                 "replace operation does not apply: doc is missing path: \"/b/c\": missing value",
             ),
             (json!([{"op": "jump", "path": "/a"}]), "Unexpected kind: jump"),
+            (json!([{"op": "test", "path": "/b", "value": 0}]), "testing value /b failed: test failed"),
+            (
+                json!([{"op": "replace", "path": "/l/-0", "value": 1}]),
+                "replace operation does not apply: doc is missing path: \"/l/-0\": missing value",
+            ),
             (
                 json!({}),
                 "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch",
             ),
         ] {
-            check(json!({"a": 1}), patch, Err(expected));
+            check(json!({"a": 1, "l": [1]}), patch, Err(expected));
         }
     }
 

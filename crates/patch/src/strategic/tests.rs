@@ -49,6 +49,43 @@ fn merges_lists_of_scalars_as_sets_and_replaces_atomic_ones() {
 }
 
 #[test]
+fn directives_hold_wherever_they_stand() {
+    let ty = kinds::APPS_V1_DEPLOYMENT.ty();
+    let object =
+        || pod_spec(json!({"containers": [{"name": "a", "image": "a:1"}], "nodeSelector": {"a": "b"}}));
+    let patched = |patch: Value, expected: Value| check(ty, object(), pod_spec(patch), pod_spec(expected));
+    let containers = json!([{"name": "a", "image": "a:1"}]);
+    // A map is emptied, or put in place of what was there.
+    patched(
+        json!({"nodeSelector": {"$patch": "delete"}}),
+        json!({"containers": containers, "nodeSelector": {}}),
+    );
+    patched(
+        json!({"nodeSelector": {"$patch": "replace", "c": "d"}}),
+        json!({"containers": containers, "nodeSelector": {"c": "d"}}),
+    );
+    // What is not there yet is made without nulls and without directives.
+    patched(
+        json!({"securityContext": {"$patch": "delete"}, "dnsConfig": {"$patch": "replace", "searches": ["a"], "options": null},
+            "affinity": {"$retainKeys": ["podAffinity"], "podAffinity": {}},
+            "volumes": [{"name": "v", "$patch": "delete"}, {"$patch": "merge", "name": "w", "emptyDir": {"$patch": "delete"}}],
+            "$deleteFromPrimitiveList/none": ["a"], "tolerations": [{"key": "k", "value": null}]}),
+        json!({"containers": containers, "nodeSelector": {"a": "b"}, "dnsConfig": {"searches": ["a"]},
+            "affinity": {"podAffinity": {}}, "volumes": [{"name": "w"}], "tolerations": [{"key": "k"}]}),
+    );
+    // A value of another type takes the place of what was there.
+    patched(json!({"nodeSelector": "none"}), json!({"containers": containers, "nodeSelector": "none"}));
+    patched(
+        json!({"$deleteFromPrimitiveList/nodeSelector": ["a"]}),
+        json!({"containers": containers, "nodeSelector": {"a": "b"}}),
+    );
+    assert_eq!(
+        refuse(object(), pod_spec(json!({"nodeSelector": {"$patch": "some"}}))),
+        "unknown patch type: some in map: map[$patch:some]"
+    );
+}
+
+#[test]
 fn removes_by_null_and_by_directive() {
     check(
         kinds::APPS_V1_DEPLOYMENT.ty(),
