@@ -127,5 +127,22 @@ mod tests {
         let mut other = secret(&[]);
         other["type"] = json!("Opaque");
         assert_eq!(user_of(&token, &other, now), None);
+        let mut dying = secret(&[]);
+        dying.set_at(&["metadata", "deletionTimestamp"], json!("2026-11-20T10:00:00Z"));
+        assert_eq!(user_of(&token, &dying, now), None);
+        assert!(user_of(&token, &secret(&[("expiration", "2026-11-20T11:00:01Z")]), now).is_some());
+        assert!(user_of(&token, &secret(&[("expiration", "")]), now).is_some(), "it lasts");
+    }
+
+    #[test]
+    fn groups_are_told_once_and_in_order() {
+        let token = BootstrapToken::parse("abcdef.0123456789abcdef").unwrap();
+        let now: Timestamp = "2026-11-20T11:00:00Z".parse().unwrap();
+        let extra = "system:bootstrappers:z,,system:bootstrappers:a,system:bootstrappers:z";
+        let user = user_of(&token, &secret(&[("auth-extra-groups", extra)]), now).unwrap();
+        assert_eq!(user.groups, [GROUP, "system:bootstrappers:a", "system:bootstrappers:z"]);
+        let longest = format!("system:bootstrappers:{}", "a".repeat(256));
+        assert!(is_group(&longest) && !is_group(&format!("{longest}a")));
+        assert!(!is_group("system:bootstrappers:") && !is_group("system:bootstrappers:A") && !is_group("a"));
     }
 }

@@ -193,3 +193,56 @@ fn tokens_are_found_in_both_places() {
         assert_eq!(bearer_token(&headers(&[(name, value)])).as_deref(), expected, "{value}");
     }
 }
+
+/// Secrets of tokens, by name.
+struct Secrets(Vec<(&'static str, serde_json::Value)>);
+
+impl Lookup for Secrets {
+    fn service_account(&self, _: &str, _: &str) -> Option<crate::lookup::Referent> {
+        None
+    }
+    fn pod(&self, _: &str, _: &str) -> Option<crate::lookup::Referent> {
+        None
+    }
+    fn node(&self, _: &str) -> Option<crate::lookup::Referent> {
+        None
+    }
+    fn secret(&self, namespace: &str, name: &str) -> Option<Arc<serde_json::Value>> {
+        let (_, secret) = self.0.iter().find(|(known, _)| namespace == "kube-system" && *known == name)?;
+        Some(Arc::new(secret.clone()))
+    }
+}
+
+#[test]
+fn tokens_without_audiences_are_for_this_server_alone() {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    let data = |text: &str| BASE64_STANDARD.encode(text);
+    let secret = serde_json::json!({"type": "bootstrap.kubernetes.io/token", "data": {"token-id": data("abcdef"),
+        "token-secret": data("0123456789abcdef"), "usage-bootstrap-authentication": data("true")}});
+    let authenticator = Authenticator {
+        token_file: Some(TokenFile::read("known,jane,1").unwrap()),
+        bootstrap: Some(Arc::new(Secrets(vec![("bootstrap-token-abcdef", secret)]))),
+        api_audiences: vec!["here".into(), "near".into()],
+        ..Authenticator::default()
+    };
+    let joining = "abcdef.0123456789abcdef";
+    for (token, audiences, expected) in [
+        ("known", &[][..], Some(("jane", &[][..]))),
+        ("known", &["here"], Some(("jane", &["here"]))),
+        ("known", &["far", "near"], Some(("jane", &["near"]))),
+        ("known", &["far"], None),
+        (joining, &[], Some(("system:bootstrap:abcdef", &[]))),
+        (joining, &["here", "far"], Some(("system:bootstrap:abcdef", &["here"]))),
+        (joining, &["far"], None),
+        ("abcdef.0123456789abcdee", &[], None),
+        ("unknown", &["here"], None),
+    ] {
+        let asked: Vec<String> = audiences.iter().map(|audience| (*audience).to_owned()).collect();
+        let found = block_on(authenticator.authenticate_token(token, &asked, now()));
+        let found = found.ok().map(|identity| (identity.user.name.clone(), identity.audiences));
+        let expected = expected.map(|(name, audiences): (&str, &[&str])| {
+            (name.to_owned(), audiences.iter().map(|audience| (*audience).to_owned()).collect())
+        });
+        assert_eq!(found, expected, "{token} {audiences:?}");
+    }
+}
