@@ -188,7 +188,8 @@ mod tests {
     #[test]
     fn a_long_list_is_read_once_and_grows_by_nothing() {
         let named = |name: String| json!({"name": name, "kind": "Thing"});
-        let twice = json!({"resources": ["a", "a", "a/x", "a/y", "b/x"].map(|name| named(name.to_owned()))});
+        let twice = ["a", "a", "a/x", "a/y", "b/x"].map(|name| named(name.to_owned()));
+        let twice = json!({"resources": twice});
         let resources = super::resources(&twice, "m.io", "v1").unwrap();
         let counts: Vec<_> =
             resources.as_array().unwrap().iter().map(|one| one.list_at(&["subresources"]).len()).collect();
