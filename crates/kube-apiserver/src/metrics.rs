@@ -275,17 +275,22 @@ impl Metrics {
             .inc();
     }
 
-    /// What the store tells of its calls to etcd.
+    /// What the store tells of its calls to etcd. One call may be for all resources, as the watch's first list is, so the
+    /// labels that upstream has for them stay empty.
     pub fn etcd_observer(&self) -> Observer {
-        let (etcd, errors) = (self.shared.etcd.clone(), self.shared.etcd_errors.clone());
-        let operations = ["get", "list", "create", "update", "delete"]
-            .map(|operation| (operation, etcd.with_label_values(&[operation, ""])));
+        let (etcd, counts, errors) =
+            (self.shared.etcd.clone(), self.shared.etcd_requests.clone(), self.shared.etcd_errors.clone());
+        let operations = ["get", "list", "create", "update", "delete"].map(|operation| {
+            let labels = [operation, "", ""];
+            (operation, etcd.with_label_values(&labels), counts.with_label_values(&labels))
+        });
         Arc::new(move |operation, took, well| {
-            if let Some((_, histogram)) = operations.iter().find(|(known, _)| *known == operation) {
+            if let Some((_, histogram, count)) = operations.iter().find(|(known, ..)| *known == operation) {
                 histogram.observe(took.as_secs_f64());
+                count.inc();
             }
             if !well {
-                errors.with_label_values(&[operation, ""]).inc();
+                errors.with_label_values(&[operation, "", ""]).inc();
             }
         })
     }
@@ -300,6 +305,7 @@ pub struct Shared {
     long_running: IntGaugeVec,
     terminations: IntCounterVec,
     etcd: HistogramVec,
+    etcd_requests: IntCounterVec,
     etcd_errors: IntCounterVec,
     slis: HistogramVec,
     watched: Watched,
@@ -393,14 +399,18 @@ impl Shared {
                             6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0
                         ]
                     ),
-                    &["operation", "type"]
+                    &["operation", "group", "resource"]
+                )?,
+                etcd_requests: register_int_counter_vec!(
+                    opts!("etcd_requests_total", "Etcd request counts for each operation and object type."),
+                    &["operation", "group", "resource"]
                 )?,
                 etcd_errors: register_int_counter_vec!(
                     opts!(
                         "etcd_request_errors_total",
                         "Etcd failed request counts for each operation and object type."
                     ),
-                    &["operation", "type"]
+                    &["operation", "group", "resource"]
                 )?,
             })
         };
