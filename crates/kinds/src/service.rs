@@ -24,6 +24,10 @@ use strategy::{Keeps, NameRule, Strategy, field_text};
 pub struct Service;
 
 impl Strategy for Service {
+    fn allow_create_on_update(&self) -> bool {
+        true
+    }
+
     fn keeps(&self) -> Keeps {
         Keeps::Status
     }

@@ -247,3 +247,134 @@ async fn fields_that_are_there_twice_are_told_of() {
     let expected = "strict decoding error: duplicate field \"data.a\", unknown field \"dat\"";
     assert!(message.ends_with(expected), "{message}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deletions_insist_on_the_object_they_mean() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let path = format!("{MAPS}/m");
+    let made = client.post(MAPS, &map("m", "1")).await.ok();
+    let (uid, version) =
+        (made["metadata"]["uid"].as_str().unwrap(), made["metadata"]["resourceVersion"].as_str().unwrap());
+    let delete = |options: serde_json::Value| {
+        let (client, path) = (client.clone(), path.clone());
+        async move {
+            let headers = [("content-type", "application/json")];
+            client.ask(Method::DELETE, &path, &headers, options.to_string()).await
+        }
+    };
+    for (options, code, told) in [
+        (
+            json!({"preconditions": {"uid": "other"}}),
+            409,
+            format!(
+                "the UID in the precondition (other) does not match the UID in record ({uid}). The object might have been deleted and then recreated"
+            ),
+        ),
+        (
+            json!({"preconditions": {"uid": uid, "resourceVersion": "1"}}),
+            409,
+            format!(
+                "the ResourceVersion in the precondition (1) does not match the ResourceVersion in record ({version}). The object might have been modified"
+            ),
+        ),
+        (
+            json!({"propagationPolicy": "Some"}),
+            422,
+            "propagationPolicy: Unsupported value: \"Some\"".to_owned(),
+        ),
+        (
+            json!({"propagationPolicy": "Orphan", "orphanDependents": true}),
+            422,
+            "orphanDependents and deletionPropagation cannot be both set".to_owned(),
+        ),
+        (json!({"dryRun": ["Some"]}), 422, "dryRun: Unsupported value: \"Some\"".to_owned()),
+    ] {
+        let (found, message) = delete(options.clone()).await.refusal();
+        assert_eq!(found, code, "{options}: {message}");
+        assert!(message.contains(&told), "{message}\n{told}");
+    }
+    assert_eq!(delete(json!({"dryRun": ["All"], "preconditions": {"uid": uid}})).await.code, 200);
+    assert_eq!(client.get(&path).await.ok(), made, "nothing of that touched it");
+    let both = json!({"preconditions": {"uid": uid, "resourceVersion": version}, "gracePeriodSeconds": -1});
+    assert_eq!(delete(both).await.code, 200);
+    assert_eq!(client.get(&path).await.code, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn updates_insist_on_the_object_they_mean() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let made = client.post(MAPS, &map("m", "1")).await.ok();
+    let mut other = made.clone();
+    other["metadata"]["uid"] = "other".into();
+    let (code, message) = client.put(&format!("{MAPS}/m"), &other).await.refusal();
+    assert_eq!(code, 409);
+    assert!(
+        message.contains("Precondition failed: UID in precondition: other, UID in object meta: "),
+        "{message}"
+    );
+    let whatever = client.put(&format!("{MAPS}/m"), &map("m", "2")).await.ok();
+    assert_eq!(
+        (&whatever["data"]["key"], &whatever["metadata"]["uid"]),
+        (&json!("2"), &made["metadata"]["uid"])
+    );
+    assert_eq!(client.put(&format!("{MAPS}/m"), &map("n", "2")).await.refusal().0, 400);
+    assert_eq!(client.put(&format!("{MAPS}/none"), &map("none", "2")).await.refusal().0, 404);
+    let again = client.post(&format!("{MAPS}?dryRun=All"), &map("m", "1")).await.refusal();
+    assert_eq!(again, (409, "configmaps \"m\" already exists".into()));
+
+    // Some kinds are made where they are not, by whoever may make them.
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+    let lease =
+        json!({"metadata": {"name": "l"}, "spec": {"holderIdentity": "a", "leaseDurationSeconds": 1}});
+    let mut remembered = lease.clone();
+    remembered["metadata"]["resourceVersion"] = "7".into();
+    let (code, message) = client.put(&format!("{leases}/l"), &remembered).await.refusal();
+    assert_eq!(code, 409);
+    assert!(message.contains("StorageError: invalid object, Code: 4"), "{message}");
+    assert_eq!(client.put(&format!("{leases}/l?dryRun=All"), &lease).await.code, 201);
+    assert_eq!(client.get(&format!("{leases}/l")).await.code, 404);
+    assert_eq!(client.put(&format!("{leases}/l"), &lease).await.code, 201);
+    // What is there must be named with the version that was seen.
+    let blind = client.put(&format!("{leases}/l"), &lease).await.refusal();
+    assert_eq!(
+        blind,
+        (422, "Lease.coordination.k8s.io \"l\" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update".into())
+    );
+    let service = json!({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}});
+    let put = client.put("/api/v1/namespaces/default/services/s", &service).await;
+    assert_eq!(put.code, 201);
+    assert!(put.ok()["spec"]["clusterIP"].as_str().is_some_and(|address| !address.is_empty()));
+    let jane = cluster.client("jane", &[]).await;
+    let rules = json!({"metadata": {"name": "updates"}, "rules": [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["update"]}]});
+    let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    client.post(&format!("{roles}/roles"), &rules).await.ok();
+    let binding = json!({"metadata": {"name": "updates"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "updates"},
+        "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "jane"}]});
+    client.post(&format!("{roles}/rolebindings"), &binding).await.ok();
+    let (code, message) = client_may(&jane, &format!("{leases}/new"), &lease_named(&lease, "new")).await;
+    assert_eq!(code, 403);
+    assert!(message.contains("cannot create resource \"leases\""), "{message}");
+}
+
+fn lease_named(lease: &serde_json::Value, name: &str) -> serde_json::Value {
+    let mut lease = lease.clone();
+    lease["metadata"]["name"] = name.into();
+    lease
+}
+
+/// What a PUT is told once the roles of the one who asks are known: that update is allowed, and create is not.
+async fn client_may(
+    client: &crate::cluster::Client,
+    path: &str,
+    object: &serde_json::Value,
+) -> (u16, String) {
+    loop {
+        let told = client.put(path, object).await.refusal();
+        if !told.1.contains("cannot update resource") {
+            return told;
+        }
+        tokio::task::yield_now().await;
+    }
+}

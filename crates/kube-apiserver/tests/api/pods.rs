@@ -211,3 +211,93 @@ async fn a_quota_is_charged_once_however_many_ask() {
     assert_eq!(made, 3);
     assert_eq!(client.get(&format!("{quotas}/q")).await.ok()["status"]["used"]["pods"], "3");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bindings_and_evictions_insist_on_the_pod_they_mean() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let made = client.post(PODS, &pod("a")).await.ok();
+    let binding = |fields: Value| {
+        let mut binding = json!({"metadata": {"name": "a"}, "target": {"kind": "Node", "name": "w1"}});
+        for (key, value) in fields.as_object().unwrap() {
+            binding[key] = value.clone();
+        }
+        binding
+    };
+    let path = format!("{PODS}/a/binding");
+    for (sent, code, told) in [
+        (
+            binding(json!({"metadata": {"name": "b"}})),
+            400,
+            "name in URL does not match name in Binding object",
+        ),
+        (
+            binding(json!({"target": {"kind": "Pod", "name": "w1"}})),
+            422,
+            "target.kind: Unsupported value: \"Pod\": supported values: \"Node\", \"<empty>\"",
+        ),
+        (binding(json!({"target": {"kind": "Node"}})), 422, "target.name: Required value"),
+        (
+            binding(json!({"metadata": {"name": "a", "uid": "other"}})),
+            409,
+            "Precondition failed: UID in precondition: other, UID in object meta: ",
+        ),
+        (
+            binding(json!({"metadata": {"name": "a", "resourceVersion": "1"}})),
+            409,
+            "Precondition failed: ResourceVersion in precondition: 1, ResourceVersion in object meta: ",
+        ),
+    ] {
+        let (found, message) = client.post(&path, &sent).await.refusal();
+        assert_eq!(found, code, "{sent}: {message}");
+        assert!(message.contains(told), "{message}");
+    }
+    assert_eq!(client.post(&format!("{path}?dryRun=All"), &binding(json!({}))).await.code, 201);
+    assert_eq!(client.get(&format!("{PODS}/a")).await.ok(), made);
+    // The older path of the same.
+    assert_eq!(client.post("/api/v1/namespaces/default/bindings", &binding(json!({}))).await.code, 201);
+    let bound = client.get(&format!("{PODS}/a")).await.ok();
+    assert_eq!(bound["spec"]["nodeName"], "w1");
+
+    let eviction = |fields: Value| {
+        let mut eviction = json!({"kind": "Eviction", "apiVersion": "policy/v1", "metadata": {"name": "a"}});
+        for (key, value) in fields.as_object().unwrap() {
+            eviction[key] = value.clone();
+        }
+        eviction
+    };
+    let path = format!("{PODS}/a/eviction");
+    for (sent, code, told) in [
+        (
+            eviction(json!({"metadata": {"name": "b"}})),
+            400,
+            "name in URL does not match name in Eviction object",
+        ),
+        (
+            eviction(json!({"deleteOptions": {"preconditions": {"uid": "other"}}})),
+            409,
+            "the UID in the precondition (other) does not match",
+        ),
+        (
+            eviction(json!({"deleteOptions": {"preconditions": {"resourceVersion": "1"}}})),
+            409,
+            "the ResourceVersion in the precondition (1) does not match",
+        ),
+    ] {
+        let (found, message) = client.post(&path, &sent).await.refusal();
+        assert_eq!(found, code, "{sent}: {message}");
+        assert!(message.contains(told), "{message}");
+    }
+    assert_eq!(client.post(&path, &eviction(json!({"deleteOptions": {"dryRun": ["All"]}}))).await.code, 201);
+    assert_eq!(client.get(&format!("{PODS}/a")).await.ok(), bound, "nothing of that touched it");
+    // A pod that no budget covers goes; why is said on it.
+    assert_eq!(
+        client.post(&path, &eviction(json!({"deleteOptions": {"gracePeriodSeconds": 5}}))).await.code,
+        201
+    );
+    let going = client.get(&format!("{PODS}/a")).await.ok();
+    assert_eq!(going["metadata"]["deletionGracePeriodSeconds"], 5);
+    let conditions = going["status"]["conditions"].as_array().unwrap();
+    let why = conditions.iter().find(|condition| condition["type"] == "DisruptionTarget").unwrap();
+    assert_eq!((&why["status"], &why["reason"]), (&json!("True"), &json!("EvictionByEvictionAPI")));
+}
