@@ -221,11 +221,12 @@ mod tests {
             let access = Access::new(Some(api_server(&asked)), anonymous);
             assert_eq!(code(&access, peer, token).await, expected, "{anonymous} {token:?}");
         }
-        let first = &asked.lock()[0];
+        let asked = asked.lock().clone();
+        let first = &asked[0];
         assert_eq!(first["user"], "system:anonymous");
         assert_eq!(first["groups"], json!(["system:unauthenticated"]));
         assert_eq!(first["resourceAttributes"]["subresource"], "metrics");
-        let of_jane = asked.lock().iter().find(|spec| spec["user"] == "jane").cloned().unwrap();
+        let of_jane = asked.iter().find(|spec| spec["user"] == "jane").unwrap();
         assert_eq!(of_jane["groups"], json!(["dev", "system:authenticated"]));
         // Where there is nobody to ask, nobody is let in who shows nothing.
         assert_eq!(code(&Access::new(None, true), None, None).await, 401);
