@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use flow_control::Reason;
 use flow_control::queues::{Progress, Used};
@@ -226,45 +227,48 @@ impl Flows {
     fn write_use(&self, out: &mut String) {
         let config = self.config.load();
         let now = self.now();
-        let write = |out: &mut String, name: &str, which: &dyn Fn(&mut String, &str, &str, &Used)| {
+        for (name, help, parts) in USES {
+            head(out, name, "histogram", help);
             for (level, lane) in &config.lanes {
-                which(out, &format!("{PREFIX}{name}"), level, &lane.state().queues.used);
+                let state = lane.state();
+                for (phase, write) in parts {
+                    let labels = format!("{phase}priority_level=\"{level}\"");
+                    write(&state.queues.used, now, out, &format!("{PREFIX}{name}"), &labels);
+                }
             }
-        };
-        let name = "demand_seats";
-        head(
-            out,
-            name,
-            "histogram",
-            "Observations, at the end of every nanosecond, of (the number of seats each priority level could use) / (nominal number of seats for that level)",
-        );
-        write(out, name, &|out, name, level, used| {
-            used.wanted.write(now, out, name, &format!("priority_level=\"{level}\""));
-        });
-        let name = "priority_level_seat_utilization";
-        head(
-            out,
-            name,
-            "histogram",
-            "Observations, at the end of every nanosecond, of utilization of seats for any stage of execution (but only initial stage for WATCHes)",
-        );
-        write(out, name, &|out, name, level, used| {
-            used.taken.write(now, out, name, &format!("phase=\"executing\",priority_level=\"{level}\""));
-        });
-        let name = "priority_level_request_utilization";
-        head(
-            out,
-            name,
-            "histogram",
-            "Observations, at the end of every nanosecond, of number of requests (as a fraction of the relevant limit) waiting or in any stage of execution (but only initial stage for WATCHes)",
-        );
-        write(out, name, &|out, name, level, used| {
-            for (phase, held) in [("waiting", &used.waiting), ("executing", &used.executing)] {
-                held.write(now, out, name, &format!("phase=\"{phase}\",priority_level=\"{level}\""));
-            }
-        });
+        }
     }
 }
+
+/// What writes a part of what was used of a level until now, under a name with labels.
+type OfUse = fn(&Used, Duration, &mut String, &str, &str);
+
+/// The parts of a metric, each with the label of its phase, where it has one.
+type Parts = &'static [(&'static str, OfUse)];
+
+const EXECUTING: &str = "phase=\"executing\",";
+
+/// What is told of the use of levels: name, help, parts.
+const USES: [(&str, &str, Parts); 3] = [
+    (
+        "demand_seats",
+        "Observations, at the end of every nanosecond, of (the number of seats each priority level could use) / (nominal number of seats for that level)",
+        &[("", |used, now, out, name, labels| used.wanted.write(now, out, name, labels))],
+    ),
+    (
+        "priority_level_seat_utilization",
+        "Observations, at the end of every nanosecond, of utilization of seats for any stage of execution (but only initial stage for WATCHes)",
+        &[(EXECUTING, |used, now, out, name, labels| used.taken.write(now, out, name, labels))],
+    ),
+    (
+        "priority_level_request_utilization",
+        "Observations, at the end of every nanosecond, of number of requests (as a fraction of the relevant limit) waiting or in any stage of execution (but only initial stage for WATCHes)",
+        &[
+            ("phase=\"waiting\",", |used, now, out, name, labels| used.waiting.write(now, out, name, labels)),
+            (EXECUTING, |used, now, out, name, labels| used.executing.write(now, out, name, labels)),
+        ],
+    ),
+];
 
 const PREFIX: &str = "apiserver_flowcontrol_";
 

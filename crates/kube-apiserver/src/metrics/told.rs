@@ -1,10 +1,12 @@
 //! Numbers that other parts keep anyway, put under upstream's names when the metrics are read.
 
 use std::fmt::{Display, Write as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use storage::{Cache, Lists, Source};
 
+use crate::registry::Entry;
 use crate::server::Server;
 
 /// How long etcd may take to say how large it is.
@@ -37,9 +39,10 @@ fn escaped(value: &str) -> String {
 /// All of them.
 pub async fn text(server: &Server) -> String {
     let mut text = Text::default();
-    objects(&mut text, server);
-    caches(&mut text, server);
-    lists(&mut text, server);
+    let stored = Stored::of(server);
+    objects(&mut text, &stored);
+    caches(&mut text, &stored);
+    lists(&mut text, &stored);
     watched(&mut text, server);
     database(&mut text, server).await;
     audit(&mut text, server);
@@ -47,38 +50,56 @@ pub async fn text(server: &Server) -> String {
     text.0
 }
 
-fn objects(text: &mut Text, server: &Server) {
-    let entries = server.registry.all();
-    let stored = || entries.iter().filter(|entry| entry.is_stored() && entry.stored_as.is_none());
-    let name = "apiserver_resource_objects";
-    text.head(name, "gauge", "Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.");
-    for entry in stored() {
-        let labels = [("group", entry.group()), ("resource", entry.plural())];
-        text.line(name, &labels, entry.cache().len());
+/// The kinds that are stored, each with the labels of its group and resource; not those that are stored as another.
+struct Stored(Vec<Arc<Entry>>);
+
+impl Stored {
+    fn of(server: &Server) -> Self {
+        let all = server.registry.all();
+        Self(all.into_iter().filter(|entry| entry.is_stored() && entry.stored_as.is_none()).collect())
     }
-    let name = "apiserver_storage_objects";
-    text.head(name, "gauge", "Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.");
-    for entry in stored() {
-        let resource = match entry.group() {
-            "" => entry.plural().to_owned(),
-            group => format!("{}.{group}", entry.plural()),
-        };
-        text.line(name, &[("resource", &resource)], entry.cache().len());
+
+    fn each(&self) -> impl Iterator<Item = ([(&str, &str); 2], &Cache)> {
+        self.0
+            .iter()
+            .map(|entry| ([("group", entry.group()), ("resource", entry.plural())], &**entry.cache()))
+    }
+
+    /// Writes a number of each kind under a name, and leaves out the kinds that have none.
+    fn write<N: Display>(
+        &self,
+        text: &mut Text,
+        (name, kind, help): (&str, &str, &str),
+        number: impl Fn(&Cache) -> Option<N>,
+    ) {
+        text.head(name, kind, help);
+        for (labels, cache) in self.each() {
+            if let Some(number) = number(cache) {
+                text.line(name, &labels, number);
+            }
+        }
     }
 }
 
-fn caches(text: &mut Text, server: &Server) {
-    let entries = server.registry.all();
-    let stored: Vec<_> = entries
-        .iter()
-        .filter(|entry| entry.is_stored() && entry.stored_as.is_none())
-        .map(|entry| ([("group", entry.group()), ("resource", entry.plural())], entry.cache()))
-        .collect();
-    let name = "apiserver_watch_cache_resource_version";
-    text.head(name, "gauge", "Current resource version of watch cache broken by resource type.");
-    for (labels, cache) in &stored {
-        text.line(name, labels, cache.changed());
+const OBJECTS: &str = "Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.";
+
+fn objects(text: &mut Text, stored: &Stored) {
+    stored.write(text, ("apiserver_resource_objects", "gauge", OBJECTS), |cache| Some(cache.len()));
+    let name = "apiserver_storage_objects";
+    text.head(name, "gauge", OBJECTS);
+    for ([(_, group), (_, plural)], cache) in stored.each() {
+        let resource = match group {
+            "" => plural.to_owned(),
+            group => format!("{plural}.{group}"),
+        };
+        text.line(name, &[("resource", &resource)], cache.len());
     }
+}
+
+fn caches(text: &mut Text, stored: &Stored) {
+    let name = "apiserver_watch_cache_resource_version";
+    let help = "Current resource version of watch cache broken by resource type.";
+    stored.write(text, (name, "gauge", help), |cache| Some(cache.changed()));
     type Number = fn(storage::Counts) -> u64;
     let counters: [(&str, &str, Number); 5] = [
         (
@@ -108,24 +129,14 @@ fn caches(text: &mut Text, server: &Server) {
         ),
     ];
     for (name, help, number) in counters {
-        text.head(name, "counter", help);
-        for (labels, cache) in &stored {
-            let number = number(cache.counts());
-            if number > 0 {
-                text.line(name, labels, number);
-            }
-        }
+        stored.write(text, (name, "counter", help), |cache| {
+            Some(number(cache.counts())).filter(|number| *number > 0)
+        });
     }
 }
 
 /// What lists cost, by where they were read.
-fn lists(text: &mut Text, server: &Server) {
-    let entries = server.registry.all();
-    let stored: Vec<_> = entries
-        .iter()
-        .filter(|entry| entry.is_stored() && entry.stored_as.is_none())
-        .map(|entry| ([("group", entry.group()), ("resource", entry.plural())], entry.cache()))
-        .collect();
+fn lists(text: &mut Text, stored: &Stored) {
     type Number = fn(&Lists) -> u64;
     let from_storage: [(&str, &str, Number); 4] = [
         ("apiserver_storage_list_total", "Number of LIST requests served from storage", |lists| lists.lists),
@@ -146,13 +157,10 @@ fn lists(text: &mut Text, server: &Server) {
         ),
     ];
     for (name, help, number) in from_storage {
-        text.head(name, "counter", help);
-        for (labels, cache) in &stored {
+        stored.write(text, (name, "counter", help), |cache| {
             let lists = cache.lists(Source::Storage);
-            if lists.lists > 0 {
-                text.line(name, labels, number(&lists));
-            }
-        }
+            (lists.lists > 0).then(|| number(&lists))
+        });
     }
     let from_cache: [(&str, &str, Number); 2] = [
         ("apiserver_cache_list_total", "Number of LIST requests served from watch cache", |lists| {
@@ -166,23 +174,21 @@ fn lists(text: &mut Text, server: &Server) {
     ];
     for (name, help, number) in from_cache {
         text.head(name, "counter", help);
-        for ([group, resource], cache) in &stored {
+        for ([group, resource], cache) in stored.each() {
             for (source, index) in [(Source::Cache, String::new()), (Source::Index, index(cache))] {
                 let lists = cache.lists(source);
                 if lists.lists > 0 {
-                    text.line(name, &[*group, ("index", &index), *resource], number(&lists));
+                    text.line(name, &[group, ("index", &index), resource], number(&lists));
                 }
             }
         }
     }
     let name = "apiserver_cache_list_returned_objects_total";
-    text.head(name, "counter", "Number of objects returned for a LIST request from watch cache");
-    for (labels, cache) in &stored {
+    let help = "Number of objects returned for a LIST request from watch cache";
+    stored.write(text, (name, "counter", help), |cache| {
         let [all, indexed] = [Source::Cache, Source::Index].map(|source| cache.lists(source));
-        if all.lists + indexed.lists > 0 {
-            text.line(name, labels, all.returned + indexed.returned);
-        }
-    }
+        (all.lists + indexed.lists > 0).then_some(all.returned + indexed.returned)
+    });
 }
 
 /// The name of a cache's index, as upstream names it.

@@ -12,6 +12,7 @@ use component::Runtime;
 use http::Method;
 use kube_apiserver::{Flags, run};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::cluster::{Answer, Client, Cluster, Events, MAPS, map};
 use crate::history::{Deed, Operation, contradictions, watch_contradictions};
@@ -23,6 +24,10 @@ const ROUNDS: &str = "MAGNETITE_TEST_ROUNDS";
 const KEYS: usize = 3;
 const CLIENTS: usize = 6;
 const READERS: usize = 2;
+/// Writes acknowledged before something is done, and while it lasts: more than are under way at once.
+const WRITES: usize = 2 * CLIENTS;
+/// How long these may take, elections and restarts of busy machines included.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Not a test by itself: run by the test below as a process of its own.
 #[test]
@@ -69,11 +74,39 @@ struct Run {
     origin: Instant,
     over: AtomicBool,
     next: AtomicU64,
+    /// How many writes were acknowledged.
+    written: watch::Sender<usize>,
 }
 
 impl Run {
     fn now(&self) -> u64 {
         self.origin.elapsed().as_nanos() as u64
+    }
+
+    /// Waits until as many more writes are acknowledged: with a leader gone, that others have elected another.
+    async fn writes(&self, more: usize) {
+        let mut written = self.written.subscribe();
+        let enough = *written.borrow() + more;
+        let reached = tokio::time::timeout(PATIENCE, written.wait_for(|written| *written >= enough)).await;
+        reached.expect("writes are acknowledged again").unwrap();
+    }
+
+    /// Waits until the server that is killed now and then is back.
+    async fn second_server(&self) {
+        testkit::eventually_within(PATIENCE, || async {
+            let client = self.cluster.try_client_of(self.addresses[1], "admin", &["system:masters"]).await;
+            client.map(drop).ok_or("it does not answer")
+        })
+        .await;
+    }
+
+    /// Does something to etcd's members, which may take its time.
+    async fn etcd<T: Send + 'static>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&mut testkit::Etcd) -> T + Send + 'static,
+    ) -> T {
+        let run = self.clone();
+        tokio::task::spawn_blocking(move || act(&mut run.cluster.etcd.lock())).await.unwrap()
     }
 
     /// Asks one of the servers; `None` when the answer never came.
@@ -113,7 +146,7 @@ async fn client(run: Arc<Run>, number: usize) -> Vec<Operation> {
         let began = run.now();
         let answer = run.ask(&mut connection, at, Method::GET, &path, String::new()).await;
         let Some(answer) = answer.filter(|answer| answer.code == 200) else {
-            // This server is away: the other one is asked.
+            // This server is away: the other one is asked, and not too often, as neither may be there.
             at = 1 - at;
             connection = None;
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -124,6 +157,7 @@ async fn client(run: Arc<Run>, number: usize) -> Vec<Operation> {
         let ended = run.now();
         history.push(Operation { key: key.clone(), began, ended, deed: Deed::Read { version: base, value } });
         if number >= CLIENTS {
+            // Readers leave the machine to writers.
             tokio::time::sleep(Duration::from_millis(5)).await;
             continue;
         }
@@ -135,6 +169,7 @@ async fn client(run: Arc<Run>, number: usize) -> Vec<Operation> {
             Some(answer) if answer.code == 200 => {
                 let (version, stored) = state(&answer.json());
                 assert_eq!(stored, value);
+                run.written.send_modify(|written| *written += 1);
                 Deed::Write { base, value, version: Some(version) }
             }
             Some(answer) if answer.code == 409 => Deed::Refused { base, value },
@@ -147,10 +182,7 @@ async fn client(run: Arc<Run>, number: usize) -> Vec<Operation> {
 }
 
 /// What a watch tells, up to the last version once that is known: name, version and value.
-async fn collect(
-    mut events: Events,
-    mut last: tokio::sync::watch::Receiver<Option<u64>>,
-) -> Vec<(String, u64, String)> {
+async fn collect(mut events: Events, mut last: watch::Receiver<Option<u64>>) -> Vec<(String, u64, String)> {
     let mut told: Vec<(String, u64, String)> = Vec::new();
     loop {
         let reached = told.last().map(|(_, version, _)| *version);
@@ -178,42 +210,46 @@ async fn nothing_acknowledged_is_lost_or_reordered_while_servers_and_etcd_are_ki
         admin.post(MAPS, &object).await.ok();
     }
     let events = admin.watch(&format!("{MAPS}?watch=1&labelSelector=history")).await;
-    let (last_known, last) = tokio::sync::watch::channel(None);
+    let (last_known, last) = watch::channel(None);
     let watcher = tokio::spawn(collect(events, last));
     let port = testkit::free_port().unwrap();
     let arguments = cluster.arguments_of("10.0.0.6", port);
     let mut server = Process::start(&arguments);
     let addresses = [cluster.address, ([127, 0, 0, 1], port).into()];
-    let (over, next) = (AtomicBool::new(false), AtomicU64::new(0));
-    let run = Arc::new(Run { cluster, addresses, origin: Instant::now(), over, next });
+    let (over, next, written) = (AtomicBool::new(false), AtomicU64::new(0), watch::Sender::new(0));
+    let run = Arc::new(Run { cluster, addresses, origin: Instant::now(), over, next, written });
     let clients: Vec<_> =
         (0..CLIENTS + READERS).map(|number| tokio::spawn(client(run.clone(), number))).collect();
-    // What is killed lives again before the next is: two members of three must agree. Longer: more rounds of 0.7 s.
+    run.second_server().await;
+    // What is killed lives again before the next is: two members of three must agree.
     let rounds = std::env::var(ROUNDS).ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(9);
     for round in 0..rounds {
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        if round % 3 == 0 {
-            drop(server);
-            server = Process::start(&arguments);
-        } else {
-            let run = run.clone();
-            tokio::task::spawn_blocking(move || {
-                let mut etcd = run.cluster.etcd.lock();
-                if round % 3 == 1 {
-                    let leader = etcd.leader().unwrap_or_default();
-                    etcd.kill_member(leader).unwrap();
-                    std::thread::sleep(Duration::from_millis(300));
-                    etcd.start_member_again(leader).unwrap();
-                } else {
-                    // One after another: the leader too, which finds others elected another.
-                    let hangs = round / 3 % 3;
-                    etcd.pause_member(hangs).unwrap();
-                    std::thread::sleep(Duration::from_millis(1200));
-                    etcd.resume_member(hangs).unwrap();
-                }
-            })
-            .await
-            .unwrap();
+        run.writes(WRITES).await;
+        match round % 3 {
+            0 => {
+                drop(server);
+                run.writes(WRITES).await;
+                server = Process::start(&arguments);
+                run.second_server().await;
+            }
+            1 => {
+                let leader = run
+                    .etcd(|etcd| {
+                        let leader = etcd.leader().unwrap_or_default();
+                        etcd.kill_member(leader).unwrap();
+                        leader
+                    })
+                    .await;
+                run.writes(WRITES).await;
+                run.etcd(move |etcd| etcd.start_member_again(leader).unwrap()).await;
+            }
+            _ => {
+                // One after another: the leader too, which finds others elected another.
+                let hangs = round / 3 % 3;
+                run.etcd(move |etcd| etcd.pause_member(hangs).unwrap()).await;
+                run.writes(WRITES).await;
+                run.etcd(move |etcd| etcd.resume_member(hangs).unwrap()).await;
+            }
         }
     }
     run.over.store(true, Ordering::Relaxed);
