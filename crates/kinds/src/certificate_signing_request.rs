@@ -103,7 +103,7 @@ impl Strategy for CertificateSigningRequest {
         for kind in APPROVAL {
             let kept: Vec<&Value> =
                 before.iter().filter(|condition| condition.text("type") == kind).collect();
-            let sent = write::items(status, "conditions").into_iter();
+            let sent = write::items(status, "conditions");
             let sent: Vec<&mut Value> = sent.filter(|condition| condition.text("type") == kind).collect();
             if sent.len() == kept.len() {
                 sent.into_iter().zip(kept).for_each(|(sent, kept)| *sent = kept.clone());
