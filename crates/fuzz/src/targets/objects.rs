@@ -264,7 +264,7 @@ fn value(choices: &mut Choices<'_>, element: Element<'_>, name: &str, depth: usi
     if depth > 12 {
         return Value::Null;
     }
-    let mut text = |choices: &mut Choices<'_>| match choices.number(4) {
+    let text = |choices: &mut Choices<'_>| match choices.number(4) {
         3 => *choices.one(TEXTS),
         _ => *choices.one(likely(name)),
     };
