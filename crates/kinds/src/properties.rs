@@ -29,7 +29,7 @@ impl Objects {
             "*",
             "true",
         ];
-        *self.0.pick(&TEXTS)
+        self.0.pick::<&str>(&TEXTS)
     }
 
     fn object(&mut self, ty: Type<'_>, depth: usize) -> Value {

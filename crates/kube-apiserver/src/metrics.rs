@@ -280,17 +280,15 @@ impl Metrics {
     pub fn etcd_observer(&self) -> Observer {
         let (etcd, counts, errors) =
             (self.shared.etcd.clone(), self.shared.etcd_requests.clone(), self.shared.etcd_errors.clone());
-        let operations = ["get", "list", "create", "update", "delete"].map(|operation| {
-            let labels = [operation, "", ""];
-            (operation, etcd.with_label_values(&labels), counts.with_label_values(&labels))
-        });
-        Arc::new(move |operation, took, well| {
-            if let Some((_, histogram, count)) = operations.iter().find(|(known, ..)| *known == operation) {
-                histogram.observe(took.as_secs_f64());
-                count.inc();
-            }
-            if !well {
-                errors.with_label_values(&[operation, "", ""]).inc();
+        Arc::new(move |told| {
+            let (group, resource) = told
+                .resource
+                .map_or(("", ""), |resource| (resource.group.as_str(), resource.plural.as_str()));
+            let labels = [told.operation, group, resource];
+            etcd.with_label_values(&labels).observe(told.took.as_secs_f64());
+            counts.with_label_values(&labels).inc();
+            if !told.well {
+                errors.with_label_values(&labels).inc();
             }
         })
     }

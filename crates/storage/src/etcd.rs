@@ -46,8 +46,21 @@ pub struct EtcdConfig {
     pub prefix: String,
 }
 
-/// Told of every call, for metrics: operation name and how long it took.
-pub type Observer = Arc<dyn Fn(&'static str, Duration, bool) + Send + Sync>;
+/// Told of every call, for metrics.
+pub type Observer = Arc<dyn Fn(&Told<'_>) + Send + Sync>;
+
+/// What is told of a call.
+#[derive(Debug)]
+pub struct Told<'a> {
+    /// `get`, `list`, `create`, `update` or `delete`.
+    pub operation: &'static str,
+    /// Whose objects it was about: group and plural; none for what is about no resource.
+    pub resource: Option<&'a Resource>,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether it was answered.
+    pub well: bool,
+}
 
 /// A connection to etcd, shared by cloning.
 #[derive(Clone)]
@@ -178,30 +191,36 @@ impl Etcd {
     async fn observe<T>(
         &self,
         operation: &'static str,
+        resource: Option<&Resource>,
         call: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, Error> {
         let start = Instant::now();
         let result = call.await;
         if let Some(observer) = &self.observer {
-            observer(operation, start.elapsed(), result.is_ok());
+            observer(&Told { operation, resource, took: start.elapsed(), well: result.is_ok() });
         }
         result.map_err(Error::from)
     }
 
-    async fn range(&self, operation: &'static str, range: &RangeRequest) -> Result<RangeResponse, Error> {
-        self.observe(operation, self.members.unary(RANGE, range)).await
+    async fn range(
+        &self,
+        operation: &'static str,
+        resource: Option<&Resource>,
+        range: &RangeRequest,
+    ) -> Result<RangeResponse, Error> {
+        self.observe(operation, resource, self.members.unary(RANGE, range)).await
     }
 
     /// Etcd's revision, confirmed by its quorum. Counts one key that is small and always cheap to find.
     pub async fn current_revision(&self) -> Result<i64, Error> {
         let range = counting("compact_rev_key");
-        let read = || async { Ok(revision(self.range("get", &range).await?.header.as_ref())) };
+        let read = || async { Ok(revision(self.range("get", None, &range).await?.header.as_ref())) };
         patiently(read).await
     }
 
     /// Asks whether etcd answers, for health checks; does not retry.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.range("get", &counting("health")).await.map(drop)
+        self.range("get", None, &counting("health")).await.map(drop)
     }
 
     /// The size of etcd's database in bytes.
@@ -263,25 +282,27 @@ impl Etcd {
         Ok(self.members.stream(WATCH, &WatchRequest { request_union: union }).await?)
     }
 
-    pub(crate) async fn get(&self, resource: &str, key: &str) -> Result<Option<Stored>, Error> {
-        let range = one(self.full_key(resource, key).into());
-        let read = || async { Ok(self.range("get", &range).await?.kvs.pop().map(stored)) };
+    pub(crate) async fn get(&self, resource: &Resource, key: &str) -> Result<Option<Stored>, Error> {
+        let range = one(self.full_key(&resource.prefix, key).into());
+        let read = || async { Ok(self.range("get", Some(resource), &range).await?.kvs.pop().map(stored)) };
         let found: Option<Stored> = patiently(read).await?;
         self.unlock(found.iter().map(|found| &*found.value)).await;
         Ok(found)
     }
 
-    /// Reads keys in order, at a revision (0: now), from after a key, at most `limit` (0: all).
+    /// Reads keys in order, of a resource or all, at a revision (0: now), from after a key, at most `limit` (0: all).
     pub async fn list(
         &self,
-        resource: &str,
+        resource: Option<&Resource>,
         within: &str,
         after: Option<&str>,
         limit: i64,
         revision: i64,
     ) -> Result<Listing, Error> {
-        let start =
-            if resource.is_empty() { format!("{}/", self.prefix) } else { self.full_key(resource, "") };
+        let start = match resource {
+            Some(resource) => self.full_key(&resource.prefix, ""),
+            None => format!("{}/", self.prefix),
+        };
         let from = match after {
             // The smallest key that is greater.
             Some(after) => format!("{start}{after}\0"),
@@ -294,7 +315,7 @@ impl Etcd {
         }
         let range =
             RangeRequest { key: from.into(), range_end: end.into(), limit, revision, count_only: false };
-        let response = patiently(|| self.range("list", &range)).await?;
+        let response = patiently(|| self.range("list", resource, &range)).await?;
         let read_at = self::revision(response.header.as_ref());
         self.unlock(response.kvs.iter().map(|item| &*item.value)).await;
         let items = response
@@ -312,13 +333,13 @@ impl Etcd {
     /// Writes a key if it is still at a revision; 0 means that it must not exist.
     pub(crate) async fn put(
         &self,
-        resource: &str,
+        resource: &Resource,
         key: &str,
         value: &[u8],
         at: i64,
         lease: Option<i64>,
     ) -> Result<Guarded, Error> {
-        let full: Bytes = self.full_key(resource, key).into();
+        let full: Bytes = self.full_key(&resource.prefix, key).into();
         let operation = if at == 0 { "create" } else { "update" };
         let put = PutRequest {
             key: full.clone(),
@@ -326,18 +347,18 @@ impl Etcd {
             lease: lease.unwrap_or_default(),
         };
         let txn = guarded(&full, at, request_op::Request::RequestPut(put));
-        let error = match self.guarded(operation, &txn).await {
+        let error = match self.guarded(operation, resource, &txn).await {
             Err(error) if error.is_transient() => error,
             other => return other,
         };
         // It may have been done without our hearing of it. What is there tells: the value holds a uid or a
         // content that only this write has. Others may have written upon it meanwhile: its place is then among the
         // versions since, and a conflict would be told of what is stored.
-        tracing::warn!(%error, key = self.full_key(resource, key), "write to etcd broke off, trying again");
+        tracing::warn!(%error, key = self.full_key(&resource.prefix, key), "write to etcd broke off, trying again");
         let again = || async {
-            match self.guarded(operation, &txn).await? {
+            match self.guarded(operation, resource, &txn).await? {
                 Guarded::Changed(Some(now)) if now.revision > at => {
-                    match self.written_since(&full, value, at, &now).await? {
+                    match self.written_since(resource, &full, value, at, &now).await? {
                         Trace::Found(revision) => Ok(Some(Guarded::Done(revision))),
                         Trace::Never => Ok(Some(Guarded::Changed(Some(now)))),
                         Trace::Lost => Ok(None),
@@ -354,6 +375,7 @@ impl Etcd {
     /// Looks among the versions of a key after a revision, from the newest back, for one of this value.
     async fn written_since(
         &self,
+        resource: &Resource,
         full: &Bytes,
         value: &[u8],
         at: i64,
@@ -365,7 +387,7 @@ impl Etcd {
         let mut before = newest.revision;
         for _ in 0..VERSIONS {
             let range = RangeRequest { revision: before - 1, ..one(full.clone()) };
-            let found = match self.range("get", &range).await {
+            let found = match self.range("get", Some(resource), &range).await {
                 Ok(mut response) => response.kvs.pop().map(stored),
                 Err(error) if error.is_transient() => return Err(error),
                 // Compacted meanwhile.
@@ -384,15 +406,21 @@ impl Etcd {
     }
 
     /// Deletes a key if it is still at a revision.
-    pub(crate) async fn delete(&self, resource: &str, key: &str, at: i64) -> Result<Guarded, Error> {
-        let full: Bytes = self.full_key(resource, key).into();
+    pub(crate) async fn delete(&self, resource: &Resource, key: &str, at: i64) -> Result<Guarded, Error> {
+        let full: Bytes = self.full_key(&resource.prefix, key).into();
         let delete = request_op::Request::RequestDeleteRange(DeleteRangeRequest { key: full.clone() });
         let txn = guarded(&full, at, delete);
-        patiently(|| self.guarded("delete", &txn)).await
+        patiently(|| self.guarded("delete", resource, &txn)).await
     }
 
-    async fn guarded(&self, operation: &'static str, txn: &TxnRequest) -> Result<Guarded, Error> {
-        let response: TxnResponse = self.observe(operation, self.members.unary(TXN, txn)).await?;
+    async fn guarded(
+        &self,
+        operation: &'static str,
+        resource: &Resource,
+        txn: &TxnRequest,
+    ) -> Result<Guarded, Error> {
+        let response: TxnResponse =
+            self.observe(operation, Some(resource), self.members.unary(TXN, txn)).await?;
         if response.succeeded {
             return Ok(Guarded::Done(revision(response.header.as_ref())));
         }
@@ -495,15 +523,16 @@ mod tests {
         let config =
             EtcdConfig { servers: vec![server.url()], prefix: "/registry".into(), ..EtcdConfig::default() };
         let etcd = Etcd::connect(&config).unwrap();
+        let things = Resource::new("things", false, Vec::new());
         let mut revisions = vec![0];
         for value in ["a", "b", "c", "d"] {
             let at = *revisions.last().unwrap();
-            match etcd.put("things", "k", value.as_bytes(), at, None).await.unwrap() {
+            match etcd.put(&things, "k", value.as_bytes(), at, None).await.unwrap() {
                 Guarded::Done(revision) => revisions.push(revision),
                 Guarded::Changed(_) => panic!("nobody else writes"),
             }
         }
-        let newest = etcd.get("things", "k").await.unwrap().unwrap();
+        let newest = etcd.get(&things, "k").await.unwrap().unwrap();
         let full = etcd.full_key("things", "k").into();
         for (value, at, expected) in [
             ("d", 3, Trace::Found(revisions[4])),
@@ -516,7 +545,7 @@ mod tests {
         ] {
             let at = revisions[at];
             assert_eq!(
-                etcd.written_since(&full, value.as_bytes(), at, &newest).await.unwrap(),
+                etcd.written_since(&things, &full, value.as_bytes(), at, &newest).await.unwrap(),
                 expected,
                 "{value}"
             );

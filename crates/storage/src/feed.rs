@@ -120,7 +120,7 @@ impl Feed {
 
     /// Reads everything there is at one revision. While objects are made of one read's keys, the next is on its way.
     async fn load(&mut self) -> Result<(), Error> {
-        let mut listing = self.etcd.list("", "", None, FIRST_CHUNK, 0).await?;
+        let mut listing = self.etcd.list(None, "", None, FIRST_CHUNK, 0).await?;
         let revision = listing.revision;
         let mut load = Load { etcd: self.etcd.clone(), caches: self.caches.clone(), found: HashMap::new() };
         while let Some((last, _, _)) = listing.items.last()
@@ -131,7 +131,7 @@ impl Feed {
                 load.take(listing.items);
                 load
             });
-            let next = self.etcd.list("", "", Some(&last), keys, revision);
+            let next = self.etcd.list(None, "", Some(&last), keys, revision);
             let (took, next) = tokio::join!(take, next);
             load = took.map_err(|_| Error::Timeout)?;
             listing = next?;
@@ -225,7 +225,7 @@ impl Feed {
     /// Fills the cache of a resource that is new while the feed runs, at the revision the others are at.
     async fn add(&mut self, cache: &Arc<Cache>) -> Result<(), Error> {
         let revision = self.progress.reached();
-        let listing = self.etcd.list(&cache.resource.prefix, "", None, 0, revision).await?;
+        let listing = self.etcd.list(Some(&cache.resource), "", None, 0, revision).await?;
         let objects = listing
             .items
             .iter()

@@ -35,7 +35,7 @@ pub use encryption::{
     ConfigurationError, Encryption, EncryptionConfiguration, Opened, check_encrypted, check_status,
 };
 pub use error::{CallError, Error};
-pub use etcd::{Etcd, EtcdConfig, Listing, Observer};
+pub use etcd::{Etcd, EtcdConfig, Listing, Observer, Told};
 pub use feed::Feed;
 pub use freshness::Freshness;
 pub use object::{Encoded, EventType, Object};

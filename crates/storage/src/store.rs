@@ -156,7 +156,7 @@ impl Store {
 
     /// Reads one object from etcd itself, and whether it is to be written anew even if it does not change.
     async fn live(&self, cache: &Cache, key: &str) -> Result<Option<(Arc<Object>, bool)>, Error> {
-        let stored = self.etcd.get(&cache.resource.prefix, key).await?;
+        let stored = self.etcd.get(&cache.resource, key).await?;
         stored.map(|stored| self.read(cache, key, &stored)).transpose()
     }
 
@@ -199,7 +199,7 @@ impl Store {
         loop {
             let missing = if limit == 0 { 0 } else { (limit - objects.len()) as i64 };
             let listing =
-                self.etcd.list(&cache.resource.prefix, &within, after.as_deref(), missing, revision).await?;
+                self.etcd.list(Some(&cache.resource), &within, after.as_deref(), missing, revision).await?;
             let behind = listing.count - listing.items.len() as i64;
             after = listing.items.last().map(|(key, _, _)| key.clone());
             fetched += listing.items.len();
@@ -232,7 +232,7 @@ impl Store {
     ) -> Result<Arc<Object>, Error> {
         let lease = self.lease(lifetime).await?;
         let sealed = self.etcd.seal(&cache.resource, key, &stored)?;
-        match self.etcd.put(&cache.resource.prefix, key, &sealed, 0, lease).await? {
+        match self.etcd.put(&cache.resource, key, &sealed, 0, lease).await? {
             Guarded::Done(revision) => self.shown(cache, key, &stored, revision, EventType::Added).await,
             Guarded::Changed(_) => Err(Error::Exists),
         }
@@ -253,7 +253,6 @@ impl Store {
         E: From<Error>,
         F: FnMut(Option<&Arc<Object>>) -> Result<Change, E>,
     {
-        let prefix = cache.resource.prefix.as_str();
         let mut current = cache.get(key);
         // Whether the state is etcd's own, and whether it is encrypted by another key than the present one.
         let (mut live, mut stale) = (false, false);
@@ -290,7 +289,7 @@ impl Store {
                     return Ok((object.clone(), Outcome::Unchanged));
                 }
                 (Change::Delete, Some(object)) => {
-                    match self.etcd.delete(prefix, key, object.revision()).await? {
+                    match self.etcd.delete(&cache.resource, key, object.revision()).await? {
                         Guarded::Done(revision) => {
                             self.wait_shown(revision).await;
                             return Ok((object.ended(&cache.resource, revision), Outcome::Deleted));
@@ -307,7 +306,7 @@ impl Store {
             let at = current.as_ref().map_or(0, |current| current.revision());
             let lease = self.lease(lifetime).await?;
             let sealed = self.etcd.seal(&cache.resource, key, &stored)?;
-            match self.etcd.put(prefix, key, &sealed, at, lease).await? {
+            match self.etcd.put(&cache.resource, key, &sealed, at, lease).await? {
                 Guarded::Done(revision) => {
                     let (event, outcome) = match at {
                         0 => (EventType::Added, Outcome::Created),

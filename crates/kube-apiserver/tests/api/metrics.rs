@@ -127,8 +127,12 @@ async fn requests_objects_and_the_store_are_counted() {
         ("authorization_attempts_total{result=\"allowed\"}", 4.0),
         ("authenticated_user_requests{username=\"admin\"}", 4.0),
         ("authenticated_user_requests{username=\"other\"}", 1.0),
-        ("etcd_request_duration_seconds_count{group=\"\",operation=\"create\",resource=\"\"}", 2.0),
-        ("etcd_requests_total{group=\"\",operation=\"create\",resource=\"\"}", 2.0),
+        ("etcd_request_duration_seconds_count{group=\"\",operation=\"create\",resource=\"configmaps\"}", 2.0),
+        ("etcd_requests_total{group=\"\",operation=\"create\",resource=\"configmaps\"}", 2.0),
+        (
+            "etcd_requests_total{group=\"rbac.authorization.k8s.io\",operation=\"create\",resource=\"clusterroles\"}",
+            10.0,
+        ),
     ] {
         let found = value(&text, series);
         assert!(found.is_some_and(|found| found >= least), "{series}: {found:?}");
