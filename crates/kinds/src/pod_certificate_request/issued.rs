@@ -192,9 +192,9 @@ fn in_words(span: SignedDuration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;
-    use super::*;
     use rcgen::{CertificateParams, DnType, KeyPair, PublicKeyData, SanType};
     use serde_json::json;
     use strategy::testing::found;
