@@ -10,11 +10,11 @@ struct Labels(Dice);
 
 impl Labels {
     fn value(&mut self) -> &'static str {
-        *self.0.pick(&["a", "b", "", "1", "20", "in", "notin", "x.y_z-0"])
+        self.0.pick::<&str>(&["a", "b", "", "1", "20", "in", "notin", "x.y_z-0"])
     }
 
     fn key(&mut self) -> &'static str {
-        *self.0.pick(&["app", "a.example/tier", "in", "notin", "n"])
+        self.0.pick::<&str>(&["app", "a.example/tier", "in", "notin", "n"])
     }
 
     fn labels(&mut self) -> Map<String, Value> {

@@ -79,7 +79,7 @@ pub fn pages() -> Vec<Vec<u8>> {
 pub fn page(input: &[u8]) -> bool {
     let place = Place { prefix: "/p".into(), client_host: "api:6443".into(), target_host: "10.0.0.1".into() };
     let shown = |pieces: &[&[u8]]| {
-        let mut scanner = Scanner::new();
+        let mut scanner = Scanner::default();
         let mut out: Vec<u8> = pieces.iter().flat_map(|piece| scanner.feed(piece, &place)).collect();
         out.extend(scanner.finish());
         out

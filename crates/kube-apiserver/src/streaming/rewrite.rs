@@ -76,27 +76,24 @@ fn split(url: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// What the scanner is inside of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Inside {
+    #[default]
     Text,
     Comment,
     /// `script` or `style`, whose content is no markup.
     Raw(&'static str),
 }
 
-/// Rewrites the links of HTML that comes in pieces; holds back no more than one unfinished tag.
-#[derive(Debug)]
+/// Rewrites the links of HTML that comes in pieces; holds back no more than one unfinished tag. Begins at the start of a
+/// page.
+#[derive(Debug, Default)]
 pub struct Scanner {
     inside: Inside,
     held: BytesMut,
 }
 
 impl Scanner {
-    /// Begins at the start of a page.
-    pub fn new() -> Self {
-        Self { inside: Inside::Text, held: BytesMut::new() }
-    }
-
     /// Takes the next piece; gives what can go on.
     pub fn feed(&mut self, piece: &[u8], place: &Place) -> Bytes {
         self.held.extend_from_slice(piece);
@@ -245,7 +242,7 @@ pub(super) struct Rewriter {
 
 impl Rewriter {
     pub fn new(body: Incoming, place: Place) -> Self {
-        Self { body, scanner: Scanner::new(), place, ended: false }
+        Self { body, scanner: Scanner::default(), place, ended: false }
     }
 }
 
@@ -311,7 +308,7 @@ mod tests {
         let expected = r#"<!-- <a href="/x"> --><a title="a>b" href="/p/y">t</a><IMG SRC='/p/z'/><a href=/p/u>
             <script>if (a<b) s = '<a href="/s">';</script><a class = "k" href = "/p/v" data-href="/w">é</a> 1 < 2"#;
         for cut in 0..page.len() {
-            let mut scanner = Scanner::new();
+            let mut scanner = Scanner::default();
             let mut out = Vec::new();
             for piece in [&page.as_bytes()[..cut], &page.as_bytes()[cut..]] {
                 out.extend_from_slice(&scanner.feed(piece, &place()));
@@ -323,7 +320,7 @@ mod tests {
 
     #[test]
     fn endless_tags_are_not_held() {
-        let mut scanner = Scanner::new();
+        let mut scanner = Scanner::default();
         let mut passed = 0;
         for _ in 0..100 {
             passed += scanner.feed(&[b'<'; 4096], &place()).len();
