@@ -73,10 +73,11 @@ END";
     shell.types("kubectl delete csr bob").ok();
 }
 
-/// Whether a pod gets an answer of a server within half a second.
-fn reaches(shell: &Shell<'_>, from: &str, url: &str) -> bool {
+/// Whether a pod gets an answer of a server: one that should come is waited for longer than a busy machine takes.
+fn reaches(shell: &Shell<'_>, from: &str, url: &str, wanted: bool) -> bool {
     let (namespace, pod) = from.split_once('/').unwrap();
-    let ask = format!("kubectl exec -n {namespace} {pod} -- curl -s -o /dev/null -m 0.5 {url}");
+    let seconds = if wanted { "3" } else { "0.5" };
+    let ask = format!("kubectl exec -n {namespace} {pod} -- curl -s -o /dev/null -m {seconds} {url}");
     shell.types(&ask).code == 0
 }
 
@@ -126,7 +127,11 @@ impl<'a> Net<'a> {
     }
 
     fn reaches(&self, from: &str, url: &str) -> bool {
-        reaches(self.shell, from, url)
+        reaches(self.shell, from, url, false)
+    }
+
+    fn answers(&self, from: &str, url: &str) -> bool {
+        reaches(self.shell, from, url, true)
     }
 
     /// Sees what is wanted, at the latest when the last change has to be in force.
@@ -147,7 +152,8 @@ impl<'a> Net<'a> {
         let shell = self.shell;
         self.sees(url, &who, || {
             std::thread::scope(|scope| {
-                let asked = who.map(|(from, _)| (from, scope.spawn(move || reaches(shell, from, url))));
+                let asked =
+                    who.map(|(from, wanted)| (from, scope.spawn(move || reaches(shell, from, url, wanted))));
                 asked.map(|(from, asked)| (from, asked.join().unwrap()))
             })
         });
@@ -166,7 +172,7 @@ impl<'a> Net<'a> {
     fn without_policies(&self) {
         self.shell.types("kubectl delete networkpolicy --all -n red").ok();
         self.changed.set(Instant::now());
-        self.sees("no policy", &true, || self.reaches("red/far", &self.web()));
+        self.sees("no policy", &true, || self.answers("red/far", &self.web()));
     }
 
     fn web(&self) -> String {
@@ -211,7 +217,7 @@ impl<'a> Net<'a> {
         };
         self.policy("web", &of("[{podSelector: {}}]"));
         self.reach(&self.web(), all(true, true, false, false));
-        assert!(self.reaches("blue/far", &self.free()), "a pod that no policy selects is open to all");
+        assert!(self.answers("blue/far", &self.free()), "a pod that no policy selects is open to all");
         self.policy("web", &of("[{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: blue}}}]"));
         self.reach(&self.web(), all(false, false, true, true));
         self.policy("web", &of("[{namespaceSelector: {}, podSelector: {matchLabels: {app: far}}}]"));
@@ -334,7 +340,7 @@ impl<'a> Net<'a> {
         self.cluster.file("host.yaml", host).unwrap();
         self.shell.types("kubectl apply -f host.yaml").ok();
         self.shell.types("kubectl wait -n red --for=condition=Ready pod/host --timeout=60s").ok();
-        assert!(self.reaches("red/host", "-k https://192.168.1.101:10250/healthz"), "no policy is about it");
+        assert!(self.answers("red/host", "-k https://192.168.1.101:10250/healthz"), "no policy is about it");
         // A probe a second, each of which would have to fail but once: still ready.
         let ready =
             "kubectl get pod web -n red -o jsonpath='{.status.conditions[?(@.type==\"Ready\")].status}'";
@@ -348,7 +354,7 @@ impl<'a> Net<'a> {
         assert!(!self.reaches("red/near", &self.web()), "the policy of before is there");
         let lab = self.cluster.lab();
         self.shell.run_in("w1-k8s", &["nft", "delete", "table", "inet", "podnet"]).ok();
-        assert!(self.reaches("red/near", &self.free()));
+        assert!(self.answers("red/near", &self.free()));
         lab.order("w1-k8s", "kill podnet").unwrap();
         self.shell.until("true", |_| !self.reaches("red/near", &self.free()));
         self.shell.types("kubectl delete namespace red blue").ok();
