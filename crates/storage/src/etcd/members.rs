@@ -167,11 +167,10 @@ impl Members {
         path: &'static str,
         question: &Q,
     ) -> Result<A, CallError> {
-        let (index, link, number) = self.pick().await?;
-        let member = &self.members[index];
-        member.under_way.fetch_add(1, Ordering::Relaxed);
-        let _done = Done(&member.under_way);
-        let (response, _) = self.send(member, link, number, path, framed(question), false)?;
+        let picked = self.pick().await?;
+        picked.member.under_way.fetch_add(1, Ordering::Relaxed);
+        let _done = Done(&picked.member.under_way);
+        let (response, _) = picked.send(path, framed(question), false)?;
         let mut answers = Answers::begin(response.await?)?;
         let answer = answers.next().await?.ok_or_else(|| Status::internal("an answer without a message"))?;
         answers.end().await?;
@@ -184,36 +183,15 @@ impl Members {
         path: &'static str,
         first: &Q,
     ) -> Result<Answers, CallError> {
-        let (index, link, number) = self.pick().await?;
-        let (response, question) =
-            self.send(&self.members[index], link, number, path, framed(first), true)?;
+        let (response, question) = self.pick().await?.send(path, framed(first), true)?;
         let mut answers = Answers::begin(response.await?)?;
         answers.question = Some(question);
         Ok(answers)
     }
 
-    fn send(
-        &self,
-        member: &Member,
-        mut link: SendRequest<Bytes>,
-        number: u64,
-        path: &'static str,
-        message: Bytes,
-        open: bool,
-    ) -> Result<(h2::client::ResponseFuture, SendStream<Bytes>), CallError> {
-        let request = member.request(path, open)?;
-        let (response, mut stream) = link.send_request(request, false).inspect_err(|_| {
-            // It takes no more calls: etcd is about to go, or is gone.
-            member.spent.fetch_max(number, Ordering::Relaxed);
-            member.wanted.notify_one();
-        })?;
-        stream.send_data(message, !open)?;
-        Ok((response, stream))
-    }
-
     /// The member to ask: of those that are connected, the one with the least under way. While there is none, those that
     /// are being connected are waited for.
-    async fn pick(&self) -> Result<(usize, SendRequest<Bytes>, u64), CallError> {
+    async fn pick(&self) -> Result<Picked<'_>, CallError> {
         if let Some(picked) = self.least_busy(&self.links.borrow()) {
             return Ok(picked);
         }
@@ -234,18 +212,44 @@ impl Members {
         }
     }
 
-    fn least_busy(&self, links: &[Link]) -> Option<(usize, SendRequest<Bytes>, u64)> {
+    fn least_busy(&self, links: &[Link]) -> Option<Picked<'_>> {
         let turn = if links.len() > 1 { self.turn.fetch_add(1, Ordering::Relaxed) } else { 0 };
         let order = (0..links.len()).map(|step| turn.wrapping_add(step) % links.len());
-        let up = order.filter_map(|index| match &links[index] {
-            Link::Up(link, number) if *number > self.members[index].spent.load(Ordering::Relaxed) => {
-                Some((index, link, *number))
+        let up = order.filter_map(|index| match (&self.members[index], &links[index]) {
+            (member, Link::Up(link, number)) if *number > member.spent.load(Ordering::Relaxed) => {
+                Some((member, link, *number))
             }
             _ => None,
         });
-        let (index, link, number) =
-            up.min_by_key(|(index, ..)| self.members[*index].under_way.load(Ordering::Relaxed))?;
-        Some((index, link.clone(), number))
+        let (member, link, number) =
+            up.min_by_key(|(member, ..)| member.under_way.load(Ordering::Relaxed))?;
+        Some(Picked { member, link: link.clone(), number })
+    }
+}
+
+/// A member that a call goes to, and the connection it goes over.
+struct Picked<'a> {
+    member: &'a Member,
+    link: SendRequest<Bytes>,
+    number: u64,
+}
+
+impl Picked<'_> {
+    /// Sends a message; `open` leaves our side of the stream as it is.
+    fn send(
+        mut self,
+        path: &'static str,
+        message: Bytes,
+        open: bool,
+    ) -> Result<(h2::client::ResponseFuture, SendStream<Bytes>), CallError> {
+        let request = self.member.request(path, open)?;
+        let (response, mut stream) = self.link.send_request(request, false).inspect_err(|_| {
+            // It takes no more calls: etcd is about to go, or is gone.
+            self.member.spent.fetch_max(self.number, Ordering::Relaxed);
+            self.member.wanted.notify_one();
+        })?;
+        stream.send_data(message, !open)?;
+        Ok((response, stream))
     }
 }
 

@@ -125,7 +125,8 @@ async fn calls_go_to_the_member_that_has_the_least_to_do() {
         async move {
             let mut picked = Vec::new();
             for _ in 0..count {
-                picked.push(members.pick().await.unwrap().0);
+                let member = members.pick().await.unwrap().member;
+                picked.extend(members.members.iter().position(|other| std::ptr::eq(other, member)));
             }
             picked.sort_unstable();
             picked.dedup();
