@@ -452,17 +452,19 @@ mod tests {
         );
     }
 
+    /// What is wrong with a schema; `within` is what every path begins with, and left out.
+    fn told(schema: Value, within: &str) -> Vec<String> {
+        let spec = json!({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema}}]});
+        let within = format!("spec.validation.openAPIV3Schema.{within}");
+        let tell = |error: &FieldError| format!("{}: {}", error.field, error.body()).replace(&within, "");
+        faults(&spec, None).iter().map(tell).collect()
+    }
+
     #[test]
     fn lists_maps_and_patterns_are_judged() {
         let check = |field: Value, expected: &[&str]| {
             let schema = json!({"type": "object", "properties": {"f": field}});
-            let spec = json!({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema}}]});
-            let found: Vec<String> = faults(&spec, None)
-                .iter()
-                .map(|error| format!("{}: {}", error.field, error.body()))
-                .map(|line| line.replace("spec.validation.openAPIV3Schema.properties[f].", ""))
-                .collect();
-            assert_eq!(found, expected, "{field}");
+            assert_eq!(told(schema, "properties[f]."), expected, "{field}");
         };
         let list = |list: &str, keys: &[&str], item: Value| json!({"type": "array", "x-kubernetes-list-type": list, "x-kubernetes-list-map-keys": keys, "items": item});
         let item = json!({"type": "object", "required": ["k"], "properties": {"k": {"type": "string"},
@@ -552,13 +554,7 @@ mod tests {
     fn rules_say_what_they_mean() {
         let check = |rule: Value, expected: &[&str]| {
             let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "x-kubernetes-validations": [rule]});
-            let spec = json!({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema}}]});
-            let found: Vec<String> = faults(&spec, None)
-                .iter()
-                .map(|error| format!("{}: {}", error.field, error.body()))
-                .map(|line| line.replace("spec.validation.openAPIV3Schema.x-kubernetes-validations[0].", ""))
-                .collect();
-            assert_eq!(found, expected, "{rule}");
+            assert_eq!(told(schema, "x-kubernetes-validations[0]."), expected, "{rule}");
         };
         let with = |field: &str, value: Value| json!({"rule": "self.n > 1", field: value});
         check(with("message", json!("m".repeat(2048))), &[]);
