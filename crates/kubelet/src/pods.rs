@@ -96,6 +96,36 @@ pub struct PodState {
 }
 
 impl PodState {
+    /// What is known of a pod that was just seen.
+    fn new(pod: &Pod) -> Self {
+        let api_uid = (!pod::is_static(pod)).then(|| pod::uid(pod).to_owned());
+        // One that ran before this kubelet began, or that the API does not start, says nothing of it.
+        let started = pod::is_static(pod) || pod.status.as_ref().is_some_and(metrics::has_started);
+        Self {
+            names: PodRef::of(pod),
+            wake: Notify::new(),
+            shown: Notify::new(),
+            contradicted: Notify::new(),
+            contradicted_at: AtomicU64::new(0),
+            admitted: AtomicBool::new(false),
+            granted: Mutex::default(),
+            resize_deferred: AtomicBool::new(false),
+            volumes_changed: AtomicBool::new(false),
+            observed: Mutex::default(),
+            health: Mutex::default(),
+            status: Mutex::new(pod.status.clone().unwrap_or_default()),
+            ended: Mutex::default(),
+            verdict: Mutex::default(),
+            api_uid: Mutex::new(api_uid),
+            mirror_due: Mutex::default(),
+            seen: Instant::now(),
+            pulling: Mutex::default(),
+            start_shown: AtomicBool::new(started),
+            probed: Mutex::default(),
+            claims: Mutex::default(),
+        }
+    }
+
     /// Notes whether it waits for more than there is.
     pub fn set_resize_deferred(&self, deferred: bool) {
         self.resize_deferred.store(deferred, Ordering::Release);
@@ -176,33 +206,7 @@ impl Pods {
             return;
         }
         let Some(kubelet) = self.kubelet.lock().upgrade() else { return };
-        let pod = Arc::clone(order.pod());
-        let api_uid = if pod::is_static(&pod) { None } else { Some(uid.clone()) };
-        // One that ran before this kubelet began, or that the API does not start, says nothing of it.
-        let started = pod::is_static(&pod) || pod.status.as_ref().is_some_and(metrics::has_started);
-        let state = Arc::new(PodState {
-            names: PodRef::of(&pod),
-            wake: Notify::new(),
-            shown: Notify::new(),
-            contradicted: Notify::new(),
-            contradicted_at: AtomicU64::new(0),
-            admitted: AtomicBool::new(false),
-            granted: Mutex::default(),
-            resize_deferred: AtomicBool::new(false),
-            volumes_changed: AtomicBool::new(false),
-            observed: Mutex::default(),
-            health: Mutex::default(),
-            status: Mutex::new(pod.status.clone().unwrap_or_default()),
-            ended: Mutex::default(),
-            verdict: Mutex::default(),
-            api_uid: Mutex::new(api_uid),
-            mirror_due: Mutex::default(),
-            seen: Instant::now(),
-            pulling: Mutex::default(),
-            start_shown: AtomicBool::new(started),
-            probed: Mutex::default(),
-            claims: Mutex::default(),
-        });
+        let state = Arc::new(PodState::new(order.pod()));
         let (orders, receiver) = watch::channel(order);
         workers.insert(uid, Handle { orders, state: Arc::clone(&state) });
         worker::spawn(kubelet, state, receiver);
@@ -301,11 +305,18 @@ impl Pods {
         Some((Arc::clone(handle.orders.borrow().pod()), Arc::clone(&handle.state)))
     }
 
-    /// Finds a pod by namespace and name.
+    /// Finds a pod by namespace and name: the one that is there, and before it none of the same name that is only still
+    /// ending.
     pub fn by_name(&self, namespace: &str, name: &str) -> Option<(Arc<Pod>, Arc<PodState>)> {
-        self.list()
-            .into_iter()
-            .find(|(_, state)| state.names.namespace == namespace && state.names.name == name)
+        let workers = self.workers.lock();
+        let named = workers
+            .values()
+            .filter(|handle| handle.state.names.namespace == namespace && handle.state.names.name == name);
+        let there = named.max_by_key(|handle| {
+            let order = handle.orders.borrow();
+            (matches!(*order, Order::Run(_)), handle.state.seen)
+        })?;
+        Some((Arc::clone(there.orders.borrow().pod()), Arc::clone(&there.state)))
     }
 
     /// Finds a static pod whose manifest is there by namespace and name. One that is only still ending is none.
@@ -344,3 +355,6 @@ impl Pods {
         self.len() == 0
     }
 }
+
+#[cfg(test)]
+mod tests;
