@@ -78,6 +78,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "kms", seeds: stored::service_answers, run: stored::service_answer },
     Target { name: "sealed-value", seeds: stored::sealed_values, run: stored::sealed_value },
     Target { name: "stored-object", seeds: stored::objects, run: stored::object },
+    Target { name: "etcd-frames", seeds: stored::frames, run: stored::frame },
     Target { name: "exposition", seeds: answers::expositions, run: answers::exposition },
     // What streams carry.
     Target { name: "spdy", seeds: streams::conversations, run: streams::spdy },

@@ -18,7 +18,7 @@ use self::members::Members;
 use crate::encryption::{Encryption, Opened};
 use crate::{CallError, Error, Resource};
 
-mod framing;
+pub(crate) mod framing;
 mod members;
 
 /// The messages of etcd's API, generated from `proto/etcd.proto`. Their values are slices of what arrived.

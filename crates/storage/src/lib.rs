@@ -26,6 +26,14 @@ pub mod kms {
     tonic::include_proto!("v2");
 }
 
+/// What goes between this server and etcd: the messages of its API, and the frames they come in.
+pub mod wire {
+    pub use crate::etcd::{
+        framing::{Unframe, framed},
+        wire::*,
+    };
+}
+
 pub use cache::{
     Accepts, Cache, Counts, Filter, Lists, Page, Query, Resource, Rewrite, Source, Watch, WatchEvent,
     WatchStart,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use prost::Message as _;
 use serde_json::{Value, json};
 use storage::kms::{EncryptResponse, EncryptedObject, StatusResponse};
-use storage::{Encryption, EventType, Object, Parts, Resource, SelectableField};
+use storage::{Encryption, EventType, Object, Parts, Resource, SelectableField, wire};
 
 use super::streams::on_loop;
 
@@ -155,4 +156,52 @@ pub fn service_answer(input: &[u8]) -> bool {
         assert!(!answer.ciphertext.is_empty() && answer.ciphertext.len() <= 1024 && annotations <= 32 << 10);
     }
     status || encrypted.is_some()
+}
+
+/// The size of the pieces that a stream arrives in, and the stream.
+pub fn frames() -> Vec<Vec<u8>> {
+    let header = Some(wire::ResponseHeader { revision: 7, ..Default::default() });
+    let pair = wire::KeyValue {
+        key: "/registry/a".into(),
+        value: "{}".into(),
+        mod_revision: 7,
+        ..Default::default()
+    };
+    let listed = wire::RangeResponse { header, kvs: vec![pair.clone()], more: true, count: 2 };
+    let event = wire::Event { kv: Some(pair), ..Default::default() };
+    let watched = wire::WatchResponse { header, events: vec![event], ..Default::default() };
+    let stream = [wire::framed(&listed), wire::framed(&watched), wire::framed(&())].concat();
+    [1, 7, 255].into_iter().map(|size| [&[size], stream.as_slice()].concat()).collect()
+}
+
+/// Every message of a stream, and why there is no other.
+fn unframed(stream: &[u8], size: usize) -> (Vec<Bytes>, Option<&'static str>) {
+    let (mut pieces, mut messages) = (wire::Unframe::default(), Vec::new());
+    for piece in stream.chunks(size) {
+        pieces.push(Bytes::copy_from_slice(piece));
+        loop {
+            match pieces.take() {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break,
+                Err(why) => return (messages, Some(why)),
+            }
+        }
+    }
+    (messages, None)
+}
+
+/// What etcd answers, however it is cut.
+pub fn frame(input: &[u8]) -> bool {
+    let Some((size, stream)) = input.split_first() else { return false };
+    let (messages, ended) = unframed(stream, usize::from(*size).max(1));
+    assert_eq!((&messages, ended), (&unframed(stream, stream.len().max(1)).0, ended), "cuts change nothing");
+    let taken: usize = messages.iter().map(Bytes::len).sum();
+    assert!(taken <= stream.len());
+    let reads = |message: &Bytes| {
+        let listed = wire::RangeResponse::decode(message.clone());
+        let watched = wire::WatchResponse::decode(message.clone());
+        let changed = wire::TxnResponse::decode(message.clone());
+        listed.is_ok() || watched.is_ok() || changed.is_ok()
+    };
+    messages.iter().filter(|message| reads(message)).count() > 0
 }

@@ -12,7 +12,7 @@ const LONGEST: usize = i32::MAX as usize;
 const SET_ASIDE: usize = 16 << 20;
 
 /// A message in its frame.
-pub(super) fn framed(message: &impl Message) -> Bytes {
+pub fn framed(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
     let mut frame = BytesMut::with_capacity(PREFIX + length);
     frame.put_u8(0);
@@ -23,7 +23,7 @@ pub(super) fn framed(message: &impl Message) -> Bytes {
 
 /// Messages out of the pieces that a stream arrives in. One that lies within a piece is not copied.
 #[derive(Debug, Default)]
-pub(super) struct Unframe {
+pub struct Unframe {
     /// What is left of the last piece, while there is no message that began before it.
     piece: Bytes,
     /// The beginning of a message whose end has not come.
@@ -32,7 +32,7 @@ pub(super) struct Unframe {
 
 impl Unframe {
     /// Takes the next piece. All messages of those before have been taken out.
-    pub(super) fn push(&mut self, piece: Bytes) {
+    pub fn push(&mut self, piece: Bytes) {
         if self.begun.is_empty() && self.piece.is_empty() {
             self.piece = piece;
         } else {
@@ -42,7 +42,11 @@ impl Unframe {
     }
 
     /// Takes out the next message, if it is whole.
-    pub(super) fn next(&mut self) -> Result<Option<Bytes>, &'static str> {
+    ///
+    /// # Errors
+    ///
+    /// What begins here is no message: it is compressed, or longer than protobuf allows. Nothing can be read behind it.
+    pub fn take(&mut self) -> Result<Option<Bytes>, &'static str> {
         let held: &[u8] = if self.begun.is_empty() { &self.piece } else { &self.begun };
         let Some(whole) = announced(held)? else { return Ok(None) };
         if held.len() < whole {
@@ -64,7 +68,7 @@ impl Unframe {
     }
 
     /// Whether a message has begun and not ended.
-    pub(super) fn is_within(&self) -> bool {
+    pub fn is_within(&self) -> bool {
         !(self.begun.is_empty() && self.piece.is_empty())
     }
 
@@ -104,7 +108,7 @@ mod tests {
             let (mut unframe, mut got) = (Unframe::default(), Vec::new());
             for piece in stream.chunks(size) {
                 unframe.push(Bytes::copy_from_slice(piece));
-                while let Some(message) = unframe.next().unwrap() {
+                while let Some(message) = unframe.take().unwrap() {
                     got.push(message);
                 }
             }
@@ -120,7 +124,7 @@ mod tests {
         let mut unframe = Unframe::default();
         unframe.push(piece);
         for _ in 0..2 {
-            let message = unframe.next().unwrap().unwrap();
+            let message = unframe.take().unwrap().unwrap();
             assert!(within.contains(&message.as_ptr()));
         }
     }
@@ -133,11 +137,11 @@ mod tests {
         ] {
             let mut unframe = Unframe::default();
             unframe.push(Bytes::copy_from_slice(&head));
-            assert_eq!(unframe.next(), Err(refused));
+            assert_eq!(unframe.take(), Err(refused));
         }
         let mut unframe = Unframe::default();
         unframe.push(Bytes::from_static(&[0, 0x7f, 0xff, 0xff, 0xff, 1]));
-        assert_eq!(unframe.next(), Ok(None));
+        assert_eq!(unframe.take(), Ok(None));
         assert!(unframe.is_within());
         assert!(unframe.begun.capacity() <= 2 * SET_ASIDE, "an announcement takes no memory");
     }
@@ -147,7 +151,7 @@ mod tests {
         let message = crate::etcd::wire::RangeRequest { key: "a".into(), limit: 7, ..Default::default() };
         let mut unframe = Unframe::default();
         unframe.push(framed(&message));
-        let read = unframe.next().unwrap().unwrap();
+        let read = unframe.take().unwrap().unwrap();
         assert_eq!(crate::etcd::wire::RangeRequest::decode(read).unwrap(), message);
     }
 }

@@ -311,7 +311,7 @@ impl Answers {
     /// The next message; none when etcd has ended the stream. May be dropped and called again.
     pub(crate) async fn next<A: Message + Default>(&mut self) -> Result<Option<A>, CallError> {
         loop {
-            if let Some(message) = self.pieces.next().map_err(Status::internal)? {
+            if let Some(message) = self.pieces.take().map_err(Status::internal)? {
                 let message = A::decode(message);
                 return Ok(Some(message.map_err(|error| Status::internal(error.to_string()))?));
             }
