@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::indexes;
 use crate::workload::validate_counts;
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
@@ -11,12 +12,8 @@ const LONGEST_INDEXES: usize = 64 * 1024;
 
 /// Validates `successPolicy` of an indexed job.
 pub(super) fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
-    let policy = &spec["successPolicy"];
-    if policy.is_null() {
-        return;
-    }
     let rules_path = path.child("rules");
-    let rules = policy.items("rules");
+    let rules = spec["successPolicy"].items("rules");
     if rules.is_empty() {
         errors.required(
             &rules_path,
@@ -43,7 +40,7 @@ fn validate_rule(rule: &Value, completions: i64, path: &Path, errors: &mut Error
         if text.len() > LONGEST_INDEXES {
             errors.too_long(&path, LONGEST_INDEXES);
         }
-        match count(text, completions) {
+        match indexes::count(text, completions) {
             Ok(count) => named = count,
             Err(why) => errors.invalid(&path, text, format!("error parsing succeededIndexes: {why}")),
         }
@@ -67,71 +64,11 @@ fn validate_rule(rule: &Value, completions: i64, path: &Path, errors: &mut Error
     }
 }
 
-/// How many indexes a text like `0,2-4` names.
-fn count(text: &str, completions: i64) -> Result<i64, String> {
-    if text.is_empty() {
-        return Ok(0);
-    }
-    let mut total = 0;
-    let mut last: Option<i64> = None;
-    for interval in text.split(',') {
-        let ends: Vec<&str> = interval.split('-').collect();
-        let (first, end) = match ends.as_slice() {
-            [one] => (index(one, completions)?, None),
-            [first, end] => (index(first, completions)?, Some(index(end, completions)?)),
-            _ => {
-                return Err(format!(
-                    "the fragment {interval:?} violates the requirement that an index interval can have at most two parts separated by '-'"
-                ));
-            }
-        };
-        for (before, after) in [(end.map(|_| first), end), (last, Some(first))] {
-            if let (Some(before), Some(after)) = (before, after)
-                && before >= after
-            {
-                return Err(format!("non-increasing order, previous: {before}, current: {after}"));
-            }
-        }
-        let end = end.unwrap_or(first);
-        total += end - first + 1;
-        last = Some(end);
-    }
-    Ok(total)
-}
-
-fn index(text: &str, completions: i64) -> Result<i64, String> {
-    match text.parse::<i64>() {
-        Ok(index) if index >= completions => Err(format!("too large index: {text:?}")),
-        Ok(index) => Ok(index),
-        Err(_) => Err(format!("cannot convert string to integer for index: {text:?}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
     use strategy::testing::found;
-
-    #[test]
-    fn indexes_are_counted() {
-        for (text, expected) in [
-            ("", Ok(0)),
-            ("0,2-4", Ok(4)),
-            ("4-2", Err("non-increasing order, previous: 4, current: 2")),
-            ("2,1", Err("non-increasing order, previous: 2, current: 1")),
-            ("5", Err("too large index: \"5\"")),
-            ("a", Err("cannot convert string to integer for index: \"a\"")),
-            (
-                "1-2-3",
-                Err(
-                    "the fragment \"1-2-3\" violates the requirement that an index interval can have at most two parts separated by '-'",
-                ),
-            ),
-        ] {
-            assert_eq!(count(text, 5), expected.map_err(str::to_owned), "{text}");
-        }
-    }
 
     #[test]
     fn rules_ask_for_what_there_is() {

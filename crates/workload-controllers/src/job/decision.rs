@@ -113,7 +113,10 @@ pub fn decide(view: &View<'_>) -> Decision {
     }
     let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     decision.status.active = number(left_active);
-    decision.status.ready = Some(number(active.iter().filter(|pod| pod.is_ready()).count()));
+    // A status never tells of more ready pods than active ones, so that those on their way out are neither.
+    let stays = |pod: &Arc<Pod>| !decision.delete.iter().any(|gone| Arc::ptr_eq(gone, pod));
+    let ready = active.iter().filter(|pod| pod.is_ready() && stays(pod)).count();
+    decision.status.ready = Some(number(ready));
     let ending = active.len().saturating_sub(left_active) * usize::from(target);
     decision.status.terminating = Some(number(terminating + ending));
     finish(view, active.len() + terminating, &tally, &mut decision);
@@ -201,7 +204,8 @@ fn count(view: &View<'_>, decision: &mut Decision) -> Tally {
             decision.failures = Failures::default();
             if job.is_indexed() {
                 // The index is enough to tell that it was counted.
-                if let Some(index) = index_of(pod).filter(|index| *index < completions) {
+                let index = index_of(pod).filter(|index| *index < completions);
+                if let Some(index) = index.filter(|index| !tally.failed_indexes.contains(index)) {
                     tally.completed_indexes.insert(index);
                 }
                 decision.release.push(Arc::clone(pod));
@@ -221,12 +225,16 @@ fn count(view: &View<'_>, decision: &mut Decision) -> Tally {
             decision.failures.count = decision.failures.count.saturating_add(1);
             decision.failures.last = decision.failures.last.max(Some(last));
         }
-        if let (Some(limit), Some(index)) = (job.spec.backoff_limit_per_index, index_of(pod)) {
+        let index = index_of(pod).filter(|index| *index < completions);
+        if let (Some(limit), Some(index)) = (job.spec.backoff_limit_per_index, index) {
             let (failures, _) = index_failures(pod);
             let has_failed = failure == Failure::FailsIndex || (!ignored && failures + 1 > limit);
-            if has_failed {
+            if has_failed && !tally.completed_indexes.contains(&index) {
                 tally.failed_indexes.insert(index);
-            } else if !tally.completed_indexes.contains(&index) && !is_replaced(view, index, pod) {
+            } else if !has_failed
+                && !tally.completed_indexes.contains(&index)
+                && !is_replaced(view, index, pod)
+            {
                 tally.last_failed.insert(index, Arc::clone(pod));
                 delayed += i32::from(!ignored);
                 // The failures of an index are its own: they do not hold up the others.
@@ -281,7 +289,10 @@ fn ended_at(pod: &Pod, now: Timestamp) -> Timestamp {
 
 fn note_start(view: &View<'_>, decision: &mut Decision) {
     let status = &mut decision.status;
-    if status.start_time.is_none() && !view.job.spec.suspend {
+    if view.job.spec.suspend {
+        // A suspended job has not begun: its deadline counts from its resumption.
+        status.start_time = None;
+    } else if status.start_time.is_none() {
         status.start_time = Some(Time(view.now));
     }
     if let (Some(start), Some(deadline), false) =
@@ -389,8 +400,6 @@ fn note_suspension(view: &View<'_>, decision: &mut Decision) {
         let mut resumed = condition("Suspended", "JobResumed", "Job resumed".to_owned(), view.now);
         resumed.status = "False".to_owned();
         conditions.push(resumed);
-        // The deadline counts from the resumption.
-        decision.status.start_time = Some(Time(view.now));
         decision.events.push((false, "Resumed".to_owned(), "Job resumed".to_owned()));
     }
 }
@@ -515,6 +524,8 @@ fn finish(view: &View<'_>, left: usize, tally: &Tally, decision: &mut Decision) 
         (None, None) => return,
     };
     conditions.push(condition(kind, &target.reason, target.message.clone(), view.now));
+    // What has ended has begun, even where it never came to a pod.
+    decision.status.start_time.get_or_insert(Time(view.now));
     if kind == "Complete" {
         decision.status.completion_time = Some(Time(view.now));
         decision.events.push((false, "Completed".to_owned(), "Job completed".to_owned()));

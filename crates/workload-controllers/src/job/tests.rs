@@ -17,7 +17,7 @@ fn job(spec: Value, status: Value) -> Job {
     serde_json::from_value(object).unwrap()
 }
 
-/// `name:state[:index[:failures]]`, state as `run`, `ok`, `bad`, `go` (on its way out); `'` at the end: no finalizer.
+/// `name:state[:index[:failures]]`, state as `run`, `up` (ready), `ok`, `bad`, `go` (on its way out); `'` at the end: no finalizer.
 fn pod(text: &str) -> Arc<Pod> {
     let (text, tracked) = text.strip_suffix('\'').map_or((text, true), |text| (text, false));
     let parts: Vec<&str> = text.split(':').collect();
@@ -31,6 +31,9 @@ fn pod(text: &str) -> Arc<Pod> {
         "status": {"phase": phase, "containerStatuses": [{"state": {}}]}});
     if tracked {
         pod["metadata"]["finalizers"] = json!([FINALIZER]);
+    }
+    if parts[1] == "up" {
+        pod["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
     }
     if parts[1] == "go" {
         pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:59:58Z".into();
@@ -179,9 +182,38 @@ fn suspending_removes_pods_and_resuming_starts_the_clock_anew() {
         step(&job(json!({"suspend": true}), json!({"startTime": "2026-01-01T00:00:00Z"})), &["a:run"]);
     assert_eq!(names(&suspended.delete), ["a"]);
     assert_eq!(suspended.events[0].1, "Suspended");
+    assert!(suspended.status.start_time.is_none(), "it has not begun");
     let status = json!({"conditions": [{"type": "Suspended", "status": "True", "reason": "JobSuspended"}]});
     let resumed = step(&job(json!({}), status), &[]);
     assert_eq!((resumed.create.len(), &*resumed.events[0].1), (1, "Resumed"));
+    assert!(resumed.status.start_time.is_some());
+}
+
+#[test]
+fn a_status_is_one_that_the_server_takes() {
+    let ready = |decision: &Decision| (decision.status.active, decision.status.ready);
+    let two = json!({"parallelism": 2, "completions": 5});
+    assert_eq!(ready(&step(&job(two.clone(), json!({})), &["a:up", "b:run"])), (2, Some(1)));
+    let target = json!({"conditions": [{"type": "FailureTarget", "status": "True"}]});
+    assert_eq!(
+        ready(&step(&job(two, target.clone()), &["a:up", "b:run"])),
+        (0, Some(0)),
+        "no more are ready"
+    );
+
+    let never = step(&job(json!({"suspend": true}), target), &[]);
+    assert!(is_true(&never.status.conditions, "Failed") && never.status.start_time.is_some());
+
+    let spec =
+        json!({"completionMode": "Indexed", "completions": 2, "parallelism": 2, "backoffLimitPerIndex": 0});
+    let indexes = |status: Value, pods: &[&str]| {
+        let decision = step(&job(spec.clone(), status), pods);
+        (decision.status.completed_indexes, decision.status.failed_indexes.unwrap())
+    };
+    let told = |completed: &str, failed: &str| (completed.to_owned(), failed.to_owned());
+    assert_eq!(indexes(json!({}), &["a:bad:2"]), told("", ""), "not of an index that there is no more");
+    assert_eq!(indexes(json!({"completedIndexes": "0"}), &["a:bad:0"]), told("0", ""));
+    assert_eq!(indexes(json!({"failedIndexes": "0"}), &["a:ok:0"]), told("", "0"));
 }
 
 #[test]
