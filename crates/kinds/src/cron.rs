@@ -26,6 +26,7 @@ pub fn validate(schedule: &str) -> Result<(), String> {
     if schedule.is_empty() {
         return Err("empty spec string".to_owned());
     }
+    let schedule = without_zone(schedule)?;
     if schedule.starts_with('@') {
         return descriptor(schedule);
     }
@@ -39,6 +40,24 @@ pub fn validate(schedule: &str) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether there is a time zone of this name, written just so.
+pub fn is_zone(name: &str) -> bool {
+    jiff::tz::TimeZone::get(name).is_ok_and(|zone| zone.iana_name() == Some(name))
+}
+
+/// A schedule without the zone that it may begin with, as in `TZ=UTC 0 3 * * *`.
+fn without_zone(schedule: &str) -> Result<&str, String> {
+    let Some(rest) = schedule.strip_prefix("TZ=").or_else(|| schedule.strip_prefix("CRON_TZ=")) else {
+        return Ok(schedule);
+    };
+    // Upstream's parser has no word for a zone without a schedule.
+    let (zone, rest) = rest.split_once(' ').ok_or("empty spec string")?;
+    match zone.is_empty() || zone == "Local" || is_zone(zone) {
+        true => Ok(rest.trim()),
+        false => Err(format!("provided bad location {zone}: unknown time zone {zone}")),
+    }
 }
 
 fn descriptor(text: &str) -> Result<(), String> {
@@ -120,7 +139,15 @@ mod tests {
 
     #[test]
     fn schedules() {
-        for good in ["* * * * *", "*/5 0-6,12 1 jan-mar MON", "@daily", "@every 1h30m", "0 0 ? * 6"] {
+        for good in [
+            "TZ=Europe/Berlin 0 3 * * *",
+            "CRON_TZ=UTC @daily",
+            "* * * * *",
+            "*/5 0-6,12 1 jan-mar MON",
+            "@daily",
+            "@every 1h30m",
+            "0 0 ? * 6",
+        ] {
             assert_eq!(validate(good), Ok(()), "{good}");
         }
         for (bad, message) in [
@@ -131,6 +158,14 @@ mod tests {
             ("5-1 * * * *", "beginning of range (5) beyond end of range (1): 5-1"),
             ("*/0 * * * *", "step of range should be a positive number: */0"),
             ("@never", "unrecognized descriptor: @never"),
+            ("@every 1x", "failed to parse duration @every 1x: time: invalid duration \"1x\""),
+            ("", "empty spec string"),
+            ("TZ=UTC", "empty spec string"),
+            ("TZ=Nowhere * * * * *", "provided bad location Nowhere: unknown time zone Nowhere"),
+            ("1-2-3 * * * *", "too many hyphens: 1-2-3"),
+            ("*/1/2 * * * *", "too many slashes: */1/2"),
+            ("-1 * * * *", "failed to parse int from : strconv.Atoi: parsing \"\": invalid syntax"),
+            ("0 0 * * 7", "end of range (7) above maximum (6): 7"),
         ] {
             assert_eq!(validate(bad), Err(message.to_owned()), "{bad}");
         }

@@ -3,6 +3,7 @@
 use apimachinery::ObjectExt;
 use serde_json::Value;
 
+use crate::domain_path;
 use apimachinery::names::port_name_errors;
 use pod_strategy::probes::validate_port_number;
 use strategy::addresses;
@@ -19,6 +20,8 @@ pub struct IngressClass;
 
 const SPEC: Path<'static> = Path::root("spec");
 const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
+const LONGEST_HOST: usize = 253;
+const LONGEST_CONTROLLER: usize = 250;
 
 impl Strategy for Ingress {
     fn keeps(&self) -> Keeps {
@@ -32,19 +35,19 @@ impl Strategy for Ingress {
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        validate_spec(spec, errors);
-        if object.annotation(CLASS_ANNOTATION).is_some() && spec.has("ingressClassName") {
+        validate_spec(spec, &Stored::default(), errors);
+        if let Some(annotation) = object.annotation(CLASS_ANNOTATION)
+            && spec.has("ingressClassName")
+            && annotation != spec.text("ingressClassName")
+        {
             let path = Path::root("annotations");
-            errors.invalid(
-                &path.child(CLASS_ANNOTATION),
-                object.annotation(CLASS_ANNOTATION).unwrap_or_default(),
-                "can not be set when the class field is also set",
-            );
+            let why = "must match `ingressClassName` when both are specified";
+            errors.invalid(&path.child(CLASS_ANNOTATION), annotation, why);
         }
     }
 
-    fn validate_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
-        validate_spec(&new["spec"], errors);
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_spec(&new["spec"], &Stored::of(&old["spec"]), errors);
     }
 
     fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
@@ -52,9 +55,9 @@ impl Strategy for Ingress {
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
-        object
-            .annotation(CLASS_ANNOTATION)
-            .map(|_| {
+        let is_old = object.annotation(CLASS_ANNOTATION).is_some() && !object["spec"].has("ingressClassName");
+        is_old
+            .then(|| {
                 format!("annotation {CLASS_ANNOTATION:?} is deprecated, please use 'spec.ingressClassName' instead")
             })
             .into_iter()
@@ -62,7 +65,34 @@ impl Strategy for Ingress {
     }
 }
 
-fn validate_spec(spec: &Value, errors: &mut Errors) {
+/// What was wrong before there was a rule for it, and may stay so.
+#[derive(Default)]
+struct Stored {
+    secret_names: bool,
+    wildcard_rules: bool,
+}
+
+impl Stored {
+    fn of(spec: &Value) -> Stored {
+        let is_wrong = |check: &dyn Fn(&mut Errors)| {
+            let mut errors = Errors::new();
+            check(&mut errors);
+            !errors.is_empty()
+        };
+        Stored {
+            secret_names: spec
+                .items("tls")
+                .iter()
+                .any(|tls| is_wrong(&|errors| validate_secret_name(tls.text("secretName"), &SPEC, errors))),
+            wildcard_rules: spec.items("rules").iter().any(|rule| {
+                rule.text("host").contains('*')
+                    && is_wrong(&|errors| validate_rule_value(rule, &SPEC, errors))
+            }),
+        }
+    }
+}
+
+fn validate_spec(spec: &Value, stored: &Stored, errors: &mut Errors) {
     let rules = spec.items("rules");
     if rules.is_empty() && !spec.has("defaultBackend") {
         errors.invalid(&SPEC, spec["rules"].clone(), "either `defaultBackend` or `rules` must be specified");
@@ -75,10 +105,13 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
         let path = rules_path.index(index);
         let host = rule.text("host");
         if !host.is_empty() {
+            if is_address(host) {
+                errors.invalid(&path.child("host"), host, "must be a DNS name, not an IP address");
+            }
             validate_host(host, &path.child("host"), errors);
         }
-        if rule.has("http") {
-            validate_paths(&rule["http"], &path.child("http").child("paths"), errors);
+        if !host.contains('*') || !stored.wildcard_rules {
+            validate_rule_value(rule, &path, errors);
         }
     }
     for (index, tls) in spec.items("tls").iter().enumerate() {
@@ -87,17 +120,31 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
         for (index, host) in tls.items("hosts").iter().enumerate() {
             validate_host(host.as_str().unwrap_or_default(), &path.child("hosts").index(index), errors);
         }
-        let secret = tls.text("secretName");
-        if !secret.is_empty() {
-            let found = names::errors(NameRule::Subdomain, secret);
-            errors.invalid_each(&path.child("secretName"), &tls["secretName"], found);
+        if !stored.secret_names {
+            validate_secret_name(tls.text("secretName"), &path.child("secretName"), errors);
         }
     }
-    let class = spec.text("ingressClassName");
     if spec.has("ingressClassName") {
-        let found = names::errors(NameRule::Subdomain, class);
+        let found = names::errors(NameRule::Subdomain, spec.text("ingressClassName"));
         errors.invalid_each(&SPEC.child("ingressClassName"), &spec["ingressClassName"], found);
     }
+}
+
+fn validate_secret_name(name: &str, path: &Path, errors: &mut Errors) {
+    if !name.is_empty() {
+        errors.invalid_each(path, &Value::from(name), names::errors(NameRule::Subdomain, name));
+    }
+}
+
+fn validate_rule_value(rule: &Value, path: &Path, errors: &mut Errors) {
+    if rule.has("http") {
+        validate_paths(&rule["http"], &path.child("http").child("paths"), errors);
+    }
+}
+
+/// Whether a text is an address, also one that is written with zeros before its numbers.
+fn is_address(text: &str) -> bool {
+    addresses::without_zeros(text).parse::<std::net::IpAddr>().is_ok()
 }
 
 /// Validates where a load balancer says that it is.
@@ -112,7 +159,7 @@ fn validate_balancer(balancer: &Value, errors: &mut Errors) {
         if !host.is_empty() {
             let found = names::errors(NameRule::Subdomain, host);
             errors.invalid_each(&path.child("hostname"), &place["hostname"], found);
-            if host.parse::<std::net::IpAddr>().is_ok() {
+            if is_address(host) {
                 errors.invalid(&path.child("hostname"), host, "must be a DNS name, not an IP address");
             }
         }
@@ -120,20 +167,21 @@ fn validate_balancer(balancer: &Value, errors: &mut Errors) {
 }
 
 fn validate_host(host: &str, path: &Path, errors: &mut Errors) {
-    if host.parse::<std::net::IpAddr>().is_ok() {
-        errors.invalid(path, host, "must be a DNS name, not an IP address");
+    if !host.contains('*') {
+        errors.invalid_each(path, &Value::from(host), names::errors(NameRule::Subdomain, host));
         return;
     }
-    match host.strip_prefix("*.") {
-        Some(rest) if apimachinery::names::is_dns1123_subdomain(rest) => {}
-        None if !host.contains('*') => {
-            errors.invalid_each(path, &Value::from(host), names::errors(NameRule::Subdomain, host));
-        }
-        _ => errors.invalid(
+    if host.len() > LONGEST_HOST {
+        errors.invalid(path, host, format!("must be no more than {LONGEST_HOST} bytes"));
+    }
+    let rest = host.strip_prefix("*.");
+    if !rest.is_some_and(|rest| rest.len() > LONGEST_HOST || apimachinery::names::is_dns1123_subdomain(rest))
+    {
+        errors.invalid(
             path,
             host,
             "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for validation is '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
-        ),
+        );
     }
 }
 
@@ -145,6 +193,10 @@ fn validate_paths(http: &Value, path: &Path, errors: &mut Errors) {
     for (index, entry) in paths.iter().enumerate() {
         let item_path = path.index(index);
         let url = entry.text("path");
+        if !entry.has("pathType") {
+            errors.required(&item_path.child("pathType"), "pathType must be specified");
+            continue;
+        }
         match entry.text("pathType") {
             "Exact" | "Prefix" => {
                 if !url.starts_with('/') {
@@ -166,7 +218,6 @@ fn validate_paths(http: &Value, path: &Path, errors: &mut Errors) {
                     errors.invalid(&item_path.child("path"), url, "must be an absolute path");
                 }
             }
-            "" => errors.required(&item_path.child("pathType"), "pathType must be specified"),
             other => errors.unsupported(
                 &item_path.child("pathType"),
                 other,
@@ -178,37 +229,47 @@ fn validate_paths(http: &Value, path: &Path, errors: &mut Errors) {
 }
 
 fn validate_backend(backend: &Value, path: &Path, errors: &mut Errors) {
-    let (service, resource) = (backend.has("service"), backend.has("resource"));
-    if service && resource {
-        errors.invalid(path, "", "cannot set both resource and service backends");
-    } else if resource {
-        let path = path.child("resource");
-        for key in ["kind", "name"] {
-            if backend["resource"].text(key).is_empty() {
-                errors.required(&path.child(key), "");
-            }
-        }
-    } else if service {
-        let service = &backend["service"];
-        let path = path.child("service");
-        if service.text("name").is_empty() {
-            errors.required(&path.child("name"), "");
-        } else {
-            let found = names::errors(NameRule::Label, service.text("name"));
-            errors.invalid_each(&path.child("name"), &service["name"], found);
-        }
-        let port_path = path.child("port");
-        let (name, number) = (service["port"].text("name"), service["port"].int("number").unwrap_or(0));
-        match (name, number) {
-            ("", 0) => errors.required(&path, "port name or number is required"),
-            ("", number) => validate_port_number(number, &port_path.child("number"), errors),
-            (name, 0) => {
-                errors.invalid_each(&port_path.child("name"), &Value::from(name), port_name_errors(name))
-            }
-            _ => errors.invalid(&path, "", "cannot set both port name & port number"),
-        }
+    match (backend.has("service"), backend.has("resource")) {
+        (true, true) => errors.invalid(path, "", "cannot set both resource and service backends"),
+        (false, true) => validate_reference(&backend["resource"], &path.child("resource"), errors),
+        (true, false) => validate_service_backend(&backend["service"], path, errors),
+        (false, false) => errors.invalid(path, "", "resource or service backend is required"),
+    }
+}
+
+fn validate_service_backend(service: &Value, backend_path: &Path, errors: &mut Errors) {
+    let path = backend_path.child("service");
+    if service.text("name").is_empty() {
+        errors.required(&path.child("name"), "");
     } else {
-        errors.required(path, "must specify either a service or resource backend");
+        let found = names::errors(NameRule::Label, service.text("name"));
+        errors.invalid_each(&path.child("name"), &service["name"], found);
+    }
+    let port_path = path.child("port");
+    match (service["port"].text("name"), service["port"].int("number").unwrap_or(0)) {
+        ("", 0) => errors.required(backend_path, "port name or number is required"),
+        ("", number) => validate_port_number(number, &port_path.child("number"), errors),
+        (name, 0) => {
+            errors.invalid_each(&port_path.child("name"), &Value::from(name), port_name_errors(name))
+        }
+        _ => errors.invalid(backend_path, "", "cannot set both port name & port number"),
+    }
+}
+
+/// Validates the name of an object of any kind.
+fn validate_reference(reference: &Value, path: &Path, errors: &mut Errors) {
+    if reference.has("apiGroup") {
+        let found = names::errors(NameRule::Subdomain, reference.text("apiGroup"));
+        errors.invalid_each(&path.child("apiGroup"), &reference["apiGroup"], found);
+    }
+    for (key, missing) in [("kind", "kind is required"), ("name", "name is required")] {
+        let text = reference.text(key);
+        if text.is_empty() {
+            errors.required(&path.child(key), missing);
+        } else {
+            let found = names::errors(NameRule::PathSegment, text);
+            errors.invalid_each(&path.child(key), &reference[key], found);
+        }
     }
 }
 
@@ -228,21 +289,11 @@ impl Strategy for IngressClass {
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         let controller = spec.text("controller");
-        if controller.len() > 250 {
-            errors.too_long(&SPEC.child("controller"), 250);
+        let path = SPEC.child("controller");
+        if controller.len() > LONGEST_CONTROLLER {
+            errors.too_long(&path, LONGEST_CONTROLLER);
         }
-        let valid = controller.split_once('/').is_some_and(|(domain, path)| {
-            apimachinery::names::is_dns1123_subdomain(domain) && !path.is_empty()
-        });
-        if controller.is_empty() {
-            errors.required(&SPEC.child("controller"), "");
-        } else if !valid {
-            errors.invalid(
-                &SPEC.child("controller"),
-                controller,
-                "must be a domain-prefixed path (such as \"acme.io/foo\")",
-            );
-        }
+        domain_path::validate(controller, &path, errors);
         if spec.has("parameters") {
             validate_parameters(&spec["parameters"], errors);
         }
@@ -256,63 +307,24 @@ impl Strategy for IngressClass {
 
 fn validate_parameters(parameters: &Value, errors: &mut Errors) {
     let path = SPEC.child("parameters");
-    for key in ["kind", "name"] {
-        if parameters.text(key).is_empty() {
-            errors.required(&path.child(key), "");
+    validate_reference(parameters, &path, errors);
+    let (namespace, namespace_path) = (&parameters["namespace"], path.child("namespace"));
+    match parameters.text("scope") {
+        "Namespace" if namespace.is_null() => {
+            errors.required(&namespace_path, "`parameters.scope` is set to 'Namespace'");
         }
-    }
-    let namespace = !parameters.text("namespace").is_empty();
-    match (parameters.text("scope"), namespace) {
-        ("Namespace", false) => {
-            errors.required(&path.child("namespace"), "`parameters.scope` is set to 'Namespace'");
+        "Namespace" => {
+            let found = names::errors(NameRule::Label, namespace.as_str().unwrap_or_default());
+            errors.invalid_each(&namespace_path, namespace, found);
         }
-        ("Cluster", true) => {
-            errors.forbidden(&path.child("namespace"), "`parameters.scope` is set to 'Cluster'");
+        "Cluster" => {
+            if !namespace.is_null() {
+                errors.forbidden(&namespace_path, "`parameters.scope` is set to 'Cluster'");
+            }
         }
-        ("Namespace" | "Cluster", _) => {}
-        (other, _) => errors.unsupported(&path.child("scope"), other, &["Cluster", "Namespace"]),
+        other => errors.unsupported(&path.child("scope"), other, &["Cluster", "Namespace"]),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-    use strategy::testing::created;
-
-    #[test]
-    fn ingresses_lead_somewhere() {
-        let path =
-            |path: Value| json!({"spec": {"rules": [{"host": "a.example", "http": {"paths": [path]}}]}});
-        let backend = json!({"service": {"name": "web", "port": {"number": 80}}});
-        assert_eq!(
-            created(&Ingress, path(json!({"path": "/", "pathType": "Prefix", "backend": backend}))),
-            ""
-        );
-        assert_eq!(
-            created(&Ingress, path(json!({"path": "x", "backend": backend}))),
-            "spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified"
-        );
-        assert_eq!(
-            created(
-                &Ingress,
-                path(json!({"path": "x", "pathType": "Exact", "backend": {"service": {"name": "web"}}}))
-            ),
-            "spec.rules[0].http.paths[0].path: Invalid value: \"x\": must be an absolute path\nspec.rules[0].http.paths[0].backend.service: Required value: port name or number is required"
-        );
-        assert_eq!(
-            created(&Ingress, json!({"spec": {}})),
-            "spec: Invalid value: \"null\": either `defaultBackend` or `rules` must be specified"
-        );
-        let placed =
-            json!({"status": {"loadBalancer": {"ingress": [{"ip": "ten"}, {"hostname": "10.0.0.1"}]}}});
-        assert_eq!(
-            strategy::testing::found(|errors| Ingress.validate_status_update(&placed, &placed, errors)),
-            "status.loadBalancer.ingress[0].ip: Invalid value: \"ten\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)\nstatus.loadBalancer.ingress[1].hostname: Invalid value: \"10.0.0.1\": must be a DNS name, not an IP address"
-        );
-        assert!(
-            created(&Ingress, json!({"spec": {"defaultBackend": backend, "rules": [{"host": "a.*"}]}}))
-                .contains("a wildcard DNS-1123 subdomain must start with '*.'")
-        );
-    }
-}
+mod tests;

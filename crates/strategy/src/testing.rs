@@ -38,3 +38,14 @@ pub fn defaulted(strategy: &dyn Strategy, mut object: Value) -> Value {
     strategy.default(&mut object);
     object
 }
+
+/// Compares what was told of each case with what was expected, and tells of all that differ.
+pub fn agree<'a>(cases: impl IntoIterator<Item = (String, String, &'a str)>) {
+    let mut wrong = String::new();
+    for (case, told, expected) in cases {
+        if told != expected {
+            wrong.push_str(&format!("{case}\n--- expected\n{expected}\n--- found\n{told}\n\n"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}

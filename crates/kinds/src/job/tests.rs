@@ -402,7 +402,8 @@ fn only_a_suspended_job_may_change_its_template() {
         container["resources"] = json!({"requests": {"cpu": "1"}});
     };
     let (fine, template, spec) = ("", "spec.template", "spec.template.spec");
-    let cases: [(bool, &Value, &dyn Fn(&mut Value), &str); 12] = [
+    type Case<'a> = (bool, &'a Value, &'a dyn Fn(&mut Value), &'a str);
+    let cases: [Case<'_>; 12] = [
         (false, &json!({}), &resources, template),
         (false, &json!({}), &image, template),
         (true, &json!({}), &resources, fine),

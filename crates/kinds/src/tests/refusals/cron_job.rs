@@ -48,12 +48,12 @@ fn cron_jobs() {
             (
                 wrong,
                 "spec.schedule: Required value\n\
-                spec.timeZone: Invalid value: \"\": timeZone must be nil or non-empty string\n\
                 spec.startingDeadlineSeconds: Invalid value: -1: must be greater than or equal to 0\n\
+                spec.timeZone: Invalid value: \"\": timeZone must be nil or non-empty string\n\
                 spec.concurrencyPolicy: Unsupported value: \"Some\": supported values: \"Allow\", \"Forbid\", \"Replace\"\n\
+                spec.jobTemplate.spec.parallelism: Invalid value: -1: must be greater than or equal to 0\n\
                 spec.jobTemplate.spec.selector: Invalid value: {\"matchLabels\":{\"a\":\"b\"}}: `selector` will be auto-generated\n\
                 spec.jobTemplate.spec.manualSelector: Unsupported value: true: supported values: \"nil\", \"false\"\n\
-                spec.jobTemplate.spec.parallelism: Invalid value: -1: must be greater than or equal to 0\n\
                 spec.successfulJobsHistoryLimit: Invalid value: -1: must be greater than or equal to 0\n\
                 spec.failedJobsHistoryLimit: Invalid value: -1: must be greater than or equal to 0",
             ),
@@ -63,8 +63,9 @@ fn cron_jobs() {
             ),
             (
                 cron(json!({"schedule": "CRON_TZ=Etc/UTC * * * * *", "timeZone": "LOCAL"})),
-                "spec.schedule: Invalid value: \"CRON_TZ=Etc/UTC * * * * *\": cannot use both timeZone field and TZ or CRON_TZ in schedule\n\
-                spec.timeZone: Invalid value: \"LOCAL\": timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones",
+                "spec.schedule: Invalid value: \"CRON_TZ=Etc/UTC * * * * *\": cannot use TZ or CRON_TZ in schedule, use timeZone field instead\n\
+                spec.timeZone: Invalid value: \"LOCAL\": timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones\n\
+                spec.timeZone: Invalid value: \"LOCAL\": unknown time zone LOCAL",
             ),
             (
                 cron(json!({"schedule": "* * *", "timeZone": "Moon/Base"})),
