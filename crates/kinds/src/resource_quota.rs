@@ -82,7 +82,7 @@ fn validate_amounts(object: &Value, list: &str, path: &Path, errors: &mut Errors
     for (name, value) in object.entries(list) {
         let path = list_path.key(name);
         let known = validate_resource_name(name, &path, errors);
-        if known && !name.contains('/') && !is_of_quotas(name) {
+        if !name.contains('/') && !(known && is_of_quotas(name)) {
             errors.invalid(&path, name.as_str(), "must be a standard resource for quota");
         }
         validate_amount(name, value, &path, errors);
@@ -167,7 +167,7 @@ mod tests {
         );
         assert_eq!(
             created(&ResourceQuota, json!({"spec": {"hard": {"storage": "5", "requests.nvidia": "1"}}})),
-            "spec.hard[requests.nvidia]: Invalid value: \"requests.nvidia\": must be a standard resource for quota\nspec.hard[storage]: Invalid value: \"storage\": must be a standard resource for quota"
+            "spec.hard[requests.nvidia]: Invalid value: \"requests.nvidia\": must be a standard resource type or fully qualified\nspec.hard[requests.nvidia]: Invalid value: \"requests.nvidia\": must be a standard resource for quota\nspec.hard[storage]: Invalid value: \"storage\": must be a standard resource for quota"
         );
         assert_eq!(
             created(

@@ -19,6 +19,8 @@ pub(crate) struct Surroundings<'a> {
     pub claims: &'a [&'a str],
     /// The pod's termination grace period.
     pub grace: i64,
+    /// The operating system that the pod is for, as it says.
+    pub os: &'a Value,
     /// The pod's restart policy.
     pub restart_policy: &'a str,
     /// Whether the users of the pod are those of the host.
@@ -36,7 +38,7 @@ pub fn validate(containers: &[Value], around: &Surroundings, path: &Path, errors
         let path = path.index(index);
         validate_one(container, around, &path, errors);
         check_unique(container, &mut names, &path, errors);
-        probes::validate(container, around.grace, &path, errors);
+        probes::validate(container, around.grace, around.os, &path, errors);
         validate_restart_rules(container, &path, errors);
     }
     check_host_ports(containers, path, errors);
@@ -55,10 +57,21 @@ pub(crate) fn validate_init(
     for (index, container) in containers.iter().enumerate() {
         let path = path.index(index);
         validate_one(container, around, &path, errors);
-        check_unique(container, &mut names, &path, errors);
+        if container.has("restartPolicy") {
+            validate_restart_rules(container, &path, errors);
+        } else if !container.items("restartPolicyRules").is_empty() {
+            errors.required(&path.child("restartPolicy"), RULES_WITHOUT_POLICY);
+        }
+        let name = container.text("name");
+        if names.contains(&name) {
+            errors.duplicate(&path.child("name"), name);
+        } else if !name.is_empty() {
+            names.push(name);
+        }
         check_host_ports(std::slice::from_ref(container), list_path, errors);
-        if container.text("restartPolicy") == "Always" {
-            probes::validate(container, around.grace, &path, errors);
+        let sidecar = container.text("restartPolicy") == "Always";
+        if sidecar {
+            probes::validate(container, around.grace, around.os, &path, errors);
         } else {
             for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
                 if container.has(field) {
@@ -69,29 +82,41 @@ pub(crate) fn validate_init(
                 }
             }
         }
-        validate_restart_rules(container, &path, errors);
+        if !sidecar {
+            for (index, policy) in container.items("resizePolicy").iter().enumerate() {
+                if policy.text("restartPolicy") == "RestartContainer" {
+                    errors.invalid(
+                        &path.child("resizePolicy").index(index).child("restartPolicy"),
+                        "RestartContainer",
+                        "must not be set to 'RestartContainer' for non-sidecar initContainers",
+                    );
+                }
+            }
+        }
     }
 }
 
-/// Fields that an ephemeral container may have.
-const EPHEMERAL_FIELDS: [&str; 16] = [
-    "name",
-    "image",
-    "command",
-    "args",
-    "workingDir",
-    "env",
-    "envFrom",
-    "volumeMounts",
-    "volumeDevices",
-    "imagePullPolicy",
-    "securityContext",
-    "stdin",
-    "stdinOnce",
-    "tty",
-    "terminationMessagePath",
-    "terminationMessagePolicy",
+/// Fields that an ephemeral container may not have, in upstream's order.
+const NOT_EPHEMERAL: [&str; 9] = [
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
 ];
+
+/// Whether a container says anything in a field that ephemeral ones may not have.
+fn says(container: &Value, field: &str) -> bool {
+    match field {
+        // An object that is there even when nothing is said of it.
+        "resources" => ["limits", "requests", "claims"].iter().any(|list| container[field].has(list)),
+        _ => container.has(field),
+    }
+}
 
 /// Validates the ephemeral containers.
 pub(crate) fn validate_ephemeral(
@@ -107,16 +132,14 @@ pub(crate) fn validate_ephemeral(
     for (index, container) in containers.iter().enumerate() {
         let path = path.index(index);
         validate_one(container, around, &path, errors);
+        validate_image(container, &path, errors);
         check_unique(container, &mut names, &path, errors);
         let target = container.text("targetContainerName");
         if !target.is_empty() && !other_names.contains(&target) {
             errors.not_found(&path.child("targetContainerName"), target);
         }
-        for (field, value) in container.as_object().into_iter().flatten() {
-            let allowed = EPHEMERAL_FIELDS.contains(&field.as_str()) || field == "targetContainerName";
-            if !allowed && !strategy::read::is_empty(value) {
-                errors.forbidden(&path.child(field), "cannot be set for an Ephemeral Container");
-            }
+        for field in NOT_EPHEMERAL.iter().filter(|field| says(container, field)) {
+            errors.forbidden(&path.child(field), "cannot be set for an Ephemeral Container");
         }
         for (index, mount) in container.items("volumeMounts").iter().enumerate() {
             for field in ["subPath", "subPathExpr"] {
@@ -128,6 +151,14 @@ pub(crate) fn validate_ephemeral(
                 }
             }
         }
+    }
+}
+
+/// Validates what only the containers of a pod must fulfil, not those of a template.
+pub(crate) fn validate_image(container: &Value, path: &Path, errors: &mut Errors) {
+    let image = container.text("image");
+    if image.trim() != image {
+        errors.invalid(&path.child("image"), image, "must not have leading or trailing whitespace");
     }
 }
 
@@ -223,50 +254,51 @@ fn check_host_ports(containers: &[Value], path: &Path, errors: &mut Errors) {
 fn validate_resize_policy(container: &Value, restart_policy: &str, path: &Path, errors: &mut Errors) {
     let mut seen: Vec<&str> = Vec::new();
     for (index, policy) in container.items("resizePolicy").iter().enumerate() {
-        let path = path.index(index);
         let (name, action) = (policy.text("resourceName"), policy.text("restartPolicy"));
         if seen.contains(&name) {
-            errors.duplicate(&path, name);
+            errors.duplicate(&path.index(index), name);
         }
         seen.push(name);
+        // Upstream leaves the index out of the paths that follow.
         match name {
             "cpu" | "memory" => {}
-            "" => errors.required(&path, ""),
-            other => errors.unsupported(&path, other, &["cpu", "memory"]),
+            "" => errors.required(path, ""),
+            other => errors.unsupported(path, other, &["cpu", "memory"]),
         }
         match action {
             "NotRequired" | "RestartContainer" => {}
-            "" => errors.required(&path, ""),
-            other => errors.unsupported(&path, other, &["NotRequired", "RestartContainer"]),
+            "" => errors.required(path, ""),
+            other => errors.unsupported(path, other, &["NotRequired", "RestartContainer"]),
         }
-        if restart_policy == "Never" && action != "NotRequired" && container.text("restartPolicy").is_empty()
-        {
-            errors.invalid(&path, action, "must be 'NotRequired' when `restartPolicy` is 'Never'");
+        if restart_policy == "Never" && action != "NotRequired" {
+            errors.invalid(path, action, "must be 'NotRequired' when pod `restartPolicy` is 'Never'");
         }
     }
 }
 
+const RULES_WITHOUT_POLICY: &str = "must specify restartPolicy when restart rules are used";
+
 fn validate_restart_rules(container: &Value, path: &Path, errors: &mut Errors) {
-    const POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
+    const POLICIES: [&str; 3] = ["Always", "Never", "OnFailure"];
+    const ACTIONS: [&str; 2] = ["Restart", "RestartAllContainers"];
     let policy = container.text("restartPolicy");
-    if !policy.is_empty() && !POLICIES.contains(&policy) {
-        errors.unsupported(&path.child("restartPolicy"), policy, &POLICIES);
-    }
     let rules = container.items("restartPolicyRules");
     let rules_path = path.child("restartPolicyRules");
-    if !rules.is_empty() && policy.is_empty() {
-        errors
-            .required(&path.child("restartPolicy"), "must specify restartPolicy when restart rules are used");
+    if container.has("restartPolicy") {
+        if !POLICIES.contains(&policy) {
+            errors.unsupported(&path.child("restartPolicy"), policy, &POLICIES);
+        }
+    } else if !rules.is_empty() {
+        errors.required(&path.child("restartPolicy"), RULES_WITHOUT_POLICY);
     }
     if rules.len() > 20 {
         errors.too_many(&rules_path, rules.len(), 20);
     }
     for (index, rule) in rules.iter().enumerate() {
         let path = rules_path.index(index);
-        match rule.text("action") {
-            "Restart" | "RestartAllContainers" => {}
-            "" => errors.required(&path.child("action"), ""),
-            other => errors.unsupported(&path.child("action"), other, &["Restart", "RestartAllContainers"]),
+        let action = rule.text("action");
+        if !ACTIONS.contains(&action) {
+            errors.unsupported(&path.child("action"), action, &ACTIONS);
         }
         if rule.has("exitCodes") {
             let codes = &rule["exitCodes"];

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
+use crate::defaults::CONTAINER_LISTS;
+use crate::probes::validate_label;
 use crate::resources::quantity;
+use crate::volumes::no_backsteps;
 use strategy::NameRule;
 use strategy::field::{Errors, Path};
 use strategy::names;
@@ -20,6 +23,8 @@ const ENV_FIELDS: [&str; 9] = [
     "status.podIP",
     "status.podIPs",
 ];
+/// Pod fields that are known by name but that neither variables nor files may take.
+const OTHER_FIELDS: [&str; 3] = ["spec.restartPolicy", "spec.schedulerName", "status.phase"];
 /// Container resources that an environment variable may take.
 const ENV_RESOURCES: [&str; 6] = [
     "limits.cpu",
@@ -83,12 +88,7 @@ fn validate_source(variable: &Value, path: &Path, errors: &mut Errors) {
     }
     if source.has("fileKeyRef") {
         count += 1;
-        let path = path.child("fileKeyRef");
-        for key in ["key", "path", "volumeName"] {
-            if source["fileKeyRef"].text(key).is_empty() {
-                errors.required(&path.child(key), "");
-            }
-        }
+        validate_file_ref(&source["fileKeyRef"], &path.child("fileKeyRef"), errors);
     }
     if count == 0 {
         errors.invalid(
@@ -103,6 +103,54 @@ fn validate_source(variable: &Value, path: &Path, errors: &mut Errors) {
         }
     } else if count > 1 {
         errors.invalid(path, "", "may not have more than one field specified at a time");
+    }
+}
+
+/// Validates a variable that is read from a file of a volume.
+fn validate_file_ref(reference: &Value, path: &Path, errors: &mut Errors) {
+    let key = reference.text("key");
+    if key.is_empty() {
+        errors.required(&path.child("key"), "");
+    } else if !is_variable_name(key) {
+        errors.invalid(&path.child("key"), key, VARIABLE_MESSAGE);
+    }
+    match reference.text("volumeName") {
+        "" => errors.required(&path.child("volumeName"), ""),
+        name => validate_label(name, &path.child("volumeName"), errors),
+    }
+    match reference.text("path") {
+        "" => errors.required(&path.child("path"), ""),
+        file => no_backsteps(file, &path.child("path"), errors),
+    }
+}
+
+/// Validates that the volumes in which variables are looked up are of the pod and empty at first.
+pub(crate) fn validate_file_volumes(spec: &Value, path: &Path, errors: &mut Errors) {
+    for list in CONTAINER_LISTS {
+        let list_path = path.child(list);
+        for (index, container) in spec.items(list).iter().enumerate() {
+            let container_path = list_path.index(index);
+            let variables_path = container_path.child("env");
+            for (index, variable) in container.items("env").iter().enumerate() {
+                let source = &variable["valueFrom"];
+                if !source.has("fileKeyRef") {
+                    continue;
+                }
+                let name = source["fileKeyRef"].text("volumeName");
+                let variable_path = variables_path.index(index);
+                let source_path = variable_path.child("valueFrom");
+                let reference_path = source_path.child("fileKeyRef");
+                let path = reference_path.child("volumeName");
+                // Of volumes with one name, the last counts.
+                match spec.items("volumes").iter().rfind(|volume| volume.text("name") == name) {
+                    None => errors.not_found(&path, name),
+                    Some(volume) if !volume.has("emptyDir") => {
+                        errors.invalid(&path, name, "referenced volume must be of type emptyDir");
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
     }
 }
 
@@ -135,27 +183,33 @@ fn validate_field_ref(reference: &Value, allowed: &[&str], path: &Path, errors: 
         errors.required(&path.child("fieldPath"), "");
         return;
     }
+    let unconverted = |why: String, errors: &mut Errors| {
+        errors.invalid(&path.child("fieldPath"), field, format!("error converting fieldPath: {why}"));
+    };
+    let version = reference.text("apiVersion");
+    if version != "v1" {
+        unconverted(format!("unsupported pod version: {version}"), errors);
+        return;
+    }
     if let Some((parent, key)) = subscript(field) {
         match parent {
-            "metadata.annotations" => errors.invalid_each(
-                path,
-                &Value::from(key),
-                names::qualified_name_errors(&key.to_lowercase()),
-            ),
+            "metadata.annotations" => {
+                let key = key.to_lowercase();
+                let found = names::qualified_name_errors(&key);
+                errors.invalid_each(path, &Value::from(key), found);
+            }
             "metadata.labels" => {
                 errors.invalid_each(path, &Value::from(key), names::qualified_name_errors(key));
             }
-            _ => errors.invalid(path, parent, "does not support subscript"),
+            _ => unconverted(format!("field label does not support subscript: {field}"), errors),
         }
         return;
     }
-    let known = ENV_FIELDS.contains(&field) || FILE_FIELDS.contains(&field) || field == "spec.host";
+    // `spec.host` is what `spec.nodeName` was once called.
+    let field = if field == "spec.host" { "spec.nodeName" } else { field };
+    let known = ENV_FIELDS.contains(&field) || FILE_FIELDS.contains(&field) || OTHER_FIELDS.contains(&field);
     if !known {
-        errors.invalid(
-            &path.child("fieldPath"),
-            field,
-            format!("error converting fieldPath: field label not supported: {field}"),
-        );
+        unconverted(format!("field label not supported: {field}"), errors);
     } else if !allowed.contains(&field) {
         errors.unsupported(&path.child("fieldPath"), field, allowed);
     }
@@ -163,17 +217,15 @@ fn validate_field_ref(reference: &Value, allowed: &[&str], path: &Path, errors: 
 
 /// Splits `metadata.labels['key']` into path and key.
 fn subscript(field: &str) -> Option<(&str, &str)> {
-    field.strip_suffix("']")?.split_once("['")
+    field.strip_suffix("']")?.split_once("['").filter(|(parent, _)| !parent.is_empty())
 }
 
 fn validate_resource_ref(reference: &Value, file: bool, path: &Path, errors: &mut Errors) {
-    if file && reference.text("containerName").is_empty() {
-        errors.required(&path.child("containerName"), "");
-        return;
-    }
     let resource = reference.text("resource");
     let huge_pages = resource.starts_with("limits.hugepages-") || resource.starts_with("requests.hugepages-");
-    if resource.is_empty() {
+    if file && reference.text("containerName").is_empty() {
+        errors.required(&path.child("containerName"), "");
+    } else if resource.is_empty() {
         errors.required(&path.child("resource"), "");
     } else if !ENV_RESOURCES.contains(&resource) && !huge_pages {
         errors.unsupported(&path.child("resource"), resource, &ENV_RESOURCES);
@@ -204,6 +256,7 @@ const SIZES: [&str; 13] = ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi"
 
 /// Validates whole ConfigMaps and Secrets taken as variables.
 pub(crate) fn validate_env_from(sources: &[Value], path: &Path, errors: &mut Errors) {
+    let list_path = path;
     for (index, source) in sources.iter().enumerate() {
         let path = path.index(index);
         let prefix = source.text("prefix");
@@ -220,15 +273,18 @@ pub(crate) fn validate_env_from(sources: &[Value], path: &Path, errors: &mut Err
                 if name.is_empty() {
                     errors.required(&name_path, "");
                 } else {
-                    let found = names::errors(NameRule::Subdomain, name);
+                    // A final dash passes, as in the beginning of a name that is made up.
+                    let whole = name.strip_suffix('-').filter(|name| !name.is_empty()).unwrap_or(name);
+                    let found = names::errors(NameRule::Subdomain, whole);
                     errors.invalid_each(&name_path, &Value::from(name), found);
                 }
             }
         }
+        // Upstream leaves the index out of the paths that follow.
         match count {
-            0 => errors.invalid(&path, "", "must specify one of: `configMapRef` or `secretRef`"),
+            0 => errors.invalid(list_path, "", "must specify one of: `configMapRef` or `secretRef`"),
             1 => {}
-            _ => errors.invalid(&path, "", "may not have more than one field specified at a time"),
+            _ => errors.invalid(list_path, "", "may not have more than one field specified at a time"),
         }
     }
 }

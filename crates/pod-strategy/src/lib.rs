@@ -12,10 +12,12 @@ mod operating_system;
 pub mod persistent_volume_claim;
 pub mod pod_template;
 pub mod probes;
+mod projected;
 mod resize;
 pub mod resources;
 pub mod scheduling;
 mod security;
+mod signers;
 pub mod spec;
 mod status;
 pub mod template;
@@ -24,6 +26,7 @@ pub mod volume_defaults;
 pub mod volume_sources;
 pub mod volumes;
 pub mod warnings;
+mod windows;
 
 #[cfg(test)]
 mod tests;

@@ -7,14 +7,18 @@ use strategy::read::Read;
 
 const WINDOWS: &str = "cannot be set for a windows pod";
 
-/// What of a pod's security context Windows has not.
-const POD_FIELDS: [&str; 11] = [
+/// What of a pod's security context Windows has not, in upstream's order.
+const POD_FIELDS: [&str; 15] = [
     "appArmorProfile",
     "seLinuxOptions",
+    "hostUsers",
+    "hostPID",
+    "hostIPC",
     "seccompProfile",
     "fsGroup",
     "fsGroupChangePolicy",
     "sysctls",
+    "shareProcessNamespace",
     "runAsUser",
     "runAsGroup",
     "supplementalGroups",
@@ -41,41 +45,45 @@ pub(crate) fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
     let os_path = path.child("os");
     match spec["os"].text("name") {
         "linux" => forbid(spec, &["windowsOptions"], &["windowsOptions"], path, errors),
-        "windows" => {
-            for key in ["hostUsers", "shareProcessNamespace"] {
-                if spec.has(key) {
-                    errors.forbidden(&path.child(key), WINDOWS);
-                }
-            }
-            for key in ["hostPID", "hostIPC"] {
-                if spec.flag(key) == Some(true) {
-                    errors.forbidden(&path.child(key), WINDOWS);
-                }
-            }
-            forbid(spec, &POD_FIELDS, &CONTAINER_FIELDS, path, errors);
-        }
+        "windows" => forbid(spec, &POD_FIELDS, &CONTAINER_FIELDS, path, errors),
         "" => errors.required(&os_path.child("name"), "cannot be empty"),
         other => errors.unsupported(&os_path, other, &["linux", "windows"]),
     }
 }
 
 fn forbid(spec: &Value, of_pod: &[&str], of_containers: &[&str], path: &Path, errors: &mut Errors) {
-    let mut check = |context: &Value, keys: &[&str], path: &Path| {
-        for key in keys.iter().filter(|key| context.has(key)) {
-            let why = match *key {
-                "windowsOptions" => "windows options cannot be set for a linux pod",
-                _ => WINDOWS,
-            };
-            errors.forbidden(&path.child(key), why);
+    for key in of_pod {
+        // What stands beside the security context, upstream keeps in there.
+        let (holder, path) = match *key {
+            "hostUsers" | "hostPID" | "hostIPC" | "shareProcessNamespace" => (spec, *path),
+            _ => (&spec["securityContext"], path.child("securityContext")),
+        };
+        let said = match *key {
+            "hostPID" | "hostIPC" => holder.flag(key) == Some(true),
+            "sysctls" => !holder.items(key).is_empty(),
+            _ => holder.has(key),
+        };
+        if said {
+            errors.forbidden(&path.child(key), why(key));
         }
-    };
-    check(&spec["securityContext"], of_pod, &path.child("securityContext"));
+    }
     for list in ["initContainers", "containers", "ephemeralContainers"] {
         let list_path = path.child(list);
         for (index, container) in spec.items(list).iter().enumerate() {
-            let path = list_path.index(index);
-            check(&container["securityContext"], of_containers, &path.child("securityContext"));
+            let container_path = list_path.index(index);
+            let path = container_path.child("securityContext");
+            let context = &container["securityContext"];
+            for key in of_containers.iter().filter(|key| context.has(key)) {
+                errors.forbidden(&path.child(key), why(key));
+            }
         }
+    }
+}
+
+fn why(key: &str) -> &'static str {
+    match key {
+        "windowsOptions" => "windows options cannot be set for a linux pod",
+        _ => WINDOWS,
     }
 }
 

@@ -9,14 +9,105 @@ use strategy::read::Read;
 
 const HANDLERS: [&str; 5] = ["exec", "httpGet", "tcpSocket", "grpc", "sleep"];
 
+/// The signals that Linux knows, in upstream's (sorted) order.
+const SIGNALS: [&str; 65] = [
+    "SIGABRT",
+    "SIGALRM",
+    "SIGBUS",
+    "SIGCHLD",
+    "SIGCLD",
+    "SIGCONT",
+    "SIGFPE",
+    "SIGHUP",
+    "SIGILL",
+    "SIGINT",
+    "SIGIO",
+    "SIGIOT",
+    "SIGKILL",
+    "SIGPIPE",
+    "SIGPOLL",
+    "SIGPROF",
+    "SIGPWR",
+    "SIGQUIT",
+    "SIGRTMAX",
+    "SIGRTMAX-1",
+    "SIGRTMAX-10",
+    "SIGRTMAX-11",
+    "SIGRTMAX-12",
+    "SIGRTMAX-13",
+    "SIGRTMAX-14",
+    "SIGRTMAX-2",
+    "SIGRTMAX-3",
+    "SIGRTMAX-4",
+    "SIGRTMAX-5",
+    "SIGRTMAX-6",
+    "SIGRTMAX-7",
+    "SIGRTMAX-8",
+    "SIGRTMAX-9",
+    "SIGRTMIN",
+    "SIGRTMIN+1",
+    "SIGRTMIN+10",
+    "SIGRTMIN+11",
+    "SIGRTMIN+12",
+    "SIGRTMIN+13",
+    "SIGRTMIN+14",
+    "SIGRTMIN+15",
+    "SIGRTMIN+2",
+    "SIGRTMIN+3",
+    "SIGRTMIN+4",
+    "SIGRTMIN+5",
+    "SIGRTMIN+6",
+    "SIGRTMIN+7",
+    "SIGRTMIN+8",
+    "SIGRTMIN+9",
+    "SIGSEGV",
+    "SIGSTKFLT",
+    "SIGSTOP",
+    "SIGSYS",
+    "SIGTERM",
+    "SIGTRAP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGVTALRM",
+    "SIGWINCH",
+    "SIGXCPU",
+    "SIGXFSZ",
+];
+
+/// Validates the signal that stops a container, which each operating system must know.
+fn validate_signal(lifecycle: &Value, os: &Value, path: &Path, errors: &mut Errors) {
+    if !lifecycle.has("stopSignal") {
+        return;
+    }
+    let path = path.child("stopSignal");
+    let signal = lifecycle.text("stopSignal");
+    let known: &[&str] = match os.text("name") {
+        _ if os.is_null() => {
+            errors.forbidden(&path, "may not be set for containers with empty `spec.os.name`");
+            return;
+        }
+        "windows" => &["SIGKILL", "SIGTERM"],
+        "linux" => &SIGNALS,
+        _ => return,
+    };
+    if !known.contains(&signal) {
+        errors.unsupported(&path, signal, known);
+    }
+}
+
 /// Validates the probes and hooks of a container that runs for long.
-pub fn validate(container: &Value, grace: i64, path: &Path, errors: &mut Errors) {
+pub fn validate(container: &Value, grace: i64, os: &Value, path: &Path, errors: &mut Errors) {
     let lifecycle = &container["lifecycle"];
     for hook in ["postStart", "preStop"] {
         if lifecycle.has(hook) {
             validate_handler(&lifecycle[hook], grace, &path.child("lifecycle").child(hook), errors);
         }
     }
+    validate_signal(lifecycle, os, &path.child("lifecycle"), errors);
     for kind in ["livenessProbe", "readinessProbe", "startupProbe"] {
         let probe = &container[kind];
         if probe.is_null() {
@@ -104,11 +195,12 @@ fn validate_http(action: &Value, path: &Path, errors: &mut Errors) {
     if !matches!(scheme, "HTTP" | "HTTPS") {
         errors.unsupported(&path.child("scheme"), scheme, &["HTTP", "HTTPS"]);
     }
-    for (index, header) in action.items("httpHeaders").iter().enumerate() {
+    for header in action.items("httpHeaders") {
         let name = header.text("name");
+        // Upstream leaves the index out.
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             errors.invalid(
-                &path.child("httpHeaders").index(index).child("name"),
+                &path.child("httpHeaders"),
                 name,
                 "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')",
             );

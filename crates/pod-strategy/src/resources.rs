@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use apimachinery::Quantity;
+use apimachinery::status::FieldError;
 use serde_json::Value;
+
+use crate::probes::validate_label;
 
 use strategy::field::{Errors, Path};
 use strategy::names::qualified_name_errors;
@@ -149,8 +152,24 @@ pub fn is_extended(name: &str) -> bool {
         && qualified_name_errors(&format!("requests.{name}")).is_empty()
 }
 
-/// Validates `resources` of a container (or of a pod as a whole).
+/// Validates `resources` of a container, or what a RuntimeClass adds to a pod.
 pub fn validate(resources: &Value, claims: &[&str], path: &Path, errors: &mut Errors) {
+    validate_lists(resources, validate_container_resource_name, path, errors);
+    validate_claims(resources.items("claims"), claims, &path.child("claims"), errors);
+}
+
+/// Validates `resources` of a pod as a whole.
+pub(crate) fn validate_of_pod(resources: &Value, claims: &[&str], path: &Path, errors: &mut Errors) {
+    validate_lists(resources, validate_pod_resource_name, path, errors);
+    validate_claims(resources.items("claims"), claims, &path.child("claims"), errors);
+}
+
+fn validate_lists(
+    resources: &Value,
+    validate_name: impl Fn(&str, &Path, &mut Errors),
+    path: &Path,
+    errors: &mut Errors,
+) {
     let limits_path = path.child("limits");
     let requests_path = path.child("requests");
     let limits = &resources["limits"];
@@ -161,13 +180,14 @@ pub fn validate(resources: &Value, claims: &[&str], path: &Path, errors: &mut Er
     };
     for (name, value) in resources.entries("limits") {
         let path = limits_path.key(name);
-        validate_container_resource_name(name, &path, errors);
+        validate_name(name, &path, errors);
         validate_amount(name, value, &path, errors);
+        validate_pages(name, value, &path, errors);
         note(name);
     }
     for (name, value) in resources.entries("requests") {
         let path = requests_path.key(name);
-        validate_container_resource_name(name, &path, errors);
+        validate_name(name, &path, errors);
         validate_amount(name, value, &path, errors);
         note(name);
         let (Some(request), limit) = (quantity(value), limits.get(name).and_then(quantity)) else { continue };
@@ -187,32 +207,83 @@ pub fn validate(resources: &Value, claims: &[&str], path: &Path, errors: &mut Er
             }
             _ => {}
         }
+        validate_pages(name, value, &path, errors);
     }
     if huge_pages && !cpu_or_memory {
         errors.forbidden(path, "HugePages require cpu or memory");
     }
-    let mut seen = Vec::new();
-    for (index, claim) in resources.items("claims").iter().enumerate() {
-        let claims_path = path.child("claims");
-        let path = claims_path.index(index);
-        let name = claim.text("name");
+}
+
+/// Validates that huge pages are asked for as whole pages.
+fn validate_pages(name: &str, value: &Value, path: &Path, errors: &mut Errors) {
+    let (Some(size), Some(amount)) = (name.strip_prefix("hugepages-"), quantity(value)) else { return };
+    let size = size.parse::<Quantity>().ok().filter(|size| size.sign() > 0 && size.is_whole());
+    if size.is_none_or(|size| amount.value() % size.value() != 0) {
+        errors.invalid(
+            path,
+            amount.to_string(),
+            format!("{amount} is not positive integer multiple of {name}"),
+        );
+    }
+}
+
+/// Validates what a container takes of the pod's claims: each whole or by request, and only once.
+fn validate_claims(taken: &[Value], known: &[&str], path: &Path, errors: &mut Errors) {
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    for (index, claim) in taken.iter().enumerate() {
+        let path = path.index(index);
+        let (name, request) = (claim.text("name"), claim.text("request"));
         if name.is_empty() {
-            errors.required(&path.child("name"), "");
-        } else if seen.contains(&(name, claim.text("request"))) {
+            errors.required(&path, "");
+            continue;
+        }
+        if seen.contains(&(name, "")) {
             errors.duplicate(&path, name);
         } else {
-            seen.push((name, claim.text("request")));
-            if !claims.contains(&name) {
-                errors.not_found(&path, name);
+            if !request.is_empty() {
+                validate_label(request, &path.child("request"), errors);
             }
+            if seen.contains(&(name, request)) {
+                errors.duplicate(&path, format!("{name}/{request}"));
+            } else if request.is_empty() {
+                for _ in seen.iter().filter(|(other, _)| *other == name) {
+                    errors.duplicate(&path, name);
+                }
+            }
+            if !seen.contains(&(name, request)) {
+                seen.push((name, request));
+            }
+        }
+        if !known.contains(&name) {
+            let mut sorted = known.to_vec();
+            sorted.sort_unstable();
+            let which = match sorted.as_slice() {
+                [] => " which is empty".to_owned(),
+                names => format!(": {}", names.join(", ")),
+            };
+            let mut error = FieldError::not_found(path.to_string(), name);
+            error.detail = format!("must be one of the names in pod.spec.resourceClaims{which}");
+            errors.push(error);
         }
     }
 }
 
-fn validate_container_resource_name(name: &str, path: &Path, errors: &mut Errors) {
-    if !validate_resource_name(name, path, errors) {
-        return;
+/// What a pod as a whole may be given; all sizes of huge pages are listed by what they begin with.
+const OF_PODS: [&str; 3] = ["cpu", "hugepages-", "memory"];
+
+/// Whether a pod as a whole may be given the resource.
+pub(crate) fn is_of_pods(name: &str) -> bool {
+    matches!(name, "cpu" | "memory") || name.starts_with("hugepages-")
+}
+
+fn validate_pod_resource_name(name: &str, path: &Path, errors: &mut Errors) {
+    if validate_resource_name(name, path, errors) && !is_of_pods(name) {
+        errors.unsupported(path, name, &OF_PODS);
     }
+}
+
+fn validate_container_resource_name(name: &str, path: &Path, errors: &mut Errors) {
+    validate_resource_name(name, path, errors);
     if !name.contains('/') {
         if !is_standard_for_containers(name) {
             errors.invalid(path, name, "must be a standard resource for containers");
@@ -249,8 +320,9 @@ const OBJECTS: [&str; 9] = [
 
 /// Whether the unqualified name is known anywhere: in containers, nodes or quotas.
 pub(crate) fn is_standard(name: &str) -> bool {
+    let asked = name.strip_prefix("requests.");
     is_standard_for_containers(name)
-        || name.starts_with("requests.")
+        || asked.is_some_and(|name| is_standard_for_containers(name) || name == "storage")
         || OBJECTS.contains(&name)
         || matches!(name, "storage" | "limits.cpu" | "limits.memory" | "limits.ephemeral-storage")
 }
@@ -310,7 +382,8 @@ mod tests {
         );
         check(
             json!({"limits": {"gpu": "1"}}),
-            r#"resources.limits[gpu]: Invalid value: "gpu": must be a standard resource type or fully qualified"#,
+            "resources.limits[gpu]: Invalid value: \"gpu\": must be a standard resource type or fully qualified\n\
+             resources.limits[gpu]: Invalid value: \"gpu\": must be a standard resource for containers",
         );
         check(
             json!({"limits": {"pods": "1"}}),

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use apimachinery::status::FieldError;
 use strategy::NameRule;
 use strategy::field::{Errors, Path};
 use strategy::names;
@@ -22,7 +23,12 @@ pub(crate) fn validate_affinity(affinity: &Value, path: &Path, errors: &mut Erro
             let list_path = path.child(PREFERRED);
             let path = list_path.index(index);
             validate_weight(term, &path, errors);
-            selectors::validate_node_selector_term(&term["preference"], &path.child("preference"), errors);
+            // Values that no label has are let through here, since no node need match.
+            let mut found = Errors::new();
+            let path = path.child("preference");
+            selectors::validate_node_selector_term(&term["preference"], &path, &mut found);
+            found.retain(|error| !is_of_label_value(error));
+            errors.extend(found.into_vec());
         }
     }
     for kind in ["podAffinity", "podAntiAffinity"] {
@@ -40,6 +46,13 @@ pub(crate) fn validate_affinity(affinity: &Value, path: &Path, errors: &mut Erro
     }
 }
 
+/// Whether an error is of a value in an expression on labels, not on fields.
+fn is_of_label_value(error: &FieldError) -> bool {
+    error.field.contains(".matchExpressions[")
+        && error.field.ends_with(']')
+        && error.field.contains("].values[")
+}
+
 fn validate_weight(term: &Value, path: &Path, errors: &mut Errors) {
     let weight = term.int("weight").unwrap_or(0);
     if !(1..=100).contains(&weight) {
@@ -55,14 +68,13 @@ fn validate_pod_term(term: &Value, path: &Path, errors: &mut Errors) {
         errors.invalid_each(&path.child("namespace"), name, found);
     }
     validate_label_keys(term, path, errors);
-    let key = term.text("topologyKey");
-    if !key.is_empty() {
-        let found = names::qualified_name_errors(key);
-        errors.invalid_each(&path.child("topologyKey"), &Value::from(key), found);
-    }
     validate_topology_key(term, path, errors);
+    let key = term.text("topologyKey");
+    let found = names::qualified_name_errors(key);
+    errors.invalid_each(&path.child("topologyKey"), &Value::from(key), found);
 }
 
+/// Validates the keys of labels whose values a term takes from the pod, or in a spread constraint from the pod too.
 fn validate_label_keys(term: &Value, path: &Path, errors: &mut Errors) {
     let unselected = term["labelSelector"].is_null();
     for key in ["matchLabelKeys", "mismatchLabelKeys"] {
@@ -76,19 +88,21 @@ fn validate_label_keys(term: &Value, path: &Path, errors: &mut Errors) {
             errors.invalid_each(&path.index(index), label, found);
         }
     }
+    // One requirement of each key was made of the key itself, see `match_label_keys`; another is one too many.
     let selector = &term["labelSelector"];
-    for (index, label) in term.items("matchLabelKeys").iter().enumerate() {
-        let label = label.as_str().unwrap_or_default();
-        // One requirement of the key comes from the key itself, see `match_label_keys`.
-        let required =
-            selector.items("matchExpressions").iter().filter(|other| other.text("key") == label).count()
-                + usize::from(selector["matchLabels"].get(label).is_some());
-        if required > 1 {
-            errors.invalid(&path.index(index), label, "exists in both matchLabelKeys and labelSelector");
+    let wanted = term.items("matchLabelKeys");
+    let mut seen: Vec<&str> = selector.entries("matchLabels").map(|(key, _)| key.as_str()).collect();
+    for requirement in selector.items("matchExpressions") {
+        let key = requirement.text("key");
+        if let Some(index) = wanted.iter().rposition(|label| label == key)
+            && seen.contains(&key)
+        {
+            errors.invalid(&path.index(index), key, "exists in both matchLabelKeys and labelSelector");
         }
+        seen.push(key);
     }
     let unwanted = term.items("mismatchLabelKeys");
-    for (index, label) in term.items("matchLabelKeys").iter().enumerate() {
+    for (index, label) in wanted.iter().enumerate() {
         if unwanted.contains(label) {
             errors.invalid(
                 &path.child("matchLabelKeys").index(index),
@@ -126,7 +140,7 @@ pub(crate) fn validate_spread(constraints: &[Value], path: &Path, errors: &mut E
             other.text("topologyKey") == constraint.text("topologyKey")
                 && other.text("whenUnsatisfiable") == when
         };
-        if constraints[..index].iter().any(|other| same(&other)) {
+        if constraints[index + 1..].iter().any(|other| same(&other)) {
             errors.duplicate(
                 &item_path.child("{topologyKey, whenUnsatisfiable}"),
                 format!("{{{}, {when}}}", constraint.text("topologyKey")),
@@ -149,21 +163,19 @@ pub(crate) fn validate_spread(constraints: &[Value], path: &Path, errors: &mut E
                 errors.unsupported(&item_path.child(key), constraint.text(key), &["Honor", "Ignore"]);
             }
         }
+        validate_label_keys(constraint, &item_path, errors);
         selectors::validate(&constraint["labelSelector"], &item_path.child("labelSelector"), errors);
-        let keys_path = item_path.child("matchLabelKeys");
-        if constraint["labelSelector"].is_null() && !constraint.items("matchLabelKeys").is_empty() {
-            errors.forbidden(&keys_path, "must not be specified when labelSelector is not set");
-        }
-        for (index, label) in constraint.items("matchLabelKeys").iter().enumerate() {
-            let label = label.as_str().unwrap_or_default();
-            let found = names::qualified_name_errors(label);
-            errors.invalid_each(&keys_path.index(index), &Value::from(label), found);
-            if constraint["labelSelector"]["matchLabels"].get(label).is_some() {
-                let why = "exists in both matchLabelKeys and labelSelector";
-                errors.invalid(&keys_path.index(index), label, why);
-            }
-        }
     }
+}
+
+/// Validates the group with which a pod is scheduled.
+pub(crate) fn validate_group(group: &Value, path: &Path, errors: &mut Errors) {
+    if !group.has("podGroupName") {
+        errors.invalid(path, group.clone(), "must specify one of: `podGroupName`");
+        return;
+    }
+    let found = names::errors(NameRule::Subdomain, group.text("podGroupName"));
+    errors.invalid_each(&path.child("podGroupName"), &group["podGroupName"], found);
 }
 
 /// Validates tolerations of taints.
@@ -201,6 +213,9 @@ pub fn validate_tolerations(tolerations: &[Value], path: &Path, errors: &mut Err
                 "value must be empty when `operator` is 'Exists'",
             ),
             "Exists" => {}
+            "Lt" | "Gt" => {
+                errors.unsupported(&path.child("operator"), operator, &["Equal", "Exists", "Lt", "Gt"]);
+            }
             other => errors.unsupported(&path.child("operator"), other, &["Equal", "Exists"]),
         }
         if !effect.is_empty() {

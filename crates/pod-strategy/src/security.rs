@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::windows;
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
 
@@ -9,10 +10,19 @@ const ID_RANGE: &str = "must be between 0 and 2147483647, inclusive";
 /// The longest path that Linux takes.
 const LONGEST_PROFILE: usize = 4095;
 
-/// Validates the security context of a pod and what hangs together with it in the spec.
+/// Validates the security context of a pod and what hangs together with it in the spec, in upstream's order.
 pub(crate) fn validate_pod(spec: &Value, path: &Path, errors: &mut Errors) {
     let context = &spec["securityContext"];
-    let context_path = path.child("securityContext");
+    let path = path.child("securityContext");
+    validate_id(context, "fsGroup", &path, errors);
+    validate_id(context, "runAsUser", &path, errors);
+    validate_id(context, "runAsGroup", &path, errors);
+    for (index, group) in context.items("supplementalGroups").iter().enumerate() {
+        if !is_id(group) {
+            errors.invalid(&path.child("supplementalGroups").index(index), group.clone(), ID_RANGE);
+        }
+    }
+    // The field stands beside the security context, but upstream keeps it in there.
     if spec.flag("shareProcessNamespace") == Some(true) && spec.flag("hostPID") == Some(true) {
         errors.invalid(
             &path.child("shareProcessNamespace"),
@@ -20,25 +30,18 @@ pub(crate) fn validate_pod(spec: &Value, path: &Path, errors: &mut Errors) {
             "ShareProcessNamespace and HostPID cannot both be enabled",
         );
     }
-    validate_id(context, "fsGroup", &context_path, errors);
-    validate_id(context, "runAsUser", &context_path, errors);
-    validate_id(context, "runAsGroup", &context_path, errors);
-    for (index, group) in context.items("supplementalGroups").iter().enumerate() {
-        if !is_id(group) {
-            errors.invalid(&context_path.child("supplementalGroups").index(index), group.clone(), ID_RANGE);
-        }
-    }
-    validate_sysctls(context, spec, &context_path.child("sysctls"), errors);
-    for (key, supported) in [
-        ("fsGroupChangePolicy", ["Always", "OnRootMismatch"]),
-        ("supplementalGroupsPolicy", ["Merge", "Strict"]),
-        ("seLinuxChangePolicy", ["MountOption", "Recursive"]),
-    ] {
+    validate_sysctls(context, spec, &path.child("sysctls"), errors);
+    let choice = |key: &str, supported: &[&str], errors: &mut Errors| {
         if context.has(key) && !supported.contains(&context.text(key)) {
-            errors.unsupported(&context_path.child(key), context.text(key), &supported);
+            errors.unsupported(&path.child(key), context.text(key), supported);
         }
-    }
-    validate_profiles(context, &context_path, errors);
+    };
+    choice("fsGroupChangePolicy", &["Always", "OnRootMismatch"], errors);
+    validate_seccomp(context, &path, errors);
+    windows::validate_options(context, &path, errors);
+    validate_app_armor(context, &path, errors);
+    choice("supplementalGroupsPolicy", &["Merge", "Strict"], errors);
+    choice("seLinuxChangePolicy", &["MountOption", "Recursive"], errors);
 }
 
 fn validate_sysctls(context: &Value, spec: &Value, path: &Path, errors: &mut Errors) {
@@ -100,7 +103,7 @@ pub(crate) fn validate_container(context: &Value, host_users: bool, path: &Path,
     if host_users && context.text("procMount") == "Unmasked" {
         errors.invalid(&path.child("procMount"), "Unmasked", "`hostUsers` must be false to use `Unmasked`");
     }
-    validate_profiles(context, path, errors);
+    validate_seccomp(context, path, errors);
     if context.flag("allowPrivilegeEscalation") == Some(false) {
         if context.flag("privileged") == Some(true) {
             errors.invalid(
@@ -117,68 +120,64 @@ pub(crate) fn validate_container(context: &Value, host_users: bool, path: &Path,
             );
         }
     }
+    windows::validate_options(context, path, errors);
+    validate_app_armor(context, path, errors);
 }
 
-fn validate_profiles(context: &Value, path: &Path, errors: &mut Errors) {
-    for key in ["seccompProfile", "appArmorProfile"] {
-        let profile = &context[key];
-        if !profile.is_object() {
-            continue;
+fn validate_seccomp(context: &Value, path: &Path, errors: &mut Errors) {
+    let profile = &context["seccompProfile"];
+    if !profile.is_object() {
+        return;
+    }
+    let path = path.child("seccompProfile");
+    validate_type(profile, "seccompProfile", &path, errors);
+    let local = path.child("localhostProfile");
+    match (profile.text("type"), profile.has("localhostProfile")) {
+        ("Localhost", true) => {
+            crate::volumes::validate_local_path(profile.text("localhostProfile"), false, &local, errors);
         }
-        let path = path.child(key);
-        let local = profile.text("localhostProfile");
-        match profile.text("type") {
-            "Localhost" => {
-                if local.is_empty() {
-                    errors.required(
-                        &path.child("localhostProfile"),
-                        if key == "seccompProfile" {
-                            "must be set when seccomp type is Localhost"
-                        } else {
-                            "must be set when AppArmor type is Localhost"
-                        },
-                    );
-                } else if key == "seccompProfile" {
-                    let path = path.child("localhostProfile");
-                    crate::volumes::validate_local_path(local, false, &path, errors);
-                } else {
-                    let path = path.child("localhostProfile");
-                    match local.trim() {
-                        "" => errors.required(&path, "must be set when AppArmor type is Localhost"),
-                        bare if bare != local => {
-                            errors.invalid(&path, local, "must not be padded with whitespace");
-                        }
-                        _ => {}
-                    }
-                    if local.len() > LONGEST_PROFILE {
-                        errors.too_long(&path, LONGEST_PROFILE);
-                    }
-                }
+        ("Localhost", false) => errors.required(&local, "must be set when seccomp type is Localhost"),
+        (_, true) => {
+            errors.invalid(&local, profile.clone(), "can only be set when seccomp type is Localhost");
+        }
+        (_, false) => {}
+    }
+}
+
+fn validate_app_armor(context: &Value, path: &Path, errors: &mut Errors) {
+    let profile = &context["appArmorProfile"];
+    if !profile.is_object() {
+        return;
+    }
+    let path = path.child("appArmorProfile");
+    let local_path = path.child("localhostProfile");
+    let local = profile.text("localhostProfile");
+    match profile.text("type") {
+        "Localhost" => {
+            if local.trim() != local {
+                errors.invalid(&local_path, local, "must not be padded with whitespace");
+            } else if local.is_empty() {
+                errors.required(&local_path, "must be set when AppArmor type is Localhost");
             }
-            "RuntimeDefault" | "Unconfined" => {
-                if profile.has("localhostProfile") {
-                    errors.invalid(
-                        &path.child("localhostProfile"),
-                        local,
-                        if key == "seccompProfile" {
-                            "can only be set when seccomp type is Localhost"
-                        } else {
-                            "can only be set when AppArmor type is Localhost"
-                        },
-                    );
-                }
-            }
-            "" => {
-                errors.required(&path.child("type"), format!("type is required when {key} is set"));
-            }
-            other => {
-                errors.unsupported(
-                    &path.child("type"),
-                    other,
-                    &["Localhost", "RuntimeDefault", "Unconfined"],
-                );
+            if local.len() > LONGEST_PROFILE {
+                errors.too_long(&local_path, LONGEST_PROFILE);
             }
         }
+        "RuntimeDefault" | "Unconfined" => {
+            if profile.has("localhostProfile") {
+                errors.invalid(&local_path, local, "can only be set when AppArmor type is Localhost");
+            }
+        }
+        _ => validate_type(profile, "appArmorProfile", &path, errors),
+    }
+}
+
+fn validate_type(profile: &Value, key: &str, path: &Path, errors: &mut Errors) {
+    const TYPES: [&str; 3] = ["Localhost", "RuntimeDefault", "Unconfined"];
+    match profile.text("type") {
+        "" => errors.required(&path.child("type"), format!("type is required when {key} is set")),
+        known if TYPES.contains(&known) => {}
+        other => errors.unsupported(&path.child("type"), other, &TYPES),
     }
 }
 

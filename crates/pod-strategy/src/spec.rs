@@ -1,11 +1,12 @@
 //! Validation of a pod spec as a whole, for pods and for templates.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::containers::{self, Surroundings};
+use crate::defaults::CONTAINER_LISTS;
 use crate::probes::validate_label;
 use crate::resources::{self, quantity};
-use crate::{annotations, operating_system, scheduling, security, volumes};
+use crate::{annotations, env, operating_system, scheduling, security, volumes, windows};
 use strategy::NameRule;
 use strategy::addresses;
 use strategy::field::{Errors, Path};
@@ -19,10 +20,9 @@ pub(crate) fn validate_pod(pod: &Value, errors: &mut Errors) {
     const SPEC: Path<'static> = Path::root("spec");
     let spec = &pod["spec"];
     annotations::validate(&pod["metadata"]["annotations"], spec, &METADATA.child("annotations"), errors);
-    validate(spec, &SPEC, errors);
+    validate_as(spec, Some(pod), &SPEC, errors);
     let volumes_path = SPEC.child("volumes");
     let volumes = spec.items("volumes");
-    volumes::validate_of_pod(pod["metadata"].text("name"), volumes, &volumes_path, errors);
     if spec.text("serviceAccountName").is_empty() {
         for (index, volume) in volumes.iter().enumerate() {
             let volume_path = volumes_path.index(index);
@@ -38,29 +38,34 @@ pub(crate) fn validate_pod(pod: &Value, errors: &mut Errors) {
             }
         }
     }
-    for list in ["containers", "initContainers", "ephemeralContainers"] {
+    for list in ["containers", "initContainers"] {
         for (index, container) in spec.items(list).iter().enumerate() {
-            let image = container.text("image");
-            if image.trim() != image {
-                errors.invalid(
-                    &SPEC.child(list).index(index).child("image"),
-                    image,
-                    "must not have leading or trailing whitespace",
-                );
-            }
+            containers::validate_image(container, &SPEC.child(list).index(index), errors);
         }
     }
 }
 
-/// Validates a defaulted pod spec, in upstream's order.
+/// Validates the defaulted spec of a template.
 pub fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
-    let volumes = volumes::validate(spec.items("volumes"), &path.child("volumes"), errors);
-    let claims = validate_claims(spec, &path.child("resourceClaims"), errors);
+    validate_as(spec, None, path, errors);
+}
+
+/// Validates a defaulted pod spec, of a pod or else of a template, in upstream's order.
+fn validate_as(spec: &Value, pod: Option<&Value>, path: &Path, errors: &mut Errors) {
+    let volumes = volumes::validate(
+        spec.items("volumes"),
+        pod.map(|pod| pod["metadata"].text("name")),
+        &path.child("volumes"),
+        errors,
+    );
+    let mirror = pod.is_some_and(crate::is_mirror);
+    let claims = validate_claims(spec, mirror, &path.child("resourceClaims"), errors);
     let (ordinary, init) = (spec.items("containers"), spec.items("initContainers"));
     let around = Surroundings {
         volumes: &volumes,
         claims: &claims,
         grace: spec.int("terminationGracePeriodSeconds").unwrap_or(30),
+        os: &spec["os"],
         restart_policy: spec.text("restartPolicy"),
         host_users: spec.flag("hostUsers") != Some(false),
     };
@@ -76,7 +81,7 @@ pub fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
     if spec.has("resources") {
         validate_pod_resources(spec, &claims, &path.child("resources"), errors);
     }
-    validate_host_network(spec, path, errors);
+    validate_host_network(spec, pod.is_some(), path, errors);
     let restart_path = path.child("restartPolicy");
     match spec.text("restartPolicy") {
         "Always" | "OnFailure" | "Never" => {}
@@ -95,23 +100,14 @@ pub fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
     }
     validate_labels(&spec["nodeSelector"], &path.child("nodeSelector"), errors);
     security::validate_pod(spec, path, errors);
-    for (index, secret) in spec.items("imagePullSecrets").iter().enumerate() {
-        if secret.text("name").is_empty() {
-            errors.required(&path.child("imagePullSecrets").index(index).child("name"), "");
-        }
-    }
     scheduling::validate_affinity(&spec["affinity"], &path.child("affinity"), errors);
     validate_dns_config(spec, &path.child("dnsConfig"), errors);
     scheduling::validate_gates(spec, path, errors);
     let spread_path = path.child("topologySpreadConstraints");
     scheduling::validate_spread(spec.items("topologySpreadConstraints"), &spread_path, errors);
-    if spec.flag("hostUsers") == Some(false) {
-        for (key, name) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
-            if spec.flag(key) == Some(true) {
-                errors.forbidden(&path.child(name), "when `pod.Spec.HostUsers` is false");
-            }
-        }
-    }
+    windows::validate_host_processes(spec, path, errors);
+    validate_host_users(spec, path, errors);
+    validate_host_name(spec, &path.child("hostnameOverride"), errors);
     for key in ["serviceAccountName", "nodeName"] {
         validate_subdomain(spec, key, path, errors);
     }
@@ -140,24 +136,69 @@ pub fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
             errors.invalid_each(&path.child("hostnames").index(index), name, found);
         }
     }
-    for key in ["priorityClassName", "runtimeClassName"] {
-        validate_subdomain(spec, key, path, errors);
+    validate_subdomain(spec, "priorityClassName", path, errors);
+    if spec.has("runtimeClassName") {
+        let found = names::errors(NameRule::Subdomain, spec.text("runtimeClassName"));
+        errors.invalid_each(&path.child("runtimeClassName"), &spec["runtimeClassName"], found);
     }
-    if spec.has("preemptionPolicy")
-        && !matches!(spec.text("preemptionPolicy"), "Never" | "PreemptLowerPriority")
-    {
-        errors.unsupported(
-            &path.child("preemptionPolicy"),
-            spec.text("preemptionPolicy"),
-            &["PreemptLowerPriority", "Never"],
-        );
+    if spec.has("preemptionPolicy") {
+        let path = path.child("preemptionPolicy");
+        match spec.text("preemptionPolicy") {
+            "Never" | "PreemptLowerPriority" => {}
+            "" => errors.required(&path, ""),
+            other => errors.unsupported(&path, other, &["PreemptLowerPriority", "Never"]),
+        }
     }
-    for (name, value) in spec.entries("overhead") {
-        resources::validate_amount(name, value, &path.child("overhead").key(name), errors);
+    if spec.has("overhead") {
+        // What a RuntimeClass adds is validated as limits are.
+        let added = json!({ "limits": spec["overhead"] });
+        resources::validate(&added, &[], &path.child("overhead"), errors);
     }
     if spec.has("os") {
         operating_system::validate(spec, path, errors);
     }
+    if spec.has("schedulingGroup") {
+        scheduling::validate_group(&spec["schedulingGroup"], &path.child("schedulingGroup"), errors);
+    }
+    env::validate_file_volumes(spec, path, errors);
+}
+
+/// Validates that a pod with users of its own shares nothing of the host that knows users.
+fn validate_host_users(spec: &Value, path: &Path, errors: &mut Errors) {
+    const WHY: &str = "when `hostUsers` is false";
+    if spec.flag("hostUsers") != Some(false) {
+        return;
+    }
+    for (key, name) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
+        if spec.flag(key) == Some(true) {
+            errors.forbidden(&path.child(name), WHY);
+        }
+    }
+    for list in CONTAINER_LISTS {
+        for (index, container) in spec.items(list).iter().enumerate() {
+            if !container.items("volumeDevices").is_empty() {
+                errors.forbidden(&path.child(list).index(index).child("volumeDevices"), WHY);
+            }
+        }
+    }
+}
+
+/// Validates the host name that a pod takes instead of its own name.
+fn validate_host_name(spec: &Value, path: &Path, errors: &mut Errors) {
+    const LONGEST: usize = 64;
+    if !spec.has("hostnameOverride") {
+        return;
+    }
+    for key in ["setHostnameAsFQDN", "hostNetwork"] {
+        if spec.flag(key) == Some(true) {
+            errors.forbidden(path, format!("may not be specified when {key} is true"));
+        }
+    }
+    let name = spec.text("hostnameOverride");
+    if name.len() > LONGEST {
+        errors.too_long(path, LONGEST);
+    }
+    errors.invalid_each(path, &spec["hostnameOverride"], names::errors(NameRule::Subdomain, name));
 }
 
 fn validate_subdomain(spec: &Value, key: &str, path: &Path, errors: &mut Errors) {
@@ -167,9 +208,14 @@ fn validate_subdomain(spec: &Value, key: &str, path: &Path, errors: &mut Errors)
     }
 }
 
-fn validate_claims<'a>(spec: &'a Value, path: &Path, errors: &mut Errors) -> Vec<&'a str> {
+fn validate_claims<'a>(spec: &'a Value, mirror: bool, path: &Path, errors: &mut Errors) -> Vec<&'a str> {
     let mut known: Vec<&str> = Vec::new();
     for (index, claim) in spec.items("resourceClaims").iter().enumerate() {
+        if mirror {
+            known.push(claim.text("name"));
+            errors.forbidden(&Path::root(""), "static pods do not support resource claims");
+            continue;
+        }
         let path = path.index(index);
         let name = claim.text("name");
         if name.is_empty() {
@@ -205,30 +251,28 @@ fn validate_claims<'a>(spec: &'a Value, path: &Path, errors: &mut Errors) -> Vec
 
 fn validate_pod_resources(spec: &Value, claims: &[&str], path: &Path, errors: &mut Errors) {
     let own = &spec["resources"];
-    if own.has("claims") {
-        errors.forbidden(&path.child("claims"), "claims cannot be set for Resources at pod-level");
+    if spec["os"].text("name") == "windows" {
+        errors.forbidden(path, "may not be set for a windows pod");
+        return;
     }
-    resources::validate(own, claims, path, errors);
-    let supported = |name: &str| matches!(name, "cpu" | "memory") || name.starts_with("hugepages-");
-    for list in ["limits", "requests"] {
-        for (name, _) in own.entries(list) {
-            if !supported(name) {
-                errors.unsupported(
-                    &path.child(list).key(name),
-                    name.as_str(),
-                    &["cpu", "hugepages-*", "memory"],
+    if own.has("claims") {
+        errors.forbidden(&path.child("claims"), "claims may not be set for Resources at pod-level");
+    }
+    resources::validate_of_pod(own, claims, path, errors);
+    for (list, of) in [("requests", "requests"), ("limits", "limits")] {
+        for (name, sum) in resources::of_containers(spec, list) {
+            // Requests must always fit into the pod's own, limits only where they are of huge pages.
+            let counts = list == "requests" || name.starts_with("hugepages-");
+            if let Some(most) = own[list].get(&name).and_then(quantity)
+                && counts
+                && sum > most
+            {
+                errors.invalid(
+                    &path.child(list).key(&name),
+                    most.to_string(),
+                    format!("must be greater than or equal to aggregate container {of} of {sum}"),
                 );
             }
-        }
-    }
-    for (name, sum) in resources::of_containers(spec, "requests").iter().filter(|(name, _)| supported(name)) {
-        let request = own["requests"].get(name).and_then(quantity).unwrap_or(apimachinery::Quantity::ZERO);
-        if *sum > request {
-            errors.invalid(
-                &path.child("requests").key(name),
-                request.to_string(),
-                format!("must be greater than or equal to aggregate container requests of {sum}"),
-            );
         }
     }
     for (index, container) in spec.items("containers").iter().enumerate() {
@@ -246,26 +290,20 @@ fn validate_pod_resources(spec: &Value, claims: &[&str], path: &Path, errors: &m
     }
 }
 
-fn validate_host_network(spec: &Value, path: &Path, errors: &mut Errors) {
+/// Validates that ports on the host's network are the same inside and out; a template may still leave them out.
+fn validate_host_network(spec: &Value, of_pod: bool, path: &Path, errors: &mut Errors) {
     if spec.flag("hostNetwork") != Some(true) {
         return;
     }
-    for list in ["containers", "initContainers"] {
-        for (index, container) in spec.items(list).iter().enumerate() {
-            for (port_index, port) in container.items("ports").iter().enumerate() {
-                let (host, own) = (port.int("hostPort").unwrap_or(0), port.int("containerPort").unwrap_or(0));
-                if host != 0 && host != own {
-                    errors.invalid(
-                        &path
-                            .child(list)
-                            .index(index)
-                            .child("ports")
-                            .index(port_index)
-                            .child("containerPort"),
-                        own,
-                        "must match `hostPort` when `hostNetwork` is true",
-                    );
-                }
+    for (index, container) in spec.items("containers").iter().enumerate() {
+        for (port_index, port) in container.items("ports").iter().enumerate() {
+            let (host, own) = (port.int("hostPort").unwrap_or(0), port.int("containerPort").unwrap_or(0));
+            if (of_pod || host != 0) && host != own {
+                errors.invalid(
+                    &path.child("containers").index(index).child("ports").index(port_index).child("hostPort"),
+                    host,
+                    "must match `containerPort` when `hostNetwork` is true",
+                );
             }
         }
     }
@@ -317,8 +355,8 @@ fn validate_dns_config(spec: &Value, path: &Path, errors: &mut Errors) {
     for (index, search) in searches.iter().enumerate() {
         let name = search.as_str().unwrap_or_default();
         // A final dot makes a name absolute; a lone dot is the root; underscores are allowed in search paths.
-        let name = name.strip_suffix('.').unwrap_or(name);
-        if !name.is_empty() {
+        if name != "." {
+            let name = name.strip_suffix('.').unwrap_or(name);
             let found = names::errors(NameRule::Subdomain, &name.replace('_', "a"));
             errors.invalid_each(&path.child("searches").index(index), search, found);
         }

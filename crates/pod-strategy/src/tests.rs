@@ -1,6 +1,8 @@
 use super::*;
 
+mod containers;
 mod refusals;
+mod specs;
 
 use strategy::testing::{created, defaulted, found, updated};
 
@@ -111,7 +113,7 @@ fn what_a_user_gets_wrong() {
                 "affinity",
                 json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}),
             ),
-            "spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey: Required value: can not be empty",
+            "spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey: Required value: can not be empty\nspec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey: Invalid value: \"\": name part must be non-empty\nspec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey: Invalid value: \"\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
         ),
         (
             with_spec(
@@ -145,7 +147,7 @@ fn what_a_user_gets_wrong() {
         ),
         (
             with_spec("resources", json!({"requests": {"cpu": "1", "gpu": "1"}, "claims": []})),
-            "spec.resources.claims: Forbidden: claims cannot be set for Resources at pod-level\nspec.resources.requests[gpu]: Invalid value: \"gpu\": must be a standard resource type or fully qualified\nspec.resources.requests[gpu]: Unsupported value: \"gpu\": supported values: \"cpu\", \"hugepages-*\", \"memory\"",
+            "spec.resources.claims: Forbidden: claims may not be set for Resources at pod-level\nspec.resources.requests[gpu]: Invalid value: \"gpu\": must be a standard resource type or fully qualified",
         ),
         (
             with_spec(
@@ -164,7 +166,7 @@ fn what_a_user_gets_wrong() {
                     {"name": "c", "image": {}},
                 ]),
             ),
-            "spec.volumes[0].ephemeral.volumeClaimTemplate.metadata.name: Forbidden: cannot be set for an ephemeral volume\nspec.volumes[1].persistentVolumeClaim.claimName: Invalid value: \"web-a\": must not reference a PVC that gets created for an ephemeral volume\nspec.volumes[2].image.reference: Required value",
+            "spec.volumes[0].ephemeral.volumeClaimTemplate.metadata.name: Forbidden: cannot be set\nspec.volumes[1].persistentVolumeClaim.claimName: Invalid value: \"web-a\": must not reference a PVC that gets created for an ephemeral volume\nspec.volumes[2].image.reference: Required value",
         ),
         (
             with_spec(

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::probes::validate_label;
+use crate::volumes::no_backsteps;
 use strategy::NameRule;
 use strategy::field::{Errors, Path};
 use strategy::names;
@@ -10,8 +12,26 @@ use strategy::read::Read;
 const HOST_PATH_TYPES: [&str; 8] =
     ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
 
-/// Validates a source given by its field name.
+/// What is told of a name and a target that are too long together.
+pub const LONG_TARGET: &str = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified.";
+
+/// Validates a PersistentVolume's source given by its field name.
 pub fn validate(kind: &str, source: &Value, path: &Path, errors: &mut Errors) {
+    validate_as(kind, source, true, path, errors);
+}
+
+/// Validates a source of a pod's own volume, which names things of the pod's namespace.
+pub(crate) fn validate_of_pod(kind: &str, source: &Value, path: &Path, errors: &mut Errors) {
+    validate_as(kind, source, false, path, errors);
+}
+
+fn validate_as(kind: &str, source: &Value, persistent: bool, path: &Path, errors: &mut Errors) {
+    if matches!(kind, "rbd" | "cephfs") && source.items("monitors").is_empty() {
+        errors.required(&path.child("monitors"), "");
+    }
+    if kind == "quobyte" {
+        quobyte(source, path, errors);
+    }
     let required: &[&str] = match kind {
         "hostPath" => &["path"],
         "nfs" => &["server", "path"],
@@ -38,7 +58,7 @@ pub fn validate(kind: &str, source: &Value, path: &Path, errors: &mut Errors) {
         }
     }
     match kind {
-        "hostPath" => {
+        "hostPath" if !source.text("path").is_empty() => {
             no_backsteps(source.text("path"), &path.child("path"), errors);
             let host_type = source.text("type");
             if !HOST_PATH_TYPES.contains(&host_type) {
@@ -46,71 +66,155 @@ pub fn validate(kind: &str, source: &Value, path: &Path, errors: &mut Errors) {
             }
         }
         "local" => no_backsteps(source.text("path"), &path.child("path"), errors),
-        "nfs" if !source.text("path").is_empty() && !source.text("path").starts_with('/') => {
+        "nfs" if !source.text("path").starts_with('/') => {
             errors.invalid(&path.child("path"), source.text("path"), "must be an absolute path");
         }
-        "rbd" | "cephfs" if source.items("monitors").is_empty() => {
-            errors.required(&path.child("monitors"), "");
+        "csi" if !source.text("driver").is_empty() => driver(source, persistent, path, errors),
+        "gcePersistentDisk" | "awsElasticBlockStore" => {
+            // Upstream says one thing and takes another: zero is the whole disk.
+            if let Some(number) = source.int("partition").filter(|number| !(0..=255).contains(number)) {
+                errors.invalid(&path.child("partition"), number, "must be between 1 and 255, inclusive");
+            }
         }
-        "csi" if !source.text("driver").is_empty() => driver(source, path, errors),
-        "gcePersistentDisk" | "awsElasticBlockStore" => one_byte(source, "partition", path, errors),
-        "iscsi" => iscsi(source, path, errors),
+        "iscsi" => iscsi(source, persistent, path, errors),
         "fc" => fibre_channel(source, path, errors),
         "flocker" => flocker(source, path, errors),
         "azureDisk" => azure_disk(source, path, errors),
-        "cinder" if source.has("secretRef") && source["secretRef"].text("name").is_empty() => {
-            errors.required(&path.child("secretRef").child("name"), "");
+        "azureFile" if persistent && source["secretNamespace"] == "" => {
+            errors.required(&path.child("secretNamespace"), "");
         }
-        "quobyte" if source.text("registry").is_empty() => errors.required(
-            &path.child("registry"),
-            "must be a host:port pair or multiple pairs separated by commas",
-        ),
+        "cinder" => secret(source, persistent, path, errors),
+        "storageos" => {
+            match source.text("volumeName") {
+                "" => errors.required(&path.child("volumeName"), ""),
+                name => validate_label(name, &path.child("volumeName"), errors),
+            }
+            let namespace = source.text("volumeNamespace");
+            if !namespace.is_empty() {
+                validate_label(namespace, &path.child("volumeNamespace"), errors);
+            }
+            secret(source, persistent, path, errors);
+        }
+        "glusterfs" if persistent && source.has("endpointsNamespace") => {
+            let path = path.child("endpointsNamespace");
+            match source.text("endpointsNamespace") {
+                "" => errors.invalid(
+                    &path,
+                    "",
+                    "if the endpointnamespace is set, it must be a valid namespace name",
+                ),
+                name => validate_label(name, &path, errors),
+            }
+        }
+        "flexVolume" => {
+            for (key, _) in source.entries("options") {
+                let namespace = key.split('/').next().unwrap_or_default().to_lowercase();
+                let namespace = format!(".{namespace}");
+                if namespace.ends_with(".kubernetes.io") || namespace.ends_with(".k8s.io") {
+                    errors.invalid(
+                        &path.child("options").key(key),
+                        key.as_str(),
+                        "kubernetes.io and k8s.io namespaces are reserved",
+                    );
+                }
+            }
+        }
         _ => {}
     }
 }
 
-fn no_backsteps(text: &str, path: &Path, errors: &mut Errors) {
-    if text.split('/').any(|part| part == "..") {
-        errors.invalid(path, text, "must not contain '..'");
+/// Validates that a reference to a secret names it, and its namespace where that is not the pod's own.
+fn secret(source: &Value, persistent: bool, path: &Path, errors: &mut Errors) {
+    let reference = &source["secretRef"];
+    if reference.is_null() {
+        return;
+    }
+    let path = path.child("secretRef");
+    if reference.text("name").is_empty() {
+        errors.required(&path.child("name"), "");
+    }
+    if persistent && reference.text("namespace").is_empty() {
+        errors.required(&path.child("namespace"), "");
     }
 }
 
-/// Validates the name of a storage driver, with its secret for publishing on nodes.
-fn driver(source: &Value, path: &Path, errors: &mut Errors) {
+fn quobyte(source: &Value, path: &Path, errors: &mut Errors) {
+    const PAIRS: &str = "must be a host:port pair or multiple pairs separated by commas";
+    const LONGEST_TENANT: usize = 64;
+    let registry = source.text("registry");
+    if registry.is_empty() {
+        errors.required(&path.child("registry"), PAIRS);
+    } else if source.text("tenant").len() > LONGEST_TENANT {
+        errors.required(&path.child("tenant"), "must be a UUID and may not exceed a length of 64 characters");
+    } else {
+        for _ in registry.split(',').filter(|pair| !is_pair(pair)) {
+            errors.invalid(&path.child("registry"), registry, PAIRS);
+        }
+    }
+}
+
+/// Whether text is a host and a port, the host in brackets where it has colons itself.
+fn is_pair(text: &str) -> bool {
+    match text.strip_prefix('[').map(|rest| rest.split_once("]:")) {
+        Some(Some((host, port))) => !host.contains(['[', ']']) && !port.contains([':', '[', ']']),
+        Some(None) => false,
+        None => text.matches(':').count() == 1 && !text.contains(['[', ']']),
+    }
+}
+
+/// Validates the name of a storage driver, with the secret with which pods publish volumes of it on nodes.
+fn driver(source: &Value, persistent: bool, path: &Path, errors: &mut Errors) {
     let driver = source.text("driver");
     if driver.len() > 63 {
         errors.too_long(&path.child("driver"), 63);
     }
     let found = names::errors(NameRule::Subdomain, &driver.to_lowercase());
     errors.invalid_each(&path.child("driver"), &Value::from(driver), found);
-    if source.has("nodePublishSecretRef") && source["nodePublishSecretRef"].text("name").is_empty() {
-        errors.required(&path.child("nodePublishSecretRef").child("name"), "");
+    if !persistent && source.has("nodePublishSecretRef") {
+        match source["nodePublishSecretRef"].text("name") {
+            "" => errors.required(&path.child("nodePublishSecretRef").child("name"), ""),
+            name => {
+                // Upstream leaves the reference out of the path.
+                let found = names::errors(NameRule::Subdomain, name);
+                errors.invalid_each(&path.child("name"), &Value::from(name), found);
+            }
+        }
     }
 }
 
-/// A partition or a logical unit: what fits in a byte.
+/// A logical unit: what fits in a byte.
 fn one_byte(source: &Value, key: &str, path: &Path, errors: &mut Errors) {
     if let Some(number) = source.int(key).filter(|number| !(0..=255).contains(number)) {
         errors.invalid(&path.child(key), number, "must be between 0 and 255, inclusive");
     }
 }
 
-fn iscsi(source: &Value, path: &Path, errors: &mut Errors) {
-    for key in ["iqn", "initiatorName"] {
-        let name = source.text(key);
-        let known = ["iqn", "eui", "naa"].iter().any(|form| name.starts_with(form));
-        if key == "iqn" && !name.is_empty() && !known {
-            errors.invalid(&path.child(key), name, "must be valid format starting with iqn, eui, or naa");
-        } else if !name.is_empty() && !is_initiator(name) {
-            errors.invalid(&path.child(key), name, "must be valid format");
+fn iscsi(source: &Value, persistent: bool, path: &Path, errors: &mut Errors) {
+    let unknown = if persistent {
+        "must be valid format"
+    } else {
+        "must be valid format starting with iqn, eui, or naa"
+    };
+    let check = |name: &str, path: &Path, errors: &mut Errors| {
+        if !["iqn", "eui", "naa"].iter().any(|form| name.starts_with(form)) {
+            errors.invalid(path, name, unknown);
+        } else if !is_initiator(name) {
+            errors.invalid(path, name, "must be valid format");
         }
+    };
+    if !source.text("iqn").is_empty() {
+        check(source.text("iqn"), &path.child("iqn"), errors);
     }
     one_byte(source, "lun", path, errors);
     let authenticated = ["chapAuthDiscovery", "chapAuthSession"].iter().any(|key| source[*key] == true);
     if authenticated && !source.has("secretRef") {
         errors.required(&path.child("secretRef"), "");
-    } else if source.has("secretRef") && source["secretRef"].text("name").is_empty() {
+    }
+    if persistent && source.has("secretRef") && source["secretRef"].text("name").is_empty() {
         errors.required(&path.child("secretRef").child("name"), "");
+    }
+    if source.has("initiatorName") {
+        check(source.text("initiatorName"), &path.child("initiatorname"), errors);
     }
 }
 
@@ -161,11 +265,14 @@ fn fibre_channel(source: &Value, path: &Path, errors: &mut Errors) {
             source["targetWWNs"].clone(),
             "targetWWNs and wwids can not be specified simultaneously",
         ),
-        (false, true) if !source.has("lun") => {
+        _ => {}
+    }
+    if !names.is_empty() {
+        if source.has("lun") {
+            one_byte(source, "lun", path, errors);
+        } else {
             errors.required(&path.child("lun"), "lun is required if targetWWNs is specified");
         }
-        (false, true) => one_byte(source, "lun", path, errors),
-        (true, false) => {}
     }
 }
 
@@ -195,17 +302,19 @@ fn azure_disk(source: &Value, path: &Path, errors: &mut Errors) {
             errors.unsupported(&path.child(key), source.text(key), &supported);
         }
     }
+    if !source.has("kind") {
+        return;
+    }
     let address = source.text("diskURI");
-    if source.text("kind") == "Managed" {
-        if !address.is_empty() && !address.starts_with("/subscriptions") {
-            let expected = [
-                "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}",
-            ];
-            errors.unsupported(&path.child("diskURI"), address, &expected);
-        }
-    } else if address.starts_with("/subscriptions") {
-        let expected = ["https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"];
-        errors.unsupported(&path.child("diskURI"), address, &expected);
+    let (start, expected) = match source.text("kind") {
+        "Managed" => (
+            "/subscriptions/",
+            "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}",
+        ),
+        _ => ("https://", "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"),
+    };
+    if !address.starts_with(start) {
+        errors.unsupported(&path.child("diskURI"), address, &[expected]);
     }
 }
 
@@ -227,7 +336,7 @@ mod tests {
             (
                 "iscsi",
                 json!({"targetPortal": "p", "iqn": "x", "lun": 256, "chapAuthSession": true}),
-                "v.iqn: Invalid value: \"x\": must be valid format starting with iqn, eui, or naa\n\
+                "v.iqn: Invalid value: \"x\": must be valid format\n\
                  v.lun: Invalid value: 256: must be between 0 and 255, inclusive\nv.secretRef: Required value",
             ),
             (
@@ -239,7 +348,7 @@ mod tests {
                 "iscsi",
                 json!({"targetPortal": "p", "iqn": "iqn.2001-4.com.example:a", "lun": 0, "initiatorName": "naa.0"}),
                 "v.iqn: Invalid value: \"iqn.2001-4.com.example:a\": must be valid format\n\
-                 v.initiatorName: Invalid value: \"naa.0\": must be valid format",
+                 v.initiatorname: Invalid value: \"naa.0\": must be valid format",
             ),
             ("fc", json!({"wwids": ["a"]}), ""),
             (
@@ -256,7 +365,7 @@ mod tests {
             (
                 "awsElasticBlockStore",
                 json!({"volumeID": "a", "partition": -1}),
-                "v.partition: Invalid value: -1: must be between 0 and 255, inclusive",
+                "v.partition: Invalid value: -1: must be between 1 and 255, inclusive",
             ),
             (
                 "azureDisk",

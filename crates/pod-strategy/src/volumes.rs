@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::env::validate_downward_file;
 use crate::probes::validate_label;
 use crate::resources::quantity;
-use crate::volume_sources;
+use crate::{projected, volume_sources};
 use strategy::field::{Errors, Path};
 use strategy::metadata::{validate_annotations, validate_labels};
 use strategy::names;
@@ -16,14 +16,24 @@ use strategy::read::{Read, is_empty};
 /// The volumes of a pod that are well formed, by name.
 pub(crate) type Volumes<'a> = BTreeMap<&'a str, &'a Value>;
 
-/// Validates the volumes of a pod spec and gives those that mounts may name.
-pub fn validate<'a>(volumes: &'a [Value], path: &Path, errors: &mut Errors) -> Volumes<'a> {
+/// Validates the volumes of a pod spec and gives those that mounts may name; a pod, unlike a template, has a name.
+pub fn validate<'a>(
+    volumes: &'a [Value],
+    pod_name: Option<&str>,
+    path: &Path,
+    errors: &mut Errors,
+) -> Volumes<'a> {
     let mut known = Volumes::new();
+    let made: Vec<String> = volumes
+        .iter()
+        .filter(|volume| volume.has("ephemeral"))
+        .filter_map(|volume| made_claim(pod_name, volume.text("name")))
+        .collect();
     for (index, volume) in volumes.iter().enumerate() {
         let path = path.index(index);
         let name = volume.text("name");
         let mut found = Errors::new();
-        validate_source(volume, &path, &mut found);
+        validate_source(volume, pod_name, &path, &mut found);
         if name.is_empty() {
             found.required(&path.child("name"), "");
         } else {
@@ -37,12 +47,25 @@ pub fn validate<'a>(volumes: &'a [Value], path: &Path, errors: &mut Errors) -> V
         } else {
             errors.extend(found.into_vec());
         }
+        let claim = volume["persistentVolumeClaim"].text("claimName");
+        if made.iter().any(|made| made == claim) {
+            errors.invalid(
+                &path.child("persistentVolumeClaim").child("claimName"),
+                claim,
+                "must not reference a PVC that gets created for an ephemeral volume",
+            );
+        }
     }
     known
 }
 
+/// The name of the claim that is made for a volume of a pod.
+fn made_claim(pod_name: Option<&str>, volume: &str) -> Option<String> {
+    pod_name.filter(|pod| !pod.is_empty()).map(|pod| format!("{pod}-{volume}"))
+}
+
 /// The sources that a pod's volume may have, in the order in which upstream looks for them.
-const SOURCES: [&str; 31] = [
+const SOURCES: [&str; 30] = [
     "emptyDir",
     "hostPath",
     "gitRepo",
@@ -60,6 +83,7 @@ const SOURCES: [&str; 31] = [
     "quobyte",
     "downwardAPI",
     "fc",
+    "flexVolume",
     "configMap",
     "azureFile",
     "vsphereVolume",
@@ -72,11 +96,11 @@ const SOURCES: [&str; 31] = [
     "csi",
     "ephemeral",
     "image",
-    "flexVolume",
-    "local",
 ];
 
-fn validate_source(volume: &Value, path: &Path, errors: &mut Errors) {
+fn validate_source(volume: &Value, pod_name: Option<&str>, path: &Path, errors: &mut Errors) {
+    let volume_path = path;
+    let name = volume.text("name");
     let mut count = 0;
     for kind in SOURCES {
         let source = &volume[kind];
@@ -84,11 +108,22 @@ fn validate_source(volume: &Value, path: &Path, errors: &mut Errors) {
             continue;
         }
         count += 1;
-        let path = path.child(kind);
         if count > 1 {
-            errors.forbidden(&path, "may not specify more than 1 volume type");
+            // Written so by upstream.
+            let kind = match kind {
+                "cephfs" => "cephFS",
+                "downwardAPI" => "downwarAPI",
+                kind => kind,
+            };
+            errors.forbidden(&path.child(kind), "may not specify more than 1 volume type");
+        }
+        if kind == "iscsi" && count > 1 {
+            check_initiator(source, name, volume_path, errors);
+        }
+        if count > 1 {
             continue;
         }
+        let path = path.child(if kind == "gcePersistentDisk" { "persistentDisk" } else { kind });
         match kind {
             "emptyDir" => {
                 if quantity(&source["sizeLimit"]).is_some_and(|limit| limit.sign() < 0) {
@@ -108,8 +143,9 @@ fn validate_source(volume: &Value, path: &Path, errors: &mut Errors) {
             }
             "downwardAPI" => {
                 validate_mode(source, "defaultMode", &path, errors);
-                for (index, file) in source.items("items").iter().enumerate() {
-                    validate_downward_file(file, &path.child("items").index(index), errors);
+                // Upstream leaves the items out of their paths.
+                for file in source.items("items") {
+                    validate_downward_file(file, &path, errors);
                 }
             }
             "persistentVolumeClaim" => {
@@ -117,7 +153,7 @@ fn validate_source(volume: &Value, path: &Path, errors: &mut Errors) {
                     errors.required(&path.child("claimName"), "");
                 }
             }
-            "projected" => validate_projected(source, &path, errors),
+            "projected" => projected::validate(source, &path, errors),
             "ephemeral" => {
                 if source.has("volumeClaimTemplate") {
                     let template = &source["volumeClaimTemplate"];
@@ -125,15 +161,30 @@ fn validate_source(volume: &Value, path: &Path, errors: &mut Errors) {
                 } else {
                     errors.required(&path.child("volumeClaimTemplate"), "");
                 }
+                if let Some(claim) = made_claim(pod_name, name).filter(|_| !name.is_empty()) {
+                    for message in names::errors(strategy::NameRule::Subdomain, &claim) {
+                        let why = format!("PVC name {claim:?}: {message}");
+                        errors.invalid(&volume_path.child("name"), name, why);
+                    }
+                }
             }
-            "image" => validate_pull_policy(source.text("pullPolicy"), &path.child("pullPolicy"), errors),
+            "image" => {
+                if pod_name.is_some() && source.text("reference").is_empty() {
+                    errors.required(&path.child("reference"), "");
+                }
+                validate_pull_policy(source.text("pullPolicy"), &path.child("pullPolicy"), errors);
+            }
+            "iscsi" => {
+                volume_sources::validate_of_pod(kind, source, &path, errors);
+                check_initiator(source, name, volume_path, errors);
+            }
             "gitRepo" => {
                 if source.text("repository").is_empty() {
                     errors.required(&path.child("repository"), "");
                 }
                 validate_local_path(source.text("directory"), false, &path.child("directory"), errors);
             }
-            _ => volume_sources::validate(kind, source, &path, errors),
+            _ => volume_sources::validate_of_pod(kind, source, &path, errors),
         }
     }
     if count == 0 {
@@ -141,157 +192,44 @@ fn validate_source(volume: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
+/// Validates that what is made of a volume's name and its target is not too long for an initiator of its own.
+fn check_initiator(source: &Value, volume: &str, path: &Path, errors: &mut Errors) {
+    if source.has("initiatorName") && volume.len() + 1 + source.text("targetPortal").len() > 64 {
+        errors.invalid(&path.child("name"), volume, volume_sources::LONG_TARGET);
+    }
+}
+
+/// Metadata that the template of a claim may not have, in upstream's order, with its name in messages.
+const NOT_OF_TEMPLATES: [&str; 13] = [
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+];
+
 fn validate_claim_template(template: &Value, path: &Path, errors: &mut Errors) {
     let metadata = &template["metadata"];
     let metadata_path = path.child("metadata");
     validate_annotations(&metadata["annotations"], &metadata_path.child("annotations"), errors);
     validate_labels(&metadata["labels"], &metadata_path.child("labels"), errors);
-    for (key, value) in metadata.as_object().into_iter().flatten() {
-        if !matches!(key.as_str(), "annotations" | "labels") && !is_empty(value) {
-            errors.forbidden(&metadata_path.child(key), "cannot be set for an ephemeral volume");
-        }
+    for key in NOT_OF_TEMPLATES.iter().filter(|key| !is_empty(&metadata[**key])) {
+        let shown = if *key == "uid" { "uID" } else { *key };
+        errors.forbidden(&metadata_path.child(shown), "cannot be set");
     }
     crate::persistent_volume_claim::validate_spec(&template["spec"], &path.child("spec"), errors);
 }
 
-/// Validates what only the volumes of a pod must fulfil, not those of a template: claims are made of them, images pulled.
-pub(crate) fn validate_of_pod(pod_name: &str, volumes: &[Value], path: &Path, errors: &mut Errors) {
-    let mut made: Vec<String> = Vec::new();
-    for volume in volumes {
-        if volume.has("ephemeral") && !pod_name.is_empty() && !volume.text("name").is_empty() {
-            made.push(format!("{pod_name}-{}", volume.text("name")));
-        }
-    }
-    for (index, volume) in volumes.iter().enumerate() {
-        let path = path.index(index);
-        if volume.has("ephemeral") && !pod_name.is_empty() && !volume.text("name").is_empty() {
-            let claim = format!("{pod_name}-{}", volume.text("name"));
-            for message in names::errors(strategy::NameRule::Subdomain, &claim) {
-                let why = format!("PVC name {claim:?}: {message}");
-                errors.invalid(&path.child("ephemeral").child("name"), volume.text("name"), why);
-            }
-        }
-        let claim = volume["persistentVolumeClaim"].text("claimName");
-        if made.iter().any(|made| made == claim) {
-            errors.invalid(
-                &path.child("persistentVolumeClaim").child("claimName"),
-                claim,
-                "must not reference a PVC that gets created for an ephemeral volume",
-            );
-        }
-        if volume.has("image") && volume["image"].text("reference").is_empty() {
-            errors.required(&path.child("image").child("reference"), "");
-        }
-    }
-}
-
-fn validate_projected(projected: &Value, path: &Path, errors: &mut Errors) {
-    validate_mode(projected, "defaultMode", path, errors);
-    let mut paths: Vec<String> = Vec::new();
-    let mut claim = |name: &str, at: &Path, errors: &mut Errors| {
-        if !name.is_empty() {
-            if paths.iter().any(|path| path == name) {
-                errors.invalid(at, name, "conflicting duplicate paths");
-            } else {
-                paths.push(name.to_owned());
-            }
-        }
-    };
-    for (index, source) in projected.items("sources").iter().enumerate() {
-        let sources_path = path.child("sources");
-        let path = sources_path.index(index);
-        let mut count = 0;
-        for kind in [
-            "secret",
-            "configMap",
-            "downwardAPI",
-            "serviceAccountToken",
-            "clusterTrustBundle",
-            "podCertificate",
-        ] {
-            let files = &source[kind];
-            if files.is_null() {
-                continue;
-            }
-            count += 1;
-            let path = path.child(kind);
-            if count > 1 {
-                errors.forbidden(&path, "may not specify more than 1 volume type");
-                continue;
-            }
-            match kind {
-                "secret" | "configMap" => {
-                    if files.text("name").is_empty() {
-                        errors.required(&path.child("name"), "");
-                    }
-                    validate_items(files, &path, errors);
-                    for (index, item) in files.items("items").iter().enumerate() {
-                        claim(item.text("path"), &path.child("items").index(index).child("path"), errors);
-                    }
-                }
-                "downwardAPI" => {
-                    for (index, file) in files.items("items").iter().enumerate() {
-                        let items_path = path.child("items");
-                        let path = items_path.index(index);
-                        validate_downward_file(file, &path, errors);
-                        claim(file.text("path"), &path.child("path"), errors);
-                    }
-                }
-                "serviceAccountToken" => {
-                    let seconds = files.int("expirationSeconds").unwrap_or(0);
-                    let seconds_path = path.child("expirationSeconds");
-                    if seconds < 600 {
-                        errors.invalid(
-                            &seconds_path,
-                            seconds,
-                            "may not specify a duration less than 10 minutes",
-                        );
-                    } else if seconds > 1 << 32 {
-                        errors.invalid(
-                            &seconds_path,
-                            seconds,
-                            "may not specify a duration larger than 2^32 seconds",
-                        );
-                    }
-                    require_path(files, &path, errors);
-                    claim(files.text("path"), &path.child("path"), errors);
-                }
-                "clusterTrustBundle" => {
-                    match (files.has("name"), files.has("signerName")) {
-                        (true, true) => errors.invalid(
-                            &path,
-                            files.clone(),
-                            "only one of name and signerName may be used",
-                        ),
-                        (false, false) => errors.required(&path, "either name or signerName must be set"),
-                        _ => {}
-                    }
-                    require_path(files, &path, errors);
-                    claim(files.text("path"), &path.child("path"), errors);
-                }
-                _ => {
-                    if files.text("signerName").is_empty() {
-                        errors.required(&path.child("signerName"), "");
-                    }
-                }
-            }
-        }
-        if count == 0 {
-            errors.required(&path, "must specify a volume type");
-        }
-    }
-}
-
-fn require_path(files: &Value, path: &Path, errors: &mut Errors) {
-    let file_path = files.text("path");
-    if file_path.is_empty() {
-        errors.required(&path.child("path"), "");
-    } else {
-        validate_local_path(file_path, true, &path.child("path"), errors);
-    }
-}
-
-fn validate_items(files: &Value, path: &Path, errors: &mut Errors) {
+/// Validates which keys of a ConfigMap or Secret become which files.
+pub(crate) fn validate_items(files: &Value, path: &Path, errors: &mut Errors) {
     for (index, item) in files.items("items").iter().enumerate() {
         let items_path = path.child("items");
         let path = items_path.index(index);
@@ -318,11 +256,16 @@ pub(crate) fn validate_local_path(local: &str, unreserved: bool, path: &Path, er
     if local.starts_with('/') {
         errors.invalid(path, local, "must be a relative path");
     }
-    let backsteps = local.split('/').any(|part| part == "..");
-    if backsteps {
-        errors.invalid(path, local, "must not contain '..'");
-    } else if unreserved && local.starts_with("..") {
+    no_backsteps(local, path, errors);
+    if unreserved && local.starts_with("..") && !local.starts_with("../") {
         errors.invalid(path, local, "must not start with '..'");
+    }
+}
+
+/// Validates that a path does not step back.
+pub(crate) fn no_backsteps(text: &str, path: &Path, errors: &mut Errors) {
+    if text.split('/').any(|part| part == "..") {
+        errors.invalid(path, text, "must not contain '..'");
     }
 }
 
@@ -386,7 +329,7 @@ pub(crate) fn validate_mounts(container: &Value, volumes: &Volumes, path: &Path,
         let devices_path = path.child("volumeDevices");
         let path = devices_path.index(index);
         let (name, target) = (device.text("name"), device.text("devicePath"));
-        let earlier = |key: &str| devices[..index].iter().any(|other| other[key] == device[key]);
+        let earlier = |key: &str| devices[..index].iter().any(|other| other.text(key) == device.text(key));
         if name.is_empty() {
             errors.required(&path.child("name"), "");
         } else if earlier("name") {
@@ -401,11 +344,15 @@ pub(crate) fn validate_mounts(container: &Value, volumes: &Volumes, path: &Path,
             ),
             None => errors.not_found(&path.child("name"), name),
         }
+        let backsteps = target.split('/').any(|part| part == "..");
         if target.is_empty() {
             errors.required(&path.child("devicePath"), "");
-        } else if earlier("devicePath") {
+        }
+        // A path that steps back is not remembered.
+        if !backsteps && earlier("devicePath") {
             errors.invalid(&path.child("devicePath"), target, "must be unique");
-        } else if target.split('/').any(|part| part == "..") {
+        }
+        if backsteps {
             errors.invalid(&path.child("devicePath"), target, "can not contain backsteps ('..')");
         }
         if mounts.iter().any(|mount| mount.text("name") == name) {
@@ -428,7 +375,8 @@ fn validate_propagation(mount: &Value, container: &Value, path: &Path, errors: &
         let path = path.child("mountPropagation");
         if !MODES.contains(&mode) {
             errors.unsupported(&path, mode, &MODES);
-        } else if mode == "Bidirectional" && container["securityContext"].flag("privileged") != Some(true) {
+        }
+        if mode == "Bidirectional" && container["securityContext"].flag("privileged") != Some(true) {
             errors.forbidden(
                 &path,
                 "Bidirectional mount propagation is available only to privileged containers",
@@ -465,7 +413,7 @@ mod tests {
     fn check(volume: Value, expected: &str) {
         let volumes = [volume];
         let mut errors = Errors::new();
-        validate(&volumes, &Path::root("volumes"), &mut errors);
+        validate(&volumes, None, &Path::root("volumes"), &mut errors);
         assert_eq!(listed(errors.into_vec()), expected);
     }
 
@@ -492,7 +440,7 @@ mod tests {
         );
         check(
             json!({"name": "a", "projected": {"sources": [{"serviceAccountToken": {"expirationSeconds": 5, "path": "/t"}}]}}),
-            "volumes[0].projected.sources[0].serviceAccountToken.expirationSeconds: Invalid value: 5: may not specify a duration less than 10 minutes\nvolumes[0].projected.sources[0].serviceAccountToken.path: Invalid value: \"/t\": must be a relative path",
+            "volumes[0].projected.sources[0].serviceAccountToken.expirationSeconds: Invalid value: 5: may not specify a duration less than 10 minutes\nvolumes[0].projected.path: Invalid value: \"/t\": must be a relative path",
         );
     }
 
@@ -504,7 +452,7 @@ mod tests {
             {"name": "b", "mountPath": "/x", "subPath": "../y"},
         ]});
         let mut errors = Errors::new();
-        let known = validate(&volumes, &Path::root("volumes"), &mut errors);
+        let known = validate(&volumes, None, &Path::root("volumes"), &mut errors);
         validate_mounts(&container, &known, &Path::root("c"), &mut errors);
         assert_eq!(
             listed(errors.into_vec()),
