@@ -10,6 +10,7 @@ pub mod client;
 pub mod events;
 pub mod features;
 pub mod flags;
+pub mod gathering;
 pub mod leader;
 pub mod logging;
 pub mod memory;

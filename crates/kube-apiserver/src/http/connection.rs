@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use authn::Peer;
 use component::accept::{self, Limits};
+use component::gathering::Gathering;
 use http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -117,15 +118,23 @@ async fn speak(
             Ok::<_, Infallible>(answer)
         }
     });
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let stream = Gathering::new(stream);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream.clone()), service);
     let mut connection = pin!(connection);
-    tokio::select! {
-        ended = &mut connection => return ended,
-        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    let ended = tokio::select! {
+        ended = stream.drive(connection.as_mut()) => Some(ended),
+        () = stop.cancelled() => None,
         // What is under way goes on; the client opens another connection for what is new.
-        () = goes_away.notified() => connection.as_mut().graceful_shutdown(),
+        () = goes_away.notified() => None,
+    };
+    match ended {
+        Some(ended) => ended?,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            stream.drive(connection.as_mut()).await?;
+        }
     }
-    connection.await
+    Ok(stream.send().await?)
 }
 
 /// A request with its body, and where the rest of that will be, if it must be read.
