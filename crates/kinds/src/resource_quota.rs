@@ -159,7 +159,7 @@ mod tests {
         );
         assert_eq!(
             created(&ResourceQuota, json!({"spec": {"hard": {"chairs": "5"}}})),
-            "spec.hard[chairs]: Invalid value: \"chairs\": must be a standard resource type or fully qualified"
+            "spec.hard[chairs]: Invalid value: \"chairs\": must be a standard resource type or fully qualified\nspec.hard[chairs]: Invalid value: \"chairs\": must be a standard resource for quota"
         );
         assert_eq!(
             created(&ResourceQuota, json!({"spec": {"hard": {"pods": "1500m"}}})),
