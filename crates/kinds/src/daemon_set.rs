@@ -1,9 +1,11 @@
 //! DaemonSets.
 
+use apimachinery::labels::Selector;
 use serde_json::Value;
 
 use crate::workload::{
-    SPEC, STATUS, is_zero, validate_at_most_all, validate_counts, validate_int_or_percent,
+    SPEC, STATUS, empty, is_zero, validate_at_most_all, validate_collisions, validate_counts,
+    validate_int_or_percent,
 };
 use pod_strategy::template;
 use pod_strategy::warnings;
@@ -59,7 +61,7 @@ impl Strategy for DaemonSet {
         errors.immutable(&SPEC.child("selector"), &new["spec"]["selector"], &old["spec"]["selector"]);
     }
 
-    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
+    fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         let counts = [
             "currentNumberScheduled",
             "numberMisscheduled",
@@ -72,6 +74,7 @@ impl Strategy for DaemonSet {
             "collisionCount",
         ];
         validate_counts(&new["status"], &counts, &STATUS, errors);
+        validate_collisions(new, old, errors);
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
@@ -93,12 +96,32 @@ fn set_template_generation(object: &mut Value, generation: i64) {
 }
 
 fn validate_spec(spec: &Value, errors: &mut Errors) {
-    selectors::validate_workload(spec, &SPEC, "daemonset", errors);
-    selectors::validate_template_match(spec, &SPEC, errors);
+    validate_selector(spec, errors);
     template::validate_always(&spec["template"], &SPEC, "DaemonSet", errors);
     validate_counts(spec, &["minReadySeconds"], &SPEC, errors);
     validate_rollout(&spec["updateStrategy"], &SPEC.child("updateStrategy"), errors);
     validate_counts(spec, &["revisionHistoryLimit"], &SPEC, errors);
+}
+
+/// Validates the selector; one that is missing matches nothing, not even the template.
+fn validate_selector(spec: &Value, errors: &mut Errors) {
+    let (selector, path) = (&spec["selector"], SPEC.child("selector"));
+    selectors::validate(selector, &path, errors);
+    let labels = &spec["template"]["metadata"]["labels"];
+    let matches = match Selector::from_label_selector(selector) {
+        Ok(found) => !selector.is_null() && found.matches_value(labels.as_object()),
+        Err(_) => true,
+    };
+    if !matches {
+        errors.invalid(
+            &SPEC.child("template").child("metadata").child("labels"),
+            if labels.is_null() { empty() } else { labels.clone() },
+            "`selector` does not match template `labels`",
+        );
+    }
+    if !selector.is_null() && selectors::is_empty(selector) {
+        errors.invalid(&path, selector.clone(), "empty selector is invalid for daemonset");
+    }
 }
 
 fn validate_rollout(update: &Value, path: &Path, errors: &mut Errors) {
@@ -112,8 +135,8 @@ fn validate_rollout(update: &Value, path: &Path, errors: &mut Errors) {
             let (unavailable_path, surge_path) =
                 (rolling_path.child("maxUnavailable"), rolling_path.child("maxSurge"));
             validate_int_or_percent(unavailable, &unavailable_path, errors);
-            validate_at_most_all(unavailable, &unavailable_path, errors);
             validate_int_or_percent(surge, &surge_path, errors);
+            validate_at_most_all(unavailable, &unavailable_path, errors);
             validate_at_most_all(surge, &surge_path, errors);
             match (is_zero(unavailable), is_zero(surge)) {
                 (false, false) => errors.invalid(

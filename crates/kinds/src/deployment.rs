@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::workload::{
-    SPEC, empty, is_zero, validate_at_most_all, validate_counts, validate_int_or_percent,
-    validate_status_counts,
+    SPEC, empty, is_zero, validate_at_most_all, validate_available, validate_collisions, validate_counts,
+    validate_int_or_percent, validate_status_counts,
 };
 use pod_strategy::template;
 use strategy::field::{Errors, Path};
@@ -64,18 +64,19 @@ impl Strategy for Deployment {
     }
 
     fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        let parts = [
+        const COUNTS: [&str; 8] = [
+            "observedGeneration",
+            "replicas",
             "updatedReplicas",
             "readyReplicas",
             "availableReplicas",
             "unavailableReplicas",
+            "terminatingReplicas",
             "collisionCount",
         ];
-        validate_status_counts(&new["status"], &parts, errors);
-        let (count, before) = (new["status"].int("collisionCount"), old["status"].int("collisionCount"));
-        if count.unwrap_or(0) < before.unwrap_or(0) {
-            errors.invalid(&Path::root("status.collisionCount"), count.unwrap_or(0), "cannot be decremented");
-        }
+        validate_status_counts(&new["status"], &COUNTS, &COUNTS[2..5], errors);
+        validate_available(&new["status"], "readyReplicas", errors);
+        validate_collisions(new, old, errors);
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
@@ -143,7 +144,7 @@ fn validate_rollout(rollout: &Value, path: &Path, errors: &mut Errors) {
 mod tests {
     use super::*;
     use serde_json::json;
-    use strategy::testing::{created, defaulted, updated};
+    use strategy::testing::{agree, created, defaulted, found, updated};
 
     fn web() -> Value {
         json!({"metadata": {"name": "web", "namespace": "x"}, "spec": {
@@ -202,6 +203,96 @@ mod tests {
         assert_eq!(
             created(&Deployment, object),
             "spec.template.spec.restartPolicy: Unsupported value: \"Never\": supported values: \"Always\""
+        );
+    }
+
+    #[test]
+    fn specs_are_judged_in_order() {
+        let with = |change: Value| {
+            let mut object = web();
+            for (key, value) in change.as_object().unwrap() {
+                object["spec"][key] = value.clone();
+            }
+            (change.to_string(), created(&Deployment, object))
+        };
+        let rolling = |unavailable: Value, surge: Value| json!({"strategy": {"rollingUpdate": {"maxUnavailable": unavailable, "maxSurge": surge}}});
+        let cases = [
+            (json!({"replicas": 0, "minReadySeconds": 599}), ""),
+            (rolling(json!("0%"), json!("101%")), ""),
+            (
+                json!({"replicas": -1, "minReadySeconds": -1, "revisionHistoryLimit": -1, "progressDeadlineSeconds": -1, "strategy": {"type": "Some"}}),
+                "spec.replicas: Invalid value: -1: must be greater than or equal to 0\n\
+                spec.strategy: Unsupported value: {\"type\":\"Some\"}: supported values: \"Recreate\", \"RollingUpdate\"\n\
+                spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0\n\
+                spec.revisionHistoryLimit: Invalid value: -1: must be greater than or equal to 0\n\
+                spec.progressDeadlineSeconds: Invalid value: -1: must be greater than or equal to 0\n\
+                spec.progressDeadlineSeconds: Invalid value: -1: must be greater than minReadySeconds",
+            ),
+            (
+                json!({"minReadySeconds": 600}),
+                "spec.progressDeadlineSeconds: Invalid value: 600: must be greater than minReadySeconds",
+            ),
+            (
+                json!({"selector": {}}),
+                "spec.selector: Invalid value: {}: empty selector is invalid for deployment",
+            ),
+            (
+                rolling(json!("101%"), json!(-1)),
+                "spec.strategy.rollingUpdate.maxSurge: Invalid value: -1: must be greater than or equal to 0\n\
+                spec.strategy.rollingUpdate.maxUnavailable: Invalid value: \"101%\": must not be greater than 100%",
+            ),
+            (
+                rolling(json!("5"), json!(0)),
+                "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: \"5\": a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
+            ),
+        ];
+        agree(cases.into_iter().map(|(change, expected)| {
+            let (case, told) = with(change);
+            (case, told, expected)
+        }));
+    }
+
+    #[test]
+    fn a_status_counts_what_there_is() {
+        let check = |old: Value, new: Value| {
+            let (old, new) = (json!({ "status": old }), json!({ "status": new }));
+            found(|errors| Deployment.validate_status_update(&new, &old, errors)).replace("status.", "")
+        };
+        for key in [
+            "observedGeneration",
+            "replicas",
+            "updatedReplicas",
+            "readyReplicas",
+            "availableReplicas",
+            "unavailableReplicas",
+            "terminatingReplicas",
+            "collisionCount",
+        ] {
+            let told = check(json!({}), json!({key: -1}));
+            assert!(
+                told.starts_with(&format!("{key}: Invalid value: -1: must be greater than or equal to 0")),
+                "{told}"
+            );
+        }
+        assert_eq!(
+            check(
+                json!({"collisionCount": 0}),
+                json!({"replicas": 1, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 3, "unavailableReplicas": 9})
+            ),
+            "updatedReplicas: Invalid value: 2: cannot be greater than replicas\n\
+            readyReplicas: Invalid value: 2: cannot be greater than replicas\n\
+            availableReplicas: Invalid value: 3: cannot be greater than replicas\n\
+            availableReplicas: Invalid value: 3: cannot be greater than readyReplicas\n\
+            collisionCount: Invalid value: 0: cannot be decremented"
+        );
+        assert_eq!(check(json!({"collisionCount": 1}), json!({"collisionCount": 2})), "");
+        assert_eq!(
+            check(json!({"observedGeneration": 1}), json!({"observedGeneration": -1, "replicas": -1})),
+            "observedGeneration: Invalid value: -1: must be greater than or equal to 0\n\
+            replicas: Invalid value: -1: must be greater than or equal to 0\n\
+            updatedReplicas: Invalid value: 0: cannot be greater than replicas\n\
+            readyReplicas: Invalid value: 0: cannot be greater than replicas\n\
+            availableReplicas: Invalid value: 0: cannot be greater than replicas"
         );
     }
 

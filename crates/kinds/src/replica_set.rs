@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::workload::{SPEC, STATUS, validate_counts, validate_status_counts};
+use crate::workload::{SPEC, validate_available, validate_counts, validate_status_counts};
 use pod_strategy::template;
 use strategy::field::Errors;
 use strategy::{Keeps, Strategy, field_text};
@@ -13,8 +13,15 @@ use strategy::{selectors, write};
 /// The rules of ReplicaSets.
 pub struct ReplicaSet;
 
-/// Counts in the status of what replicates pods.
-pub(crate) const PARTS: [&str; 3] = ["fullyLabeledReplicas", "readyReplicas", "availableReplicas"];
+/// Counts in the status of what replicates pods, in the order in which they are judged.
+pub(crate) const COUNTS: [&str; 6] = [
+    "replicas",
+    "fullyLabeledReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "terminatingReplicas",
+    "observedGeneration",
+];
 
 impl Strategy for ReplicaSet {
     fn keeps(&self) -> Keeps {
@@ -41,8 +48,8 @@ impl Strategy for ReplicaSet {
     }
 
     fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
-        validate_status_counts(&new["status"], &PARTS, errors);
-        validate_counts(&new["status"], &["terminatingReplicas"], &STATUS, errors);
+        validate_status_counts(&new["status"], &COUNTS, &COUNTS[1..4], errors);
+        validate_available(&new["status"], "readyReplicas", errors);
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {
@@ -69,3 +76,6 @@ pub(crate) fn replicas_field<'a>(object: &'a Value, name: &str) -> Option<Cow<'a
         text => text,
     })
 }
+
+#[cfg(test)]
+mod tests;

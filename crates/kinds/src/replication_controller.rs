@@ -4,11 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::replica_set::{PARTS, replicas_field};
-use crate::workload::{SPEC, validate_counts, validate_status_counts};
+use crate::replica_set::{COUNTS, replicas_field};
+use crate::workload::{SPEC, empty, validate_available, validate_counts, validate_status_counts};
 use pod_strategy::template;
 use strategy::field::Errors;
-use strategy::metadata::validate_labels;
 use strategy::read::{Read, is_empty};
 use strategy::write;
 use strategy::{Dependents, Keeps, Strategy};
@@ -44,22 +43,19 @@ impl Strategy for ReplicationController {
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         validate_counts(spec, &["minReadySeconds"], &SPEC, errors);
-        let selector_path = SPEC.child("selector");
         if is_empty(&spec["selector"]) {
-            errors.required(&selector_path, "");
+            errors.required(&SPEC.child("selector"), "");
         }
-        validate_labels(&spec["selector"], &selector_path, errors);
         validate_counts(spec, &["replicas"], &SPEC, errors);
         if spec["template"].is_null() {
             errors.required(&SPEC.child("template"), "");
             return;
         }
         let labels = &spec["template"]["metadata"]["labels"];
-        let matches = spec.entries("selector").all(|(key, value)| labels.get(key) == Some(value));
-        if !matches {
+        if !spec.entries("selector").all(|(key, value)| labels.get(key) == Some(value)) {
             errors.invalid(
                 &SPEC.child("template").child("metadata").child("labels"),
-                labels.clone(),
+                if labels.is_null() { empty() } else { labels.clone() },
                 "`selector` does not match template `labels`",
             );
         }
@@ -67,7 +63,8 @@ impl Strategy for ReplicationController {
     }
 
     fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
-        validate_status_counts(&new["status"], &PARTS, errors);
+        validate_status_counts(&new["status"], &COUNTS, &COUNTS[1..4], errors);
+        validate_available(&new["status"], "readyReplicas", errors);
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {
@@ -91,7 +88,7 @@ impl Strategy for ReplicationController {
 mod tests {
     use super::*;
     use serde_json::json;
-    use strategy::testing::{created, defaulted};
+    use strategy::testing::{agree, created, defaulted, found};
 
     #[test]
     fn selector_and_labels_come_from_the_template() {
@@ -104,6 +101,51 @@ mod tests {
         assert_eq!(
             created(&ReplicationController, json!({"spec": {"selector": {"a": "b"}}})),
             "spec.template: Required value"
+        );
+    }
+
+    #[test]
+    fn controllers_select_what_they_make() {
+        let web = |change: Value| {
+            let mut object = json!({"metadata": {"name": "web"}, "spec": {"selector": {"a": "b"}, "template": {
+                "metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}});
+            for (key, value) in change.as_object().unwrap() {
+                object["spec"][key] = value.clone();
+            }
+            object
+        };
+        let unlabelled = json!({"spec": {"containers": [{"name": "c", "image": "i"}]}});
+        let ending = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"restartPolicy": "Never", "activeDeadlineSeconds": 1,
+            "containers": [{"name": "c", "image": "i"}]}});
+        let cases = [
+            (web(json!({})), ""),
+            (
+                web(json!({"minReadySeconds": -1, "replicas": -1, "selector": {"a": "c"}})),
+                "spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0\n\
+                spec.replicas: Invalid value: -1: must be greater than or equal to 0\n\
+                spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`",
+            ),
+            (web(json!({"selector": {}, "template": unlabelled})), "spec.selector: Required value"),
+            (
+                web(json!({"template": unlabelled, "selector": {"-": "b"}})),
+                "spec.template.metadata.labels: Invalid value: {}: `selector` does not match template `labels`",
+            ),
+            (
+                web(json!({"template": ending})),
+                "spec.template.spec.restartPolicy: Unsupported value: \"Never\": supported values: \"Always\"\n\
+                spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in ReplicationController is not Supported",
+            ),
+        ];
+        agree(cases.into_iter().map(|(object, expected)| {
+            (object.to_string(), created(&ReplicationController, object), expected)
+        }));
+        let status = json!({"status": {"replicas": 1, "fullyLabeledReplicas": 2, "readyReplicas": 2, "availableReplicas": 3}});
+        assert_eq!(
+            found(|errors| ReplicationController.validate_status_update(&status, &json!({}), errors)),
+            "status.fullyLabeledReplicas: Invalid value: 2: cannot be greater than status.replicas\n\
+            status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas\n\
+            status.availableReplicas: Invalid value: 3: cannot be greater than status.replicas\n\
+            status.availableReplicas: Invalid value: 3: cannot be greater than readyReplicas"
         );
     }
 }

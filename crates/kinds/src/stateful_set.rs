@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::workload::{
-    SPEC, validate_at_most_all, validate_counts, validate_int_or_percent, validate_status_counts,
+    SPEC, validate_at_most_all, validate_available, validate_collisions, validate_counts,
+    validate_int_or_percent, validate_status_counts,
 };
 use pod_strategy::probes::validate_label;
 use pod_strategy::warnings;
@@ -62,12 +63,25 @@ impl Strategy for StatefulSet {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate_spec(&object["spec"], errors);
-        validate_service_name(&object["spec"], errors);
+        let spec = &object["spec"];
+        validate_spec(spec, errors);
+        validate_template(spec, errors);
+        validate_service_name(spec, errors);
+        let list_path = SPEC.child("volumeClaimTemplates");
+        for (index, claim) in spec.items("volumeClaimTemplates").iter().enumerate() {
+            let path = list_path.index(index);
+            persistent_volume_claim::validate_spec(&claim["spec"], &path.child("spec"), errors);
+        }
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         validate_spec(&new["spec"], errors);
+        // A template that was stored before templates were judged may go on.
+        let mut stored = Errors::new();
+        validate_template(&old["spec"], &mut stored);
+        if stored.is_empty() {
+            validate_template(&new["spec"], errors);
+        }
         if new["spec"]["serviceName"] != old["spec"]["serviceName"] {
             validate_service_name(&new["spec"], errors);
         }
@@ -83,9 +97,19 @@ impl Strategy for StatefulSet {
         }
     }
 
-    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
-        let parts = ["readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"];
-        validate_status_counts(&new["status"], &parts, errors);
+    fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        const COUNTS: [&str; 7] = [
+            "replicas",
+            "readyReplicas",
+            "currentReplicas",
+            "updatedReplicas",
+            "availableReplicas",
+            "observedGeneration",
+            "collisionCount",
+        ];
+        validate_status_counts(&new["status"], &COUNTS, &COUNTS[1..5], errors);
+        validate_available(&new["status"], "status.readyReplicas", errors);
+        validate_collisions(new, old, errors);
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
@@ -155,8 +179,16 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
     validate_counts(&spec["ordinals"], &["start"], &SPEC.child("ordinals"), errors);
     selectors::validate_workload(spec, &SPEC, "statefulset", errors);
     selectors::validate_template_match(spec, &SPEC, errors);
-    // A mount of a claim template needs no volume of its own in the pod template.
-    template::validate_always(&with_claims(spec), &SPEC, "StatefulSet", errors);
+}
+
+/// Validates the template as its pods will be: what is mounted of a claim needs no volume of its own, and names in
+/// DNS are the controller's to give.
+fn validate_template(spec: &Value, errors: &mut Errors) {
+    let mut template = with_claims(spec);
+    let pod = write::ensure(&mut template, "spec");
+    write::remove(pod, "hostname");
+    write::remove(pod, "subdomain");
+    template::validate_always(&template, &SPEC, "StatefulSet", errors);
 }
 
 fn with_claims(spec: &Value) -> Value {
@@ -178,43 +210,4 @@ fn with_claims(spec: &Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use strategy::testing::{created, defaulted, updated};
-
-    fn web() -> Value {
-        json!({"metadata": {"name": "web"}, "spec": {
-            "serviceName": "web",
-            "selector": {"matchLabels": {"app": "web"}},
-            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [
-                {"name": "c", "image": "i", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}]}},
-            "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {
-                "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}],
-        }})
-    }
-
-    #[test]
-    fn claims_may_be_mounted() {
-        assert_eq!(created(&StatefulSet, web()), "");
-        let full = defaulted(&StatefulSet, web());
-        assert_eq!(full["spec"]["volumeClaimTemplates"][0]["spec"]["volumeMode"], "Filesystem");
-        assert_eq!(full["spec"]["updateStrategy"]["rollingUpdate"]["partition"], 0);
-    }
-
-    #[test]
-    fn only_some_fields_change() {
-        let mut new = web();
-        new["spec"]["replicas"] = json!(3);
-        assert_eq!(updated(&StatefulSet, new.clone(), web()), "");
-        let mut dotted = web();
-        dotted["spec"]["serviceName"] = json!("a.b");
-        assert!(
-            created(&StatefulSet, dotted)
-                .starts_with("spec.serviceName: Invalid value: \"a.b\": a lowercase")
-        );
-        new["spec"]["serviceName"] = json!("other");
-        assert!(updated(&StatefulSet, new, web()).starts_with(
-            "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template'"
-        ));
-    }
-}
+mod tests;

@@ -45,28 +45,37 @@ fn percent(text: &str) -> Option<u64> {
 /// Whether a number or percentage is zero (or missing).
 pub(crate) fn is_zero(value: &Value) -> bool {
     match value {
-        Value::String(text) => percent(text).unwrap_or(0) == 0,
+        Value::String(text) => {
+            percent(text).unwrap_or_else(|| text.parse::<i64>().map_or(0, i64::unsigned_abs)) == 0
+        }
         other => other.as_i64().unwrap_or(0) == 0,
     }
 }
 
-/// Validates the counts of a status: none negative, and no part greater than the whole.
-pub(crate) fn validate_status_counts(status: &Value, parts: &[&str], errors: &mut Errors) {
-    validate_counts(status, &["replicas"], &STATUS, errors);
-    validate_counts(status, parts, &STATUS, errors);
-    validate_counts(status, &["observedGeneration"], &STATUS, errors);
+/// Validates the counts of a status, in this order: none is negative, and none of these parts greater than the whole.
+pub(crate) fn validate_status_counts(status: &Value, counts: &[&str], parts: &[&str], errors: &mut Errors) {
+    validate_counts(status, counts, &STATUS, errors);
     let count = |key: &str| status.int(key).unwrap_or(0);
-    for part in parts.iter().filter(|part| !matches!(**part, "unavailableReplicas" | "collisionCount")) {
-        if count(part) > count("replicas") {
-            errors.invalid(&STATUS.child(part), count(part), "cannot be greater than status.replicas");
-        }
+    for part in parts.iter().filter(|part| count(part) > count("replicas")) {
+        errors.invalid(&STATUS.child(part), count(part), "cannot be greater than status.replicas");
     }
-    if count("availableReplicas") > count("readyReplicas") {
-        errors.invalid(
-            &STATUS.child("availableReplicas"),
-            count("availableReplicas"),
-            "cannot be greater than readyReplicas",
-        );
+}
+
+/// Validates that no more pods are available than are ready; `ready` is what the message calls these.
+pub(crate) fn validate_available(status: &Value, ready: &str, errors: &mut Errors) {
+    let available = status.int("availableReplicas").unwrap_or(0);
+    if available > status.int("readyReplicas").unwrap_or(0) {
+        let why = format!("cannot be greater than {ready}");
+        errors.invalid(&STATUS.child("availableReplicas"), available, why);
+    }
+}
+
+/// Validates that collisions once counted stay counted.
+pub(crate) fn validate_collisions(new: &Value, old: &Value, errors: &mut Errors) {
+    let key = "collisionCount";
+    let (count, before) = (new["status"].int(key), old["status"].int(key));
+    if before.is_some_and(|before| count.is_none_or(|count| count < before)) {
+        errors.invalid(&STATUS.child(key), count.unwrap_or(0), "cannot be decremented");
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use strategy::testing::found;
+
 use super::{check, check_updates, template};
 use crate::strategy;
 
@@ -58,6 +60,23 @@ fn daemon_sets() {
                 "spec.selector: Invalid value: {}: empty selector is invalid for daemonset",
             ),
             (
+                set(json!({"selector": null})),
+                "spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`",
+            ),
+            (
+                set(json!({"selector": {"matchExpressions": [{"key": "a", "operator": "Some"}]}})),
+                "spec.selector.matchExpressions[0].operator: Invalid value: \"Some\": not a valid selector operator",
+            ),
+            (
+                rolling(json!("101%"), json!("-1%")),
+                "spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: \"-1%\": a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')\n\
+                spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: \"101%\": must not be greater than 100%",
+            ),
+            (
+                rolling(json!(0), json!("101%")),
+                "spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: \"101%\": must not be greater than 100%",
+            ),
+            (
                 set(json!({"selector": {"matchLabels": {"a": "c"}}})),
                 "spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`",
             ),
@@ -73,6 +92,29 @@ fn daemon_sets() {
                 spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0\n\
                 spec.selector: Invalid value: {\"matchLabels\":{\"a\":\"c\"}}: field is immutable",
         )],
+    );
+    let judged = |old: Value, new: Value| {
+        found(|errors| strategy("apps", "DaemonSet").validate_status_update(&new, &old, errors))
+    };
+    for key in [
+        "currentNumberScheduled",
+        "numberMisscheduled",
+        "desiredNumberScheduled",
+        "numberReady",
+        "observedGeneration",
+        "updatedNumberScheduled",
+        "numberAvailable",
+        "numberUnavailable",
+        "collisionCount",
+    ] {
+        let told = judged(json!({}), json!({"status": {key: -1}}));
+        assert_eq!(told, format!("status.{key}: Invalid value: -1: must be greater than or equal to 0"));
+    }
+    let collisions = |count: Value| json!({"status": {"collisionCount": count}});
+    assert_eq!(judged(collisions(json!(1)), collisions(json!(1))), "");
+    assert_eq!(
+        judged(collisions(json!(1)), collisions(json!(0))),
+        "status.collisionCount: Invalid value: 0: cannot be decremented"
     );
     let strategy = strategy("apps", "DaemonSet");
     let generation = |object: &Value| {
