@@ -24,6 +24,7 @@ pub use check::Environment;
 pub use cost::Cost;
 pub use eval::{Budget, Error};
 pub use functions::escape;
+pub use functions::semver::Version;
 pub use issues::CompileError;
 pub use value::{Host, List, Map, Message, Scalar, Typed, Value};
 

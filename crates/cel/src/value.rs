@@ -273,7 +273,7 @@ impl<'v> Value<'v> {
             (Ip(left), Ip(right)) => left == right,
             (Cidr(left), Cidr(right)) => left == right,
             (Format(left), Format(right)) => left == right,
-            (Semver(left), Semver(right)) => left.cmp(right) == Ordering::Equal,
+            (Semver(left), Semver(right)) => left.order(right) == Ordering::Equal,
             (Message(left), Message(right)) => {
                 left.name == right.name
                     && left.fields.len() == right.fields.len()

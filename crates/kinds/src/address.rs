@@ -29,22 +29,24 @@ impl Strategy for IpAddress {
             errors.required(&path, "");
             return;
         }
-        for key in ["resource", "name"] {
-            if parent.text(key).is_empty() {
-                errors.required(&path.child(key), "");
-            }
-        }
         if !parent.text("group").is_empty() {
             let found = names::errors(NameRule::Subdomain, parent.text("group"));
             errors.invalid_each(&path.child("group"), &parent["group"], found);
         }
         for key in ["resource", "name", "namespace"] {
-            let found = names::errors(NameRule::PathSegment, parent.text(key));
-            errors.invalid_each(&path.child(key), &parent[key], found);
+            match parent.text(key) {
+                "" if key == "namespace" => {}
+                "" => errors.required(&path.child(key), ""),
+                text => {
+                    let found = names::errors(NameRule::PathSegment, text);
+                    errors.invalid_each(&path.child(key), &parent[key], found);
+                }
+            }
         }
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
         errors.immutable(&SPEC.child("parentRef"), &new["spec"]["parentRef"], &old["spec"]["parentRef"]);
     }
 

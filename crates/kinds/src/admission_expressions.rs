@@ -208,7 +208,8 @@ pub fn check_conditions(
     }
     for (index, condition) in conditions.iter().enumerate() {
         let path = path.index(index);
-        check(condition.text("expression"), Gives::Bool, environment, &path.child("expression"), errors);
+        let expression = condition.text("expression").trim();
+        check(expression, Gives::Bool, environment, &path.child("expression"), errors);
         let name = condition.text("name");
         if name.is_empty() {
             errors.required(&path.child("name"), "");

@@ -1,17 +1,18 @@
 //! ValidatingAdmissionPolicies, MutatingAdmissionPolicies and their bindings.
 
-use apimachinery::names::{dns1035_label_errors, dns1123_subdomain_errors};
+use apimachinery::names::{dns1035_label_errors, dns1123_subdomain_errors, path_segment_errors};
 use cel::Environment;
 use cel::types::Type;
 use serde_json::{Value, json};
 
 use strategy::field::{Errors, Path};
-use strategy::read::Read;
+use strategy::read::{Read, same};
 use strategy::selectors;
 use strategy::write;
 use strategy::{Keeps, Strategy};
 
 use crate::admission_expressions::{self, Gives, Variables};
+use crate::conditions;
 use crate::matched_rules;
 
 /// The rules of policies.
@@ -63,6 +64,22 @@ impl Strategy for Policy {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
+        self.validate_policy(object, true, errors);
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        let stays = |key: &str| same(&new["spec"][key], &old["spec"][key]);
+        // Conditions that stay, and may name what they could, are not judged again.
+        self.validate_policy(new, !(stays("paramKind") && stays("matchConditions")), errors);
+    }
+
+    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
+        validate_status(&new["status"], errors);
+    }
+}
+
+impl Policy {
+    fn validate_policy(&self, object: &Value, with_conditions: bool, errors: &mut Errors) {
         let spec = &object["spec"];
         if !matches!(spec.text("failurePolicy"), "Fail" | "Ignore") {
             errors.unsupported(&SPEC.child("failurePolicy"), spec.text("failurePolicy"), &["Fail", "Ignore"]);
@@ -80,12 +97,14 @@ impl Strategy for Policy {
             }
         }
         let environment = admission_expressions::of_policy(object);
-        admission_expressions::check_conditions(
-            spec.items("matchConditions"),
-            &environment,
-            &SPEC.child("matchConditions"),
-            errors,
-        );
+        if with_conditions {
+            admission_expressions::check_conditions(
+                spec.items("matchConditions"),
+                &environment,
+                &SPEC.child("matchConditions"),
+                errors,
+            );
+        }
         let environment = check_variables(spec, &environment, errors);
         if self.mutating {
             let environment = environment.with_objects();
@@ -131,41 +150,76 @@ impl Strategy for Policy {
             }
             return;
         }
-        let validations = spec.items("validations");
-        let validations_path = SPEC.child("validations");
-        if validations.is_empty() && spec.items("auditAnnotations").is_empty() {
-            errors.required(
-                &validations_path,
-                "validations or auditAnnotations must contain at least one item",
-            );
+        let (validations, annotations) = (spec.items("validations"), spec.items("auditAnnotations"));
+        if validations.is_empty() && annotations.is_empty() {
+            for key in ["validations", "auditAnnotations"] {
+                let why = "validations or auditAnnotations must contain at least one item";
+                errors.required(&SPEC.child(key), why);
+            }
         }
         for (index, validation) in validations.iter().enumerate() {
-            let path = validations_path.index(index);
-            check_validation(validation, &environment, &path, errors);
+            let path = SPEC.child("validations");
+            check_validation(validation, &environment, &path.index(index), errors);
         }
         let annotations_path = SPEC.child("auditAnnotations");
-        let annotations = spec.items("auditAnnotations");
         if annotations.len() > MOST_ANNOTATIONS {
-            errors.too_many(&annotations_path, annotations.len(), MOST_ANNOTATIONS);
+            let why = format!("must not have more than {MOST_ANNOTATIONS} auditAnnotations");
+            errors.invalid(&annotations_path, annotations.to_vec(), why);
         }
+        let name = object["metadata"].text("name");
         for (index, annotation) in annotations.iter().enumerate() {
             let path = annotations_path.index(index);
+            check_annotation(annotation, name, &environment, &path, errors);
             let key = annotation.text("key");
-            // In the audit log the policy's name stands before the key.
-            let full = format!("{}/{key}", object["metadata"].text("name"));
-            let found = strategy::names::qualified_name_errors(&full);
-            errors.invalid_each(&path.child("key"), &Value::from(full), found);
             if annotations[..index].iter().any(|other| other.text("key") == key) {
                 errors.duplicate(&path.child("key"), key);
             }
-            if annotation.text("valueExpression").trim().len() > LONGEST_VALUE {
-                errors.too_long(&path.child("valueExpression"), LONGEST_VALUE);
-            }
-            let expression = annotation.text("valueExpression");
-            let path = path.child("valueExpression");
-            admission_expressions::check(expression, Gives::TextOrNull, &environment, &path, errors);
         }
     }
+}
+
+/// Validates what a policy adds to the audit log.
+fn check_annotation(
+    annotation: &Value,
+    policy: &str,
+    environment: &Environment<'_>,
+    path: &Path,
+    errors: &mut Errors,
+) {
+    let (key, key_path) = (annotation.text("key"), path.child("key"));
+    if policy.is_empty() {
+        errors.invalid(&key_path, key, "requires metadata.name be non-empty");
+    } else {
+        // In the audit log the policy's name stands before the key.
+        let full = format!("{policy}/{key}");
+        let found = strategy::names::qualified_name_errors(&full);
+        errors.invalid_each(&key_path, &Value::from(full), found);
+    }
+    let (expression, path) = (annotation.text("valueExpression"), path.child("valueExpression"));
+    if expression.trim().is_empty() {
+        errors.required(&path, "valueExpression is not specified");
+    } else if expression.trim().len() > LONGEST_VALUE {
+        errors.required(&path, format!("must not exceed {LONGEST_VALUE} bytes in length"));
+    } else {
+        admission_expressions::check(expression, Gives::TextOrNull, environment, &path, errors);
+    }
+}
+
+/// Validates what was found out about a policy.
+fn validate_status(status: &Value, errors: &mut Errors) {
+    let status_path = Path::root("status");
+    let path = status_path.child("typeChecking");
+    let path = path.child("expressionWarnings");
+    for (index, warning) in status["typeChecking"].items("expressionWarnings").iter().enumerate() {
+        let path = path.index(index);
+        if warning.text("warning").is_empty() {
+            errors.required(&path.child("warning"), "");
+        }
+        if warning.text("fieldRef").trim().is_empty() {
+            errors.required(&path.child("fieldRef"), "");
+        }
+    }
+    conditions::validate(status.items("conditions"), &status_path.child("conditions"), errors);
 }
 
 /// Validates the kind of a policy's parameters.
@@ -231,25 +285,54 @@ fn check_variables<'t>(spec: &Value, environment: &Environment<'t>, errors: &mut
     for (index, variable) in items.iter().enumerate() {
         let path = list_path.index(index);
         let name = variable.text("name");
-        if name.is_empty() {
+        if name.trim().is_empty() {
             errors.required(&path.child("name"), "name is not specified");
         } else if !is_identifier(name) {
             errors.invalid(&path.child("name"), name, "name is not a valid CEL identifier");
-        } else if items[..index].iter().any(|other| other.text("name") == name) {
-            errors.duplicate(&path.child("name"), name);
         }
         let environment = variables.within(environment);
         let path = path.child("expression");
         let expression = variable.text("expression");
+        if expression.trim().is_empty() {
+            errors.required(&path, "expression is not specified");
+            variables.declare(name, Type::Dyn);
+            continue;
+        }
         let ty = admission_expressions::check(expression, Gives::Anything, &environment, &path, errors);
         variables.declare(name, ty.unwrap_or(Type::Dyn));
     }
     variables.within(environment)
 }
 
+/// Words that CEL keeps for itself.
+const RESERVED: [&str; 21] = [
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "true",
+    "var",
+    "void",
+    "while",
+];
+
 fn is_identifier(name: &str) -> bool {
     let mut letters = name.bytes();
-    letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+    !RESERVED.contains(&name)
+        && letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == b'_')
 }
 
@@ -276,9 +359,9 @@ fn check_validation(validation: &Value, environment: &Environment<'_>, path: &Pa
     } else if message.trim().contains(['\n', '\r']) {
         errors.invalid(&path.child("message"), message, "message must not contain line breaks");
     }
-    const REASONS: [&str; 4] = ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"];
+    const REASONS: [&str; 3] = ["Forbidden", "Invalid", "RequestEntityTooLarge"];
     let reason = validation.text("reason");
-    if !reason.is_empty() && !REASONS.contains(&reason) {
+    if validation.has("reason") && !REASONS.contains(&reason) {
         errors.unsupported(&path.child("reason"), reason, &REASONS);
     }
 }
@@ -311,33 +394,17 @@ impl Strategy for PolicyBinding {
             let found = dns1123_subdomain_errors(policy);
             errors.invalid_each(&SPEC.child("policyName"), &spec["policyName"], found);
         }
+        if spec.has("paramRef") {
+            validate_reference(&spec["paramRef"], &SPEC.child("paramRef"), errors);
+        }
         if spec.has("matchResources") {
             validate_match(&spec["matchResources"], &SPEC.child("matchResources"), errors);
-        }
-        if spec.has("paramRef") {
-            let (reference, path) = (&spec["paramRef"], SPEC.child("paramRef"));
-            match (!reference.text("name").is_empty(), reference.has("selector")) {
-                (true, true) => {
-                    let why = "name and selector are mutually exclusive";
-                    errors.invalid(&path.child("name"), reference.text("name"), why);
-                }
-                (false, false) => errors.required(&path, "one of name or selector must be specified"),
-                _ => {}
-            }
-            if !matches!(reference.text("parameterNotFoundAction"), "Allow" | "Deny") {
-                let (path, action) =
-                    (path.child("parameterNotFoundAction"), reference.text("parameterNotFoundAction"));
-                errors.unsupported(&path, action, &["Allow", "Deny"]);
-            }
         }
         if self.mutating {
             return;
         }
         let actions = spec.items("validationActions");
         let path = SPEC.child("validationActions");
-        if actions.is_empty() {
-            errors.required(&path, "at least one validation action is required");
-        }
         for (index, action) in actions.iter().enumerate() {
             const KNOWN: [&str; 3] = ["Audit", "Deny", "Warn"];
             if !KNOWN.iter().any(|known| action == known) {
@@ -355,6 +422,35 @@ impl Strategy for PolicyBinding {
                 "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)",
             );
         }
+        if actions.is_empty() {
+            errors.required(&path, "at least one validation action is required");
+        }
+    }
+}
+
+/// Validates by what a binding finds its parameters.
+fn validate_reference(reference: &Value, path: &Path, errors: &mut Errors) {
+    let name = reference.text("name");
+    let exclusive = "name and selector are mutually exclusive";
+    let has_both = !name.is_empty() && reference.has("selector");
+    if !name.is_empty() {
+        errors.invalid_each(&path.child("name"), &Value::from(name), path_segment_errors(name));
+    }
+    if has_both {
+        errors.forbidden(&path.child("name"), exclusive);
+    }
+    selectors::validate(&reference["selector"], &path.child("selector"), errors);
+    if has_both {
+        errors.forbidden(&path.child("selector"), exclusive);
+    }
+    if name.is_empty() && !reference.has("selector") {
+        errors.required(path, "one of name or selector must be specified");
+    }
+    let path = path.child("parameterNotFoundAction");
+    match reference.text("parameterNotFoundAction") {
+        "" => errors.required(&path, ""),
+        "Allow" | "Deny" => {}
+        other => errors.unsupported(&path, other, &["Deny", "Allow"]),
     }
 }
 

@@ -1,6 +1,6 @@
 //! CertificateSigningRequests.
 
-mod request;
+pub(crate) mod request;
 
 use std::borrow::Cow;
 

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
+use crate::inline_volume;
+use crate::storage_class::{validate_parameters, validate_provisioner};
 use pod_strategy::resources::quantity;
+use pod_strategy::volume_defaults;
 use pod_strategy::warnings;
 use strategy::field::{Errors, Path};
 use strategy::names;
@@ -23,6 +26,10 @@ pub struct VolumeAttachment;
 pub struct VolumeAttributesClass;
 
 const SPEC: Path<'static> = Path::root("spec");
+const LONGEST_NODE_ID: usize = 256;
+/// Bytes of what an attacher tells for those who mount.
+const LONGEST_FACTS: usize = 256 * 1024;
+const LONGEST_MESSAGE: usize = 1024;
 
 fn validate_driver_name(name: &str, path: &Path, errors: &mut Errors) {
     if name.is_empty() {
@@ -58,7 +65,6 @@ impl Strategy for CsiDriver {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate_driver_name(object["metadata"].text("name"), &Path::root("metadata.name"), errors);
         let spec = &object["spec"];
         if !spec.has("attachRequired") {
             errors.required(&SPEC.child("attachedRequired"), "");
@@ -71,12 +77,13 @@ impl Strategy for CsiDriver {
                 &["File", "None", "ReadWriteOnceWithFSType"],
             );
         }
+        validate_tokens(spec.items("tokenRequests"), &SPEC.child("tokenRequests"), errors);
         for mode in spec.items("volumeLifecycleModes") {
             if mode != "Persistent" && mode != "Ephemeral" {
                 errors.unsupported(
                     &SPEC.child("volumeLifecycleModes"),
                     mode.clone(),
-                    &["Ephemeral", "Persistent"],
+                    &["Persistent", "Ephemeral"],
                 );
             }
         }
@@ -84,35 +91,33 @@ impl Strategy for CsiDriver {
         if let Some(seconds) = spec.int(PERIOD).filter(|seconds| *seconds < 10) {
             errors.invalid(&SPEC.child(PERIOD), seconds, "must be greater than or equal to 10 seconds");
         }
-        let tokens = spec.items("tokenRequests");
-        for (index, token) in tokens.iter().enumerate() {
-            let list_path = SPEC.child("tokenRequests");
-            let path = list_path.index(index);
-            if tokens[..index].iter().any(|other| other.text("audience") == token.text("audience")) {
-                errors.duplicate(&path.child("audience"), token.text("audience"));
-            }
-            if let Some(seconds) = token.int("expirationSeconds").filter(|seconds| *seconds < 600) {
-                errors.invalid(
-                    &path.child("expirationSeconds"),
-                    seconds,
-                    "may not specify a duration less than 10 minutes",
-                );
-            }
-            if let Some(seconds) = token.int("expirationSeconds").filter(|seconds| *seconds > 1 << 32) {
-                errors.invalid(
-                    &path.child("expirationSeconds"),
-                    seconds,
-                    "may not specify a duration larger than 2^32 seconds",
-                );
-            }
-        }
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         self.validate(new, errors);
-        for key in ["attachRequired", "volumeLifecycleModes"] {
-            errors.immutable(&SPEC.child(key), &new["spec"][key], &old["spec"][key]);
+        // Upstream's name of the first.
+        for (key, told) in
+            [("attachRequired", "attachedRequired"), ("volumeLifecycleModes", "volumeLifecycleModes")]
+        {
+            errors.immutable(&SPEC.child(told), &new["spec"][key], &old["spec"][key]);
         }
+    }
+}
+
+/// Validates the tokens that a driver wants, one for each audience. One that is there twice is not looked at further.
+fn validate_tokens(tokens: &[Value], path: &Path, errors: &mut Errors) {
+    for (index, token) in tokens.iter().enumerate() {
+        let path = path.index(index);
+        if tokens[..index].iter().any(|other| other.text("audience") == token.text("audience")) {
+            errors.duplicate(&path.child("audience"), token.text("audience"));
+            continue;
+        }
+        let why = match token.int("expirationSeconds") {
+            Some(seconds) if seconds < 600 => "may not specify a duration less than 10 minutes",
+            Some(seconds) if seconds > 1 << 32 => "may not specify a duration larger than 2^32 seconds",
+            _ => continue,
+        };
+        errors.invalid(&path.child("expirationSeconds"), token["expirationSeconds"].clone(), why);
     }
 }
 
@@ -131,8 +136,9 @@ impl Strategy for CsiNode {
             let id = driver.text("nodeID");
             if id.is_empty() {
                 errors.required(&path.child("nodeID"), "");
-            } else if id.len() > 192 {
-                errors.too_long(&path.child("nodeID"), 192);
+            } else if id.len() > LONGEST_NODE_ID {
+                let why = format!("must be {LONGEST_NODE_ID} characters or less");
+                errors.invalid(&path.child("nodeID"), id, why);
             }
             if let Some(count) = driver["allocatable"].int("count").filter(|count| *count < 0) {
                 errors.invalid(
@@ -141,16 +147,20 @@ impl Strategy for CsiNode {
                     "must be greater than or equal to 0",
                 );
             }
-            let keys = driver.items("topologyKeys");
-            for (index, key) in keys.iter().enumerate() {
-                let found = names::qualified_name_errors(key.as_str().unwrap_or_default());
-                errors.invalid_each(&path, key, found);
-                if keys[..index].contains(key) {
-                    errors.duplicate(&path.child("topologyKeys"), key.clone());
-                }
-            }
             if drivers[..index].iter().any(|other| other.text("name") == name) {
                 errors.duplicate(&path.child("name"), name);
+            }
+            // Of the keys, upstream tells at the driver.
+            let keys = driver.items("topologyKeys");
+            for (index, key) in keys.iter().enumerate() {
+                if key == "" {
+                    errors.required(&path, "");
+                }
+                if keys[..index].contains(key) {
+                    errors.duplicate(&path, key.clone());
+                }
+                let found = names::qualified_name_errors(key.as_str().unwrap_or_default());
+                errors.invalid_each(&path, key, found);
             }
         }
     }
@@ -160,14 +170,13 @@ impl Strategy for CsiNode {
         for before in old["spec"].items("drivers") {
             let after =
                 new["spec"].items("drivers").iter().find(|driver| driver.text("name") == before.text("name"));
-            let mut comparable = after.cloned().unwrap_or(Value::Null);
+            let Some(mut after) = after.cloned() else { continue };
             // How many volumes a node takes may be learned anew.
-            if after.is_some() {
-                write::copy(&mut comparable, "allocatable", before);
+            let mut before = before.clone();
+            for driver in [&mut after, &mut before] {
+                write::remove(driver, "allocatable");
             }
-            if after.is_some() && !same(&comparable, before) {
-                errors.invalid(&Path::root("CSINodeDriver"), comparable, "field is immutable");
-            }
+            errors.immutable(&SPEC.child("drivers"), &after, &before);
         }
     }
 }
@@ -182,10 +191,9 @@ impl Strategy for CsiStorageCapacity {
         let class = object.text("storageClassName");
         let path = Path::root("storageClassName");
         errors.invalid_each(&path, &Value::from(class), names::errors(NameRule::Subdomain, class));
-        for key in ["capacity", "maximumVolumeSize"] {
-            if quantity(&object[key]).is_some_and(|amount| amount.sign() < 0) {
-                errors.invalid(&Path::root(key), object[key].clone(), "must be greater than or equal to 0");
-            }
+        let capacity = &object["capacity"];
+        if quantity(capacity).is_some_and(|amount| amount.sign() < 0) {
+            errors.invalid(&Path::root("capacity"), capacity.clone(), "must be greater than or equal to 0");
         }
     }
 
@@ -234,55 +242,96 @@ impl Strategy for VolumeAttachment {
         write::set(object, "status", serde_json::json!({"attached": false}));
     }
 
+    fn default(&self, object: &mut Value) {
+        if let Some(spec) = write::object(object, "spec")
+            && let Some(source) = write::object(spec, "source")
+            && let Some(volume) = write::object(source, "inlineVolumeSpec")
+        {
+            volume_defaults::source(volume);
+        }
+    }
+
     fn validate(&self, object: &Value, errors: &mut Errors) {
+        validate_attachment(object, errors);
         let spec = &object["spec"];
         validate_driver_name(spec.text("attacher"), &SPEC.child("attacher"), errors);
-        let source = &spec["source"];
-        let path = SPEC.child("source");
-        match (source.has("inlineVolumeSpec"), source.has("persistentVolumeName")) {
-            (false, false) => {
-                errors
-                    .required(&path, "must specify exactly one of inlineVolumeSpec and persistentVolumeName");
-            }
-            (true, true) => errors
-                .forbidden(&path, "must specify exactly one of inlineVolumeSpec and persistentVolumeName"),
-            (false, true) if source.text("persistentVolumeName").is_empty() => {
-                errors.required(
-                    &path.child("persistentVolumeName"),
-                    "must specify non empty persistentVolumeName",
-                );
-            }
-            _ => {}
+        if spec["source"].has("persistentVolumeName") {
+            let (name, path) = (spec["source"].text("persistentVolumeName"), SPEC.child("source"));
+            let found = names::errors(NameRule::Subdomain, name);
+            errors.invalid_each(&path.child("persistentVolumeName"), &Value::from(name), found);
         }
-        let node = spec.text("nodeName");
-        let found = names::errors(NameRule::Subdomain, node);
-        errors.invalid_each(&SPEC.child("nodeName"), &Value::from(node), found);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        self.validate(new, errors);
-        if !same(&new["spec"], &old["spec"]) {
-            errors.invalid(&SPEC, new["spec"].clone(), "field is immutable");
+        validate_attachment(new, errors);
+        errors.immutable(&SPEC, &new["spec"], &old["spec"]);
+    }
+
+    fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate_update(new, old, errors);
+    }
+}
+
+/// Validates what of an attachment was always asked for.
+fn validate_attachment(object: &Value, errors: &mut Errors) {
+    let spec = &object["spec"];
+    if spec.text("attacher").is_empty() {
+        errors.required(&SPEC.child("attacher"), "");
+    }
+    let source = &spec["source"];
+    let path = SPEC.child("source");
+    let one = "must specify exactly one of inlineVolumeSpec and persistentVolumeName";
+    match (source.has("inlineVolumeSpec"), source.has("persistentVolumeName")) {
+        (false, false) => errors.required(&path, one),
+        (true, true) => errors.forbidden(&path, one),
+        (true, false) => {
+            inline_volume::validate(&source["inlineVolumeSpec"], &path.child("inlineVolumeSpec"), errors)
+        }
+        (false, true) if source.text("persistentVolumeName").is_empty() => errors
+            .required(&path.child("persistentVolumeName"), "must specify non empty persistentVolumeName"),
+        (false, true) => {}
+    }
+    let node = spec.text("nodeName");
+    let found = names::errors(NameRule::Subdomain, node);
+    errors.invalid_each(&SPEC.child("nodeName"), &Value::from(node), found);
+    validate_attachment_status(&object["status"], errors);
+}
+
+fn validate_attachment_status(status: &Value, errors: &mut Errors) {
+    const STATUS: Path<'static> = Path::root("status");
+    let facts = status.entries("attachmentMetadata");
+    let size: usize = facts.map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
+    if size > LONGEST_FACTS {
+        errors.too_long(&STATUS.child("attachmentMetadata"), LONGEST_FACTS);
+    }
+    for key in ["attachError", "detachError"] {
+        let (error, path) = (&status[key], STATUS.child(key));
+        if error.text("message").len() > LONGEST_MESSAGE {
+            // Upstream tells of the other bound.
+            errors.too_long(&path.child("message"), LONGEST_FACTS);
+        }
+        if let Some(code) = error.int("errorCode").filter(|code| *code < 0) {
+            errors.invalid(&path.child("errorCode"), code, "must be between 0 and 2147483647, inclusive");
         }
     }
 }
 
 impl Strategy for VolumeAttributesClass {
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate_driver_name(object.text("driverName"), &Path::root("driverName"), errors);
+        validate_provisioner(object.text("driverName"), &Path::root("driverName"), errors);
+        validate_parameters(object, errors);
         if object.entries("parameters").next().is_none() {
             errors.required(&Path::root("parameters"), "must contain at least one key/value pair");
         }
-        crate::storage_class::validate_parameters(object, errors);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        self.validate(new, errors);
         for key in ["driverName", "parameters"] {
             if !same(&new[key], &old[key]) {
                 errors.forbidden(&Path::root(key), format!("updates to {key} are forbidden."));
             }
         }
+        self.validate(new, errors);
     }
 }
 

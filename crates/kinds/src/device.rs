@@ -1,10 +1,12 @@
 //! The kinds of dynamic resource allocation: DeviceClasses, ResourceClaims, their templates, ResourceSlices.
 
 mod claim;
+mod dates;
 mod lists;
 mod sharing;
 mod slice;
 mod status;
+mod taint_rule;
 
 use std::borrow::Cow;
 
@@ -16,10 +18,14 @@ use crate::admission_expressions::{self, Gives};
 
 use pod_strategy::resources::is_extended;
 use strategy::field::{Errors, Path};
+use strategy::metadata::{validate_annotations, validate_labels};
 use strategy::names;
-use strategy::read::Read;
+use strategy::read::{Read, same};
 use strategy::write;
-use strategy::{Keeps, NameRule, Strategy, field_text};
+use strategy::{Keeps, NameRule, Strategy, field_text, keep_metadata};
+
+pub(crate) use dates::date;
+pub use taint_rule::DeviceTaintRule;
 
 /// The rules of DeviceClasses.
 pub struct DeviceClass;
@@ -45,14 +51,32 @@ impl Strategy for DeviceClass {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        let spec = &object["spec"];
-        validate_selectors(spec.items("selectors"), &SPEC.child("selectors"), errors);
-        lists::each(spec.items("config"), MAX_ITEMS, &SPEC.child("config"), errors, validate_configuration);
-        let resource = spec.text("extendedResourceName");
-        if spec.has("extendedResourceName") && !is_extended(resource) {
-            let why = "must be a valid extended resource name";
-            errors.invalid(&SPEC.child("extendedResourceName"), resource, why);
-        }
+        validate_class(&object["spec"], Judged::New, Judged::New, errors);
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        let (spec, before) = (&new["spec"], &old["spec"]);
+        let judged = |key: &str| if same(&spec[key], &before[key]) { Judged::Before } else { Judged::New };
+        validate_class(spec, judged("selectors"), judged("config"), errors);
+    }
+}
+
+/// Whether something is new or was accepted before. What was accepted stays so where the rules got tighter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Judged {
+    New,
+    Before,
+}
+
+fn validate_class(spec: &Value, selectors: Judged, config: Judged, errors: &mut Errors) {
+    validate_selectors(spec.items("selectors"), selectors, &SPEC.child("selectors"), errors);
+    lists::each(spec.items("config"), MAX_ITEMS, &SPEC.child("config"), errors, |item, path, errors| {
+        validate_configuration(item, config, path, errors);
+    });
+    let resource = spec.text("extendedResourceName");
+    if spec.has("extendedResourceName") && !is_extended(resource) {
+        let why = "must be a valid extended resource name";
+        errors.invalid(&SPEC.child("extendedResourceName"), resource, why);
     }
 }
 
@@ -72,6 +96,10 @@ fn default_request(request: &mut Value) {
     if request.text("allocationMode") == "ExactCount" {
         write::zero(request, "count", 1);
     }
+    default_tolerations(request);
+}
+
+fn default_tolerations(request: &mut Value) {
     for toleration in write::items(request, "tolerations") {
         write::zero(toleration, "operator", "Equal");
     }
@@ -103,12 +131,14 @@ fn of_devices<'t>() -> Environment<'t> {
 }
 
 /// Validates the expressions that choose devices.
-fn validate_selectors(selectors: &[Value], path: &Path, errors: &mut Errors) {
+fn validate_selectors(selectors: &[Value], judged: Judged, path: &Path, errors: &mut Errors) {
     lists::each(selectors, MAX_ITEMS, path, errors, |selector, path, errors| {
         let path = path.child("cel");
         let expression = selector["cel"].text("expression");
         if !selector.has("cel") {
             errors.required(&path, "");
+        } else if judged == Judged::Before {
+            // It was an expression once.
         } else if expression.is_empty() {
             errors.required(&path.child("expression"), "");
         } else if expression.len() > LONGEST_EXPRESSION {
@@ -121,21 +151,21 @@ fn validate_selectors(selectors: &[Value], path: &Path, errors: &mut Errors) {
 }
 
 /// Validates what a driver is told, which only the driver understands.
-fn validate_configuration(item: &Value, path: &Path, errors: &mut Errors) {
+fn validate_configuration(item: &Value, judged: Judged, path: &Path, errors: &mut Errors) {
     let path = path.child("opaque");
     if !item.has("opaque") {
         errors.required(&path, "");
         return;
     }
     validate_driver(item["opaque"].text("driver"), &path.child("driver"), errors);
-    validate_parameters(&item["opaque"]["parameters"], &path.child("parameters"), errors);
+    validate_parameters(&item["opaque"]["parameters"], judged, &path.child("parameters"), errors);
 }
 
 /// Validates an object that only a driver understands.
-fn validate_parameters(parameters: &Value, path: &Path, errors: &mut Errors) {
+fn validate_parameters(parameters: &Value, judged: Judged, path: &Path, errors: &mut Errors) {
     if parameters.is_null() {
         errors.required(path, "");
-    } else if parameters.to_string().len() > LONGEST_PARAMETERS {
+    } else if judged == Judged::New && parameters.to_string().len() > LONGEST_PARAMETERS {
         errors.too_long(path, LONGEST_PARAMETERS);
     } else if !parameters.is_object() {
         errors.invalid(path, "<value omitted>", "must be a valid JSON object");
@@ -176,10 +206,24 @@ impl Strategy for ResourceClaim {
 
     fn default(&self, object: &mut Value) {
         default_requests(write::ensure(write::ensure(object, "spec"), "devices"));
+        if let Some(status) = write::object(object, "status")
+            && let Some(allocation) = write::object(status, "allocation")
+            && let Some(devices) = write::object(allocation, "devices")
+        {
+            for result in write::items(devices, "results") {
+                default_tolerations(result);
+            }
+        }
     }
 
     fn status_alone(&self) -> bool {
         true
+    }
+
+    fn prepare_status_update(&self, new: &mut Value, old: &Value) {
+        strategy::prepare_status_update(new, old);
+        keep_metadata(new, old, &["labels", "annotations", "finalizers", "ownerReferences"]);
+        status::forget_released(new, old);
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
@@ -202,6 +246,9 @@ impl Strategy for ResourceClaimTemplate {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
+        let (metadata, path) = (&object["spec"]["metadata"], SPEC.child("metadata"));
+        validate_annotations(&metadata["annotations"], &path.child("annotations"), errors);
+        validate_labels(&metadata["labels"], &path.child("labels"), errors);
         claim::validate(&object["spec"]["spec"], &SPEC.child("spec"), errors);
     }
 
@@ -215,17 +262,30 @@ impl Strategy for ResourceSlice {
         Keeps::Generation
     }
 
+    fn prepare_for_create(&self, object: &mut Value) {
+        slice::forget_mappings(object, &Value::Null);
+        self.keeps().prepare_for_create(object);
+    }
+
     fn validate(&self, object: &Value, errors: &mut Errors) {
         slice::validate(&object["spec"], &Value::Null, &SPEC, errors);
     }
 
+    fn prepare_for_update(&self, new: &mut Value, old: &Value) {
+        slice::forget_mappings(new, old);
+        self.keeps().prepare_for_update(new, old);
+    }
+
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         slice::validate(&new["spec"], &old["spec"], &SPEC, errors);
-        let name = (&new["spec"]["pool"]["name"], &old["spec"]["pool"]["name"]);
-        errors.immutable(&SPEC.child("pool").child("name"), name.0, name.1);
-        for key in ["driver", "nodeName"] {
-            errors.immutable(&SPEC.child(key), &new["spec"][key], &old["spec"][key]);
-        }
+    }
+
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        slice::warnings(object)
+    }
+
+    fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
+        slice::warnings(new)
     }
 
     fn selectable_fields(&self) -> &'static [&'static str] {
@@ -268,5 +328,69 @@ mod tests {
         );
         assert!(by("device.nothing == 1").contains("undefined field 'nothing'"));
         assert_eq!(by(""), "spec.selectors[0].cel.expression: Required value");
+    }
+
+    #[test]
+    fn what_a_class_said_before_is_not_judged_again() {
+        let long = "y".repeat(LONGEST_PARAMETERS);
+        let config = json!([{"opaque": {"driver": "a.example", "parameters": {"x": long}}}]);
+        let old = json!({"spec": {"selectors": [{"cel": {"expression": "device.gone"}}], "config": config}});
+        assert_eq!(updated(&DeviceClass, old.clone(), old.clone()), "");
+        let mut new = old.clone();
+        new["spec"]["selectors"][0]["cel"]["expression"] = json!("device.driver");
+        assert_eq!(
+            updated(&DeviceClass, new.clone(), old.clone()),
+            "spec.selectors[0].cel.expression: Invalid value: \"device.driver\": must evaluate to bool"
+        );
+        new["spec"]["selectors"] = json!([{}]);
+        new["spec"]["config"][0]["opaque"]["driver"] = json!("b.example");
+        assert_eq!(
+            updated(&DeviceClass, new, old),
+            "spec.selectors[0].cel: Required value\n\
+             spec.config[0].opaque.parameters: Too long: may not be more than 10240 bytes"
+        );
+    }
+
+    #[test]
+    fn templates_have_labels_for_their_claims() {
+        let requests = json!([{"name": "gpu", "exactly": {"deviceClassName": "a.example"}}]);
+        let template = |metadata: Value| json!({"spec": {"metadata": metadata, "spec": {"devices": {"requests": requests}}}});
+        assert_eq!(created(&ResourceClaimTemplate, template(json!({"labels": {"a": "b"}}))), "");
+        let told = created(
+            &ResourceClaimTemplate,
+            template(json!({"labels": {"a": "-"}, "annotations": {"-": ""}})),
+        );
+        let starts: Vec<&str> = told.lines().map(|line| line.split(": ").next().unwrap()).collect();
+        assert_eq!(starts, ["spec.metadata.annotations", "spec.metadata.labels"]);
+    }
+
+    #[test]
+    fn tolerations_say_by_what_they_compare() {
+        let toleration = json!({"key": "a"});
+        let mut claim = json!({
+            "spec": {"devices": {"requests": [{"name": "gpu", "exactly": {"tolerations": [toleration]}}]}},
+            "status": {"allocation": {"devices": {"results": [{"tolerations": [toleration]}]}}},
+        });
+        ResourceClaim.default(&mut claim);
+        let operator = |path: &str| claim.pointer(&format!("{path}/tolerations/0/operator")).cloned();
+        assert_eq!(operator("/spec/devices/requests/0/exactly"), Some(json!("Equal")));
+        assert_eq!(operator("/status/allocation/devices/results/0"), Some(json!("Equal")));
+    }
+
+    #[test]
+    fn slices_are_prepared_as_far_as_upstream_has_them_on() {
+        let slice =
+            |devices: Value| json!({"metadata": {}, "spec": {"driver": "A.example", "devices": devices}});
+        let mapped = json!([{"name": "d", "nodeAllocatableResourceMappings": {"cpu": {}}}]);
+        let mut new = slice(mapped.clone());
+        ResourceSlice.prepare_for_create(&mut new);
+        assert_eq!(new["spec"]["devices"], json!([{"name": "d"}]));
+        let mut kept = slice(mapped.clone());
+        ResourceSlice.prepare_for_update(&mut kept, &slice(mapped.clone()));
+        assert_eq!(kept["spec"]["devices"], mapped);
+        assert_eq!(
+            ResourceSlice.create_warnings(&new),
+            ["spec.driver: driver names should be lowercase; \"A.example\" contains uppercase characters"]
+        );
     }
 }

@@ -1,10 +1,10 @@
 //! FlowSchemas and PriorityLevelConfigurations.
 
-use apimachinery::status::FieldError;
+use ::flow_control::bootstrap::{self, Made};
 use serde_json::Value;
 
 use strategy::field::{Errors, Path};
-use strategy::read::Read;
+use strategy::read::{Read, same};
 use strategy::write;
 use strategy::{Keeps, NameRule, Strategy};
 
@@ -17,8 +17,11 @@ const SPEC: Path<'static> = Path::root("spec");
 /// Hashes have 64 bits; some of them are kept from what deals them out, as upstream.
 const HASH_BITS: u32 = 60;
 const MOST_QUEUES: i64 = 10_000_000;
-const VERBS: [&str; 8] = ["get", "list", "create", "update", "delete", "deletecollection", "patch", "watch"];
-const PATH_VERBS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "options"];
+const VERBS: [&str; 9] =
+    ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"];
+const KINDS: [&str; 3] = ["Group", "ServiceAccount", "User"];
+/// What of either kind must be as it was made.
+const FIXED: [&str; 2] = ["exempt", "catch-all"];
 
 impl Strategy for FlowSchema {
     fn keeps(&self) -> Keeps {
@@ -44,27 +47,55 @@ impl Strategy for FlowSchema {
         } else if precedence == 1 && object["metadata"].text("name") != "exempt" {
             errors.invalid(&path, precedence, "only the schema named 'exempt' may have matchingPrecedence 1");
         }
-        let level = spec["priorityLevelConfiguration"].text("name");
-        let level_path = SPEC.child("priorityLevelConfiguration").child("name").to_string();
-        if level.is_empty() {
-            errors.push(FieldError::required(level_path, "must reference a priority level"));
-        } else {
-            for message in strategy::names::errors(NameRule::Subdomain, level) {
-                errors.push(FieldError::invalid(level_path.clone(), level, message));
+        if spec.has("distinguisherMethod") {
+            let (method, path) = (&spec["distinguisherMethod"], SPEC.child("distinguisherMethod"));
+            if !matches!(method.text("type"), "ByUser" | "ByNamespace") {
+                errors.unsupported(&path.child("type"), method.clone(), &["ByNamespace", "ByUser"]);
             }
         }
-        if spec.has("distinguisherMethod") {
-            let method = spec["distinguisherMethod"].text("type");
-            if !matches!(method, "ByUser" | "ByNamespace") {
-                errors.unsupported(
-                    &SPEC.child("distinguisherMethod"),
-                    spec["distinguisherMethod"].clone(),
-                    &["ByNamespace", "ByUser"],
-                );
-            }
+        let level = spec["priorityLevelConfiguration"].text("name");
+        let level_path = SPEC.child("priorityLevelConfiguration");
+        let level_path = level_path.child("name");
+        if level.is_empty() {
+            errors.required(&level_path, "must reference a priority level");
+        } else {
+            let found = strategy::names::errors(NameRule::Subdomain, level);
+            errors.invalid_each(&level_path, &Value::from(level), found);
         }
         for (index, rule) in spec.items("rules").iter().enumerate() {
             validate_rule(rule, &SPEC.child("rules").index(index), errors);
+        }
+        let name = object["metadata"].text("name");
+        if FIXED.contains(&name) && !same(spec, &fixed(bootstrap::schemas(), name)) {
+            errors.invalid(&SPEC, spec.clone(), format!("spec of '{name}' must equal the fixed value"));
+        }
+        validate_conditions(object, errors);
+    }
+
+    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
+        validate_conditions(new, errors);
+    }
+}
+
+/// The spec of an object that every cluster has as it was made.
+fn fixed(made: Vec<Made>, name: &str) -> Value {
+    let mut mandatory = made.into_iter().filter(|made| made.mandatory);
+    let found = mandatory.find(|made| made.object["metadata"].text("name") == name);
+    found.map_or(Value::Null, |mut made| made.object["spec"].take())
+}
+
+/// Validates the conditions of either kind: each has a type of its own.
+fn validate_conditions(object: &Value, errors: &mut Errors) {
+    let conditions = object["status"].items("conditions");
+    let status_path = Path::root("status");
+    let list_path = status_path.child("conditions");
+    for (index, condition) in conditions.iter().enumerate() {
+        let (kind, path) = (condition.text("type"), list_path.index(index));
+        if conditions[..index].iter().any(|other| other.text("type") == kind) {
+            errors.duplicate(&path.child("type"), kind);
+        }
+        if kind.is_empty() {
+            errors.required(&path.child("type"), "must not be empty");
         }
     }
 }
@@ -84,35 +115,36 @@ fn validate_rule(rule: &Value, path: &Path<'_>, errors: &mut Errors) {
     for (index, rule) in resources.iter().enumerate() {
         let list = path.child("resourceRules");
         let path = list.index(index);
-        words(rule, "verbs", "resourceRules must contain at least one verb", "verbs", &path, errors);
-        supported_verbs(rule, &VERBS, &path.child("verbs"), errors);
+        validate_verbs(rule, &path.child("verbs"), errors);
         let need = "resource rules must supply at least one api group";
         words(rule, "apiGroups", need, "api groups", &path, errors);
         let need = "resource rules must supply at least one resource";
         words(rule, "resources", need, "resources", &path, errors);
         let namespaces = rule.items("namespaces");
-        if !namespaces.is_empty() {
-            words(rule, "namespaces", "", "namespaces", &path, errors);
-        } else if rule["clusterScope"] != true {
+        if namespaces.is_empty() && rule["clusterScope"] != true {
             let need = "resource rules that are not cluster scoped must supply at least one namespace";
             errors.required(&path.child("namespaces"), need);
-        }
-        for (index, namespace) in namespaces.iter().enumerate() {
-            let namespace = namespace.as_str().unwrap_or_default();
-            if namespace != "*" {
-                let found = strategy::names::errors(NameRule::Label, namespace);
-                errors.invalid_each(&path.child("namespaces").index(index), &Value::from(namespace), found);
+        } else if has_wildcard(namespaces) {
+            words(rule, "namespaces", "", "namespaces", &path, errors);
+        } else {
+            for (index, namespace) in namespaces.iter().enumerate() {
+                let found = strategy::names::errors(NameRule::Label, namespace.as_str().unwrap_or_default());
+                let path = path.child("namespaces");
+                for why in found {
+                    let why = format!("each member of this list must be '*' or a DNS-1123 label; {why}");
+                    errors.invalid(&path.index(index), namespace.clone(), why);
+                }
             }
         }
     }
     for (index, rule) in paths.iter().enumerate() {
         let list = path.child("nonResourceRules");
         let path = list.index(index);
-        words(rule, "verbs", "nonResourceRules must contain at least one verb", "verbs", &path, errors);
-        supported_verbs(rule, &PATH_VERBS, &path.child("verbs"), errors);
+        validate_verbs(rule, &path.child("verbs"), errors);
         let need = "nonResourceURLs must contain at least one value";
         words(rule, "nonResourceURLs", need, "non-resource URLs", &path, errors);
-        for (index, url) in rule.items("nonResourceURLs").iter().enumerate() {
+        let urls = rule.items("nonResourceURLs");
+        for (index, url) in urls.iter().enumerate().filter(|_| !has_wildcard(urls)) {
             let url = url.as_str().unwrap_or_default();
             if let Some(why) = wrong_url(url) {
                 errors.invalid(&path.child("nonResourceURLs").index(index), url, why);
@@ -123,31 +155,48 @@ fn validate_rule(rule: &Value, path: &Path<'_>, errors: &mut Errors) {
 
 fn validate_subject(subject: &Value, path: &Path<'_>, errors: &mut Errors) {
     let kind = subject.text("kind");
-    if !matches!(kind, "User" | "Group" | "ServiceAccount") {
-        errors.unsupported(&path.child("kind"), kind, &["Group", "ServiceAccount", "User"]);
+    let field = match kind {
+        "ServiceAccount" => "serviceAccount",
+        "User" => "user",
+        "Group" => "group",
+        _ => return errors.unsupported(&path.child("kind"), kind, &KINDS),
+    };
+    let (who, who_path) = (&subject[field], path.child(field));
+    if !subject.has(field) {
+        errors.required(&who_path, format!("{field} is required when subject kind is '{kind}'"));
+    } else if kind == "ServiceAccount" {
+        validate_account(who, &who_path, errors);
+    } else if who.text("name").is_empty() {
+        errors.required(&who_path.child("name"), "");
     }
-    for (field, of) in [("user", "User"), ("group", "Group"), ("serviceAccount", "ServiceAccount")] {
-        let path = path.child(field);
-        match (subject.has(field), kind == of) {
-            (false, true) => {
-                errors.required(&path, format!("{field} is required when subject kind is '{of}'"));
-            }
-            (true, false) => {
-                errors.forbidden(&path, format!("{field} is forbidden when subject kind is not '{of}'"));
-            }
-            (true, true) if subject[field].text("name").is_empty() => {
-                errors.required(&path.child("name"), "")
-            }
-            _ => {}
+    for (other, of) in [("serviceAccount", "ServiceAccount"), ("user", "User"), ("group", "Group")] {
+        if other != field && subject.has(other) {
+            let why = format!("{other} is forbidden when subject kind is not '{of}'");
+            errors.forbidden(&path.child(other), why);
         }
     }
-    if kind == "ServiceAccount"
-        && subject.has("serviceAccount")
-        && subject["serviceAccount"].text("namespace").is_empty()
-    {
-        let path = path.child("serviceAccount");
-        errors.required(&path.child("namespace"), "must specify namespace for service account");
+}
+
+fn validate_account(account: &Value, path: &Path<'_>, errors: &mut Errors) {
+    match account.text("name") {
+        "" => errors.required(&path.child("name"), ""),
+        "*" => {}
+        name => {
+            let found = strategy::names::errors(NameRule::Subdomain, name);
+            errors.invalid_each(&path.child("name"), &account["name"], found);
+        }
     }
+    match account.text("namespace") {
+        "" => errors.required(&path.child("namespace"), "must specify namespace for service account"),
+        namespace => {
+            let found = strategy::names::errors(NameRule::Label, namespace);
+            errors.invalid_each(&path.child("namespace"), &account["namespace"], found);
+        }
+    }
+}
+
+fn has_wildcard(list: &[Value]) -> bool {
+    list.iter().any(|word| word == "*")
 }
 
 /// A list that must have words, and nothing beside a wildcard.
@@ -155,26 +204,30 @@ fn words(rule: &Value, key: &str, need: &str, what: &str, path: &Path<'_>, error
     let list = rule.items(key);
     if list.is_empty() {
         errors.required(&path.child(key), need);
-    } else if list.len() > 1 && list.iter().any(|word| word == "*") {
+    } else if list.len() > 1 && has_wildcard(list) {
         let why = format!("if '*' is present, must not specify other {what}");
         errors.invalid(&path.child(key), rule[key].clone(), why);
     }
 }
 
-fn supported_verbs(rule: &Value, known: &[&str], path: &Path<'_>, errors: &mut Errors) {
-    for (index, verb) in rule.items("verbs").iter().enumerate() {
-        let verb = verb.as_str().unwrap_or_default();
-        if verb != "*" && !known.contains(&verb) {
-            let mut known = known.to_vec();
-            known.sort_unstable();
-            errors.unsupported(&path.index(index), verb, &known);
+fn validate_verbs(rule: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let verbs = rule.items("verbs");
+    let is_known = |verb: &Value| VERBS.iter().any(|known| verb == known);
+    if verbs.is_empty() {
+        errors.required(path, "verbs must contain at least one value");
+    } else if has_wildcard(verbs) {
+        if verbs.len() > 1 {
+            let why = "if '*' is present, must not specify other verbs";
+            errors.invalid(path, verbs.to_vec(), why);
         }
+    } else if !verbs.iter().all(is_known) {
+        errors.unsupported(path, verbs.to_vec(), &VERBS);
     }
 }
 
 fn wrong_url(url: &str) -> Option<&'static str> {
-    if url == "*" {
-        None
+    if url.is_empty() {
+        Some("must not be empty")
     } else if !url.starts_with('/') {
         Some("must start with slash")
     } else if url.contains(' ') {
@@ -220,7 +273,7 @@ impl Strategy for PriorityLevelConfiguration {
         let spec = &object["spec"];
         let kind = spec.text("type");
         if (object["metadata"].text("name") == "exempt") != (kind == "Exempt") {
-            let why = "type must be 'Exempt' if and only if `name` is 'exempt'";
+            let why = "type must be 'Exempt' if and only if name is 'exempt'";
             errors.invalid(&SPEC.child("type"), kind, why);
         }
         match kind {
@@ -229,6 +282,7 @@ impl Strategy for PriorityLevelConfiguration {
                     errors.forbidden(&SPEC.child("limited"), "must be nil if the type is not Limited");
                 }
                 validate_shares(&spec["exempt"], &SPEC.child("exempt"), errors);
+                validate_lendable(&spec["exempt"], &SPEC.child("exempt"), errors);
             }
             "Limited" => {
                 if spec.has("exempt") {
@@ -243,6 +297,27 @@ impl Strategy for PriorityLevelConfiguration {
             }
             other => errors.unsupported(&SPEC.child("type"), other, &["Exempt", "Limited"]),
         }
+        validate_fixed_level(object["metadata"].text("name"), spec, errors);
+        validate_conditions(object, errors);
+    }
+
+    fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
+        validate_conditions(new, errors);
+    }
+}
+
+/// Of the levels that every cluster has, only how much the exempt one lends may change.
+fn validate_fixed_level(name: &str, spec: &Value, errors: &mut Errors) {
+    if !FIXED.contains(&name) {
+        return;
+    }
+    let (mut fixed, mut what) = (fixed(bootstrap::levels(), name), "");
+    if name == "exempt" {
+        write::copy(&mut fixed, "exempt", spec);
+        what = " except the 'spec.exempt' field";
+    }
+    if !same(spec, &fixed) {
+        errors.invalid(&SPEC, spec.clone(), format!("spec of '{name}'{what} must equal the fixed value"));
     }
 }
 
@@ -250,6 +325,9 @@ fn validate_shares(part: &Value, path: &Path<'_>, errors: &mut Errors) {
     if let Some(shares) = part.int("nominalConcurrencyShares").filter(|shares| *shares < 0) {
         errors.invalid(&path.child("nominalConcurrencyShares"), shares, "must be a non-negative integer");
     }
+}
+
+fn validate_lendable(part: &Value, path: &Path<'_>, errors: &mut Errors) {
     if let Some(percent) = part.int("lendablePercent").filter(|percent| !(0..=100).contains(percent)) {
         errors.invalid(&path.child("lendablePercent"), percent, "must be between 0 and 100, inclusive");
     }
@@ -257,12 +335,15 @@ fn validate_shares(part: &Value, path: &Path<'_>, errors: &mut Errors) {
 
 fn validate_limited(limited: &Value, path: &Path<'_>, errors: &mut Errors) {
     validate_shares(limited, path, errors);
+    validate_response(&limited["limitResponse"], &path.child("limitResponse"), errors);
+    validate_lendable(limited, path, errors);
     if let Some(percent) = limited.int("borrowingLimitPercent").filter(|percent| *percent < 0) {
         let why = "if specified, must be a non-negative integer";
         errors.invalid(&path.child("borrowingLimitPercent"), percent, why);
     }
-    let response = &limited["limitResponse"];
-    let path = path.child("limitResponse");
+}
+
+fn validate_response(response: &Value, path: &Path<'_>, errors: &mut Errors) {
     match response.text("type") {
         "Reject" => {
             if response.has("queuing") {
@@ -362,8 +443,8 @@ mod tests {
             ),
             (
                 rule(json!({"subjects": [{"kind": "Group", "user": {"name": "u"}}]})),
-                "spec.rules[0].subjects[0].user: Forbidden: user is forbidden when subject kind is not 'User'\n\
-                 spec.rules[0].subjects[0].group: Required value: group is required when subject kind is 'Group'",
+                "spec.rules[0].subjects[0].group: Required value: group is required when subject kind is 'Group'\n\
+                 spec.rules[0].subjects[0].user: Forbidden: user is forbidden when subject kind is not 'User'",
             ),
             (
                 rule(json!({"subjects": [{"kind": "ServiceAccount", "serviceAccount": {"name": "a"}}]})),
@@ -411,22 +492,32 @@ mod tests {
         let path = "spec.limited.limitResponse.queuing";
         for (found, expected) in [
             (queues(64, 8), String::new()),
-            (queues(4, 8), format!("{path}.handSize: Invalid value: 8: should not be greater than queues (4)")),
+            (
+                queues(4, 8),
+                format!("{path}.handSize: Invalid value: 8: should not be greater than queues (4)"),
+            ),
             (
                 queues(1024, 7),
-                format!("{path}.handSize: Invalid value: 7: required entropy bits of deckSize 1024 and handSize 7 should not be greater than 60"),
+                format!(
+                    "{path}.handSize: Invalid value: 7: required entropy bits of deckSize 1024 and handSize 7 should not be greater than 60"
+                ),
             ),
             (
                 queues(10_000_001, 1),
                 format!("{path}.queues: Invalid value: 10000001: must not be greater than 10000000"),
             ),
             (
-                level("l", json!({"type": "Limited", "limited": {"lendablePercent": 101, "limitResponse": {"type": "Reject"}}})),
-                "spec.limited.lendablePercent: Invalid value: 101: must be between 0 and 100, inclusive".into(),
+                level(
+                    "l",
+                    json!({"type": "Limited", "limited": {"lendablePercent": 101, "limitResponse": {"type": "Reject"}}}),
+                ),
+                "spec.limited.lendablePercent: Invalid value: 101: must be between 0 and 100, inclusive"
+                    .into(),
             ),
             (
                 level("l", json!({"type": "Exempt"})),
-                "spec.type: Invalid value: \"Exempt\": type must be 'Exempt' if and only if `name` is 'exempt'".into(),
+                "spec.type: Invalid value: \"Exempt\": type must be 'Exempt' if and only if name is 'exempt'"
+                    .into(),
             ),
             (level("exempt", json!({"type": "Exempt"})), String::new()),
         ] {

@@ -5,10 +5,14 @@ use serde_json::Value;
 use crate::workload::{SPEC, validate_counts};
 use strategy::Strategy;
 use strategy::field::{Errors, Path};
+use strategy::names::qualified_name_errors;
 use strategy::read::Read;
 
 /// The rules of Leases.
 pub struct Lease;
+
+/// The way of choosing who leads that needs no name of somebody else's.
+pub(crate) const OLDEST: &str = "OldestEmulationVersion";
 
 impl Strategy for Lease {
     fn validate(&self, object: &Value, errors: &mut Errors) {
@@ -18,18 +22,11 @@ impl Strategy for Lease {
         }
         validate_counts(spec, &["leaseTransitions"], &SPEC, errors);
         if spec.has("strategy") {
-            let strategy = spec.text("strategy");
-            let path = SPEC.child("strategy");
-            if strategy.is_empty() {
-                errors.required(&path, "");
-            } else if strategy != "OldestEmulationVersion" && !strategy.contains('/') {
-                errors.unsupported(&path, strategy, &["OldestEmulationVersion"]);
-            }
-        } else if !spec.text("preferredHolder").is_empty() {
-            errors.forbidden(
-                &Path::root("spec.preferredHolder"),
-                "may only be specified if `strategy` is defined",
-            );
+            validate_strategy(spec.text("strategy"), &SPEC.child("strategy"), errors);
+        }
+        if !spec.text("preferredHolder").is_empty() && spec.text("strategy").is_empty() {
+            errors
+                .forbidden(&SPEC.child("preferredHolder"), "may only be specified if `strategy` is defined");
         }
     }
 
@@ -39,5 +36,16 @@ impl Strategy for Lease {
 
     fn allow_unconditional_update(&self) -> bool {
         false
+    }
+}
+
+/// Validates how it is chosen who leads.
+pub(crate) fn validate_strategy(strategy: &str, path: &Path, errors: &mut Errors) {
+    // Upstream says the word twice.
+    let path = path.child("strategy");
+    if strategy.contains('/') {
+        errors.invalid_each(&path, &Value::from(strategy), qualified_name_errors(strategy));
+    } else if strategy != OLDEST {
+        errors.unsupported(&path, strategy, &[OLDEST]);
     }
 }

@@ -1,7 +1,9 @@
 //! LeaseCandidates: servers that would lead, and which versions they are.
 
+use cel::Version;
 use serde_json::Value;
 
+use crate::lease::{OLDEST, validate_strategy};
 use strategy::Strategy;
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
@@ -10,38 +12,40 @@ use strategy::read::Read;
 pub struct LeaseCandidate;
 
 const SPEC: Path<'static> = Path::root("spec");
-const OLDEST: &str = "OldestEmulationVersion";
 
 impl Strategy for LeaseCandidate {
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        for key in ["leaseName", "binaryVersion", "strategy"] {
-            if spec.text(key).is_empty() {
-                errors.required(&SPEC.child(key), "");
-            }
+        if spec.text("leaseName").is_empty() {
+            errors.required(&SPEC.child("leaseName"), "");
         }
-        let strategy = spec.text("strategy");
-        if strategy == OLDEST && spec.text("emulationVersion").is_empty() {
-            let why = "must be specified when `strategy` is 'OldestEmulationVersion'";
-            errors.required(&SPEC.child("emulationVersion"), why);
+        let emulated = version(spec, "emulationVersion", errors);
+        if spec.text("binaryVersion").is_empty() {
+            errors.required(&SPEC.child("binaryVersion"), "");
         }
-        for key in ["binaryVersion", "emulationVersion"] {
-            let version = spec.text(key);
-            if !version.is_empty() && parts(version).is_none() {
-                let why = format!("could not parse {version:?} as version");
-                errors.invalid(&SPEC.child(key), version, why);
-            }
-        }
-        let (binary, emulated) = (parts(spec.text("binaryVersion")), parts(spec.text("emulationVersion")));
-        if let (Some(binary), Some(emulated)) = (binary, emulated)
-            && binary < emulated
+        let binary = version(spec, "binaryVersion", errors);
+        if let (Some(binary), Some(emulated)) = (&binary, &emulated)
+            && binary.order(emulated).is_lt()
         {
             let why = "must be greater than or equal to `emulationVersion`";
             errors.invalid(&SPEC.child("binaryVersion"), spec.text("binaryVersion"), why);
         }
-        if !matches!(strategy, "" | OLDEST) && !strategy.contains('/') {
-            errors.unsupported(&SPEC.child("strategy"), strategy, &[OLDEST]);
+        let strategy = spec.text("strategy");
+        if strategy.is_empty() {
+            errors.required(&SPEC.child("strategy"), "");
+            return;
         }
+        if strategy == OLDEST && emulated.is_none() {
+            let why = "must be specified when `strategy` is 'OldestEmulationVersion'";
+            errors.required(&SPEC.child("emulationVersion"), why);
+        }
+        validate_strategy(strategy, &SPEC.child("strategy"), errors);
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
+        let key = "leaseName";
+        errors.immutable(&SPEC.child(key), &new["spec"][key], &old["spec"][key]);
     }
 
     fn allow_create_on_update(&self) -> bool {
@@ -53,18 +57,17 @@ impl Strategy for LeaseCandidate {
     }
 }
 
-/// The numbers of a version, missing ones zero; nothing where it is none.
-fn parts(version: &str) -> Option<[u32; 3]> {
-    let mut parts = [0; 3];
-    let text = version.strip_prefix('v').unwrap_or(version);
-    let numbers: Vec<&str> = text.split(['-', '+']).next()?.split('.').collect();
-    if !(2..=3).contains(&numbers.len()) {
+/// The version in a field, if there is one.
+fn version(spec: &Value, key: &str, errors: &mut Errors) -> Option<Version> {
+    let text = spec.text(key);
+    if text.is_empty() {
         return None;
     }
-    for (part, number) in parts.iter_mut().zip(numbers) {
-        *part = number.parse().ok()?;
+    let version = Version::parse(text, false).ok();
+    if version.is_none() {
+        errors.invalid(&SPEC.child(key), text, "must be a valid semantic version");
     }
-    Some(parts)
+    version
 }
 
 #[cfg(test)]
@@ -83,12 +86,12 @@ mod tests {
         };
         assert_eq!(check("1.36.0", "1.35.0"), "");
         assert_eq!(
-            check("1.35.0", "1.36"),
+            check("1.35.0", "1.36.0"),
             "spec.binaryVersion: Invalid value: \"1.35.0\": must be greater than or equal to `emulationVersion`"
         );
         assert_eq!(
             check("new", ""),
-            "spec.emulationVersion: Required value: must be specified when `strategy` is 'OldestEmulationVersion'\nspec.binaryVersion: Invalid value: \"new\": could not parse \"new\" as version"
+            "spec.binaryVersion: Invalid value: \"new\": must be a valid semantic version\nspec.emulationVersion: Required value: must be specified when `strategy` is 'OldestEmulationVersion'"
         );
     }
 }

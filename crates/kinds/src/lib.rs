@@ -28,6 +28,7 @@ mod event;
 mod flow_control;
 mod horizontal_pod_autoscaler;
 mod ingress;
+mod inline_volume;
 mod job;
 mod lease;
 mod lease_candidate;
@@ -164,6 +165,7 @@ pub fn strategy(group: &str, kind: &str) -> &'static dyn Strategy {
         ("networking.k8s.io", "ServiceCIDR") => &address::ServiceCidr,
         ("node.k8s.io", "RuntimeClass") => &runtime_class::RuntimeClass,
         ("resource.k8s.io", "DeviceClass") => &device::DeviceClass,
+        ("resource.k8s.io", "DeviceTaintRule") => &device::DeviceTaintRule,
         ("resource.k8s.io", "ResourceClaim") => &device::ResourceClaim,
         ("resource.k8s.io", "ResourceClaimTemplate") => &device::ResourceClaimTemplate,
         ("resource.k8s.io", "ResourceSlice") => &device::ResourceSlice,
@@ -216,10 +218,20 @@ pub fn update_status(strategy: &dyn Strategy, new: &mut Value, old: &Value) -> V
     errors.into_vec()
 }
 
-/// Dates what a kind's rules have dated by the server, in an object that was prepared for an update.
+/// Dates what a kind's rules have dated by the server, in an object that was prepared to be created (and was null
+/// before) or updated.
 pub fn date(group: &str, kind: &str, new: &mut Value, old: &Value, now: Timestamp) {
-    if (group, kind) == ("certificates.k8s.io", "CertificateSigningRequest") {
-        certificate_signing_request::date_conditions(new, old, &time::rfc3339(now));
+    match (group, kind) {
+        ("certificates.k8s.io", "CertificateSigningRequest") => {
+            certificate_signing_request::date_conditions(new, old, &time::rfc3339(now));
+        }
+        ("resource.k8s.io", "DeviceTaintRule" | "ResourceSlice") => {
+            device::date(kind, new, old, &time::rfc3339(now));
+        }
+        ("apiregistration.k8s.io", "APIService") if old.is_null() => {
+            api_service::mark_local(new, &time::rfc3339(now));
+        }
+        _ => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! Validation of the rules by which webhooks and policies say which requests they are about.
 
+use apimachinery::names::path_segment_errors;
 use serde_json::Value;
 
 use strategy::field::{Errors, Path};
@@ -10,6 +11,21 @@ const SCOPES: [&str; 3] = ["*", "Cluster", "Namespaced"];
 
 /// Validates one rule.
 pub(crate) fn validate(rule: &Value, path: &Path, errors: &mut Errors) {
+    let names = rule.items("resourceNames");
+    for (index, name) in names.iter().enumerate() {
+        let list_path = path.child("resourceNames");
+        let path = list_path.index(index);
+        errors.invalid_each(&path, name, path_segment_errors(name.as_str().unwrap_or_default()));
+        if names[..index].contains(name) {
+            errors.duplicate(&path, name.clone());
+        }
+    }
+    wildcard_alone(rule, "operations", "operations", path, errors);
+    for (index, operation) in rule.items("operations").iter().enumerate() {
+        if !OPERATIONS.iter().any(|known| operation == known) {
+            errors.unsupported(&path.child("operations").index(index), operation.clone(), &OPERATIONS);
+        }
+    }
     for (key, what) in [("apiGroups", "API groups"), ("apiVersions", "API versions")] {
         wildcard_alone(rule, key, what, path, errors);
     }
@@ -21,18 +37,6 @@ pub(crate) fn validate(rule: &Value, path: &Path, errors: &mut Errors) {
     validate_resources(rule, &path.child("resources"), errors);
     if rule.has("scope") && !SCOPES.contains(&rule.text("scope")) {
         errors.unsupported(&path.child("scope"), rule.text("scope"), &SCOPES);
-    }
-    wildcard_alone(rule, "operations", "operations", path, errors);
-    for (index, operation) in rule.items("operations").iter().enumerate() {
-        if !OPERATIONS.iter().any(|known| operation == known) {
-            errors.unsupported(&path.child("operations").index(index), operation.clone(), &OPERATIONS);
-        }
-    }
-    let names = rule.items("resourceNames");
-    for (index, name) in names.iter().enumerate() {
-        if names[..index].contains(name) {
-            errors.duplicate(&path.child("resourceNames").index(index), name.clone());
-        }
     }
 }
 
@@ -58,6 +62,7 @@ fn validate_resources(rule: &Value, path: &Path, errors: &mut Errors) {
         let item = item.as_str().unwrap_or_default();
         if item.is_empty() {
             errors.required(&path, "");
+            continue;
         }
         let Some((resource, sub)) = item.split_once('/') else { continue };
         if all_subs_of.contains(&resource) {
@@ -78,8 +83,10 @@ fn validate_resources(rule: &Value, path: &Path, errors: &mut Errors) {
         let why = "if '*/*' is present, must not specify other resources";
         errors.invalid(path, rule["resources"].clone(), why);
     }
-    let bare = |item: &Value| item != "*" && item.as_str().is_some_and(|item| !item.contains('/'));
-    if items.iter().any(|item| item == "*") && items.iter().any(bare) {
+    // As upstream, the last of those without a subresource decides.
+    let is_bare = |item: &&Value| item.as_str().is_some_and(|item| !item.is_empty() && !item.contains('/'));
+    let last = items.iter().rfind(is_bare);
+    if items.iter().any(|item| item == "*") && last.is_some_and(|item| item != "*") {
         let why = "if '*' is present, must not specify other resources without subresources";
         errors.invalid(path, rule["resources"].clone(), why);
     }

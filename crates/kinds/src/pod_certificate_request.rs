@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::key::Key;
-use crate::certificate_signing_request::validate_signer;
+use crate::certificate_signing_request::{request, validate_signer};
 use crate::conditions;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::{Read, same};
+use strategy::write;
 use strategy::{Keeps, NameRule, Strategy, field_text};
 
 /// The rules of PodCertificateRequests: what is asked for is said once, and answered once.
@@ -29,6 +30,7 @@ const ANSWERS: [&str; 3] = ["Issued", "Denied", "Failed"];
 const LONGEST_UID: usize = 128;
 const LONGEST_KEY: usize = 10 * 1024;
 const LONGEST_PROOF: usize = 10 * 1024;
+const LONGEST_ANNOTATIONS: usize = 256 * 1024;
 const SHORTEST_LIFE: i64 = 60 * 60;
 /// The longest life of certificates of the cluster's own signers, and of others'.
 const LONGEST_OWN_LIFE: i64 = 24 * 60 * 60;
@@ -39,10 +41,15 @@ impl Strategy for PodCertificateRequest {
         Keeps::Status
     }
 
+    fn default(&self, object: &mut Value) {
+        write::missing(write::ensure(object, "spec"), "maxExpirationSeconds", LONGEST_OWN_LIFE);
+    }
+
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         let signer = spec.text("signerName");
         validate_signer(signer, &SPEC.child("signerName"), errors);
+        validate_annotations(spec, &SPEC.child("unverifiedUserAnnotations"), errors);
         for (name, uid) in
             [("podName", "podUID"), ("serviceAccountName", "serviceAccountUID"), ("nodeName", "nodeUID")]
         {
@@ -142,41 +149,98 @@ fn decoded(spec: &Value, key: &str) -> Option<Vec<u8>> {
     BASE64_STANDARD.decode(spec.text(key)).ok()
 }
 
-/// Validates the key, and that who asks for its certificate holds it: it has signed the pod's UID.
+/// Validates what a pod's author tells its signer: each key begins with a domain. Their case does not count.
+fn validate_annotations(spec: &Value, path: &Path, errors: &mut Errors) {
+    let mut size = 0;
+    for (key, value) in spec.entries("unverifiedUserAnnotations") {
+        let lower = key.to_lowercase();
+        let found = names::qualified_name_errors(&lower);
+        if lower.is_empty() {
+            errors.required(path, "");
+        } else if !found.is_empty() {
+            errors.invalid_each(path, &Value::from(lower), found);
+        } else if !lower.contains('/') {
+            errors.invalid(path, lower, "must be a domain-prefixed key (such as \"acme.io/foo\")");
+        }
+        size += key.len() + value.as_str().map_or(0, str::len);
+    }
+    if size > LONGEST_ANNOTATIONS {
+        errors.too_long(path, LONGEST_ANNOTATIONS);
+    }
+}
+
+/// Validates the key, and that who asks for its certificate holds it: it has signed a request of PKCS #10, or the pod's
+/// UID.
 fn validate_proof(spec: &Value, errors: &mut Errors) {
-    let (key_path, proof_path) = (SPEC.child("pkixPublicKey"), SPEC.child("proofOfPossession"));
-    let key = decoded(spec, "pkixPublicKey").unwrap_or_default();
-    let proof = decoded(spec, "proofOfPossession").unwrap_or_default();
-    if key.len() > LONGEST_KEY {
-        errors.too_long(&key_path, LONGEST_KEY);
-        return;
+    const STUB: &str = "stubPKCS10Request";
+    let [stub, key, proof] =
+        [STUB, "pkixPublicKey", "proofOfPossession"].map(|name| decoded(spec, name).unwrap_or_default());
+    for (name, bytes, longest) in [
+        (STUB, &stub, LONGEST_KEY),
+        ("pkixPublicKey", &key, LONGEST_KEY),
+        ("proofOfPossession", &proof, LONGEST_PROOF),
+    ] {
+        if bytes.len() > longest {
+            errors.too_long(&SPEC.child(name), longest);
+            return;
+        }
     }
-    if proof.len() > LONGEST_PROOF {
-        errors.too_long(&proof_path, LONGEST_PROOF);
-        return;
+    match (stub.is_empty(), key.is_empty(), proof.is_empty()) {
+        (false, true, true) => {
+            let path = SPEC.child(STUB);
+            let Some((key, signature)) = request::key_of(&stub) else {
+                errors.invalid(&path, spec[STUB].clone(), "must be a valid PKCS#10 CSR");
+                return;
+            };
+            if validate_kind(&key, &spec[STUB], &path, errors) && signature.is_err() {
+                errors.invalid(&path, spec[STUB].clone(), "could not verify CSR signature");
+            }
+        }
+        (true, false, false) => {
+            let path = SPEC.child("pkixPublicKey");
+            let Some(key) = Key::read(&key) else {
+                let why = "must be a valid PKIX-serialized public key";
+                errors.invalid(&path, spec["pkixPublicKey"].clone(), why);
+                return;
+            };
+            let has_signed = || key.has_signed(spec.text("podUID").as_bytes(), &proof);
+            if validate_kind(&key, &spec["pkixPublicKey"], &path, errors) && !has_signed() {
+                let why = "could not verify proof-of-possession signature";
+                errors.invalid_unshown(&SPEC.child("proofOfPossession"), why);
+            }
+        }
+        _ => {
+            let why = "exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossession) must be set";
+            errors.invalid_unshown(&SPEC, why);
+        }
     }
-    let given = || spec["pkixPublicKey"].clone();
-    let Some(key) = Key::read(&key) else {
-        errors.invalid(&key_path, given(), "must be a valid PKIX-serialized public key");
-        return;
-    };
-    match &key {
+}
+
+/// Whether a key is of a kind for which certificates are made.
+fn validate_kind(key: &Key, given: &Value, path: &Path, errors: &mut Errors) -> bool {
+    match key {
         Key::Other => {
             let why = "unknown public key type; supported types are Ed25519, ECDSA, and RSA";
-            errors.invalid(&key_path, given(), why);
+            errors.invalid(path, given.clone(), why);
         }
         Key::Curve(name) => {
             let why = "elliptic public keys must use curve P256 or P384";
-            errors.invalid(&key_path, format!("curve {name}"), why);
+            errors.invalid(path, format!("curve {name}"), why);
         }
         Key::Rsa(modulus, _) if !matches!(Key::modulus_bits(modulus), 3072 | 4096) => {
             let shown = format!("{}-bit modulus", Key::modulus_bits(modulus));
-            errors.invalid(&key_path, shown, "RSA keys must have modulus size 3072 or 4096");
+            errors.invalid(path, shown, "RSA keys must have modulus size 3072 or 4096");
         }
-        key if !key.has_signed(spec.text("podUID").as_bytes(), &proof) => {
-            errors.invalid_unshown(&proof_path, "could not verify proof-of-possession signature");
-        }
-        _ => {}
+        _ => return true,
+    }
+    false
+}
+
+/// The key that a certificate is asked for.
+fn asked_key(spec: &Value) -> Option<Key> {
+    match decoded(spec, "stubPKCS10Request").filter(|stub| !stub.is_empty()) {
+        Some(stub) => request::key_of(&stub).map(|(key, _)| key),
+        None => decoded(spec, "pkixPublicKey").as_deref().and_then(Key::read),
     }
 }
 
@@ -257,7 +321,8 @@ mod tests {
         for (name, key, proof) in PAIRS {
             let mut asked = request("a.example/s", 3600);
             asked["spec"]["pkixPublicKey"] = json!(key);
-            asked["spec"]["proofOfPossession"] = json!(proof);
+            // What signs nothing comes with some proof.
+            asked["spec"]["proofOfPossession"] = json!(if proof.is_empty() { "AAAA" } else { proof });
             let told = created(&PodCertificateRequest, asked.clone());
             let expected = match name {
                 "RSA, PKCS #1" => unproven.to_owned(),

@@ -1,9 +1,9 @@
 //! RuntimeClasses.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use pod_strategy::probes::validate_label;
-use pod_strategy::resources::validate_amount;
+use pod_strategy::resources;
 use pod_strategy::scheduling::validate_tolerations;
 use pod_strategy::warnings;
 use strategy::Strategy;
@@ -17,17 +17,30 @@ pub struct RuntimeClass;
 impl Strategy for RuntimeClass {
     fn validate(&self, object: &Value, errors: &mut Errors) {
         validate_label(object.text("handler"), &Path::root("handler"), errors);
-        let overhead_path = Path::root("overhead.podFixed");
-        for (name, value) in object["overhead"].entries("podFixed") {
-            validate_amount(name, value, &overhead_path.key(name), errors);
-        }
+        // As upstream, under the path of limits.
+        let overhead = json!({"limits": object["overhead"]["podFixed"]});
+        resources::validate(&overhead, &[], &Path::root("overhead"), errors);
         let scheduling = &object["scheduling"];
         let path = Path::root("scheduling");
         validate_labels(&scheduling["nodeSelector"], &path.child("nodeSelector"), errors);
-        validate_tolerations(scheduling.items("tolerations"), &path.child("tolerations"), errors);
+        let (tolerations, path) = (scheduling.items("tolerations"), path.child("tolerations"));
+        validate_tolerations(tolerations, &path, errors);
+        let of = |toleration: &Value| {
+            ["key", "operator", "value", "effect"].map(|key| toleration.text(key).to_owned())
+        };
+        for (index, toleration) in tolerations.iter().enumerate() {
+            if tolerations[..index].iter().any(|other| of(other) == of(toleration)) {
+                errors.duplicate(&path.index(index), toleration.clone());
+            }
+        }
+    }
+
+    fn allow_create_on_update(&self) -> bool {
+        true
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        self.validate(new, errors);
         errors.immutable(&Path::root("handler"), &new["handler"], &old["handler"]);
     }
 

@@ -23,20 +23,15 @@ impl Strategy for StorageClass {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        let provisioner = object.text("provisioner");
-        let path = Path::root("provisioner");
-        if provisioner.is_empty() {
-            errors.required(&path, "");
-        } else {
-            let found = names::qualified_name_errors(&provisioner.to_lowercase());
-            errors.invalid_each(&path, &object["provisioner"], found);
-        }
+        validate_provisioner(object.text("provisioner"), &Path::root("provisioner"), errors);
         validate_parameters(object, errors);
         for (key, supported) in [
             ("reclaimPolicy", ["Delete", "Retain"]),
             ("volumeBindingMode", ["Immediate", "WaitForFirstConsumer"]),
         ] {
-            if !supported.contains(&object.text(key)) {
+            // Upstream takes a policy that is empty, and a class without one is given the usual.
+            let empty = key == "reclaimPolicy" && object.text(key).is_empty();
+            if !empty && !supported.contains(&object.text(key)) {
                 errors.unsupported(&Path::root(key), object.text(key), &supported);
             }
         }
@@ -60,6 +55,16 @@ impl Strategy for StorageClass {
 
     fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
         topology::warnings(new.items("allowedTopologies"))
+    }
+}
+
+/// Validates the name of who makes volumes. Its case does not count.
+pub(crate) fn validate_provisioner(name: &str, path: &Path, errors: &mut Errors) {
+    let name = name.to_lowercase();
+    if name.is_empty() {
+        errors.required(path, "");
+    } else {
+        errors.invalid_each(path, &Value::from(name.as_str()), names::qualified_name_errors(&name));
     }
 }
 

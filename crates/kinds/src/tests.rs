@@ -54,7 +54,10 @@ const KINDS: &[(&str, &[&str])] = &[
     ("node.k8s.io", &["RuntimeClass"]),
     ("policy", &["PodDisruptionBudget"]),
     ("rbac.authorization.k8s.io", &["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]),
-    ("resource.k8s.io", &["DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice"]),
+    (
+        "resource.k8s.io",
+        &["DeviceClass", "DeviceTaintRule", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice"],
+    ),
     ("scheduling.k8s.io", &["PriorityClass"]),
     ("storagemigration.k8s.io", &["StorageVersionMigration"]),
     (
@@ -175,6 +178,7 @@ fn a_status_update_changes_metadata_only_of_some_kinds() {
     ];
     let closed = [
         "APIService",
+        "DeviceTaintRule",
         "FlowSchema",
         "PodCertificateRequest",
         "PriorityLevelConfiguration",

@@ -62,11 +62,8 @@ pub(crate) fn warnings(terms: &[Value]) -> Vec<String> {
     let mut found = Vec::new();
     for (index, term) in terms.iter().enumerate() {
         for (at, expression) in term.items("matchLabelExpressions").iter().enumerate() {
-            let key = expression.text("key");
-            if let Some(advice) = old_node_label(key) {
-                found.push(format!(
-                    "allowedTopologies[{index}].matchLabelExpressions[{at}].key: {key} is {advice}"
-                ));
+            if let Some(advice) = old_node_label(expression.text("key")) {
+                found.push(format!("allowedTopologies[{index}].matchLabelExpressions[{at}].key: {advice}"));
             }
         }
     }

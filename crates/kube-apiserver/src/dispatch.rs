@@ -1,5 +1,6 @@
 //! From an authorised request to the handler that answers it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use admission::Operation;
@@ -99,7 +100,7 @@ pub async fn dispatch(asked: Asked<'_>, request: Request, user: &Arc<UserInfo>) 
         call.warn([warning]);
     }
     let row = &call.entry.row;
-    call.warn(kinds::deprecation::warning(&row.group, &row.version, &row.kind).map(str::to_owned));
+    call.warn(kinds::deprecation::warning(&row.group, &row.version, &row.kind).map(Cow::into_owned));
     let mut answer = match handle(&call, body).await {
         Ok(answer) => answer,
         Err(status) => response::status_as(&status, &form),

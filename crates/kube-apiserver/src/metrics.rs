@@ -164,9 +164,9 @@ impl Metrics {
     fn note_deprecation(&self, route: &Route) {
         let Some(row) = route.entry.as_ref().map(|entry| &entry.row) else { return };
         if kinds::deprecation::warning(&row.group, &row.version, &row.kind).is_some() {
+            let removed = kinds::deprecation::removed_release(&row.group, &row.version, &row.kind);
             let [_, _, group, version, resource, subresource, ..] = route.labels();
-            // None of them has a release in which it goes.
-            let labels = [group, version, resource, subresource, ""];
+            let labels = [group, version, resource, subresource, removed];
             self.shared.deprecated.with_label_values(&labels).set(1);
         }
     }

@@ -24,7 +24,7 @@ enum Part {
 
 impl Version {
     /// Reads a version. One that is lenient may begin with `v`, leave numbers out and write zeros before them.
-    fn parse(text: &str, lenient: bool) -> Result<Self, String> {
+    pub fn parse(text: &str, lenient: bool) -> Result<Self, String> {
         let refused = |why: &str| Err(why.to_owned());
         let text = if lenient { text.trim().trim_start_matches(['v', 'V']) } else { text };
         let (rest, build) = text.split_once('+').unwrap_or((text, ""));
@@ -70,7 +70,7 @@ impl Version {
     }
 
     /// How versions are ordered; a release comes after what led to it, and builds do not count.
-    pub fn cmp(&self, other: &Self) -> Ordering {
+    pub fn order(&self, other: &Self) -> Ordering {
         self.numbers.cmp(&other.numbers).then_with(|| {
             match (self.before.is_empty(), other.before.is_empty()) {
                 (true, false) => Ordering::Greater,
@@ -112,9 +112,9 @@ pub fn method<'v>(version: &Version, name: &str, arguments: &[Value<'v>]) -> Out
         ("major", []) => Value::Int(number(0)),
         ("minor", []) => Value::Int(number(1)),
         ("patch", []) => Value::Int(number(2)),
-        ("isLessThan", [Value::Semver(other)]) => Value::Bool(version.cmp(other).is_lt()),
-        ("isGreaterThan", [Value::Semver(other)]) => Value::Bool(version.cmp(other).is_gt()),
-        ("compareTo", [Value::Semver(other)]) => Value::Int(version.cmp(other) as i64),
+        ("isLessThan", [Value::Semver(other)]) => Value::Bool(version.order(other).is_lt()),
+        ("isGreaterThan", [Value::Semver(other)]) => Value::Bool(version.order(other).is_gt()),
+        ("compareTo", [Value::Semver(other)]) => Value::Int(version.order(other) as i64),
         _ => return Err(no_overload()),
     })
 }

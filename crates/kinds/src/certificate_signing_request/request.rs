@@ -36,6 +36,13 @@ pub fn check(pem: &str) -> Result<(), &'static str> {
     }
 }
 
+/// The key that a request in DER is about, and what is wrong with its signature; nothing where it is no request.
+pub(crate) fn key_of(der: &[u8]) -> Option<(Key, Result<(), &'static str>)> {
+    let Ok(([], request)) = X509CertificationRequest::from_der(der) else { return None };
+    let key = Key::of(&request.certification_request_info.subject_pki)?;
+    Some((key, check_signature(&request)))
+}
+
 fn check_signature(request: &X509CertificationRequest<'_>) -> Result<(), &'static str> {
     let info = &request.certification_request_info;
     let message = info.raw;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::slice::{EFFECTS, validate_fact_name};
-use super::{MAX_ITEMS, lists, names_of, sharing, validate_configuration, validate_selectors};
+use super::{Judged, MAX_ITEMS, lists, names_of, validate_configuration, validate_selectors};
 use pod_strategy::probes::validate_label;
 use strategy::NameRule;
 use strategy::field::{Errors, Path};
@@ -12,7 +12,6 @@ use strategy::read::Read;
 
 /// How many alternatives a request may name.
 const MAX_ALTERNATIVES: usize = 8;
-const MAX_TOLERATIONS: usize = 16;
 
 /// Validates the spec of a claim, also of one in a template.
 pub(super) fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
@@ -28,7 +27,7 @@ pub(super) fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
     });
     lists::each(devices.items("config"), MAX_ITEMS, &path.child("config"), errors, |item, path, errors| {
         validate_references(item.items("requests"), &known, &path.child("requests"), errors);
-        validate_configuration(item, path, errors);
+        validate_configuration(item, Judged::New, path, errors);
     });
 }
 
@@ -63,7 +62,7 @@ fn validate_devices(request: &Value, path: &Path, errors: &mut Errors) {
         let found = names::errors(NameRule::Subdomain, class);
         errors.invalid_each(&path.child("deviceClassName"), &request["deviceClassName"], found);
     }
-    validate_selectors(request.items("selectors"), &path.child("selectors"), errors);
+    validate_selectors(request.items("selectors"), Judged::New, &path.child("selectors"), errors);
     let count = request.int("count").unwrap_or(0);
     match request.text("allocationMode") {
         "ExactCount" if count <= 0 => {
@@ -76,14 +75,10 @@ fn validate_devices(request: &Value, path: &Path, errors: &mut Errors) {
         other => errors.unsupported(&path.child("allocationMode"), other, &["All", "ExactCount"]),
     }
     validate_tolerations(request.items("tolerations"), &path.child("tolerations"), errors);
-    let capacity_path = path.child("capacity");
-    sharing::validate_requested(&request["capacity"]["requests"], &capacity_path.child("requests"), errors);
 }
 
-fn validate_tolerations(tolerations: &[Value], path: &Path, errors: &mut Errors) {
-    if tolerations.len() > MAX_TOLERATIONS {
-        errors.too_many(path, tolerations.len(), MAX_TOLERATIONS);
-    }
+/// Validates which taints of devices are put up with. As upstream, it does not hold them to the number it writes of.
+pub(super) fn validate_tolerations(tolerations: &[Value], path: &Path, errors: &mut Errors) {
     for (index, toleration) in tolerations.iter().enumerate() {
         let path = path.index(index);
         let (key, value) = (toleration.text("key"), toleration.text("value"));
@@ -211,6 +206,11 @@ mod tests {
                 "devices.requests[0].exactly.selectors[0].cel: Required value\n\
                  devices.requests[0].exactly.tolerations[0].value: Invalid value: \"x\": must be empty for operator `Exists`\n\
                  devices.requests[0].exactly.tolerations[1].effect: Unsupported value: \"PreferNoSchedule\": supported values: \"NoExecute\", \"NoSchedule\", \"None\"",
+            ),
+            (
+                json!({"requests": [{"name": "gpu", "exactly": {"deviceClassName": "a.example", "allocationMode": "All",
+                    "capacity": {"requests": {"1st": "-1"}}, "tolerations": vec![json!({"operator": "Exists"}); 17]}}]}),
+                "",
             ),
         ] {
             let spec = json!({ "devices": devices });

@@ -6,7 +6,6 @@ use apimachinery::Quantity;
 use serde_json::Value;
 
 use super::lists;
-use super::slice::validate_fact_name;
 use pod_strategy::probes::validate_label;
 use pod_strategy::resources::quantity;
 use strategy::field::{Errors, Path};
@@ -189,17 +188,6 @@ pub(super) fn validate_conditions(device: &Value, path: &Path, errors: &mut Erro
                 Value::Null => errors.invalid_unshown(&path.child(missing), format!("null: {why}")),
                 list => errors.invalid(&path.child(missing), list.clone(), why),
             }
-        }
-    }
-}
-
-/// Validates how much of a device's capacity a request asks for.
-pub(super) fn validate_requested(requests: &Value, path: &Path, errors: &mut Errors) {
-    for (name, amount) in requests.as_object().into_iter().flatten() {
-        let path = path.key(name);
-        validate_fact_name(name, &path, errors);
-        if quantity(amount).is_some_and(|amount| amount < Quantity::ZERO) {
-            errors.invalid(&path, amount.clone(), "must be greater than or equal to 0");
         }
     }
 }

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use super::{lists, sharing, validate_driver, validate_pool};
 use pod_strategy::probes::validate_label;
-use pod_strategy::resources::quantity;
 use strategy::NameRule;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::{Read, same};
 use strategy::selectors;
+use strategy::write;
 
 const MAX_DEVICES: usize = 128;
 /// As many where any of them has taints or draws on counters.
@@ -21,6 +21,28 @@ const LONGEST_NAME: usize = 32;
 const LONGEST_VALUE: usize = 64;
 /// What a taint of a device does.
 pub(super) const EFFECTS: [&str; 3] = ["NoExecute", "NoSchedule", "None"];
+
+/// Drops what a slice maps to resources of nodes, which is off upstream, unless it had that before.
+pub(super) fn forget_mappings(slice: &mut Value, before: &Value) {
+    const MAPPINGS: &str = "nodeAllocatableResourceMappings";
+    let has = |device: &Value| device.entries(MAPPINGS).next().is_some();
+    if before["spec"].items("devices").iter().any(has) {
+        return;
+    }
+    let Some(spec) = write::object(slice, "spec") else { return };
+    for device in write::items(spec, "devices") {
+        write::remove(device, MAPPINGS);
+    }
+}
+
+/// What to tell those who publish a slice.
+pub(super) fn warnings(slice: &Value) -> Vec<String> {
+    let driver = slice["spec"].text("driver");
+    if driver == driver.to_lowercase() {
+        return Vec::new();
+    }
+    vec![format!("spec.driver: driver names should be lowercase; {driver:?} contains uppercase characters")]
+}
 
 /// Validates the spec of a slice, which was another one before, or null.
 pub(super) fn validate(spec: &Value, before: &Value, path: &Path, errors: &mut Errors) {
@@ -35,9 +57,15 @@ pub(super) fn validate(spec: &Value, before: &Value, path: &Path, errors: &mut E
         let why = "must be greater than or equal to zero";
         errors.invalid(&pool_path.child("generation"), generation, why);
     }
+    if !before.is_null() {
+        errors.immutable(&pool_path.child("name"), &spec["pool"]["name"], &before["pool"]["name"]);
+        for key in ["driver", "nodeName"] {
+            errors.immutable(&path.child(key), &spec[key], &before[key]);
+        }
+    }
     validate_place(spec, path, errors);
     let (devices, counters) = (spec.items("devices"), spec.items("sharedCounters"));
-    if !counters.is_empty() && !devices.is_empty() {
+    if spec.has("sharedCounters") && spec.has("devices") {
         errors.invalid(path, "", "only one of `sharedCounters` or `devices` is allowed");
     }
     let costly =
@@ -135,17 +163,15 @@ fn validate_device(device: &Value, before: &Value, each_alone: bool, path: &Path
         validate_fact_name(name, &path, errors);
         validate_attribute(attribute, &path, errors);
     }
-    for (name, capacity) in device.entries("capacity") {
+    // What stays as it was is not judged again.
+    let capacity_stays = !before.is_null() && same(&device["capacity"], &before["capacity"]);
+    for (name, capacity) in device.entries("capacity").filter(|_| !capacity_stays) {
         let list_path = path.child("capacity");
         let path = list_path.key(name);
         validate_fact_name(name, &path, errors);
-        if quantity(&capacity["value"]).is_none() {
-            errors.required(&path.child("value"), "");
-        }
         let shared = device.flag("allowMultipleAllocations") == Some(true);
         sharing::validate_request_policy(capacity, shared, &path, errors);
     }
-    // What stays as it was is not judged again.
     if !same(&device["taints"], &before["taints"]) {
         lists::each(device.items("taints"), MAX_TAINTS, &path.child("taints"), errors, validate_taint);
     }
@@ -156,10 +182,20 @@ fn validate_device(device: &Value, before: &Value, each_alone: bool, path: &Path
 }
 
 fn validate_taint(taint: &Value, path: &Path, errors: &mut Errors) {
+    validate_taint_text(taint, path, errors);
+    validate_effect(taint, path, errors);
+}
+
+/// Validates key and value of a taint.
+pub(super) fn validate_taint_text(taint: &Value, path: &Path, errors: &mut Errors) {
     let key = taint.text("key");
     errors.invalid_each(&path.child("key"), &Value::from(key), names::qualified_name_errors(key));
     let found = names::label_value_errors(taint.text("value"));
     errors.invalid_each(&path.child("value"), &taint["value"], found);
+}
+
+/// Validates what a taint does.
+pub(super) fn validate_effect(taint: &Value, path: &Path, errors: &mut Errors) {
     match taint.text("effect") {
         "" => errors.required(&path.child("effect"), ""),
         effect if EFFECTS.contains(&effect) => {}
@@ -345,6 +381,31 @@ mod tests {
                  spec.devices[2].nodeName: Invalid value: \"\": must not be empty\n\
                  spec.devices[3]: Invalid value: \"{{`nodeName`, `allNodes`}}\": {why}"
             )
+        );
+    }
+
+    #[test]
+    fn what_identifies_a_slice_stays() {
+        let spec = |driver: &str, pool: &str, node: &str| {
+            json!({"driver": driver, "nodeName": node, "pool": {"name": pool, "resourceSliceCount": 1},
+                "devices": [{"name": ""}]})
+        };
+        let (old, new) = (spec("a.example", "p", "w1"), spec("b.example", "q", "w2"));
+        let told = found(|errors| validate(&new, &old, &Path::root("spec"), errors));
+        let places: Vec<&str> = told.lines().map(|line| line.split(": ").next().unwrap()).collect();
+        assert_eq!(places[..3], ["spec.pool.name", "spec.driver", "spec.nodeName"], "{told}");
+        assert_eq!(places[3], "spec.devices[0].name");
+    }
+
+    #[test]
+    fn capacity_that_stays_is_not_judged_again() {
+        let spec = json!({"driver": "a.example", "allNodes": true, "pool": {"name": "p", "resourceSliceCount": 1},
+            "devices": [{"name": "d", "capacity": {"memory": {"requestPolicy": {}}}}]});
+        let path = Path::root("spec");
+        assert_eq!(found(|errors| validate(&spec, &spec, &path, errors)), "");
+        assert_eq!(
+            found(|errors| validate(&spec, &Value::Null, &path, errors)),
+            "spec.devices[0].capacity[memory].requestPolicy: Forbidden: allowMultipleAllocations must be true"
         );
     }
 

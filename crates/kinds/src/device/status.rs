@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::claim::{validate_reference, validate_references};
-use super::{MAX_ITEMS, lists, names_of, sharing};
+use super::claim::{validate_reference, validate_references, validate_tolerations};
+use super::{Judged, MAX_ITEMS, lists, names_of, sharing};
 use super::{validate_configuration, validate_driver, validate_parameters, validate_pool};
 use crate::conditions;
 use pod_strategy::probes::validate_label;
@@ -11,6 +11,7 @@ use strategy::addresses;
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
 use strategy::selectors;
+use strategy::write;
 
 const MAX_CONSUMERS: usize = 256;
 const MAX_RESULTS: usize = 32;
@@ -19,6 +20,31 @@ const MAX_ADDRESSES: usize = 16;
 const LONGEST_INTERFACE: usize = 256;
 const LONGEST_HARDWARE_ADDRESS: usize = 128;
 const SOURCES: [&str; 2] = ["FromClaim", "FromClass"];
+
+/// Drops what drivers told of devices that the claim had and has no more. Shares of a device are one device here.
+pub(super) fn forget_released(new: &mut Value, old: &Value) {
+    let results = |claim: &Value| -> Vec<String> {
+        claim["status"]["allocation"]["devices"].items("results").iter().map(whole).collect()
+    };
+    let (had, has) = (results(old), results(new));
+    let Some(status) = write::object(new, "status") else { return };
+    let told = status.items("devices");
+    let kept: Vec<Value> = told
+        .iter()
+        .filter(|device| has.contains(&whole(device)) || !had.contains(&whole(device)))
+        .cloned()
+        .collect();
+    if kept.is_empty() {
+        write::remove(status, "devices");
+    } else if kept.len() < told.len() {
+        write::set(status, "devices", kept);
+    }
+}
+
+/// A device, whichever share of it is meant.
+fn whole(device: &Value) -> String {
+    ["driver", "pool", "device"].map(|key| device.text(key)).join("/")
+}
 
 /// Validates a new status of a claim.
 pub(super) fn validate(new: &Value, old: &Value, errors: &mut Errors) {
@@ -66,6 +92,7 @@ pub(super) fn validate(new: &Value, old: &Value, errors: &mut Errors) {
         validate_reference(result.text("request"), &known, &path.child("request"), errors);
         validate_identity(result, path, errors);
         sharing::validate_conditions(result, path, errors);
+        validate_tolerations(result.items("tolerations"), &path.child("tolerations"), errors);
         validate_share(result, path, errors);
     });
     // Those of the claim and those of its classes.
@@ -77,7 +104,7 @@ pub(super) fn validate(new: &Value, old: &Value, errors: &mut Errors) {
             other => errors.unsupported(&path.child("source"), other, &SOURCES),
         }
         validate_references(item.items("requests"), &known, &path.child("requests"), errors);
-        validate_configuration(item, path, errors);
+        validate_configuration(item, Judged::New, path, errors);
     });
     if allocation.has("nodeSelector") {
         selectors::validate_node_selector(&allocation["nodeSelector"], &path.child("nodeSelector"), errors);
@@ -145,7 +172,7 @@ fn validate_device(device: &Value, allocated: &[String], path: &Path, errors: &m
     }
     conditions::validate(conditions, &conditions_path, errors);
     if device.has("data") {
-        validate_parameters(&device["data"], &path.child("data"), errors);
+        validate_parameters(&device["data"], Judged::New, &path.child("data"), errors);
     }
     validate_network(&device["networkData"], &path.child("networkData"), errors);
 }
@@ -207,12 +234,14 @@ mod tests {
             (
                 json!({"allocation": {"devices": {
                     "results": [{"request": "cpu", "driver": "a.example", "pool": "p", "device": "d",
-                        "shareID": "1", "bindingConditions": ["x"], "bindingFailureConditions": ["y"]}],
+                        "shareID": "1", "bindingConditions": ["x"], "bindingFailureConditions": ["y"],
+                        "tolerations": [{"operator": "Exists", "value": "v"}]}],
                     "config": [{"source": "Here", "requests": ["gpu"], "opaque": {"driver": "a.example", "parameters": {}}}, {}]}}}),
                 json!({}),
                 false,
                 format!(
                     "status.allocation.devices.results[0].request: Invalid value: \"cpu\": {reference}\n\
+                     status.allocation.devices.results[0].tolerations[0].value: Invalid value: \"v\": must be empty for operator `Exists`\n\
                      status.allocation.devices.results[0].shareID: Invalid value: \"1\": error validating uid: invalid UUID length: 1\n\
                      status.allocation.devices.config[0].source: Unsupported value: \"Here\": supported values: \"FromClaim\", \"FromClass\"\n\
                      status.allocation.devices.config[1].source: Required value\n\
@@ -234,6 +263,29 @@ mod tests {
         }
         let other = json!({"allocation": {"devices": {}}});
         assert!(check(other, allocated, false).ends_with("field is immutable"));
+    }
+
+    #[test]
+    fn nothing_is_told_of_devices_that_were_given_back() {
+        let device = |name: &str| json!({"driver": "a.example", "pool": "p", "device": name});
+        let claim = |results: &[&str], told: &[&str]| {
+            let [results, told] =
+                [results, told].map(|names| names.iter().map(|name| device(name)).collect::<Vec<_>>());
+            json!({"status": {"allocation": {"devices": {"results": results}}, "devices": told}})
+        };
+        for (had, has, told, left) in [
+            (&["d", "e"][..], &["d", "e"][..], &["d"][..], &["d"][..]),
+            (&["d", "e"], &["d"], &["d", "e"], &["d"]),
+            // What it never had is for validation to refuse.
+            (&["d"], &["d"], &["d", "x"], &["d", "x"]),
+        ] {
+            let mut new = claim(has, told);
+            forget_released(&mut new, &claim(had, told));
+            assert_eq!(new, claim(has, left), "{had:?} {has:?} {told:?}");
+        }
+        let mut new = json!({"status": {"devices": [device("d")]}});
+        forget_released(&mut new, &claim(&["d"], &["d"]));
+        assert_eq!(new, json!({"status": {}}));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::Value;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-use super::{SPEC, decoded};
+use super::{SPEC, asked_key};
 use crate::pem::Blocks;
 use crate::pod_certificate_request::key::Key;
 use strategy::field::{Errors, Path};
@@ -45,7 +45,7 @@ pub fn validate(status: &Value, spec: &Value, errors: &mut Errors) {
         return;
     };
     validate_names(&leaf, errors);
-    let Some(asked) = decoded(spec, "pkixPublicKey").as_deref().and_then(Key::read) else {
+    let Some(asked) = asked_key(spec) else {
         let why = "must be a valid PKIX-serialized public key";
         errors.invalid(&SPEC.child("pkixPublicKey"), spec["pkixPublicKey"].clone(), why);
         return;

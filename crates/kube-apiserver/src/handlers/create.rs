@@ -6,6 +6,7 @@ use admission::Operation;
 use apimachinery::{ObjectExt, Status, names, time};
 use bytes::Bytes;
 use http::StatusCode;
+use jiff::Timestamp;
 use managed_fields::Fields;
 use serde_json::Value;
 use storage::{Consistency, Error, Filter, WatchStart};
@@ -129,6 +130,7 @@ async fn prepare(
     if !errors.is_empty() {
         return Err(write::invalid(call, &name, errors));
     }
+    kinds::date(entry.group(), &entry.row.kind, &mut object, &Value::Null, Timestamp::now());
     call.warn(strategy.create_warnings(&object));
     admitting.judge_by_all(&object, None).await?;
     write::check_escalation(call, &object, None)?;

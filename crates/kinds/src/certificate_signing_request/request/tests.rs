@@ -6,7 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use super::*;
 
 /// Requests in base64, by who signed them.
-const REQUESTS: [(&str, &str); 13] = [
+pub(crate) const REQUESTS: [(&str, &str); 13] = [
     (
         "Ed25519",
         "MIGvMGMCAQAwMDEVMBMGA1UECgwMc3lzdGVtOm5vZGVzMRcwFQYDVQQDDA5zeXN0ZW06bm9kZTp3MTAqMAUGAytlcAMhAFFPEFX8\

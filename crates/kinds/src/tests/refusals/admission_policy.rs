@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::check;
+use strategy::testing::updated;
+
+use super::{check, check_statuses, check_updates};
 use crate::strategy;
 
 #[test]
@@ -22,6 +24,11 @@ fn admission_policies() {
     let annotations = |count: usize| -> Vec<Value> {
         (0..count).map(|number| json!({"key": format!("k{number}"), "valueExpression": "'a'"})).collect()
     };
+    let many = format!(
+        "spec.matchConditions: Too many: 65: must have at most 64 items\n\
+        spec.auditAnnotations: Invalid value: {}: must not have more than 20 auditAnnotations",
+        Value::from(annotations(21))
+    );
     let most = format!("'{}'", "a".repeat(5 * 1024 - 2));
     check(
         "admissionregistration.k8s.io",
@@ -34,11 +41,7 @@ fn admission_policies() {
                 ),
                 "",
             ),
-            (
-                policy(json!({"matchConditions": conditions(65), "auditAnnotations": annotations(21)})),
-                "spec.matchConditions: Too many: 65: must have at most 64 items\n\
-                spec.auditAnnotations: Too many: 21: must have at most 20 items",
-            ),
+            (policy(json!({"matchConditions": conditions(65), "auditAnnotations": annotations(21)})), &many),
             (
                 policy(json!({"failurePolicy": "Some", "matchConstraints": null, "validations": [],
                     "matchConditions": [{"name": "", "expression": ""}, {"name": "-", "expression": "1"}, {"name": "a", "expression": "true"}, {"name": "a", "expression": "true"}],
@@ -52,7 +55,8 @@ fn admission_policies() {
                 spec.matchConditions[1].expression: Invalid value: \"1\": must evaluate to bool\n\
                 spec.matchConditions[1].name: Invalid value: \"-\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')\n\
                 spec.matchConditions[3].name: Duplicate value: \"a\"\n\
-                spec.validations: Required value: validations or auditAnnotations must contain at least one item",
+                spec.validations: Required value: validations or auditAnnotations must contain at least one item\n\
+                spec.auditAnnotations: Required value: validations or auditAnnotations must contain at least one item",
             ),
             (
                 policy(json!({"paramKind": {"apiVersion": "A/", "kind": "1"},
@@ -64,10 +68,10 @@ fn admission_policies() {
                 spec.matchConstraints.matchPolicy: Required value\n\
                 spec.matchConstraints.namespaceSelector.matchLabels: Invalid value: \"-\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')\n\
                 spec.matchConstraints.labelSelector.matchLabels: Invalid value: \"-\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')\n\
+                spec.matchConstraints.excludeResourceRules[0].operations: Required value\n\
                 spec.matchConstraints.excludeResourceRules[0].apiGroups: Required value\n\
                 spec.matchConstraints.excludeResourceRules[0].apiVersions: Required value\n\
                 spec.matchConstraints.excludeResourceRules[0].resources: Required value\n\
-                spec.matchConstraints.excludeResourceRules[0].operations: Required value\n\
                 spec.matchConstraints.resourceRules: Required value",
             ),
             (
@@ -81,12 +85,12 @@ fn admission_policies() {
             (
                 policy(
                     json!({"variables": [{"name": "", "expression": "1"}, {"name": "a b", "expression": "1"}, {"name": "_a1", "expression": "1"},
-                    {"name": "_a1", "expression": ""}]}),
+                    {"name": "_a1", "expression": "2"}, {"name": "namespace", "expression": ""}]}),
                 ),
                 "spec.variables[0].name: Required value: name is not specified\n\
                 spec.variables[1].name: Invalid value: \"a b\": name is not a valid CEL identifier\n\
-                spec.variables[3].name: Duplicate value: \"_a1\"\n\
-                spec.variables[3].expression: Required value",
+                spec.variables[4].name: Invalid value: \"namespace\": name is not a valid CEL identifier\n\
+                spec.variables[4].expression: Required value: expression is not specified",
             ),
             (
                 policy(json!({"validations": [{"expression": " "}, {"expression": "true", "message": " "},
@@ -97,17 +101,18 @@ fn admission_policies() {
                 spec.validations[2].message: Invalid value: \"a\\n\
                 b\": message must not contain line breaks\n\
                 spec.validations[5].messageExpression: Invalid value: \" \": must be non-empty if specified\n\
-                spec.validations[7].reason: Unsupported value: \"Some\": supported values: \"Forbidden\", \"Invalid\", \"RequestEntityTooLarge\", \"Unauthorized\"",
+                spec.validations[7].reason: Unsupported value: \"Some\": supported values: \"Forbidden\", \"Invalid\", \"RequestEntityTooLarge\"",
             ),
             (
                 policy(
                     json!({"auditAnnotations": [{"key": "-", "valueExpression": "1"}, {"key": "k", "valueExpression": format!("{most} ")},
-                    {"key": "k", "valueExpression": format!("'a' + {most}")}, {"key": "n", "valueExpression": "null"}]}),
+                    {"key": "k", "valueExpression": format!("'a' + {most}")}, {"key": "n", "valueExpression": "null"}, {"key": "o", "valueExpression": " "}]}),
                 ),
                 "spec.auditAnnotations[0].key: Invalid value: \"p/-\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')\n\
                 spec.auditAnnotations[0].valueExpression: Invalid value: \"1\": must evaluate to one of [string null_type]\n\
+                spec.auditAnnotations[2].valueExpression: Required value: must not exceed 5120 bytes in length\n\
                 spec.auditAnnotations[2].key: Duplicate value: \"k\"\n\
-                spec.auditAnnotations[2].valueExpression: Too long: may not be more than 5120 bytes",
+                spec.auditAnnotations[4].valueExpression: Required value: valueExpression is not specified",
             ),
         ],
     );
@@ -169,12 +174,22 @@ fn admission_policies() {
         (
             binding(json!({"paramRef": {"name": "a", "selector": {}, "parameterNotFoundAction": "Some"},
                 "validationActions": ["Deny", "Warn", "Deny", "Some"], "matchResources": {"matchPolicy": "Some"}})),
-            "spec.matchResources.matchPolicy: Unsupported value: \"Some\": supported values: \"Equivalent\", \"Exact\"\n\
-                spec.paramRef.name: Invalid value: \"a\": name and selector are mutually exclusive\n\
-                spec.paramRef.parameterNotFoundAction: Unsupported value: \"Some\": supported values: \"Allow\", \"Deny\"\n\
+            "spec.paramRef.name: Forbidden: name and selector are mutually exclusive\n\
+                spec.paramRef.selector: Forbidden: name and selector are mutually exclusive\n\
+                spec.paramRef.parameterNotFoundAction: Unsupported value: \"Some\": supported values: \"Deny\", \"Allow\"\n\
+                spec.matchResources.matchPolicy: Unsupported value: \"Some\": supported values: \"Equivalent\", \"Exact\"\n\
                 spec.validationActions[2]: Duplicate value: \"Deny\"\n\
                 spec.validationActions[3]: Unsupported value: \"Some\": supported values: \"Audit\", \"Deny\", \"Warn\"\n\
                 spec.validationActions: Invalid value: [\"Deny\",\"Warn\",\"Deny\",\"Some\"]: must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)",
+        ),
+        (
+            binding(json!({"paramRef": {"name": "a/b", "parameterNotFoundAction": ""},
+                "matchResources": {"resourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"],
+                    "operations": ["*"], "resourceNames": ["x", "a/b", "x"]}]}})),
+            "spec.paramRef.name: Invalid value: \"a/b\": may not contain '/'\n\
+                spec.paramRef.parameterNotFoundAction: Required value\n\
+                spec.matchResources.resourceRules[0].resourceNames[1]: Invalid value: \"a/b\": may not contain '/'\n\
+                spec.matchResources.resourceRules[0].resourceNames[2]: Duplicate value: \"x\"",
         ),
     ];
     check("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding", &bindings);
@@ -186,6 +201,45 @@ fn admission_policies() {
             (
                 json!({"spec": {"policyName": "p", "paramRef": {}}}),
                 "spec.paramRef: Required value: one of name or selector must be specified",
+            ),
+        ],
+    );
+    let broken = json!([{"name": "c", "expression": "object.metadata.name ="}]);
+    let kind = json!({"apiVersion": "v1", "kind": "ConfigMap"});
+    let conditioned = policy(json!({ "matchConditions": broken }));
+    check_updates(
+        "admissionregistration.k8s.io",
+        "ValidatingAdmissionPolicy",
+        &[(conditioned.clone(), policy(json!({"matchConditions": broken, "failurePolicy": "Ignore"})), "")],
+    );
+    let (old, new) = (conditioned, policy(json!({"matchConditions": broken, "paramKind": kind})));
+    assert!(
+        updated(strategy("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"), new, old)
+            .starts_with("spec.matchConditions[0].expression: Invalid value: "),
+        "what it may name has changed"
+    );
+    let warnings = |warnings: Value| json!({"status": {"typeChecking": {"expressionWarnings": warnings}}});
+    check_statuses(
+        "admissionregistration.k8s.io",
+        "ValidatingAdmissionPolicy",
+        &[
+            (
+                json!({}),
+                warnings(json!([{"fieldRef": "spec.validations[0].expression", "warning": "w"}])),
+                "",
+            ),
+            (
+                json!({}),
+                warnings(json!([{"fieldRef": " "}])),
+                "status.typeChecking.expressionWarnings[0].warning: Required value\n\
+                status.typeChecking.expressionWarnings[0].fieldRef: Required value",
+            ),
+            (
+                json!({}),
+                json!({"status": {"conditions": [{"type": "A"}]}}),
+                "status.conditions[0].status: Unsupported value: \"\": supported values: \"False\", \"True\", \"Unknown\"\n\
+                status.conditions[0].lastTransitionTime: Required value: must be set\n\
+                status.conditions[0].reason: Required value: must be set",
             ),
         ],
     );

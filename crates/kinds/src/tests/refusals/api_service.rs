@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::check;
+use super::{check, check_statuses};
 
 #[test]
 fn api_services() {
@@ -48,8 +48,32 @@ fn api_services() {
             ),
             (
                 service(json!({"service": null, "caBundle": "Yg==", "insecureSkipTLSVerify": true})),
-                "spec.caBundle: Invalid value: \"\": local APIServices may not have a caBundle\n\
+                "spec.caBundle: Invalid value: \"1 bytes\": local APIServices may not have a caBundle\n\
                 spec.insecureSkipTLSVerify: Invalid value: true: local APIServices may not have insecureSkipTLSVerify",
+            ),
+            (
+                service(json!({"group": "A", "version": "1", "service": null})),
+                "metadata.name: Invalid value: \"v1.a.example\": must be `spec.version+\".\"+spec.group`: \"1.A\"\n\
+                spec.group: Invalid value: \"A\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')\n\
+                spec.version: Invalid value: \"1\": a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')",
+            ),
+            (
+                service(json!({"group": "", "version": "v2"})),
+                "metadata.name: Invalid value: \"v1.a.example\": must be `spec.version+\".\"+spec.group`: \"v2.\"\n\
+                spec.group: Required value: only v1 may have an empty group and it better be legacy kube",
+            ),
+        ],
+    );
+    let status = |status: &str| json!({"status": {"conditions": [{"type": "Available", "status": status}]}});
+    check_statuses(
+        "apiregistration.k8s.io",
+        "APIService",
+        &[
+            (json!({}), status("True"), ""),
+            (
+                json!({}),
+                status("Maybe"),
+                "status.conditions[0].status: Unsupported value: \"Maybe\": supported values: \"True\", \"False\", \"Unknown\"",
             ),
         ],
     );
