@@ -4,9 +4,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::Value;
 
-use pod_strategy::probes::{validate_label, validate_port_number};
+use pod_strategy::probes::validate_label;
 use pod_strategy::warnings;
 use strategy::field::{Errors, Path};
+use strategy::metadata::validate_labels;
 use strategy::names;
 use strategy::read::{Read, same};
 use strategy::write;
@@ -19,6 +20,7 @@ const MAX_ENDPOINTS: usize = 1000;
 const MAX_ADDRESSES: usize = 100;
 const MAX_PORTS: usize = 20000;
 const MAX_HINTS: usize = 8;
+const MAX_TOPOLOGY: usize = 16;
 
 impl Strategy for EndpointSlice {
     fn keeps(&self) -> Keeps {
@@ -98,9 +100,7 @@ fn validate_endpoints(object: &Value, errors: &mut Errors) {
                     errors.invalid(&path, text, "must be a valid IPv6 address");
                 }
                 "IPv4" | "IPv6" => crate::service::non_special_address(text, &path, errors),
-                "FQDN" => {
-                    errors.invalid_each(&path, address, names::errors(NameRule::Subdomain, text));
-                }
+                "FQDN" => validate_domain(text, &path, errors),
                 _ => {}
             }
         }
@@ -108,31 +108,63 @@ fn validate_endpoints(object: &Value, errors: &mut Errors) {
             let found = names::errors(NameRule::Subdomain, endpoint.text("nodeName"));
             errors.invalid_each(&path.child("nodeName"), &endpoint["nodeName"], found);
         }
+        let topology_path = path.child("deprecatedTopology");
+        let topology = endpoint.entries("deprecatedTopology").count();
+        if topology > MAX_TOPOLOGY {
+            errors.too_many(&topology_path, topology, MAX_TOPOLOGY);
+        }
+        validate_labels(&endpoint["deprecatedTopology"], &topology_path, errors);
         if endpoint.has("hostname") {
             validate_label(endpoint.text("hostname"), &path.child("hostname"), errors);
         }
-        for list in ["forZones", "forNodes"] {
-            let hints_path = path.child("hints");
-            let list_path = hints_path.child(list);
-            let hints = endpoint["hints"].items(list);
-            if hints.len() > MAX_HINTS {
-                errors.too_many(&list_path, hints.len(), MAX_HINTS);
-                continue;
+        validate_hints(&endpoint["hints"], &path.child("hints"), errors);
+    }
+}
+
+fn validate_hints(hints: &Value, path: &Path, errors: &mut Errors) {
+    for list in ["forZones", "forNodes"] {
+        let list_path = path.child(list);
+        let hints = hints.items(list);
+        if hints.len() > MAX_HINTS {
+            errors.too_many(&list_path, hints.len(), MAX_HINTS);
+            return;
+        }
+        for (index, hint) in hints.iter().enumerate() {
+            let (name, item_path) = (hint.text("name"), list_path.index(index));
+            let path = item_path.child("name");
+            if hints[..index].iter().any(|other| other.text("name") == name) {
+                errors.duplicate(&path, name);
             }
-            for (index, hint) in hints.iter().enumerate() {
-                let (name, item_path) = (hint.text("name"), list_path.index(index));
-                let path = item_path.child("name");
-                if hints[..index].iter().any(|other| other.text("name") == name) {
-                    errors.duplicate(&path, name);
-                }
-                if list == "forNodes" {
-                    errors.invalid_each(&path, &Value::from(name), names::errors(NameRule::Subdomain, name));
-                } else if name.is_empty() {
-                    errors.required(&path, "");
-                } else {
-                    errors.invalid_each(&path, &Value::from(name), names::label_value_errors(name));
-                }
-            }
+            let found = match list {
+                "forNodes" => names::errors(NameRule::Subdomain, name),
+                _ => names::label_value_errors(name),
+            };
+            errors.invalid_each(&path, &Value::from(name), found);
+        }
+    }
+}
+
+/// Validates a name in DNS of at least two labels, which may end with a dot.
+fn validate_domain(text: &str, path: &Path, errors: &mut Errors) {
+    if text.is_empty() {
+        errors.required(path, "");
+        return;
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let found = names::errors(NameRule::Subdomain, name);
+    if !found.is_empty() {
+        errors.invalid(path, name, found.join(","));
+        return;
+    }
+    if !name.contains('.') {
+        let why = "should be a domain with at least two segments separated by dots";
+        errors.invalid(path, name, why);
+        return;
+    }
+    for label in name.split('.') {
+        let found = names::errors(NameRule::Label, label);
+        if !found.is_empty() {
+            errors.invalid(path, label, found.join(","));
         }
     }
 }
@@ -155,11 +187,8 @@ fn validate_ports(object: &Value, errors: &mut Errors) {
         }
         match port.text("protocol") {
             "TCP" | "UDP" | "SCTP" => {}
-            "" => errors.required(&path.child("protocol"), ""),
+            _ if !port.has("protocol") => errors.required(&path.child("protocol"), ""),
             other => errors.unsupported(&path.child("protocol"), other, &["SCTP", "TCP", "UDP"]),
-        }
-        if let Some(number) = port.int("port") {
-            validate_port_number(number, &path.child("port"), errors);
         }
         if port.has("appProtocol") {
             let found = names::qualified_name_errors(port.text("appProtocol"));
@@ -169,33 +198,4 @@ fn validate_ports(object: &Value, errors: &mut Errors) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-    use strategy::testing::created;
-
-    #[test]
-    fn hints_name_each_place_once() {
-        let slice = |hints: Value| json!({"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"], "hints": hints}]});
-        assert_eq!(
-            created(
-                &EndpointSlice,
-                slice(json!({"forZones": [{"name": "a"}], "forNodes": [{"name": "w1"}]}))
-            ),
-            ""
-        );
-        assert_eq!(
-            created(&EndpointSlice, slice(json!({"forZones": [{"name": "a"}, {"name": "a"}, {}]}))),
-            "endpoints[0].hints.forZones[1].name: Duplicate value: \"a\"\nendpoints[0].hints.forZones[2].name: Required value"
-        );
-        let nine: Vec<Value> = (0..9).map(|number| json!({"name": format!("z{number}")})).collect();
-        assert_eq!(
-            created(&EndpointSlice, slice(json!({ "forZones": nine }))),
-            "endpoints[0].hints.forZones: Too many: 9: must have at most 8 items"
-        );
-        assert_eq!(
-            EndpointSlice.create_warnings(&json!({"addressType": "FQDN"})),
-            ["addressType: FQDN endpoints are deprecated"]
-        );
-    }
-}
+mod tests;

@@ -3,17 +3,21 @@
 use std::borrow::Cow;
 
 use apimachinery::ObjectExt;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use strategy::field::{Errors, Path};
 use strategy::names;
-use strategy::read::Read;
+use strategy::read::{Read, same};
 use strategy::{Dependents, NameRule, Strategy, field_text};
 
 /// The rules of events sent to core/v1.
 pub struct CoreEvent;
 /// The stricter rules of events sent to events.k8s.io/v1.
 pub struct NewEvent;
+
+/// What events.k8s.io calls `reportingComponent`.
+const REPORTING: &str = "reportingController";
 
 const FIELDS: [&str; 11] = [
     "involvedObject.kind",
@@ -30,13 +34,13 @@ const FIELDS: [&str; 11] = [
 ];
 
 impl Strategy for CoreEvent {
+    /// The names of old events hold whatever their objects are called.
+    fn name_rule(&self) -> NameRule {
+        NameRule::PathSegment
+    }
+
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate_namespace(object, errors);
-        if object.has("eventTime") {
-            validate_reporting(object, errors);
-        }
-        let found = names::errors(NameRule::Subdomain, object.namespace());
-        errors.invalid_each(&Path::root("namespace"), &Value::from(object.namespace()), found);
+        validate_any(object, "reportingComponent", errors);
     }
 
     fn dependents(&self) -> Dependents {
@@ -58,10 +62,9 @@ impl Strategy for CoreEvent {
 
 impl Strategy for NewEvent {
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate_namespace(object, errors);
-        if object.has("eventTime") {
-            validate_reporting(object, errors);
-        } else {
+        validate_any(object, REPORTING, errors);
+        validate_series(object, errors);
+        if !object.has("eventTime") {
             errors.required(&Path::root("eventTime"), "");
         }
         if !matches!(object.text("type"), "Normal" | "Warning") {
@@ -78,10 +81,13 @@ impl Strategy for NewEvent {
         if !object["source"].text("component").is_empty() || !object["source"].text("host").is_empty() {
             errors.invalid(&Path::root("source"), "", "needs to be unset");
         }
-        validate_series(object, errors);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_any(new, REPORTING, errors);
+        if !same(&new["series"], &old["series"]) {
+            validate_series(new, errors);
+        }
         for (key, path) in [
             ("involvedObject", "involvedObject"),
             ("reason", "reason"),
@@ -94,12 +100,14 @@ impl Strategy for NewEvent {
             ("eventTime", "eventTime"),
             ("action", "action"),
             ("related", "related"),
-            ("reportingComponent", "reportingController"),
+            ("reportingComponent", REPORTING),
             ("reportingInstance", "reportingInstance"),
         ] {
-            errors.immutable(&Path::root(path), &new[key], &old[key]);
+            // Clients may know less of a moment than was stored.
+            if key != "eventTime" || microsecond(new, key) != microsecond(old, key) {
+                errors.immutable(&Path::root(path), &new[key], &old[key]);
+            }
         }
-        validate_series(new, errors);
     }
 
     fn dependents(&self) -> Dependents {
@@ -130,23 +138,39 @@ fn selectable<'a>(object: &'a Value, name: &str) -> Option<Cow<'a, str>> {
     }
 }
 
-fn validate_namespace(object: &Value, errors: &mut Errors) {
+/// The microsecond of a moment.
+fn microsecond(object: &Value, key: &str) -> Option<i64> {
+    let moment: Timestamp = object.text(key).parse().ok()?;
+    Some(moment.as_nanosecond().div_euclid(1000) as i64)
+}
+
+/// Validates what holds for events of both groups; `reporting` is what this one calls who reports.
+fn validate_any(object: &Value, reporting: &str, errors: &mut Errors) {
     let involved = object["involvedObject"].text("namespace");
     let own = object.namespace();
-    // Events of cluster-wide objects live in `default`.
-    let matches = if involved.is_empty() { matches!(own, "" | "default") } else { involved == own };
+    // Events of cluster-wide objects live in a namespace too.
+    let matches = match (object.has("eventTime"), involved) {
+        (false, "") => matches!(own, "" | "default"),
+        (false, involved) => involved == own,
+        (true, "") => matches!(own, "default" | "kube-system"),
+        (true, _) => true,
+    };
     if !matches {
         errors.invalid(&Path::root("involvedObject.namespace"), involved, "does not match event.namespace");
     }
+    if object.has("eventTime") {
+        validate_reporting(object, reporting, errors);
+    }
+    let found = names::errors(NameRule::Subdomain, own);
+    errors.invalid_each(&Path::root("namespace"), &Value::from(own), found);
 }
 
-fn validate_reporting(object: &Value, errors: &mut Errors) {
-    let controller = object.text("reportingComponent");
+fn validate_reporting(object: &Value, reporting: &str, errors: &mut Errors) {
+    let (controller, path) = (object.text("reportingComponent"), Path::root(reporting));
     if controller.is_empty() {
-        errors.required(&Path::root("reportingController"), "");
+        errors.required(&path, "");
     }
-    let found = names::qualified_name_errors(controller);
-    errors.invalid_each(&Path::root("reportingController"), &Value::from(controller), found);
+    errors.invalid_each(&path, &Value::from(controller), names::qualified_name_errors(controller));
     for (key, max) in [("reportingInstance", 128), ("action", 128), ("reason", 128)] {
         let text = object.text(key);
         if text.is_empty() {
@@ -175,39 +199,4 @@ fn validate_series(object: &Value, errors: &mut Errors) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-    use strategy::testing::created;
-
-    #[test]
-    fn an_event_lives_beside_its_object() {
-        let event = |namespace: &str, involved: &str| json!({"metadata": {"namespace": namespace}, "involvedObject": {"namespace": involved}});
-        assert_eq!(created(&CoreEvent, event("x", "x")), "");
-        assert_eq!(created(&CoreEvent, event("default", "")), "");
-        assert_eq!(
-            created(&CoreEvent, event("x", "y")),
-            "involvedObject.namespace: Invalid value: \"y\": does not match event.namespace"
-        );
-    }
-
-    #[test]
-    fn new_events_say_who_reports() {
-        let event = json!({"metadata": {"namespace": "default"}, "type": "Normal", "eventTime": "2026-01-01T00:00:00.000000Z",
-            "reportingComponent": "a/b", "reportingInstance": "i", "action": "Do", "reason": "R"});
-        assert_eq!(created(&NewEvent, event.clone()), "");
-        let mut bare = event;
-        bare["action"] = json!("");
-        bare["type"] = json!("Odd");
-        assert_eq!(
-            created(&NewEvent, bare),
-            "action: Required value\ntype: Invalid value: \"\": has invalid value: Odd"
-        );
-    }
-
-    #[test]
-    fn the_source_falls_back_to_who_reports() {
-        let event = json!({"reportingComponent": "kubelet"});
-        assert_eq!(CoreEvent.selectable_field(&event, "source").unwrap(), "kubelet");
-    }
-}
+mod tests;
