@@ -1,8 +1,9 @@
 //! What a connection writes while it is polled goes out together when the poll ends.
 //!
 //! HTTP/2 flushes after each frame that it does not copy, and TLS makes of each flush a record and a system call. A
-//! connection that a hundred watches share would make a hundred of both for one event. Here small writes fill records,
-//! and records wait until whoever polls the connection is done, or until there are [`rustls`]'s 64 KiB of them.
+//! connection that a hundred watches share would make a hundred of both for one event, and one that a hundred calls go
+//! over as many. Here small writes fill records, and records wait until whoever polls the connection is done, or until
+//! there are [`rustls`]'s 64 KiB of them.
 
 use std::{
     future::poll_fn,
@@ -13,24 +14,73 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::server::TlsStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::{client, server};
 
 /// What a record holds at most (RFC 8446, 5.1).
 const RECORD: usize = 16 << 10;
 /// What is cheaper to copy than to send in a record of its own.
 const SMALL: usize = 4 << 10;
 
-/// A secured stream that is spoken on by a future which [`Gathering::drive`] polls.
+/// A stream below a [`Gathering`].
+pub trait Below: AsyncRead + AsyncWrite + Unpin {
+    /// Takes as much as it can. Where it is secured, what it takes is sealed now, and sent with the next flush.
+    fn poll_take(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
+}
+
+impl Below for TcpStream {
+    fn poll_take(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(self).poll_write_vectored(cx, pieces)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Below for server::TlsStream<S> {
+    fn poll_take(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        poll_seal(self, cx, pieces, |stream| stream.get_mut().1.writer().write_vectored(pieces))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Below for client::TlsStream<S> {
+    fn poll_take(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        poll_seal(self, cx, pieces, |stream| stream.get_mut().1.writer().write_vectored(pieces))
+    }
+}
+
+impl<B: Below + ?Sized> Below for Box<B> {
+    fn poll_take(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        (**self).poll_take(cx, pieces)
+    }
+}
+
+/// Makes records of what is given, as much as fits; sends those before it where nothing does.
+fn poll_seal<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+    pieces: &[IoSlice<'_>],
+    seal: impl Fn(&mut S) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    let taken = seal(stream)?;
+    if taken > 0 || pieces.iter().all(|piece| piece.is_empty()) {
+        return Poll::Ready(Ok(taken));
+    }
+    ready!(Pin::new(&mut *stream).poll_flush(cx))?;
+    // None at all: nothing may be said any more.
+    Poll::Ready(seal(stream))
+}
+
+/// A stream that is spoken on by a future which [`Gathering::drive`] polls.
 ///
 /// Outside of that, as after an upgrade, it writes at once.
 pub struct Gathering<S>(Arc<Mutex<State<S>>>);
 
 struct State<S> {
-    stream: TlsStream<S>,
+    stream: S,
     /// Whether the stream's user is being polled.
     polled: bool,
-    /// Small writes that have no record yet.
+    /// Small writes that the stream has not taken yet.
     small: Vec<u8>,
     /// Why what was gathered could not go out, for whoever writes next.
     failed: Option<io::Error>,
@@ -42,16 +92,25 @@ impl<S> Clone for Gathering<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Gathering<S> {
+impl<S: Below> Gathering<S> {
     /// Takes a stream whose handshake is over.
-    pub fn new(stream: TlsStream<S>) -> Self {
+    pub fn new(stream: S) -> Self {
         Self(Arc::new(Mutex::new(State { stream, polled: false, small: Vec::new(), failed: None })))
     }
 
     /// Polls what speaks on a clone of this stream until it ends, and sends what each poll has written. What the last one
     /// wrote may be left: [`Gathering::send`] sends it.
+    ///
+    /// Whoever has something to write wakes it, and what is woken runs next on tokio's scheduler: it would be polled for
+    /// each of many. So it lets go first who is ready already.
     pub async fn drive<F: Future>(&self, mut speaking: Pin<&mut F>) -> F::Output {
+        let mut is_last = true;
         poll_fn(|cx| {
+            is_last = !is_last;
+            if !is_last {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             self.0.lock().polled = true;
             let outcome = speaking.as_mut().poll(cx);
             let mut state = self.0.lock();
@@ -76,23 +135,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Gathering<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
-    /// Makes records of what is given, as much as fits; sends those before it where nothing does.
-    fn poll_seal(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let taken = self.stream.get_mut().1.writer().write_vectored(pieces)?;
-        if taken > 0 || pieces.iter().all(|piece| piece.is_empty()) {
-            return Poll::Ready(Ok(taken));
-        }
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        // None at all: nothing may be said any more.
-        Poll::Ready(self.stream.get_mut().1.writer().write_vectored(pieces))
-    }
-
-    /// Makes records of the small writes.
-    fn poll_seal_small(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+impl<S: Below> State<S> {
+    /// Has the stream take the small writes.
+    fn poll_take_small(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut small = std::mem::take(&mut self.small);
         while !small.is_empty() {
-            match self.poll_seal(cx, &[IoSlice::new(&small)]) {
+            match self.stream.poll_take(cx, &[IoSlice::new(&small)]) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(taken)) => drop(small.drain(..taken)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -107,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
 
     /// Sends all that was written.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_seal_small(cx))?;
+        ready!(self.poll_take_small(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -118,22 +166,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
         let length = pieces.iter().map(|piece| piece.len()).sum();
         if self.polled && length <= SMALL {
             if self.small.len() + length > RECORD {
-                ready!(self.poll_seal_small(cx))?;
+                ready!(self.poll_take_small(cx))?;
             }
             for piece in pieces {
                 self.small.extend_from_slice(piece);
             }
             return Poll::Ready(Ok(length));
         }
-        ready!(self.poll_seal_small(cx))?;
+        ready!(self.poll_take_small(cx))?;
         if self.polled {
-            return self.poll_seal(cx, pieces);
+            return self.stream.poll_take(cx, pieces);
         }
         Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gathering<S> {
+impl<S: Below> AsyncRead for Gathering<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -143,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gathering<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
+impl<S: Below> AsyncWrite for Gathering<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, piece: &[u8]) -> Poll<io::Result<usize>> {
         self.0.lock().poll_write(cx, &[IoSlice::new(piece)])
     }
@@ -171,7 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.lock();
-        ready!(state.poll_seal_small(cx))?;
+        ready!(state.poll_take_small(cx))?;
         Pin::new(&mut state.stream).poll_shutdown(cx)
     }
 }

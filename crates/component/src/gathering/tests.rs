@@ -6,7 +6,7 @@ use std::{
 use pki::{Authority, Identity, Leaf, Trust};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector, client};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
 
@@ -55,7 +55,9 @@ impl AsyncWrite for Counted {
 }
 
 /// A server's stream, how often it wrote, and its client. The transport holds so many bytes.
-async fn pair(room: usize) -> (Gathering<Counted>, Arc<AtomicUsize>, client::TlsStream<DuplexStream>) {
+async fn pair(
+    room: usize,
+) -> (Gathering<server::TlsStream<Counted>>, Arc<AtomicUsize>, client::TlsStream<DuplexStream>) {
     let now = jiff::Timestamp::now();
     let authority = Authority::new("ca", 1, now).unwrap();
     let issued = authority.issue(&Leaf::server("server", &["server"], &[]), now).unwrap();
@@ -92,6 +94,33 @@ async fn what_one_poll_writes_goes_out_together() {
     assert_eq!(heard, said.repeat(100));
     // 130 KB, of which 64 KiB are held at most.
     assert!(writes.load(Ordering::Relaxed) <= 3, "{writes:?} writes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_many_tasks_write_goes_out_together() {
+    let (stream, writes, mut client) = pair(1 << 20).await;
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel::<Vec<u8>>();
+    let driven = tokio::spawn(async move {
+        let mut spoken = stream.clone();
+        let mut speaking = pin!(async {
+            while let Some(piece) = receiver.recv().await {
+                spoken.write_all(&piece).await.unwrap();
+            }
+        });
+        stream.drive(speaking.as_mut()).await;
+    });
+    let watchers = tokio::spawn(async move {
+        for _ in 0..100 {
+            let sender = sender.clone();
+            tokio::spawn(async move { sender.send(bytes(1300, 0)).unwrap() });
+        }
+    });
+    let mut heard = vec![0; 130_000];
+    client.read_exact(&mut heard).await.unwrap();
+    assert_eq!(heard, bytes(1300, 0).repeat(100));
+    watchers.await.unwrap();
+    driven.await.unwrap();
+    assert!(writes.load(Ordering::Relaxed) <= 10, "{writes:?} writes");
 }
 
 #[tokio::test]

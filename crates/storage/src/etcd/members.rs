@@ -7,6 +7,7 @@
 use std::{
     io,
     path::PathBuf,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -15,6 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use component::gathering::{Below, Gathering};
 use h2::{
     Ping, RecvStream, SendStream,
     client::{Connection, SendRequest},
@@ -23,7 +25,6 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use prost::Message;
 use rustls_pki_types::ServerName;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::{Notify, watch},
     task::JoinSet,
@@ -54,9 +55,8 @@ const SELDOM: Duration = Duration::from_secs(5);
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 32 << 20;
 
-/// A connection below HTTP/2, plain or in TLS.
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+/// What HTTP/2 is spoken on, plain or in TLS: what calls write at the same time goes out together.
+type Wire = Gathering<Box<dyn Below + Send>>;
 
 /// Where a member is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -356,6 +356,13 @@ impl From<h2::Error> for CallError {
     }
 }
 
+/// A connection, and what it is spoken on.
+struct Opened {
+    link: SendRequest<Bytes>,
+    connection: Connection<Wire>,
+    wire: Wire,
+}
+
 /// How a member is reached.
 struct Dialer {
     address: Address,
@@ -363,10 +370,10 @@ struct Dialer {
 }
 
 impl Dialer {
-    async fn open(&self) -> io::Result<(SendRequest<Bytes>, Connection<Box<dyn Duplex>>)> {
+    async fn open(&self) -> io::Result<Opened> {
         let stream = TcpStream::connect((&*self.address.host, self.address.port)).await?;
         stream.set_nodelay(true)?;
-        let stream: Box<dyn Duplex> = match &self.tls {
+        let stream: Box<dyn Below + Send> = match &self.tls {
             Some(tls) => {
                 let name = ServerName::try_from(self.address.host.to_string()).map_err(io::Error::other)?;
                 Box::new(tls.connect(name, stream).await?)
@@ -377,7 +384,9 @@ impl Dialer {
         http.initial_window_size(STREAM_WINDOW);
         http.initial_connection_window_size(CONNECTION_WINDOW);
         http.enable_push(false);
-        http.handshake(stream).await.map_err(io::Error::other)
+        let wire = Gathering::new(stream);
+        let (link, connection) = http.handshake(wire.clone()).await.map_err(io::Error::other)?;
+        Ok(Opened { link, connection, wire })
     }
 }
 
@@ -394,11 +403,11 @@ async fn keep_connected(
     loop {
         let opened = timeout(DIAL, dialer.open()).await;
         let error = match opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok((link, connection)) => {
+            Ok(Opened { link, connection, wire }) => {
                 pause = SOON;
                 number += 1;
                 is(Link::Up(link, number));
-                let reason = hold(connection, member, number).await;
+                let reason = hold(connection, &wire, member, number).await;
                 tracing::debug!(member = %member.authority, reason, "the connection to etcd ended");
                 is(Link::Opening);
                 sleep(SOON).await;
@@ -417,8 +426,9 @@ async fn keep_connected(
 }
 
 /// Drives a connection until it ends, is spent, or its other side no longer answers; says why.
-async fn hold(mut connection: Connection<Box<dyn Duplex>>, member: &Member, number: u64) -> String {
+async fn hold(mut connection: Connection<Wire>, wire: &Wire, member: &Member, number: u64) -> String {
     let ping = connection.ping_pong();
+    let connection = pin!(connection);
     let lives = async move {
         let Some(mut ping) = ping else { return std::future::pending().await };
         loop {
@@ -436,7 +446,7 @@ async fn hold(mut connection: Connection<Box<dyn Duplex>>, member: &Member, numb
         }
     };
     tokio::select! {
-        ended = connection => match ended {
+        ended = wire.drive(connection) => match ended {
             Ok(()) => "closed".to_owned(),
             Err(error) => error.to_string(),
         },
