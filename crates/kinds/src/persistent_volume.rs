@@ -83,6 +83,7 @@ impl Strategy for PersistentVolume {
         let mut allowed = spec.clone();
         // A volume may learn later on which secret its expansion needs.
         if let Some(csi) = write::object(&mut allowed, "csi")
+            && before.has("csi")
             && !before["csi"].has("controllerExpandSecretRef")
         {
             write::remove(csi, "controllerExpandSecretRef");
@@ -95,8 +96,14 @@ impl Strategy for PersistentVolume {
         }
         // Upstream leaves `spec` out of the paths that follow.
         errors.immutable(&Path::root("volumeMode"), &spec["volumeMode"], &before["volumeMode"]);
-        if before.has("nodeAffinity") {
-            errors.immutable(&Path::root("nodeAffinity"), &spec["nodeAffinity"], &before["nodeAffinity"]);
+        if before.has("nodeAffinity")
+            && !same(&renamed(&spec["nodeAffinity"], &before["nodeAffinity"]), &before["nodeAffinity"])
+        {
+            errors.invalid(
+                &Path::root("nodeAffinity"),
+                spec["nodeAffinity"].clone(),
+                "field is immutable, except for updating from beta label to GA",
+            );
         }
         if before.has(ATTRIBUTES) && !spec.has(ATTRIBUTES) {
             errors.forbidden(&SPEC.child(ATTRIBUTES), "update from non-nil value to nil is forbidden");
@@ -110,6 +117,32 @@ impl Strategy for PersistentVolume {
     fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
         volume_warnings(new)
     }
+}
+
+/// Labels of nodes by the names that they had before the ones that are kept.
+const RENAMED: [(&str, &str); 5] = [
+    ("beta.kubernetes.io/arch", "kubernetes.io/arch"),
+    ("beta.kubernetes.io/os", "kubernetes.io/os"),
+    ("failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region"),
+    ("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"),
+    ("beta.kubernetes.io/instance-type", "node.kubernetes.io/instance-type"),
+];
+
+/// An affinity in which labels that were only given their newer names have the older ones again.
+fn renamed(affinity: &Value, before: &Value) -> Value {
+    let mut affinity = affinity.clone();
+    let Some(required) = write::object(&mut affinity, "required") else { return affinity };
+    let terms = before["required"].items("nodeSelectorTerms");
+    for (term, before) in write::items(required, "nodeSelectorTerms").zip(terms) {
+        let before = before.items("matchExpressions");
+        for (expression, before) in write::items(term, "matchExpressions").zip(before) {
+            let keys = (before.text("key"), expression.text("key"));
+            if RENAMED.contains(&keys) {
+                write::copy(expression, "key", before);
+            }
+        }
+    }
+    affinity
 }
 
 fn volume_warnings(volume: &Value) -> Vec<String> {
@@ -153,7 +186,8 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
     let capacity = &spec["capacity"];
     if capacity.as_object().is_none_or(serde_json::Map::is_empty) {
         errors.required(&capacity_path, "");
-    } else if capacity.get("storage").is_none() || spec.entries("capacity").count() > 1 {
+    }
+    if capacity.get("storage").is_none() || spec.entries("capacity").count() > 1 {
         errors.unsupported(&capacity_path, capacity.clone(), &["storage"]);
     }
     for (name, value) in spec.entries("capacity") {
@@ -198,7 +232,7 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
     if spec.has("csi") {
         validate_csi(&spec["csi"], &SPEC.child("csi"), errors);
     }
-    if spec.has("local") && !spec["nodeAffinity"].has("required") {
+    if spec.has("local") && !spec.has("nodeAffinity") {
         errors.required(&SPEC.child("nodeAffinity"), "Local volume requires node affinity");
     }
     let root = spec["hostPath"].text("path").split('/').all(|part| matches!(part, "" | "."));
@@ -238,15 +272,14 @@ fn validate_csi(csi: &Value, path: &Path, errors: &mut Errors) {
         "controllerPublishSecretRef",
         "controllerExpandSecretRef",
         "nodePublishSecretRef",
-        "nodeStageSecretRef",
         "nodeExpandSecretRef",
     ] {
         let path = path.child(key);
-        for part in ["name", "namespace"] {
-            // The shared rules have asked for this name already.
-            let asked = (key, part) == ("nodePublishSecretRef", "name");
-            if csi.has(key) && csi[key].text(part).is_empty() && !asked {
-                errors.required(&path.child(part), "");
+        for (part, rule) in [("name", NameRule::Subdomain), ("namespace", NameRule::Label)] {
+            match csi[key].text(part) {
+                _ if !csi.has(key) => {}
+                "" => errors.required(&path.child(part), ""),
+                name => errors.invalid_each(&path.child(part), &csi[key][part], names::errors(rule, name)),
             }
         }
     }
@@ -307,6 +340,49 @@ mod tests {
             created(&PersistentVolume, secret("")),
             "spec.csi.controllerExpandSecretRef.name: Required value"
         );
+    }
+
+    #[test]
+    fn secrets_of_drivers_are_named() {
+        let with = |csi: Value| {
+            let mut csi = csi;
+            csi["driver"] = json!("a.example");
+            csi["volumeHandle"] = json!("v");
+            created(
+                &PersistentVolume,
+                json!({"spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "csi": csi}}),
+            )
+        };
+        assert_eq!(with(json!({"nodeStageSecretRef": {}})), "");
+        assert_eq!(
+            with(
+                json!({"nodePublishSecretRef": {}, "controllerPublishSecretRef": {"name": "A", "namespace": "a.b"}})
+            ),
+            "spec.csi.controllerPublishSecretRef.name: Invalid value: \"A\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')\n\
+             spec.csi.controllerPublishSecretRef.namespace: Invalid value: \"a.b\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')\n\
+             spec.csi.nodePublishSecretRef.name: Required value\n\
+             spec.csi.nodePublishSecretRef.namespace: Required value"
+        );
+        let mut empty = volume();
+        empty["spec"]["capacity"] = json!({});
+        assert_eq!(
+            created(&PersistentVolume, empty),
+            "spec.capacity: Required value\nspec.capacity: Unsupported value: {}: supported values: \"storage\""
+        );
+    }
+
+    #[test]
+    fn labels_of_nodes_may_be_given_their_newer_names() {
+        let with = |key: &str| {
+            let mut volume = volume();
+            volume["spec"]["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": key, "operator": "Exists"}]}]}});
+            volume
+        };
+        let (older, newer) = (with("beta.kubernetes.io/os"), with("kubernetes.io/os"));
+        assert_eq!(updated(&PersistentVolume, newer.clone(), older.clone()), "");
+        let told = updated(&PersistentVolume, older, newer);
+        assert!(told.ends_with(": field is immutable, except for updating from beta label to GA"), "{told}");
+        assert!(told.starts_with("nodeAffinity: Invalid value: "), "{told}");
     }
 
     #[test]

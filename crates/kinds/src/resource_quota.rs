@@ -82,7 +82,7 @@ fn validate_amounts(object: &Value, list: &str, path: &Path, errors: &mut Errors
     for (name, value) in object.entries(list) {
         let path = list_path.key(name);
         let known = validate_resource_name(name, &path, errors);
-        if !name.contains('/') && !(known && is_of_quotas(name)) {
+        if !(name.contains('/') || known && is_of_quotas(name)) {
             errors.invalid(&path, name.as_str(), "must be a standard resource for quota");
         }
         validate_amount(name, value, &path, errors);

@@ -56,7 +56,7 @@ impl Strategy for Service {
         if matches!(kind.as_str(), "NodePort" | "LoadBalancer") || external_addresses {
             write::zero(spec, "externalTrafficPolicy", "Cluster");
         }
-        if kind != "ExternalName" {
+        if needs_cluster_ip(spec) {
             write::missing(spec, "internalTrafficPolicy", "Cluster");
         }
         if kind == "LoadBalancer" {
@@ -79,7 +79,7 @@ impl Strategy for Service {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate::service(object, errors);
+        validate::service(object, None, errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -92,7 +92,7 @@ impl Strategy for Service {
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         validate::change(&new["spec"], &old["spec"], errors);
-        validate::service(new, errors);
+        validate::service(new, Some(old), errors);
     }
 
     fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {

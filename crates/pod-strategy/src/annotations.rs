@@ -3,10 +3,13 @@
 
 use serde_json::Value;
 
+use crate::scheduling;
+use crate::volumes::validate_local_path;
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
+const TOLERATIONS: &str = "scheduler.alpha.kubernetes.io/tolerations";
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
 const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
@@ -17,33 +20,46 @@ const CONTAINER_LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralCo
 
 /// Validates the annotations at `path`, of a pod or of a template.
 pub(crate) fn validate(annotations: &Value, spec: &Value, path: &Path, errors: &mut Errors) {
-    for (key, value) in annotations.as_object().into_iter().flatten() {
+    let said = |key: &str| annotations.get(key).and_then(Value::as_str);
+    if let Some(mirror) = said(MIRROR).filter(|_| spec.text("nodeName").is_empty()) {
+        errors.invalid(&path.key(MIRROR), mirror, "must set spec.nodeName if mirror pod annotation is set");
+    }
+    if let Some(tolerations) = said(TOLERATIONS).filter(|text| !text.is_empty()) {
+        match serde_json::from_str::<Vec<Value>>(tolerations) {
+            Ok(tolerations) => {
+                scheduling::validate_tolerations(&tolerations, &path.child(TOLERATIONS), errors);
+            }
+            Err(error) => errors.invalid(path, TOLERATIONS, error.to_string()),
+        }
+    }
+    if let Some(cost) = said(DELETION_COST).filter(|cost| !is_cost(cost)) {
+        errors.invalid(&path.key(DELETION_COST), cost, "must be a 32bit integer");
+    }
+    let all = || annotations.as_object().into_iter().flatten();
+    let of_pod = all().filter(|(key, _)| *key == SECCOMP_POD);
+    for (key, value) in of_pod.chain(all().filter(|(key, _)| key.starts_with(SECCOMP_CONTAINER))) {
+        validate_seccomp(value.as_str().unwrap_or_default(), &path.child(key), errors);
+    }
+    for (key, value) in all() {
+        let Some(name) = key.strip_prefix(APPARMOR) else { continue };
         let value = value.as_str().unwrap_or_default();
-        match key.as_str() {
-            MIRROR if spec.text("nodeName").is_empty() => errors.invalid(
-                &path.key(key),
-                value,
-                "must set spec.nodeName if mirror pod annotation is set",
-            ),
-            DELETION_COST if !is_cost(value) => {
-                errors.invalid(&path.key(key), value, "must be a 32bit integer");
-            }
-            _ => {}
+        let known = CONTAINER_LISTS
+            .iter()
+            .any(|list| spec.items(list).iter().any(|container| container.text("name") == name));
+        if !known {
+            errors.invalid(&path.key(key), name, "container not found");
         }
-        if (key == SECCOMP_POD || key.starts_with(SECCOMP_CONTAINER)) && !is_seccomp_profile(value) {
-            errors.invalid(&path.child(key), value, "must be a valid seccomp profile");
+        if !matches!(value, "" | "runtime/default" | "unconfined") && !value.starts_with("localhost/") {
+            errors.invalid(&path.key(key), value, format!("invalid AppArmor profile name: {value:?}"));
         }
-        if let Some(name) = key.strip_prefix(APPARMOR) {
-            let known = CONTAINER_LISTS
-                .iter()
-                .any(|list| spec.items(list).iter().any(|container| container.text("name") == name));
-            if !known {
-                errors.invalid(&path.key(key), name, "container not found");
-            }
-            if !matches!(value, "" | "runtime/default" | "unconfined") && !value.starts_with("localhost/") {
-                errors.invalid(&path.key(key), value, format!("invalid AppArmor profile name: {value:?}"));
-            }
-        }
+    }
+}
+
+fn validate_seccomp(profile: &str, path: &Path, errors: &mut Errors) {
+    match profile.strip_prefix("localhost/") {
+        Some(local) => validate_local_path(local, false, path, errors),
+        None if matches!(profile, "runtime/default" | "docker/default" | "unconfined") => {}
+        None => errors.invalid(path, profile, "must be a valid seccomp profile"),
     }
 }
 
@@ -56,10 +72,6 @@ fn is_cost(text: &str) -> bool {
         [] => false,
     };
     plain && text.parse::<i32>().is_ok()
-}
-
-fn is_seccomp_profile(text: &str) -> bool {
-    matches!(text, "runtime/default" | "docker/default" | "unconfined") || text.starts_with("localhost/")
 }
 
 /// Validates that a new pod, or a template, says the same in annotations and fields where it has both.
@@ -162,6 +174,19 @@ mod tests {
             (
                 json!({DELETION_COST: "+5"}),
                 "metadata.annotations[controller.kubernetes.io/pod-deletion-cost]: Invalid value: \"+5\": must be a 32bit integer",
+            ),
+            (
+                json!({SECCOMP_POD: "localhost//x", "container.seccomp.security.alpha.kubernetes.io/c": "localhost/../x",
+                    "container.seccomp.security.alpha.kubernetes.io/d": "x", DELETION_COST: "x"}),
+                "metadata.annotations[controller.kubernetes.io/pod-deletion-cost]: Invalid value: \"x\": must be a 32bit integer\n\
+                 metadata.annotations.seccomp.security.alpha.kubernetes.io/pod: Invalid value: \"/x\": must be a relative path\n\
+                 metadata.annotations.container.seccomp.security.alpha.kubernetes.io/c: Invalid value: \"../x\": must not contain '..'\n\
+                 metadata.annotations.container.seccomp.security.alpha.kubernetes.io/d: Invalid value: \"x\": must be a valid seccomp profile",
+            ),
+            (json!({TOLERATIONS: "[{\"operator\": \"Exists\"}]"}), ""),
+            (
+                json!({TOLERATIONS: "[{\"key\": \"a\", \"operator\": \"Some\"}]"}),
+                "metadata.annotations.scheduler.alpha.kubernetes.io/tolerations[0].operator: Unsupported value: \"Some\": supported values: \"Equal\", \"Exists\"",
             ),
             (
                 json!({MIRROR: "x"}),

@@ -3,7 +3,7 @@
 use apimachinery::Quantity;
 use serde_json::{Value, json};
 
-use crate::volume_defaults;
+use crate::{resources, volume_defaults};
 use strategy::read::Read;
 use strategy::write;
 
@@ -161,20 +161,33 @@ fn requests_from_limits(container: &mut Value) {
     }
 }
 
-/// Requests of the pod as a whole: what its containers ask for together, else its limits.
+/// What a pod as a whole is given where it says a part: limits of huge pages as its containers have them, and where it
+/// has limits, the requests of its containers and else those limits.
 fn pod_level_requests(spec: &mut Value) {
-    let Some(resources) = spec.get("resources").filter(|resources| resources.is_object()) else { return };
-    let supported = |name: &str| matches!(name, "cpu" | "memory") || name.starts_with("hugepages-");
-    if !resources.has("limits") && !resources.has("requests") {
+    let own = &spec["resources"];
+    if !own.has("limits") && !own.has("requests") {
         return;
     }
-    let together = crate::resources::requests(spec);
-    let limits = resources["limits"].as_object().cloned().unwrap_or_default();
-    let requests = write::ensure(write::ensure(spec, "resources"), "requests");
-    for (name, quantity) in together.iter().filter(|(name, _)| supported(name)) {
+    let pages: Vec<(String, Quantity)> = resources::of_containers(spec, "limits")
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("hugepages-"))
+        .filter(|(name, _)| own["limits"].get(name).is_none() && own["requests"].get(name).is_none())
+        .collect();
+    let together = resources::of_containers(spec, "requests");
+    let own = write::ensure(spec, "resources");
+    if !pages.is_empty() {
+        let limits = write::ensure(own, "limits");
+        for (name, quantity) in pages {
+            write::missing(limits, &name, quantity.to_string());
+        }
+    }
+    let Some(limits) = own["limits"].as_object().filter(|limits| !limits.is_empty()).cloned() else { return };
+    let requests = write::ensure(own, "requests");
+    let shared = |name: &str| resources::is_of_pods(name) && resources::may_overcommit(name);
+    for (name, quantity) in together.iter().filter(|(name, _)| shared(name)) {
         write::missing(requests, name, quantity.to_string());
     }
-    for (name, quantity) in limits.into_iter().filter(|(name, _)| supported(name)) {
+    for (name, quantity) in limits.into_iter().filter(|(name, _)| resources::is_of_pods(name)) {
         write::missing(requests, &name, quantity);
     }
 }
@@ -225,5 +238,25 @@ mod tests {
         ]});
         pod_spec(&mut spec);
         assert_eq!(spec["resources"]["requests"], json!({"cpu": "1500m", "memory": "1Gi"}));
+        let given = |own: Value, inner: Value| {
+            let mut spec = json!({"resources": own, "overhead": {"cpu": "1"}, "containers": [{"name": "a", "image": "x", "resources": inner}]});
+            pod_spec(&mut spec);
+            spec["resources"].clone()
+        };
+        assert_eq!(
+            given(json!({"requests": {"cpu": "1"}}), json!({"requests": {"memory": "1"}})),
+            json!({"requests": {"cpu": "1"}})
+        );
+        assert_eq!(
+            given(
+                json!({"limits": {"cpu": "2"}}),
+                json!({"requests": {"cpu": "1", "ephemeral-storage": "1"}})
+            ),
+            json!({"limits": {"cpu": "2"}, "requests": {"cpu": "1"}})
+        );
+        assert_eq!(
+            given(json!({"requests": {"cpu": "1"}}), json!({"limits": {"cpu": "1", "hugepages-2Mi": "2Mi"}})),
+            json!({"limits": {"hugepages-2Mi": "2Mi"}, "requests": {"cpu": "1", "hugepages-2Mi": "2Mi"}})
+        );
     }
 }

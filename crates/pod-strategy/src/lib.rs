@@ -57,6 +57,7 @@ impl Strategy for Pod {
     fn prepare_for_create(&self, object: &mut Value) {
         write::set(write::ensure(object, "metadata"), "generation", 1);
         match_label_keys::merge(object);
+        write::remove(write::ensure(object, "spec"), "schedulingGroup");
         let mut status = json!({"phase": "Pending", "qosClass": resources::qos_class(&object["spec"])});
         if !object["spec"].items("schedulingGates").is_empty() {
             status["conditions"] = json!([{
@@ -86,6 +87,10 @@ impl Strategy for Pod {
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
         write::copy(new, "status", old);
+        // Pods are not scheduled in groups; one that is said to be keeps what it says.
+        if !old["spec"].has("schedulingGroup") {
+            write::remove(write::ensure(new, "spec"), "schedulingGroup");
+        }
         strategy::count_generation(new, old, !same(&new["spec"], &old["spec"]));
     }
 

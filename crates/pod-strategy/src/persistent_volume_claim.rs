@@ -19,6 +19,8 @@ const SPEC: Path<'static> = Path::root("spec");
 const STATUS: Path<'static> = Path::root("status");
 /// Named the class before the field did.
 const CLASS: &str = "volume.beta.kubernetes.io/storage-class";
+const ATTRIBUTES: &str = "volumeAttributesClassName";
+const CURRENT_ATTRIBUTES: &str = "currentVolumeAttributesClassName";
 /// How a volume may be mounted.
 pub(crate) const ACCESS_MODES: [&str; 4] =
     ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
@@ -90,19 +92,17 @@ fn twin_sources(spec: &mut Value) {
 
 /// Validates the spec of a claim, also of one in a template.
 pub fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
-    validate_access_modes(spec, path, "at least 1 access mode is required", errors);
+    if spec.items("accessModes").is_empty() {
+        errors.required(&path.child("accessModes"), "at least 1 access mode is required");
+    }
     selectors::validate(&spec["selector"], &path.child("selector"), errors);
+    validate_modes(spec.items("accessModes"), &path.child("accessModes"), errors);
     let resources_path = path.child("resources");
     match spec["resources"]["requests"].get("storage") {
         None => errors.required(&resources_path.key("storage"), ""),
         Some(value) => validate_positive(value, &resources_path.key("storage"), errors),
     }
-    for key in ["storageClassName", "volumeAttributesClassName"] {
-        let name = spec.text(key);
-        if !name.is_empty() {
-            errors.invalid_each(&path.child(key), &spec[key], names::errors(NameRule::Subdomain, name));
-        }
-    }
+    validate_class(spec, "storageClassName", path, errors);
     if spec.has("volumeMode") && !matches!(spec.text("volumeMode"), "Block" | "Filesystem") {
         errors.unsupported(&path.child("volumeMode"), spec.text("volumeMode"), &["Block", "Filesystem"]);
     }
@@ -140,10 +140,20 @@ pub fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
         let differs = ["apiGroup", "kind", "name"].iter().any(|key| source[*key] != reference[*key]);
         let why = match reference.text("namespace") {
             "" if differs => "must match dataSourceRef",
-            "" => return,
+            "" => "",
             _ => "may not be specified when dataSourceRef.namespace is specified",
         };
-        errors.invalid(path, path.child("dataSource").to_string(), why);
+        if !why.is_empty() {
+            errors.invalid(path, path.child("dataSource").to_string(), why);
+        }
+    }
+    validate_class(spec, ATTRIBUTES, path, errors);
+}
+
+fn validate_class(spec: &Value, key: &str, path: &Path, errors: &mut Errors) {
+    let name = spec.text(key);
+    if !name.is_empty() {
+        errors.invalid_each(&path.child(key), &spec[key], names::errors(NameRule::Subdomain, name));
     }
 }
 
@@ -164,13 +174,22 @@ pub fn validate_access_modes(spec: &Value, path: &Path, why: &str, errors: &mut 
     if modes.is_empty() {
         errors.required(&path, why);
     }
+    validate_modes(modes, &path, errors);
+}
+
+fn validate_modes(modes: &[Value], path: &Path, errors: &mut Errors) {
+    let (mut alone, mut others) = (false, false);
     for mode in modes {
         if !ACCESS_MODES.iter().any(|known| mode == known) {
-            errors.unsupported(&path, mode.clone(), &ACCESS_MODES);
+            errors.unsupported(path, mode.clone(), &ACCESS_MODES);
+        } else if mode == "ReadWriteOncePod" {
+            alone = true;
+        } else {
+            others = true;
         }
     }
-    if modes.len() > 1 && modes.iter().any(|mode| mode == "ReadWriteOncePod") {
-        errors.forbidden(&path, "may not use ReadWriteOncePod with other access modes");
+    if alone && others {
+        errors.forbidden(path, "may not use ReadWriteOncePod with other access modes");
     }
 }
 
@@ -192,7 +211,7 @@ fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
     } else {
         if named != was_named {
             let annotations = Path::root("metadata.annotations");
-            errors.invalid(&annotations.key(CLASS), named, strategy::field::IMMUTABLE);
+            errors.invalid(&annotations.child(CLASS), named, strategy::field::IMMUTABLE);
         }
         if unnamed && (was_named.is_empty() || class == was_named) {
             write::copy(&mut allowed, "storageClassName", before);
@@ -204,9 +223,7 @@ fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
         {
             write::copy(requests, "storage", &before["resources"]["requests"]);
         }
-        if allowed.has("volumeAttributesClassName") {
-            write::copy(&mut allowed, "volumeAttributesClassName", before);
-        }
+        write::copy(&mut allowed, ATTRIBUTES, before);
     }
     if !same(&allowed, before) {
         errors.forbidden(
@@ -230,14 +247,20 @@ fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
         );
     }
     errors.immutable(&Path::root("volumeMode"), &new["spec"]["volumeMode"], &before["volumeMode"]);
-    const ATTRIBUTES: &str = "volumeAttributesClassName";
-    if before.has(ATTRIBUTES) {
+    // A volume that was given a class keeps one.
+    if before.has(ATTRIBUTES) && old["status"].has(CURRENT_ATTRIBUTES) {
         let path = SPEC.child(ATTRIBUTES);
-        if !new["spec"].has(ATTRIBUTES) {
-            errors.forbidden(&path, "update from non-nil value to nil is forbidden");
-        } else if new["spec"].text(ATTRIBUTES).is_empty() && !before.text(ATTRIBUTES).is_empty() {
-            errors.forbidden(&path, "update from non-nil value to an empty string is forbidden");
-        }
+        let update = match new["spec"].has(ATTRIBUTES) {
+            false => "nil",
+            true if new["spec"].text(ATTRIBUTES).is_empty() && !before.text(ATTRIBUTES).is_empty() => {
+                "empty string"
+            }
+            true => return,
+        };
+        errors.forbidden(
+            &path,
+            format!("update to {update} is forbidden when status.{CURRENT_ATTRIBUTES} is not nil"),
+        );
     }
 }
 
@@ -346,7 +369,7 @@ mod tests {
         assert_eq!(updated(&PersistentVolumeClaim, new.clone(), old.clone()), "");
         new["metadata"]["annotations"] = json!({CLASS: "slow"});
         assert!(updated(&PersistentVolumeClaim, new, old).starts_with(
-            "metadata.annotations[volume.beta.kubernetes.io/storage-class]: Invalid value: \"slow\": field is immutable"
+            "metadata.annotations.volume.beta.kubernetes.io/storage-class: Invalid value: \"slow\": field is immutable"
         ));
         let mut old = claim("1Gi");
         old["spec"]["volumeAttributesClassName"] = json!("gold");
@@ -354,10 +377,48 @@ mod tests {
         let mut new = old.clone();
         new["spec"]["volumeAttributesClassName"] = json!("silver");
         assert_eq!(updated(&PersistentVolumeClaim, new.clone(), old.clone()), "");
-        new["spec"]["volumeAttributesClassName"] = json!("");
+        let mut given = old.clone();
+        given["status"]["currentVolumeAttributesClassName"] = json!("gold");
+        for (class, expected) in [
+            (
+                json!(""),
+                "spec.volumeAttributesClassName: Forbidden: update to empty string is forbidden when status.currentVolumeAttributesClassName is not nil",
+            ),
+            (
+                Value::Null,
+                "spec.volumeAttributesClassName: Forbidden: update to nil is forbidden when status.currentVolumeAttributesClassName is not nil",
+            ),
+        ] {
+            new["spec"]["volumeAttributesClassName"] = class;
+            assert_eq!(updated(&PersistentVolumeClaim, new.clone(), old.clone()), "");
+            assert_eq!(updated(&PersistentVolumeClaim, new.clone(), given.clone()), expected);
+        }
+    }
+
+    #[test]
+    fn modes_follow_the_selector() {
+        let claim = |modes: Value| {
+            let mut claim = claim("1Gi");
+            claim["spec"]["accessModes"] = modes;
+            claim["spec"]["selector"] = json!({"matchExpressions": [{"key": "a", "operator": "Some"}]});
+            created(&PersistentVolumeClaim, claim)
+        };
+        let selector = "spec.selector.matchExpressions[0].operator: Invalid value: \"Some\": not a valid selector operator";
+        let known =
+            "supported values: \"ReadOnlyMany\", \"ReadWriteMany\", \"ReadWriteOnce\", \"ReadWriteOncePod\"";
         assert_eq!(
-            updated(&PersistentVolumeClaim, new, old),
-            "spec.volumeAttributesClassName: Forbidden: update from non-nil value to an empty string is forbidden"
+            claim(json!([])),
+            format!("spec.accessModes: Required value: at least 1 access mode is required\n{selector}")
+        );
+        assert_eq!(
+            claim(json!(["ReadWriteOncePod", "Any"])),
+            format!("{selector}\nspec.accessModes: Unsupported value: \"Any\": {known}")
+        );
+        assert_eq!(
+            claim(json!(["ReadWriteOncePod", "ReadOnlyMany"])),
+            format!(
+                "{selector}\nspec.accessModes: Forbidden: may not use ReadWriteOncePod with other access modes"
+            )
         );
     }
 

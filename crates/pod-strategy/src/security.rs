@@ -17,11 +17,7 @@ pub(crate) fn validate_pod(spec: &Value, path: &Path, errors: &mut Errors) {
     validate_id(context, "fsGroup", &path, errors);
     validate_id(context, "runAsUser", &path, errors);
     validate_id(context, "runAsGroup", &path, errors);
-    for (index, group) in context.items("supplementalGroups").iter().enumerate() {
-        if !is_id(group) {
-            errors.invalid(&path.child("supplementalGroups").index(index), group.clone(), ID_RANGE);
-        }
-    }
+    validate_groups(context, &path, errors);
     // The field stands beside the security context, but upstream keeps it in there.
     if spec.flag("shareProcessNamespace") == Some(true) && spec.flag("hostPID") == Some(true) {
         errors.invalid(
@@ -181,7 +177,17 @@ fn validate_type(profile: &Value, key: &str, path: &Path, errors: &mut Errors) {
     }
 }
 
-fn validate_id(context: &Value, key: &str, path: &Path, errors: &mut Errors) {
+/// Validates the groups that processes have besides their own.
+pub(crate) fn validate_groups(context: &Value, path: &Path, errors: &mut Errors) {
+    for (index, group) in context.items("supplementalGroups").iter().enumerate() {
+        if !is_id(group) {
+            errors.invalid(&path.child("supplementalGroups").index(index), group.clone(), ID_RANGE);
+        }
+    }
+}
+
+/// Validates the number of a user or group, where given.
+pub(crate) fn validate_id(context: &Value, key: &str, path: &Path, errors: &mut Errors) {
     let id = &context[key];
     if !id.is_null() && !is_id(id) {
         errors.invalid(&path.child(key), id.clone(), ID_RANGE);

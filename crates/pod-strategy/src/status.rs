@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::security;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::Read;
@@ -25,23 +26,29 @@ pub fn prepare(new: &mut Value, old: &Value) {
 
 /// Validates a status that was prepared.
 pub fn validate(new: &Value, old: &Value, errors: &mut Errors) {
-    let (status, before) = (&new["status"], &old["status"]);
-    // Upstream says that conditions are metadata.
     const METADATA: Path<'static> = Path::root("metadata");
-    let conditions_path = METADATA.child("conditions");
+    crate::annotations::validate_update(new, old, errors);
+    let path = METADATA.child("annotations");
+    crate::annotations::validate(&new["metadata"]["annotations"], &new["spec"], &path, errors);
+    let (status, before) = (&new["status"], &old["status"]);
+    let conditions_path = STATUS.child("conditions");
     for (index, condition) in status.items("conditions").iter().enumerate() {
+        let path = conditions_path.index(index);
+        validate_generation(condition, &path, errors);
         let kind = condition.text("type");
-        errors.invalid_each(
-            &conditions_path.index(index).child("Type"),
-            &Value::from(kind),
-            names::qualified_name_errors(kind),
-        );
+        let found = names::qualified_name_errors(kind);
+        errors.invalid_each(&path.child("Type"), &Value::from(kind), found);
     }
     let nominated = status.text("nominatedNodeName");
     if !nominated.is_empty() && nominated != before.text("nominatedNodeName") {
+        let path = STATUS.child("nominatedNodeName");
         let found = names::errors(NameRule::Subdomain, nominated);
-        errors.invalid_each(&STATUS.child("nominatedNodeName"), &Value::from(nominated), found);
+        errors.invalid_each(&path, &Value::from(nominated), found);
+        if !old["spec"].text("nodeName").is_empty() {
+            errors.forbidden(&path, "may not be set on pods that are already bound to a node");
+        }
     }
+    validate_generation(status, &STATUS, errors);
     for list in ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"] {
         validate_transitions(list, new, old, errors);
     }
@@ -53,6 +60,36 @@ pub fn validate(new: &Value, old: &Value, errors: &mut Errors) {
         errors.invalid(&path.index(0).child("ip"), first.text("ip"), "must be equal to `hostIP`");
     }
     validate_addresses(status, "hostIPs", errors);
+    for list in ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"] {
+        validate_users(new, list, errors);
+    }
+}
+
+fn validate_generation(object: &Value, path: &Path, errors: &mut Errors) {
+    if let Some(generation) = object.int("observedGeneration").filter(|generation| *generation < 0) {
+        errors.invalid(&path.child("observedGeneration"), generation, "must be a non-negative integer");
+    }
+}
+
+/// The users as which containers run, which only Linux has.
+fn validate_users(pod: &Value, list: &str, errors: &mut Errors) {
+    let list_path = STATUS.child(list);
+    for (index, status) in pod["status"].items(list).iter().enumerate() {
+        let user = &status["user"]["linux"];
+        if user.is_null() {
+            continue;
+        }
+        let path = list_path.index(index);
+        let user_path = path.child("user");
+        let path = user_path.child("linux");
+        if pod["spec"]["os"].text("name") == "windows" {
+            errors.forbidden(&path, "cannot be set for a windows pod");
+            continue;
+        }
+        security::validate_id(user, "uid", &path, errors);
+        security::validate_id(user, "gid", &path, errors);
+        security::validate_groups(user, &path, errors);
+    }
 }
 
 /// The claims made for a pod are named by entries of its spec.
@@ -74,7 +111,7 @@ fn validate_claims(pod: &Value, errors: &mut Errors) {
         }
         if status.has("resourceClaimName") {
             let found = names::errors(NameRule::Subdomain, status.text("resourceClaimName"));
-            errors.invalid_each(&path.child("name"), &status["resourceClaimName"], found);
+            errors.invalid_each(&path.child("resourceClaimName"), &status["resourceClaimName"], found);
         }
     }
 }
@@ -102,39 +139,68 @@ fn validate_addresses(status: &Value, list: &str, errors: &mut Errors) {
 
 /// A container that ended for good must stay ended.
 fn validate_transitions(list: &str, new: &Value, old: &Value, errors: &mut Errors) {
-    // No kubelet starts an ephemeral container again, whatever the policy.
-    let policy = match list {
-        "ephemeralContainerStatuses" => "Never",
-        _ => old["spec"].text("restartPolicy"),
-    };
-    if policy == "Always" || policy.is_empty() {
-        return;
-    }
     let specs = match list {
         "containerStatuses" => "containers",
         "initContainerStatuses" => "initContainers",
-        _ => "ephemeralContainers",
+        // No kubelet starts an ephemeral container again, whatever the policy.
+        _ => "",
     };
+    if !specs.is_empty() && all_may_restart(&old["spec"]) {
+        return;
+    }
     for (index, before) in old["status"].items(list).iter().enumerate() {
         let name = before.text("name");
         let terminated = &before["state"]["terminated"];
-        let restartable = old["spec"].items(specs).iter().any(|container| {
-            container.text("name") == name
-                && (container.has("restartPolicy") || container.has("restartPolicyRules"))
-        });
-        let failed = terminated.int("exitCode").unwrap_or(0) != 0;
-        if terminated.is_null() || restartable || (failed && policy == "OnFailure") {
+        if terminated.is_null() {
             continue;
         }
         let revived = new["status"]
             .items(list)
             .iter()
-            .any(|after| after.text("name") == name && after["state"]["terminated"].is_null());
-        if revived {
+            .find(|after| after.text("name") == name)
+            .is_some_and(|after| after["state"]["terminated"].is_null());
+        let code = terminated.int("exitCode").unwrap_or(0);
+        let of_spec = old["spec"].items(specs).iter().find(|container| container.text("name") == name);
+        if revived && !of_spec.is_some_and(|container| may_restart(container, &old["spec"], code)) {
             errors.forbidden(
                 &STATUS.child(list).index(index).child("state"),
                 "may not be transitioned to non-terminated state",
             );
         }
+    }
+}
+
+/// Whether a rule of any container starts all of them again.
+fn all_may_restart(spec: &Value) -> bool {
+    ["containers", "initContainers"]
+        .iter()
+        .flat_map(|list| spec.items(list))
+        .flat_map(|container| container.items("restartPolicyRules"))
+        .any(|rule| rule.text("action") == "RestartAllContainers")
+}
+
+/// Whether a container that ended with the code starts again: by its own rules, its own policy, or the pod's.
+fn may_restart(container: &Value, spec: &Value, code: i64) -> bool {
+    let matches = |rule: &&Value| {
+        let codes = &rule["exitCodes"];
+        let listed = codes.items("values").iter().any(|value| value.as_i64() == Some(code));
+        match codes.text("operator") {
+            "In" => listed,
+            "NotIn" => !listed,
+            _ => false,
+        }
+    };
+    if let Some(rule) = container.items("restartPolicyRules").iter().find(matches) {
+        return rule.text("action") == "Restart";
+    }
+    let policy = if container.has("restartPolicy") {
+        container.text("restartPolicy")
+    } else {
+        spec.text("restartPolicy")
+    };
+    match policy {
+        "Always" => true,
+        "OnFailure" => code != 0,
+        _ => false,
     }
 }

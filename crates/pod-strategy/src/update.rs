@@ -114,7 +114,7 @@ fn validate_gated_node_selector(new: &Value, old: &Value, errors: &mut Errors) {
         errors.invalid(
             &SPEC.child("nodeSelector"),
             new["nodeSelector"].clone(),
-            "only additions are allowed (no mutations or deletions)",
+            "only additions to spec.nodeSelector are allowed (no mutations or deletions)",
         );
     }
 }
@@ -142,7 +142,7 @@ fn validate_gated_affinity(new: &Value, old: &Value, errors: &mut Errors) {
             let (before, after) = (before.items(list), after.items(list));
             after.len() >= before.len() && before.iter().zip(after).all(|(before, after)| same(before, after))
         });
-        if !grown || same(before, &Value::Null) {
+        if !grown || (same(before, &Value::Null) && !same(after, before)) {
             errors.invalid(
                 &path.index(index),
                 after.clone(),

@@ -166,8 +166,8 @@ fn spec(metadata: &Value, spec: &Value, prefix: &str, found: &mut Vec<String>) {
         for (index, container) in spec.items(list).iter().enumerate() {
             let path = format!("{path}.{list}[{index}]");
             profiles(metadata, spec, container, prefix, found);
-            for kind in ["limits", "requests"] {
-                for resource in ["memory", "ephemeral-storage"] {
+            for resource in ["memory", "ephemeral-storage"] {
+                for kind in ["limits", "requests"] {
                     let amount = &container["resources"][kind][resource];
                     fraction_of_bytes(amount, &format!("{path}.resources.{kind}[{resource}]"), found);
                 }

@@ -10,6 +10,7 @@ use strategy::field::{Errors, Path};
 use strategy::read::Read;
 
 const SPEC: Path<'static> = Path::root("spec");
+const ONCE: &str = "may not change once set";
 const POLICIES: [&str; 3] = ["PreferDualStack", "RequireDualStack", "SingleStack"];
 
 /// Validates `clusterIP`, `clusterIPs`, `ipFamilies` and `ipFamilyPolicy` together.
@@ -17,7 +18,6 @@ pub(super) fn validate(spec: &Value, errors: &mut Errors) {
     if spec.text("type") == "ExternalName" {
         return;
     }
-    let before = errors.len();
     let path = SPEC.child("clusterIPs");
     let addresses = spec.items("clusterIPs");
     match (spec.text("clusterIP"), addresses.first()) {
@@ -61,7 +61,7 @@ pub(super) fn validate(spec: &Value, errors: &mut Errors) {
             "may specify no more than one IP for each IP family",
         );
     }
-    if is_headless(spec) || errors.len() > before {
+    if is_headless(spec) {
         return;
     }
     for (index, (wanted, family)) in spec.items("ipFamilies").iter().zip(&families).enumerate() {
@@ -102,27 +102,64 @@ pub(super) fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
     if !needs_cluster_ip(new) || !needs_cluster_ip(old) {
         return;
     }
-    for (key, what) in [("clusterIPs", "clusterIP"), ("ipFamilies", "ipFamily")] {
-        let path = SPEC.child(key);
-        let (before, after) = (old.items(key), new.items(key));
-        for (index, (before, after)) in before.iter().zip(after).enumerate() {
-            if before != after {
-                errors.invalid(&path.index(index), new[key].clone(), "may not change once set");
-            }
+    let headless = (is_headless(old), is_headless(new));
+    if headless != (true, true) {
+        validate_addresses_change(new, old, errors);
+    }
+    // A service without addresses may change its families, and so may one that comes to have or gives up addresses.
+    if headless == (false, false) {
+        validate_families_change(new, old, errors);
+    }
+}
+
+fn validate_addresses_change(new: &Value, old: &Value, errors: &mut Errors) {
+    let path = SPEC.child("clusterIPs");
+    let (before, after) = (old.items("clusterIPs"), new.items("clusterIPs"));
+    // Where their number changes, the first must stay.
+    let compared = if before.len() == after.len() { before.len() } else { 1 };
+    if after.is_empty() && !before.is_empty() {
+        errors.invalid(&path.index(0), new["clusterIPs"].clone(), "primary clusterIP can not be unset");
+    }
+    for (index, (before, after)) in before.iter().zip(after).enumerate().take(compared) {
+        if before != after {
+            errors.invalid(&path.index(index), new["clusterIPs"].clone(), ONCE);
         }
-        if before.is_empty() || after.len() >= before.len() {
-            continue;
+    }
+    if after.len() == 1 && before.len() > 1 {
+        validate_release(new, "clusterIP", errors);
+    }
+}
+
+fn validate_families_change(new: &Value, old: &Value, errors: &mut Errors) {
+    // All that is wrong with families is told of the first.
+    let path = SPEC.child("ipFamilies");
+    let path = path.index(0);
+    let (before, after) = (old.items("ipFamilies"), new.items("ipFamilies"));
+    if before.len() == after.len() {
+        for _ in before.iter().zip(after).filter(|(before, after)| before != after) {
+            errors.invalid(&path, new["ipFamilies"].clone(), ONCE);
         }
-        if after.is_empty() {
-            errors.invalid(&path.index(0), new[key].clone(), format!("primary {what} can not be unset"));
-        }
-        if !after.is_empty() && new.text("ipFamilyPolicy") != "SingleStack" {
-            errors.invalid(
-                &SPEC.child("ipFamilyPolicy"),
-                new["ipFamilyPolicy"].clone(),
-                format!("must be set to 'SingleStack' when releasing the secondary {what}"),
-            );
-        }
+        return;
+    }
+    if after.len() < before.len() && new.items("clusterIPs").is_empty() {
+        errors.invalid(&path, new["ipFamilies"].clone(), "primary ipFamily can not be unset");
+    }
+    if before.first().zip(after.first()).is_some_and(|(before, after)| before != after) {
+        errors.invalid(&path, new["clusterIPs"].clone(), ONCE);
+    }
+    if after.len() == 1 && before.len() > 1 {
+        validate_release(new, "ipFamily", errors);
+    }
+}
+
+/// Validates that a service that gives up its second address or family says that it wants one.
+fn validate_release(new: &Value, what: &str, errors: &mut Errors) {
+    if new.text("ipFamilyPolicy") != "SingleStack" {
+        errors.invalid(
+            &SPEC.child("ipFamilyPolicy"),
+            new["ipFamilyPolicy"].clone(),
+            format!("must be set to 'SingleStack' when releasing the secondary {what}"),
+        );
     }
 }
 
@@ -183,6 +220,31 @@ mod tests {
         assert_eq!(
             check(spec("SingleStack", &["10.0.0.2"]), one()),
             "spec.clusterIPs[0]: Invalid value: [\"10.0.0.2\"]: may not change once set"
+        );
+        assert_eq!(
+            check(spec("PreferDualStack", &["10.0.0.2", "fd00::1"]), one()),
+            "spec.clusterIPs[0]: Invalid value: [\"10.0.0.2\",\"fd00::1\"]: may not change once set"
+        );
+        assert_eq!(
+            check(spec("PreferDualStack", &["10.0.0.1", "fd00::2"]), two()),
+            "spec.clusterIPs[1]: Invalid value: [\"10.0.0.1\",\"fd00::2\"]: may not change once set"
+        );
+    }
+
+    #[test]
+    fn families_stay_unless_there_are_no_addresses() {
+        let spec = |address: &str, families: &[&str]| json!({"type": "ClusterIP", "ipFamilyPolicy": "PreferDualStack", "clusterIPs": [address], "ipFamilies": families});
+        let check = |new: Value, old: Value| found(|errors| validate_change(&new, &old, errors));
+        let once =
+            |value: &str| format!("spec.ipFamilies[0]: Invalid value: {value}: may not change once set");
+        let (four, six, both) = (&["IPv4"][..], &["IPv6"][..], &["IPv4", "IPv6"][..]);
+        assert_eq!(check(spec("a", both), spec("a", four)), "");
+        assert_eq!(check(spec("a", six), spec("a", four)), once("[\"IPv6\"]"));
+        assert_eq!(check(spec("a", both), spec("a", six)), once("[\"a\"]"));
+        assert_eq!(check(spec("None", six), spec("None", four)), "");
+        assert_eq!(
+            check(spec("a", four), spec("a", both)),
+            "spec.ipFamilyPolicy: Invalid value: \"PreferDualStack\": must be set to 'SingleStack' when releasing the secondary ipFamily"
         );
     }
 }

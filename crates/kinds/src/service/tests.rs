@@ -35,6 +35,18 @@ fn ports_are_named_and_different() {
             "spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive\nspec.ports[0].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive",
         ),
         (
+            json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": 30080, "name": "a"}, {"port": 80, "nodePort": 30080, "name": "b"}, {"port": 80, "nodePort": 30080, "protocol": "UDP", "name": "c"}]}),
+            "spec.ports[1].nodePort: Duplicate value: 30080\nspec.ports[1]: Duplicate value: {\"port\":80,\"protocol\":\"TCP\"}",
+        ),
+        (
+            json!({"ports": [{"port": 80, "name": "a"}, {"port": 80, "nodePort": 30080, "name": "b"}, {"port": 81, "nodePort": 30081, "name": "c"}]}),
+            "spec.ports[1].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'\nspec.ports[2].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'\nspec.ports[1]: Duplicate value: {\"port\":80,\"protocol\":\"TCP\"}",
+        ),
+        (
+            json!({"ports": [{"port": 80}], "loadBalancerSourceRanges": ["10.0.0.0/8"], "loadBalancerClass": "a/b", "trafficDistribution": "x"}),
+            "spec.LoadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'\nspec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'\nspec.trafficDistribution: Unsupported value: \"x\": supported values: \"PreferClose\", \"PreferSameZone\", \"PreferSameNode\"",
+        ),
+        (
             json!({"ports": [{"port": 80, "nodePort": 30080}]}),
             "spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'",
         ),
@@ -54,7 +66,7 @@ fn ports_are_named_and_different() {
         ),
         (
             json!({"ports": [{"port": 80}], "trafficDistribution": ""}),
-            "spec.trafficDistribution: Unsupported value: \"\": supported values: \"PreferClose\", \"PreferSameNode\", \"PreferSameZone\"",
+            "spec.trafficDistribution: Unsupported value: \"\": supported values: \"PreferClose\", \"PreferSameZone\", \"PreferSameNode\"",
         ),
         (
             json!({"ports": [{"port": 10250}], "type": "LoadBalancer", "loadBalancerSourceRanges": [" 10.0.0.0/8 "]}),
@@ -119,4 +131,20 @@ fn families_are_settled_for_one_stack() {
     assert_eq!(object["spec"]["ipFamilies"], json!(["IPv4"]));
     object["spec"]["ipFamilyPolicy"] = json!("RequireDualStack");
     assert_eq!(settle_families(&mut object, "IPv4").len(), 1);
+}
+
+#[test]
+fn an_annotation_of_ranges_is_looked_at_once() {
+    let with = |ranges: &str, port: i64| {
+        let mut service = service(
+            json!({"type": "LoadBalancer", "clusterIP": "10.96.0.5", "clusterIPs": ["10.96.0.5"], "ports": [{"port": port}]}),
+        );
+        service["metadata"]["annotations"] =
+            json!({"service.beta.kubernetes.io/load-balancer-source-ranges": ranges});
+        service
+    };
+    let why = "metadata.annotations[service.beta.kubernetes.io/load-balancer-source-ranges]: Invalid value: \"ten\": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
+    assert_eq!(created(&Service, with("ten", 80)), why);
+    assert_eq!(updated(&Service, with("ten", 81), with("ten", 80)), "");
+    assert_eq!(updated(&Service, with("ten", 80), with("10.0.0.0/8", 80)), why);
 }

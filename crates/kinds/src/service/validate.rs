@@ -19,7 +19,7 @@ const HINTS: &str = "service.kubernetes.io/topology-aware-hints";
 const MODE: &str = "service.kubernetes.io/topology-mode";
 
 /// Validates a whole service.
-pub(super) fn service(object: &Value, errors: &mut Errors) {
+pub(super) fn service(object: &Value, old: Option<&Value>, errors: &mut Errors) {
     let annotations = &object["metadata"]["annotations"];
     if let (Some(hints), Some(mode)) = (annotations.get(HINTS), annotations.get(MODE))
         && hints != mode
@@ -29,7 +29,12 @@ pub(super) fn service(object: &Value, errors: &mut Errors) {
         errors.invalid(&path.key(MODE), mode.clone(), why);
     }
     spec(&object["spec"], errors);
-    source_ranges(&object["spec"], annotations, errors);
+    // What an update leaves in the annotation was looked at when it was written there.
+    let said = annotations.get(SOURCE_RANGES);
+    let kept = old.is_some_and(|old| old["metadata"]["annotations"].get(SOURCE_RANGES) == said);
+    source_ranges(&object["spec"], annotations, kept, errors);
+    load_balancer(&object["spec"], errors);
+    traffic(&object["spec"], errors);
 }
 
 fn spec(spec: &Value, errors: &mut Errors) {
@@ -74,8 +79,6 @@ fn spec(spec: &Value, errors: &mut Errors) {
         ),
     }
     unique_ports(spec, errors);
-    load_balancer(spec, errors);
-    traffic(spec, errors);
 }
 
 fn external_name(spec: &Value, errors: &mut Errors) {
@@ -189,22 +192,30 @@ pub(crate) fn non_special_address(text: &str, path: &Path, errors: &mut Errors) 
 fn unique_ports(spec: &Value, errors: &mut Errors) {
     let ports = spec.items("ports");
     let ports_path = SPEC.child("ports");
-    for (index, port) in ports.iter().enumerate() {
-        let path = ports_path.index(index);
-        let node_port = port.int("nodePort").unwrap_or(0);
-        let same_port = |key: &str| {
-            ports[..index]
-                .iter()
-                .any(|other| other.text("protocol") == port.text("protocol") && other[key] == port[key])
-        };
-        if spec.text("type") == "ClusterIP" && node_port != 0 {
+    let node_port = |port: &Value| port.int("nodePort").filter(|number| *number != 0);
+    if spec.text("type") == "ClusterIP" {
+        for (index, _) in ports.iter().enumerate().filter(|(_, port)| node_port(port).is_some()) {
+            let path = ports_path.index(index);
             errors.forbidden(&path.child("nodePort"), "may not be used when `type` is 'ClusterIP'");
         }
-        if node_port != 0 && same_port("nodePort") {
-            errors.duplicate(&path.child("nodePort"), node_port);
+    }
+    let earlier = |index: usize, key: &str| {
+        let port = &ports[index];
+        ports[..index]
+            .iter()
+            .any(|other| other.text("protocol") == port.text("protocol") && other.int(key) == port.int(key))
+    };
+    for (index, port) in ports.iter().enumerate() {
+        if let Some(number) = node_port(port).filter(|_| earlier(index, "nodePort")) {
+            errors.duplicate(&ports_path.index(index).child("nodePort"), number);
         }
-        if same_port("port") {
-            errors.duplicate(&path, json!({"protocol": port["protocol"], "port": port["port"]}));
+    }
+    for (index, port) in ports.iter().enumerate() {
+        if earlier(index, "port") {
+            errors.duplicate(
+                &ports_path.index(index),
+                json!({"protocol": port["protocol"], "port": port["port"]}),
+            );
         }
     }
 }
@@ -229,7 +240,7 @@ fn load_balancer(spec: &Value, errors: &mut Errors) {
 }
 
 /// Validates from where a load balancer takes traffic, as the field says or the older annotation.
-fn source_ranges(spec: &Value, annotations: &Value, errors: &mut Errors) {
+fn source_ranges(spec: &Value, annotations: &Value, kept: bool, errors: &mut Errors) {
     let ranges = spec.items("loadBalancerSourceRanges");
     let metadata = Path::root("metadata.annotations");
     let said = annotations.get(SOURCE_RANGES).and_then(Value::as_str);
@@ -251,6 +262,7 @@ fn source_ranges(spec: &Value, annotations: &Value, errors: &mut Errors) {
     }
     if let (Some(said), true) = (said.map(str::trim), ranges.is_empty())
         && !said.is_empty()
+        && !kept
     {
         for range in said.split(',') {
             strategy::addresses::validate_range(range.trim(), &path, errors);
@@ -297,7 +309,7 @@ fn traffic(spec: &Value, errors: &mut Errors) {
         errors.unsupported(
             &SPEC.child("trafficDistribution"),
             spread,
-            &["PreferClose", "PreferSameNode", "PreferSameZone"],
+            &["PreferClose", "PreferSameZone", "PreferSameNode"],
         );
     }
 }

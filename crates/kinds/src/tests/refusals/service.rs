@@ -131,20 +131,20 @@ fn services() {
                     json!({"allocateLoadBalancerNodePorts": true, "loadBalancerClass": "a", "loadBalancerSourceRanges": ["10.0.0.0/8"], "externalTrafficPolicy": "Local",
                     "healthCheckNodePort": 30000, "internalTrafficPolicy": "Some", "trafficDistribution": "Some"}),
                 ),
-                "spec.allocateLoadBalancerNodePorts: Forbidden: may only be used when `type` is 'LoadBalancer'\n\
+                "spec.LoadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'\n\
+                spec.allocateLoadBalancerNodePorts: Forbidden: may only be used when `type` is 'LoadBalancer'\n\
                 spec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'\n\
                 spec.externalTrafficPolicy: Invalid value: \"Local\": may only be set for externally-accessible services\n\
                 spec.healthCheckNodePort: Invalid value: 30000: may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'\n\
                 spec.internalTrafficPolicy: Unsupported value: \"Some\": supported values: \"Cluster\", \"Local\"\n\
-                spec.trafficDistribution: Unsupported value: \"Some\": supported values: \"PreferClose\", \"PreferSameNode\", \"PreferSameZone\"\n\
-                spec.LoadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'",
+                spec.trafficDistribution: Unsupported value: \"Some\": supported values: \"PreferClose\", \"PreferSameZone\", \"PreferSameNode\"",
             ),
             (
                 service(
                     json!({"type": "LoadBalancer", "loadBalancerClass": "-", "loadBalancerSourceRanges": ["x"]}),
                 ),
-                "spec.loadBalancerClass: Invalid value: \"-\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')\n\
-                spec.LoadBalancerSourceRanges[0]: Invalid value: \"x\": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)",
+                "spec.LoadBalancerSourceRanges[0]: Invalid value: \"x\": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)\n\
+                spec.loadBalancerClass: Invalid value: \"-\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
             ),
         ],
     );
