@@ -1,5 +1,6 @@
 //! The kinds of dynamic resource allocation: DeviceClasses, ResourceClaims, their templates, ResourceSlices.
 
+mod admin;
 mod claim;
 mod dates;
 mod lists;
@@ -24,6 +25,7 @@ use strategy::read::{Read, same};
 use strategy::write;
 use strategy::{Keeps, NameRule, Strategy, field_text, keep_metadata};
 
+pub use admin::{asked_admin_access, judge_admin_access};
 pub(crate) use dates::date;
 pub use taint_rule::DeviceTaintRule;
 

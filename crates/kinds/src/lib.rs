@@ -71,6 +71,7 @@ use apimachinery::time;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use device::{asked_admin_access, judge_admin_access};
 pub use strategy::{Dependents, Grace, Strategy, generic};
 
 use pod_strategy::{Pod, persistent_volume_claim::PersistentVolumeClaim, pod_template::PodTemplate};

@@ -126,7 +126,14 @@ async fn prepare(
             extra,
         );
     }
-    let errors = kinds::create(strategy, entry.row.namespaced, &mut object);
+    let mut errors = kinds::create(strategy, entry.row.namespaced, &mut object);
+    let mut unlabelled = write::judge_admin_access(call, &object, &Value::Null);
+    if unlabelled.is_some() {
+        // The namespace may have got its label through another server a moment ago.
+        call.server.store.catch_up(Consistency::Latest).await.map_err(crate::refusal::of_collection)?;
+        unlabelled = write::judge_admin_access(call, &object, &Value::Null);
+    }
+    errors.splice(0..0, unlabelled);
     if !errors.is_empty() {
         return Err(write::invalid(call, &name, errors));
     }

@@ -347,6 +347,9 @@ async fn admit(
         Part::Whole | Part::Sub => kinds::update(strategy, &mut new, old),
         Part::Status => kinds::update_status(strategy, &mut new, old),
     };
+    if part == Part::Status {
+        errors.splice(0..0, write::judge_admin_access(call, &new, old));
+    }
     kinds::date(group, kind, &mut new, old, now);
     if part == Part::Status && errors.is_empty() {
         errors = kinds::judge_status_at(group, kind, &new, old, now);

@@ -378,3 +378,33 @@ async fn client_may(
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn administrative_access_to_devices_needs_a_labelled_namespace() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let namespace = "/apis/resource.k8s.io/v1/namespaces/default";
+    let claims = format!("{namespace}/resourceclaims");
+    let spec = |admin: bool| json!({"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "c", "adminAccess": admin}}]}});
+    let claim = |name: &str, admin: bool| json!({"metadata": {"name": name}, "spec": spec(admin)});
+    let template = json!({"metadata": {"name": "t"}, "spec": {"spec": spec(true)}});
+    let why = "adminAccess: Forbidden: admin access to devices requires the `resource.kubernetes.io/admin-access: true` label on the containing namespace";
+    for (kind, object) in [("resourceclaims", claim("a", true)), ("resourceclaimtemplates", template)] {
+        let (code, message) = client.post(&format!("{namespace}/{kind}"), &object).await.refusal();
+        assert_eq!(code, 422, "{kind}");
+        assert!(message.contains(&format!("spec.devices.requests[0].{why}")), "{message}");
+    }
+    client.post(&claims, &claim("plain", false)).await.ok();
+    let result =
+        json!({"request": "r", "driver": "a.example", "pool": "p", "device": "d", "adminAccess": true});
+    let granted = json!({"status": {"allocation": {"devices": {"results": [result]}}}});
+    let status = format!("{claims}/plain/status");
+    let (code, message) = client.patch(&status, "merge-patch", &granted).await.refusal();
+    assert_eq!(code, 422, "{message}");
+    assert!(message.contains(&format!("status.allocation.devices.results[0].{why}")), "{message}");
+
+    let labels = json!({"metadata": {"labels": {"resource.kubernetes.io/admin-access": "true"}}});
+    client.patch("/api/v1/namespaces/default", "merge-patch", &labels).await.ok();
+    client.post(&claims, &claim("a", true)).await.ok();
+    client.patch(&status, "merge-patch", &granted).await.ok();
+}
