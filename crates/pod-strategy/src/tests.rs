@@ -2,6 +2,7 @@ use super::*;
 
 mod changes;
 mod containers;
+mod filled;
 mod refusals;
 mod specs;
 mod volumes;
