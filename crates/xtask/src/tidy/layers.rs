@@ -20,10 +20,11 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "wire",
             "formats",
             "ecdsa-p521",
+            "flow-control",
         ],
     ),
     (1, &["pki", "peers", "component", "informer", "kustomize"]),
-    (2, &["storage", "authn", "authz", "audit", "admission", "webhooks", "flow-control"]),
+    (2, &["storage", "authn", "authz", "audit", "admission", "webhooks"]),
     (
         3,
         &[
