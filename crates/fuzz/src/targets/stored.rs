@@ -160,7 +160,7 @@ pub fn service_answer(input: &[u8]) -> bool {
 
 /// The size of the pieces that a stream arrives in, and the stream.
 pub fn frames() -> Vec<Vec<u8>> {
-    let header = Some(wire::ResponseHeader { revision: 7, ..Default::default() });
+    let header = Some(wire::ResponseHeader { revision: 7 });
     let pair = wire::KeyValue {
         key: "/registry/a".into(),
         value: "{}".into(),
