@@ -20,8 +20,8 @@ pub fn faults(spec: &Value, old: Option<&Value>) -> Vec<FieldError> {
         let same = |old: &&&Value| old["name"] == version["name"] && old["schema"] == version["schema"];
         before.iter().any(|old| same(&old))
     };
-    // One schema for all versions is named by where it was before versions had their own.
-    if versions.iter().all(|version| schema(version) == first) {
+    // One schema for all versions is named by where it was before versions had their own, where there is one.
+    if first.is_object() && versions.iter().all(|version| schema(version) == first) {
         return match versions.iter().all(|version| is_unchanged(version)) {
             true => Vec::new(),
             false => faults_of_version(&first, "spec.validation.openAPIV3Schema", &known),
@@ -411,7 +411,10 @@ mod tests {
         };
         const ROOT: &str = "spec.validation.openAPIV3Schema";
         check(json!({"type": "object", "properties": {"spec": {"type": "object"}}}), &[]);
-        check(json!(null), &[&format!("{ROOT}: Required value: schemas are required")]);
+        check(
+            json!(null),
+            &["spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required"],
+        );
         check(json!({}), &[&format!("{ROOT}.type: Required value: must not be empty at the root")]);
         check(
             json!({"type": "object", "properties": {"spec": {}}}),

@@ -10,7 +10,7 @@ mod tests;
 use crate::definition_warnings;
 use serde_json::{Value, json};
 use strategy::field::{Errors, Path};
-use strategy::read::{Read, same};
+use strategy::read::{Read, at};
 use strategy::write;
 use strategy::{Keeps, Strategy};
 
@@ -87,43 +87,35 @@ impl Strategy for CustomResourceDefinition {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate(object, errors);
-        errors.extend(custom_resources::faults(&object["spec"], None));
+        let spec = &object["spec"];
+        let wanted = format!("{}.{}", spec["names"].text("plural"), spec.text("group"));
+        let name = object["metadata"].text("name");
+        if name != wanted {
+            errors.invalid(&Path::root("metadata.name"), name, "must be spec.names.plural+\".\"+spec.group");
+        }
+        validate_spec(object, None, errors);
+        versions::validate_stored(object, errors);
+        validate_policies(object, None, errors);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        validate(new, errors);
-        errors.extend(custom_resources::faults(&new["spec"], Some(&old["spec"])));
+        validate_spec(new, Some(old), errors);
         let fields: &[&[&str]] = if is_established(old) {
-            &[&["group"], &["names", "plural"], &["scope"], &["names", "kind"]]
+            &[&["scope"], &["names", "kind"], &["group"], &["names", "plural"]]
         } else {
             &[&["group"], &["names", "plural"]]
         };
         for field in fields {
-            let at =
-                |object: &Value| field.iter().fold(object["spec"].clone(), |value, key| value[*key].clone());
-            if !same(&at(new), &at(old)) {
-                let path = format!("spec.{}", field.join("."));
-                errors.invalid(&Path::root(&path), at(new), "field is immutable");
-            }
+            let (after, before) = (at(&new["spec"], field), at(&old["spec"], field));
+            errors.immutable(&Path::root(&format!("spec.{}", field.join("."))), after, before);
         }
+        names::validate(&new["status"]["acceptedNames"], &STATUS.child("acceptedNames"), errors);
         versions::validate_stored(new, errors);
+        validate_policies(new, Some(old), errors);
     }
 
     fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
-        versions::validate_stored(new, errors);
-        let path = STATUS.child("storedVersions");
-        let stored = &new["status"]["storedVersions"];
-        if stored.as_array().is_none_or(Vec::is_empty) {
-            errors.invalid(&path, stored.clone(), "must have at least one stored version");
-        }
-        let versions = new["spec"]["versions"].as_array().into_iter().flatten();
-        for version in versions.filter(|version| version.flag("storage") == Some(true)) {
-            let name = version.text("name");
-            if !stored.as_array().into_iter().flatten().any(|stored| stored == name) {
-                errors.invalid(&path, stored.clone(), format!("must have the storage version {name}"));
-            }
-        }
+        names::validate(&new["status"]["acceptedNames"], &STATUS.child("acceptedNames"), errors);
     }
 
     fn deletion_finalizer(&self) -> Option<&'static str> {
@@ -131,30 +123,35 @@ impl Strategy for CustomResourceDefinition {
     }
 }
 
-/// What every definition must be, new or changed.
-fn validate(object: &Value, errors: &mut Errors) {
+/// Validates the spec of a definition, new or changed.
+fn validate_spec(object: &Value, old: Option<&Value>, errors: &mut Errors) {
     let spec = &object["spec"];
-    let (plural, group) = (spec["names"].text("plural"), spec.text("group"));
-    let name = object["metadata"].text("name");
-    if name != format!("{plural}.{group}") {
-        errors.invalid(&Path::root("metadata.name"), name, "must be spec.names.plural+\".\"+spec.group");
-    }
-    names::validate_group(object, errors);
-    versions::validate(spec, errors);
+    names::validate_group(spec.text("group"), errors);
     match spec.text("scope") {
         "Cluster" | "Namespaced" => {}
         "" => errors.required(&SPEC.child("scope"), ""),
         other => errors.unsupported(&SPEC.child("scope"), other, &["Cluster", "Namespaced"]),
     }
-    names::validate(&spec["names"], errors);
-    if spec.flag("preserveUnknownFields") == Some(true) {
+    versions::validate(spec, errors);
+    names::validate_required(&spec["names"], errors);
+    names::validate(&spec["names"], &SPEC.child("names"), errors);
+    errors.extend(custom_resources::faults(spec, old.map(|old| &old["spec"])));
+    versions::validate_shared(spec, errors);
+    conversion::validate(spec, old, errors);
+}
+
+/// Validates what is asked of a definition as a whole, where it is not as it was: that it was approved, and that it
+/// knows its fields.
+fn validate_policies(new: &Value, old: Option<&Value>, errors: &mut Errors) {
+    names::validate_approval(new, old, errors);
+    let keeps_unknown = |object: &Value| object["spec"].flag("preserveUnknownFields") == Some(true);
+    if keeps_unknown(new) && !old.is_some_and(keeps_unknown) {
         errors.invalid(
             &SPEC.child("preserveUnknownFields"),
             true,
             "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead",
         );
     }
-    conversion::validate(spec, errors);
 }
 
 /// Whether a definition is served.

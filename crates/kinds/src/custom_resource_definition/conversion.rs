@@ -8,26 +8,38 @@ use strategy::read::Read;
 use super::SPEC;
 use crate::webhook_client;
 
+/// Versions of the question that is put to webhooks.
+const KNOWN: [&str; 2] = ["v1", "v1beta1"];
+
 /// Validates the conversion.
-pub(super) fn validate(spec: &Value, errors: &mut Errors) {
+pub(super) fn validate(spec: &Value, old: Option<&Value>, errors: &mut Errors) {
+    let path = SPEC.child("conversion");
     match spec["conversion"].text("strategy") {
-        "None" => {
-            if spec["conversion"]["webhook"].is_object() {
-                let path = SPEC.child("conversion");
-                let why = "should not be set when strategy is not set to Webhook";
-                errors.forbidden(&path.child("webhookClientConfig"), why);
-            }
-        }
-        "Webhook" => validate_webhook(spec, errors),
-        "" => errors.required(&SPEC.child("conversion").child("strategy"), ""),
-        other => {
-            let path = SPEC.child("conversion");
-            errors.unsupported(&path.child("strategy"), other, &["None", "Webhook"]);
-        }
+        "Webhook" => return validate_webhook(spec, old, errors),
+        "None" => {}
+        "" => errors.required(&path.child("strategy"), ""),
+        other => errors.unsupported(&path.child("strategy"), other, &["None", "Webhook"]),
+    }
+    let webhook = &spec["conversion"]["webhook"];
+    let why = "should not be set when strategy is not set to Webhook";
+    if webhook["clientConfig"].is_object() {
+        errors.forbidden(&path.child("webhookClientConfig"), why);
+    }
+    if !webhook.items("conversionReviewVersions").is_empty() {
+        errors.forbidden(&path.child("conversionReviewVersions"), why);
     }
 }
 
-fn validate_webhook(spec: &Value, errors: &mut Errors) {
+fn review_versions(spec: &Value) -> Vec<&str> {
+    let versions = spec["conversion"]["webhook"].items("conversionReviewVersions");
+    versions.iter().filter_map(Value::as_str).collect()
+}
+
+fn is_known(versions: &[&str]) -> bool {
+    versions.iter().any(|version| KNOWN.contains(version))
+}
+
+fn validate_webhook(spec: &Value, old: Option<&Value>, errors: &mut Errors) {
     let conversion = SPEC.child("conversion");
     let webhook = &spec["conversion"]["webhook"];
     let path = conversion.child("webhookClientConfig");
@@ -37,12 +49,9 @@ fn validate_webhook(spec: &Value, errors: &mut Errors) {
     } else {
         errors.required(&path, "required when strategy is set to Webhook");
     }
-    let versions: Vec<&str> = webhook["conversionReviewVersions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let versions = review_versions(spec);
+    let before = old.map(|old| review_versions(&old["spec"])).unwrap_or_default();
+    let must_know = before.is_empty() || is_known(&before);
     let reviews = conversion.child("conversionReviewVersions");
     if versions.is_empty() {
         errors.required(&reviews, "");
@@ -51,10 +60,11 @@ fn validate_webhook(spec: &Value, errors: &mut Errors) {
     for (index, version) in versions.iter().enumerate() {
         if versions[..index].contains(version) {
             errors.invalid(&reviews.index(index), *version, "duplicate version");
+            continue;
         }
         errors.invalid_each(&reviews.index(index), &(*version).into(), names::dns1035_label_errors(version));
     }
-    if !versions.iter().any(|version| matches!(*version, "v1" | "v1beta1")) {
+    if must_know && !is_known(&versions) {
         errors.invalid(
             &reviews,
             webhook["conversionReviewVersions"].clone(),

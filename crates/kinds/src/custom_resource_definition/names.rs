@@ -1,5 +1,7 @@
 //! What definitions call their group and their resources.
 
+use std::mem;
+
 use apimachinery::names;
 use custom_resources::approval::{ANNOTATION, Approval};
 use serde_json::Value;
@@ -8,19 +10,30 @@ use strategy::read::Read;
 
 use super::SPEC;
 
-/// Validates the group, and the approval of one that is the project's own.
-pub(super) fn validate_group(object: &Value, errors: &mut Errors) {
-    let (path, group) = (SPEC.child("group"), object["spec"].text("group"));
+/// Validates the group.
+pub(super) fn validate_group(group: &str, errors: &mut Errors) {
+    let path = SPEC.child("group");
+    let found = names::dns1123_subdomain_errors(group);
     if group.is_empty() {
         errors.required(&path, "");
-        return;
-    }
-    errors.invalid_each(&path, &group.into(), names::dns1123_subdomain_errors(group));
-    if !group.contains('.') {
+    } else if !found.is_empty() {
+        errors.invalid(&path, group, found.join(","));
+    } else if !group.contains('.') {
         errors.invalid(&path, group, "should be a domain with at least one dot");
     }
-    let annotation = object["metadata"]["annotations"][ANNOTATION].as_str();
-    let Some(approval) = Approval::of(group, annotation) else { return };
+}
+
+/// Validates that one in a group of the project's own was approved, where another thing is said of that than before.
+pub(super) fn validate_approval(new: &Value, old: Option<&Value>, errors: &mut Errors) {
+    let of = |object: &Value| {
+        let annotation = object["metadata"]["annotations"][ANNOTATION].as_str();
+        Approval::of(new["spec"].text("group"), annotation)
+    };
+    let Some(approval) = of(new) else { return };
+    let before = old.and_then(of);
+    if before.is_some_and(|before| mem::discriminant(&before) == mem::discriminant(&approval)) {
+        return;
+    }
     let annotations = Path::root("metadata.annotations");
     let (_, words) = approval.words();
     match approval {
@@ -30,35 +43,45 @@ pub(super) fn validate_group(object: &Value, errors: &mut Errors) {
     }
 }
 
-/// Validates the names of the resource.
-pub(super) fn validate(own: &Value, errors: &mut Errors) {
+/// Validates that a resource has all of its names.
+pub(super) fn validate_required(own: &Value, errors: &mut Errors) {
     let path = SPEC.child("names");
     for field in ["plural", "singular", "kind", "listKind"] {
+        if own.text(field).is_empty() {
+            errors.required(&path.child(field), "");
+        }
+    }
+}
+
+/// Validates the names that a resource has.
+pub(super) fn validate(own: &Value, path: &Path, errors: &mut Errors) {
+    for field in ["plural", "singular", "kind", "listKind"] {
         let (path, name) = (path.child(field), own.text(field));
-        if name.is_empty() {
-            errors.required(&path, "");
-        } else if matches!(field, "plural" | "singular") {
-            errors.invalid_each(&path, &name.into(), names::dns1035_label_errors(name));
-        } else {
-            let faults = names::dns1035_label_errors(&name.to_lowercase());
-            let faults = faults
-                .into_iter()
-                .map(|fault| format!("may have mixed case, but should otherwise match: {fault}"));
-            errors.invalid_each(&path, &name.into(), faults);
+        let is_mixed = field.to_lowercase().ends_with("kind");
+        let found = match is_mixed {
+            true => names::dns1035_label_errors(&name.to_lowercase()),
+            false => names::dns1035_label_errors(name),
+        };
+        if !name.is_empty() && !found.is_empty() {
+            let start = if is_mixed { "may have mixed case, but should otherwise match: " } else { "" };
+            errors.invalid(&path, name, format!("{start}{}", found.join(",")));
         }
     }
-    for (field, list) in [("shortNames", &own["shortNames"]), ("categories", &own["categories"])] {
-        for (index, name) in list.as_array().into_iter().flatten().enumerate() {
-            let name = name.as_str().unwrap_or_default();
-            let here = path.child(field);
-            errors.invalid_each(&here.index(index), &name.into(), names::dns1035_label_errors(name));
-        }
+    validate_list(own, "shortNames", path, errors);
+    let list_kind = own.text("listKind");
+    if !list_kind.is_empty() && own.text("kind") == list_kind {
+        errors.invalid(&path.child("listKind"), list_kind, "kind and listKind may not be the same");
     }
-    if !own.text("kind").is_empty() && own.text("kind") == own.text("listKind") {
-        errors.invalid(
-            &path.child("listKind"),
-            own.text("listKind"),
-            "kind and listKind may not be the same",
-        );
+    validate_list(own, "categories", path, errors);
+}
+
+fn validate_list(own: &Value, field: &str, path: &Path, errors: &mut Errors) {
+    let path = path.child(field);
+    for (index, name) in own.items(field).iter().enumerate() {
+        let name = name.as_str().unwrap_or_default();
+        let found = names::dns1035_label_errors(name);
+        if !found.is_empty() {
+            errors.invalid(&path.index(index), name, found.join(","));
+        }
     }
 }

@@ -14,9 +14,25 @@ fn faults(change: impl Fn(&mut Value)) -> Vec<String> {
     let mut object = definition();
     change(&mut object);
     CustomResourceDefinition.default(&mut object);
+    CustomResourceDefinition.prepare_for_create(&mut object);
+    told(|errors| CustomResourceDefinition.validate(&object, errors))
+}
+
+fn told(validate: impl FnOnce(&mut Errors)) -> Vec<String> {
     let mut errors = Errors::new();
-    CustomResourceDefinition.validate(&object, &mut errors);
+    validate(&mut errors);
     errors.into_vec().iter().map(|error| format!("{}: {}", error.field, error.body())).collect()
+}
+
+/// What is said of a change to a definition that is as it should be, but for a first change.
+fn update_faults(first: impl Fn(&mut Value), change: impl Fn(&mut Value)) -> Vec<String> {
+    let mut old = definition();
+    CustomResourceDefinition.default(&mut old);
+    CustomResourceDefinition.prepare_for_create(&mut old);
+    first(&mut old);
+    let mut new = old.clone();
+    change(&mut new);
+    told(|errors| CustomResourceDefinition.validate_update(&new, &old, errors))
 }
 
 #[test]
@@ -43,7 +59,7 @@ fn definitions_get_their_names_and_are_checked() {
     );
     assert_eq!(
         faults(|object| object["spec"]["versions"][0]["schema"] = json!({})),
-        ["spec.validation.openAPIV3Schema: Required value: schemas are required"]
+        ["spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required"]
     );
     assert!(
         faults(|object| {
@@ -67,7 +83,7 @@ fn selectable_fields_hold_one_plain_value() {
             version["selectableFields"] = fields.collect();
         })
     };
-    const AT: &str = "spec.versions[0].selectableFields";
+    const AT: &str = "spec.selectableFields";
     assert_eq!(with(&[".spec.color"]), [""; 0]);
     assert_eq!(
         with(&[".spec.size", ".spec.parts", ".metadata.name", ".spec.color", ".spec.color"]),
@@ -168,7 +184,9 @@ fn names_versions_and_columns_are_checked() {
     };
     assert_eq!(
         version("name", json!("V1")),
-        format!("spec.versions[0].name: Invalid value: \"V1\": {label}")
+        format!(
+            "spec.versions[0].name: Invalid value: \"V1\": {label}\nspec.version: Invalid value: \"V1\": {label}"
+        )
     );
     let doubled = told(&|object| {
         let mut again = object["spec"]["versions"][0].clone();
@@ -180,8 +198,7 @@ fn names_versions_and_columns_are_checked() {
         "{doubled}"
     );
     let column = |column: Value| {
-        version("additionalPrinterColumns", json!([column]))
-            .replace("spec.versions[0].additionalPrinterColumns[0].", "")
+        version("additionalPrinterColumns", json!([column])).replace("spec.additionalPrinterColumns[0].", "")
     };
     assert_eq!(column(json!({"name": "C", "type": "integer", "format": "int32", "jsonPath": ".spec.c"})), "");
     assert_eq!(
@@ -196,7 +213,7 @@ fn names_versions_and_columns_are_checked() {
     );
     let scale = |replicas: &str, status: &str, selector: &str| {
         let scale = json!({"specReplicasPath": replicas, "statusReplicasPath": status, "labelSelectorPath": selector});
-        version("subresources", json!({ "scale": scale })).replace("spec.versions[0].subresources.scale.", "")
+        version("subresources", json!({ "scale": scale })).replace("spec.subresources.scale.", "")
     };
     assert_eq!(scale(".spec.n", ".status.n", ""), "");
     assert_eq!(scale(".spec.n", ".status.n", ".spec.selector"), "");
@@ -255,9 +272,19 @@ fn conversion_by_webhook_says_where_and_how() {
         webhook(config.clone(), json!(["v1", "V"]))
             .starts_with("conversionReviewVersions[1]: Invalid value: \"V\": a DNS-1035 label")
     );
+    assert_eq!(check(json!({"strategy": "None", "webhook": {}})), "");
+    const ONLY: &str = "should not be set when strategy is not set to Webhook";
+    let both = json!({"clientConfig": config, "conversionReviewVersions": ["v1"]});
     assert_eq!(
-        check(json!({"strategy": "None", "webhook": {}})),
-        "webhookClientConfig: Forbidden: should not be set when strategy is not set to Webhook"
+        check(json!({"strategy": "None", "webhook": both})),
+        format!("webhookClientConfig: Forbidden: {ONLY}\nconversionReviewVersions: Forbidden: {ONLY}")
+    );
+    assert_eq!(
+        check(json!({"strategy": "Some", "webhook": both})),
+        format!(
+            "strategy: Unsupported value: \"Some\": supported values: \"None\", \"Webhook\"\n\
+             webhookClientConfig: Forbidden: {ONLY}\nconversionReviewVersions: Forbidden: {ONLY}"
+        )
     );
     assert_eq!(check(json!({"strategy": ""})), "strategy: Required value");
     assert_eq!(
@@ -283,22 +310,26 @@ fn versions_that_were_stored_are_kept_in_mind() {
     CustomResourceDefinition.prepare_for_update(&mut new, &again);
     assert_eq!(new["status"]["storedVersions"], json!(["v1", "v2"]), "each once");
 
-    let told = |stored: Value| {
+    let stored = |stored: Value| {
         let mut changed = new.clone();
         changed["status"]["storedVersions"] = stored;
-        let mut errors = Errors::new();
-        CustomResourceDefinition.validate_status_update(&changed, &new, &mut errors);
-        errors.into_vec().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        told(|errors| CustomResourceDefinition.validate_update(&changed, &new, errors)).join("\n")
     };
-    assert_eq!(told(json!(["v2"])), "");
+    const PATH: &str = "status.storedVersions";
+    assert_eq!(stored(json!(["v2"])), "");
     assert_eq!(
-        told(json!(["v1"])),
-        "status.storedVersions: Invalid value: [\"v1\"]: must have the storage version v2"
+        stored(json!(["v1"])),
+        format!("{PATH}: Invalid value: [\"v1\"]: must have the storage version v2")
     );
     assert_eq!(
-        told(json!([])),
-        "status.storedVersions: Invalid value: []: must have at least one stored version\n\
-         status.storedVersions: Invalid value: []: must have the storage version v2"
+        stored(json!([])),
+        format!("{PATH}: Invalid value: []: must have at least one stored version")
+    );
+    assert_eq!(
+        stored(json!(["v0", "v2"])),
+        format!(
+            "{PATH}[0]: Invalid value: \"v0\": missing from spec.versions; v0 was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in v0 and removes v0 from status.storedVersions"
+        )
     );
 }
 
@@ -312,12 +343,160 @@ fn what_objects_are_stored_under_stays() {
             json!({"storedVersions": ["v1"], "conditions": [{"type": "Established", "status": status}]});
         let mut new = old.clone();
         change(&mut new);
+        CustomResourceDefinition.prepare_for_update(&mut new, &old);
         let mut errors = Errors::new();
         CustomResourceDefinition.validate_update(&new, &old, &mut errors);
         errors.into_vec().into_iter().map(|error| error.field).collect::<Vec<_>>()
     };
     assert_eq!(check(true, |new| new["spec"]["scope"] = "Cluster".into()), ["spec.scope"]);
     assert_eq!(check(false, |new| new["spec"]["scope"] = "Cluster".into()), [""; 0]);
+    let all = |new: &mut Value| {
+        let spec = &mut new["spec"];
+        spec["group"] = "b.example".into();
+        spec["scope"] = "Cluster".into();
+        spec["names"]["kind"] = "Staff".into();
+        spec["names"]["plural"] = "staffs".into();
+    };
+    assert_eq!(check(true, all), ["spec.scope", "spec.names.kind", "spec.group", "spec.names.plural"]);
+    assert_eq!(check(false, all), ["spec.group", "spec.names.plural"]);
     let renamed = check(true, |new| new["spec"]["versions"][0]["name"] = "v2".into());
     assert_eq!(renamed, ["status.storedVersions[0]"]);
+}
+
+#[test]
+fn faults_are_told_in_upstreams_order() {
+    let found = faults(|object| {
+        object["metadata"]["name"] = "x".into();
+        let spec = &mut object["spec"];
+        spec["group"] = "example".into();
+        spec["scope"] = "".into();
+        spec["names"] = json!({"plural": "", "singular": "A", "kind": "W", "listKind": "W",
+            "shortNames": ["B"], "categories": ["C"]});
+        spec["preserveUnknownFields"] = true.into();
+        spec["conversion"] = json!({"strategy": "Some"});
+        let version = &mut spec["versions"][0];
+        version["name"] = "V1".into();
+        version["storage"] = false.into();
+        version["schema"] = Value::Null;
+        version["subresources"] =
+            json!({"scale": {"specReplicasPath": "", "statusReplicasPath": ".status.n"}});
+        version["additionalPrinterColumns"] = json!([{"name": "", "type": "date", "jsonPath": ".a"}]);
+    });
+    let paths: Vec<&str> = found.iter().map(|fault| fault.split(": ").next().unwrap_or_default()).collect();
+    assert_eq!(
+        paths,
+        [
+            "metadata.name",
+            "spec.group",
+            "spec.scope",
+            "spec.versions[0].name",
+            "spec.versions",
+            "spec.version",
+            "spec.names.plural",
+            "spec.names.singular",
+            "spec.names.shortNames[0]",
+            "spec.names.listKind",
+            "spec.names.categories[0]",
+            "spec.versions[0].schema.openAPIV3Schema",
+            "spec.subresources.scale.specReplicasPath",
+            "spec.additionalPrinterColumns[0].name",
+            "spec.conversion.strategy",
+            "status.storedVersions",
+            "spec.preserveUnknownFields",
+        ]
+    );
+}
+
+#[test]
+fn what_versions_do_not_share_is_told_of_each() {
+    let found = faults(|object| {
+        let mut second = object["spec"]["versions"][0].clone();
+        second["name"] = "v2".into();
+        second["storage"] = false.into();
+        second["additionalPrinterColumns"] = json!([{"name": "", "type": "date", "jsonPath": ".a"}]);
+        second["subresources"] =
+            json!({"scale": {"specReplicasPath": "", "statusReplicasPath": ".status.n"}});
+        second["selectableFields"] = json!([{"jsonPath": ""}]);
+        object["spec"]["versions"].as_array_mut().unwrap().push(second);
+    });
+    assert_eq!(
+        found,
+        [
+            "spec.versions[1].subresources.scale.specReplicasPath: Required value",
+            "spec.versions[1].additionalPrinterColumns[0].name: Required value",
+            "spec.versions[1].selectableFields[0].jsonPath: Required value",
+        ]
+    );
+}
+
+#[test]
+fn warnings_of_versions_that_will_go_can_be_read() {
+    const PATH: &str = "spec.versions[0].deprecationWarning";
+    let warned = |deprecated: bool, warning: &str| {
+        let found = faults(|object| {
+            object["spec"]["versions"][0]["deprecated"] = deprecated.into();
+            object["spec"]["versions"][0]["deprecationWarning"] = warning.into();
+        });
+        found.join("\n").replace(&format!("{PATH}: Invalid value: {warning:?}: "), "")
+    };
+    assert_eq!(warned(true, "use v2 \u{e9}"), "");
+    assert_eq!(warned(true, &"a".repeat(256)), "");
+    assert_eq!(warned(false, ""), "can only be set for deprecated versions");
+    assert_eq!(warned(true, ""), "must not be an empty string");
+    assert_eq!(warned(true, &"a".repeat(257)), "must be <= 256 characters long");
+    assert_eq!(
+        warned(true, "ab\tc"),
+        "must only contain printable UTF-8 characters; non-printable character found at index 2"
+    );
+}
+
+#[test]
+fn what_was_let_be_stays_let_be() {
+    let spec =
+        |field: &'static str, value: Value| move |object: &mut Value| object["spec"][field] = value.clone();
+    let same = |_: &mut Value| {};
+    let keep = spec("preserveUnknownFields", json!(true));
+    assert_eq!(update_faults(&keep, same), [""; 0]);
+    assert_eq!(update_faults(same, &keep).len(), 1);
+
+    let own = |object: &mut Value| {
+        object["metadata"]["name"] = "wands.x.k8s.io".into();
+        object["spec"]["group"] = "x.k8s.io".into();
+    };
+    let says = |approval: &'static str| {
+        move |object: &mut Value| {
+            object["metadata"]["annotations"] = json!({"api-approved.kubernetes.io": approval});
+        }
+    };
+    assert_eq!(update_faults(own, same), [""; 0]);
+    assert_eq!(update_faults(own, says("unapproved")), [""; 0]);
+    let bad = update_faults(own, says("yes"));
+    assert!(
+        bad.len() == 1 && bad[0].starts_with("metadata.annotations[api-approved.kubernetes.io]"),
+        "{bad:?}"
+    );
+
+    let reviews = |versions: Value| {
+        let webhook =
+            json!({"clientConfig": {"url": "https://a.example/c"}, "conversionReviewVersions": versions});
+        spec("conversion", json!({"strategy": "Webhook", "webhook": webhook}))
+    };
+    assert_eq!(update_faults(reviews(json!(["v8"])), reviews(json!(["v9"]))), [""; 0]);
+    assert_eq!(update_faults(reviews(json!(["v1"])), reviews(json!(["v9"]))).len(), 1);
+    assert_eq!(update_faults(same, reviews(json!(["v9"]))).len(), 1);
+}
+
+#[test]
+fn accepted_names_are_names() {
+    let accept = |object: &mut Value| object["status"]["acceptedNames"] = json!({"plural": "A", "kind": ""});
+    let update = update_faults(|_| {}, accept);
+    assert!(
+        update.len() == 1 && update[0].starts_with("status.acceptedNames.plural: Invalid value"),
+        "{update:?}"
+    );
+    let old = definition();
+    let mut new = definition();
+    accept(&mut new);
+    let status = told(|errors| CustomResourceDefinition.validate_status_update(&new, &old, errors));
+    assert_eq!(status, update);
 }

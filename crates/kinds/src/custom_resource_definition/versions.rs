@@ -3,32 +3,29 @@
 use apimachinery::{FieldError, names};
 use serde_json::Value;
 use strategy::field::{Errors, Path};
-use strategy::read::Read;
+use strategy::read::{Read, same};
 
 use super::{SPEC, STATUS};
 
 const NO_PATH: &str = "must be a simple json path starting with .";
 
-/// Validates the versions.
+/// Parts of versions that are told without a version where all versions have the same.
+const SHARED: [&str; 3] = ["subresources", "additionalPrinterColumns", "selectableFields"];
+const LONGEST_WARNING: usize = 256;
+
+/// Validates the versions, but for what they share.
 pub(super) fn validate(spec: &Value, errors: &mut Errors) {
     let path = SPEC.child("versions");
-    let versions: Vec<&Value> = spec["versions"].as_array().into_iter().flatten().collect();
+    let versions = spec.items("versions");
     for (index, version) in versions.iter().enumerate() {
-        let (here, name) = (path.index(index), version.text("name"));
-        errors.invalid_each(&here.child("name"), &name.into(), names::dns1035_label_errors(name));
-        let columns = version["additionalPrinterColumns"].as_array().into_iter().flatten();
-        for (index, column) in columns.enumerate() {
-            let column_path = here.child("additionalPrinterColumns");
-            let column_path = column_path.index(index);
-            validate_column(column, &column_path, errors);
-        }
-        validate_selectable(version, &here.child("selectableFields"), errors);
-        let subresources = here.child("subresources");
-        if version["subresources"].has("scale") {
-            validate_scale(&version["subresources"]["scale"], &subresources.child("scale"), errors);
+        let here = path.index(index);
+        validate_name(version.text("name"), &here.child("name"), errors);
+        validate_warning(version, &here.child("deprecationWarning"), errors);
+        for part in SHARED.into_iter().filter(|part| !is_shared(versions, part)) {
+            validate_part(part, version, &here, errors);
         }
     }
-    let is_repeated = |(index, version): (usize, &&Value)| {
+    let is_repeated = |(index, version): (usize, &Value)| {
         versions[..index].iter().any(|other| other.text("name") == version.text("name"))
     };
     if versions.iter().enumerate().any(is_repeated) {
@@ -42,6 +39,78 @@ pub(super) fn validate(spec: &Value, errors: &mut Errors) {
             "must have exactly one version marked as storage version",
         );
     }
+    // Before definitions had several versions, this was its one.
+    if let Some(first) = versions.first().filter(|first| !first.text("name").is_empty()) {
+        validate_name(first.text("name"), &SPEC.child("version"), errors);
+    }
+}
+
+/// Validates what all versions have in common, at the place where it was before versions had parts of their own.
+pub(super) fn validate_shared(spec: &Value, errors: &mut Errors) {
+    let versions = spec.items("versions");
+    let Some(first) = versions.first() else { return };
+    for part in SHARED.into_iter().filter(|part| is_shared(versions, part)) {
+        validate_part(part, first, &SPEC, errors);
+    }
+}
+
+fn is_shared(versions: &[Value], part: &str) -> bool {
+    versions.iter().all(|version| same(&version[part], &versions[0][part]))
+}
+
+fn validate_part(part: &str, version: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let part_path = path.child(part);
+    match part {
+        "subresources" => {
+            let scale = &version[part]["scale"];
+            if !scale.is_null() {
+                validate_scale(scale, &part_path.child("scale"), errors);
+            }
+        }
+        "additionalPrinterColumns" => {
+            for (index, column) in version.items(part).iter().enumerate() {
+                validate_column(column, &part_path.index(index), errors);
+            }
+        }
+        _ => validate_selectable(version, &part_path, errors),
+    }
+}
+
+fn validate_name(name: &str, path: &Path<'_>, errors: &mut Errors) {
+    let found = names::dns1035_label_errors(name);
+    if !found.is_empty() {
+        errors.invalid(path, name, found.join(","));
+    }
+}
+
+/// Validates what is said to those who use a version that will go.
+fn validate_warning(version: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let Some(warning) = version["deprecationWarning"].as_str() else { return };
+    if version.flag("deprecated") != Some(true) {
+        errors.invalid(path, warning, "can only be set for deprecated versions");
+        return;
+    }
+    if warning.len() > LONGEST_WARNING {
+        errors.invalid(path, warning, format!("must be <= {LONGEST_WARNING} characters long"));
+    }
+    if warning.is_empty() {
+        errors.invalid(path, warning, "must not be an empty string");
+    }
+    if let Some((index, _)) = warning.char_indices().find(|(_, letter)| !is_printable(*letter)) {
+        let why = format!(
+            "must only contain printable UTF-8 characters; non-printable character found at index {index}"
+        );
+        errors.invalid(path, warning, why);
+    }
+}
+
+/// Whether a character is seen, as far as can be told without a table of all of them.
+fn is_printable(letter: char) -> bool {
+    let is_hidden = letter.is_control()
+        || letter.is_whitespace() && letter != ' '
+        || matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{f0000}'..);
+    !is_hidden
 }
 
 fn validate_column(column: &Value, path: &Path<'_>, errors: &mut Errors) {
@@ -136,18 +205,25 @@ fn validate_scale(scale: &Value, path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
-/// Validates that every version that was ever stored is still one.
+/// Validates the versions that were ever stored: the one of now is among them, and each is still one.
 pub(super) fn validate_stored(object: &Value, errors: &mut Errors) {
-    let versions: Vec<&str> = object["spec"]["versions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|version| version.text("name"))
-        .collect();
-    let path = STATUS.child("storedVersions");
-    for (index, stored) in object["status"]["storedVersions"].as_array().into_iter().flatten().enumerate() {
-        if !stored.as_str().is_some_and(|name| versions.contains(&name)) {
-            errors.invalid(&path.index(index), stored.clone(), "missing from spec.versions; v1 was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in v1 and removes v1 from status.storedVersions".replace("v1", stored.as_str().unwrap_or_default()));
+    let (path, stored) = (STATUS.child("storedVersions"), object["status"].items("storedVersions"));
+    if stored.is_empty() {
+        errors.invalid(&path, Value::Array(Vec::new()), "must have at least one stored version");
+        return;
+    }
+    let versions = object["spec"].items("versions");
+    for version in versions.iter().filter(|version| version.flag("storage") == Some(true)) {
+        let name = version.text("name");
+        if !stored.iter().any(|stored| stored == name) {
+            let shown = object["status"]["storedVersions"].clone();
+            errors.invalid(&path, shown, format!("must have the storage version {name}"));
+        }
+    }
+    for (index, stored) in stored.iter().enumerate() {
+        let name = stored.as_str().unwrap_or_default();
+        if !versions.iter().any(|version| version.text("name") == name) {
+            errors.invalid(&path.index(index), name, format!("missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"));
         }
     }
 }
