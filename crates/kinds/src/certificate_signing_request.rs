@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::pem::Blocks;
+use pod_strategy::signers;
 use strategy::field::{Errors, Path};
 use strategy::read::{Read, same};
 use strategy::write;
@@ -27,9 +28,6 @@ const APPROVAL: [&str; 2] = ["Approved", "Denied"];
 const LASTING: [&str; 3] = ["Approved", "Denied", "Failed"];
 /// A signer that only stored requests may name.
 const LEGACY_SIGNER: &str = "kubernetes.io/legacy-unknown";
-const LONGEST_DOMAIN: usize = 253;
-/// A domain, and a path that may be the name of an object and its namespace.
-const LONGEST_SIGNER: usize = LONGEST_DOMAIN + 1 + 63 + 1 + 253;
 const USAGES: [&str; 23] = [
     "any",
     "cert sign",
@@ -215,7 +213,7 @@ fn validate(object: &Value, old: &Value, errors: &mut Errors) {
         let why = "the legacy signerName is not allowed via this API version";
         errors.invalid(&signer_path, signer, why);
     } else {
-        validate_signer(signer, &signer_path, errors);
+        signers::validate(signer, &signer_path, errors);
     }
     if let Some(seconds) = spec.int("expirationSeconds").filter(|seconds| *seconds < 600) {
         errors.invalid(
@@ -331,42 +329,6 @@ fn certificates_error(base64: &str) -> Option<String> {
         blocks += 1;
     }
     (blocks == 0).then(|| "must contain at least one CERTIFICATE PEM block".to_owned())
-}
-
-/// Validates the name of a signer, `example.com/name`.
-pub(crate) fn validate_signer(name: &str, path: &Path, errors: &mut Errors) {
-    if name.is_empty() {
-        errors.required(path, "");
-        return;
-    }
-    let [domain, rest] = name.split('/').collect::<Vec<_>>()[..] else {
-        let why = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
-        errors.invalid(path, name, why);
-        return;
-    };
-    if domain.len() > LONGEST_DOMAIN {
-        errors.too_long(path, LONGEST_DOMAIN);
-    }
-    validate_parts(domain, NameRule::Label, path, errors);
-    if !domain.contains('.') {
-        errors.invalid(path, domain, "should be a domain with at least two segments separated by dots");
-    }
-    validate_parts(rest, NameRule::Subdomain, path, errors);
-    if name.len() > LONGEST_SIGNER {
-        errors.too_long(path, LONGEST_SIGNER);
-    }
-}
-
-/// Validates what stands between dots, up to the first that is wrong.
-fn validate_parts(text: &str, rule: NameRule, path: &Path, errors: &mut Errors) {
-    for part in text.split('.') {
-        let found = strategy::names::errors(rule, part);
-        if !found.is_empty() {
-            let found = found.iter().map(|why| format!("validating label {part:?}: {why}"));
-            errors.invalid_each(path, &Value::from(text), found);
-            return;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -550,35 +512,6 @@ mod tests {
         ] {
             assert_eq!(told(through, &before, &after), expected, "{before} {after}");
         }
-    }
-
-    #[test]
-    fn signers_are_a_path_in_a_domain() {
-        let form = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
-        let label = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-        let subdomain = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-        for (signer, expected) in [
-            ("example.com/a.b", String::new()),
-            ("", "s: Required value".to_owned()),
-            ("a/b/c", format!("s: Invalid value: \"a/b/c\": {form}")),
-            (
-                "example/A.b",
-                format!(
-                    "s: Invalid value: \"example\": should be a domain with at least two segments separated by dots\n\
-                     s: Invalid value: \"A.b\": validating label \"A\": {subdomain}"
-                ),
-            ),
-            ("Ex_.B.com/a", format!("s: Invalid value: \"Ex_.B.com\": validating label \"Ex_\": {label}")),
-        ] {
-            assert_eq!(
-                found(|errors| validate_signer(signer, &Path::root("s"), errors)),
-                expected,
-                "{signer}"
-            );
-        }
-        let long = format!("{}.com/a", "a.".repeat(125));
-        let text = found(|errors| validate_signer(&long, &Path::root("s"), errors));
-        assert!(text.starts_with("s: Too long: may not be more than 253 bytes"), "{text}");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use apimachinery::ObjectExt;
 use serde_json::Value;
 
-use crate::certificate_signing_request::validate_signer;
 use crate::pem::Blocks;
+use pod_strategy::signers;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::Read;
@@ -59,7 +59,7 @@ fn validate_names(object: &Value, errors: &mut Errors) {
     let signer = object["spec"].text("signerName");
     validate_name(object.name(), signer, errors);
     if !signer.is_empty() {
-        validate_signer(signer, &SIGNER, errors);
+        signers::validate(signer, &SIGNER, errors);
     }
 }
 

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::key::Key;
-use crate::certificate_signing_request::{request, validate_signer};
+use crate::certificate_signing_request::request;
 use crate::conditions;
+use pod_strategy::signers;
 use strategy::field::{Errors, Path};
 use strategy::names;
 use strategy::read::{Read, same};
@@ -48,7 +49,7 @@ impl Strategy for PodCertificateRequest {
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         let signer = spec.text("signerName");
-        validate_signer(signer, &SPEC.child("signerName"), errors);
+        signers::validate(signer, &SPEC.child("signerName"), errors);
         validate_annotations(spec, &SPEC.child("unverifiedUserAnnotations"), errors);
         for (name, uid) in
             [("podName", "podUID"), ("serviceAccountName", "serviceAccountUID"), ("nodeName", "nodeUID")]
@@ -63,7 +64,7 @@ impl Strategy for PodCertificateRequest {
             }
         }
         let life_path = SPEC.child("maxExpirationSeconds");
-        let longest = if is_own(signer) { LONGEST_OWN_LIFE } else { LONGEST_LIFE };
+        let longest = if signers::is_own(signer) { LONGEST_OWN_LIFE } else { LONGEST_LIFE };
         match spec.int("maxExpirationSeconds") {
             None => {
                 errors.required(&life_path, "must be set");
@@ -136,12 +137,6 @@ pub(crate) fn validate_status_at(new: &Value, old: &Value, now: Timestamp, error
     if answer(&old["status"]).is_none() && answer(&new["status"]) == Some("Issued") {
         issued::validate_beginning(&new["status"], now, errors);
     }
-}
-
-/// Whether a signer is one of the cluster's own.
-fn is_own(signer: &str) -> bool {
-    let domain = signer.split('/').next().unwrap_or_default();
-    domain == "kubernetes.io" || domain.ends_with(".kubernetes.io")
 }
 
 /// The bytes that a field holds in base64.

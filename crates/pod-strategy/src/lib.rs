@@ -17,7 +17,7 @@ mod resize;
 pub mod resources;
 pub mod scheduling;
 mod security;
-mod signers;
+pub mod signers;
 pub mod spec;
 mod status;
 pub mod template;

@@ -11,7 +11,7 @@ const LONGEST_DOMAIN: usize = 253;
 const LONGEST_SIGNER: usize = 571;
 
 /// Validates the name of a signer.
-pub(crate) fn validate(name: &str, path: &Path, errors: &mut Errors) {
+pub fn validate(name: &str, path: &Path, errors: &mut Errors) {
     if name.is_empty() {
         errors.required(path, "");
         return;
@@ -47,13 +47,13 @@ fn validate_parts(text: &str, rule: NameRule, path: &Path, errors: &mut Errors) 
 }
 
 /// Whether a signer is of the project's own domain.
-pub(crate) fn is_own(signer: &str) -> bool {
+pub fn is_own(signer: &str) -> bool {
     let domain = signer.split('/').next().unwrap_or_default();
     domain == "kubernetes.io" || domain.ends_with(".kubernetes.io")
 }
 
 /// What is wrong with the name of a ClusterTrustBundle, which may begin with its signer's; empty when nothing is.
-pub(crate) fn bundle_name_errors(name: &str) -> Vec<String> {
+pub fn bundle_name_errors(name: &str) -> Vec<String> {
     match name.rsplit_once(':') {
         Some(("", _)) => {
             let mut found =
@@ -63,5 +63,36 @@ pub(crate) fn bundle_name_errors(name: &str) -> Vec<String> {
         }
         Some((_, rest)) => names::errors(NameRule::Subdomain, rest),
         None => names::errors(NameRule::Subdomain, name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strategy::testing::found;
+
+    #[test]
+    fn signers_are_a_path_in_a_domain() {
+        let form = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
+        let label = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+        let subdomain = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+        for (signer, expected) in [
+            ("example.com/a.b", String::new()),
+            ("", "s: Required value".to_owned()),
+            ("a/b/c", format!("s: Invalid value: \"a/b/c\": {form}")),
+            (
+                "example/A.b",
+                format!(
+                    "s: Invalid value: \"example\": should be a domain with at least two segments separated by dots\n\
+                     s: Invalid value: \"A.b\": validating label \"A\": {subdomain}"
+                ),
+            ),
+            ("Ex_.B.com/a", format!("s: Invalid value: \"Ex_.B.com\": validating label \"Ex_\": {label}")),
+        ] {
+            assert_eq!(found(|errors| validate(signer, &Path::root("s"), errors)), expected, "{signer}");
+        }
+        let long = format!("{}.com/a", "a.".repeat(125));
+        let text = found(|errors| validate(&long, &Path::root("s"), errors));
+        assert!(text.starts_with("s: Too long: may not be more than 253 bytes"), "{text}");
     }
 }
