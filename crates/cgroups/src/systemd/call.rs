@@ -242,9 +242,14 @@ mod tests {
         let socket = folder.path().join("private");
         assert!(matches!(Connection::open(&socket), Err(SystemdError::Io(_))));
         let listener = UnixListener::bind(&socket).unwrap();
-        let stranger = thread::spawn(move || listener.accept().unwrap().0.write_all(b"REJECTED\r\n"));
+        let stranger = thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            stream.write_all(b"REJECTED\r\n").unwrap();
+            stream
+        });
         let refused = Connection::open(&socket).unwrap_err();
         assert_eq!(refused.to_string(), "AUTH: REJECTED");
-        stranger.join().unwrap().unwrap();
+        // Only now it goes: whoever speaks first meets nobody who has gone.
+        drop(stranger.join().unwrap());
     }
 }

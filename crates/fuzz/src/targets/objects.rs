@@ -171,7 +171,11 @@ fn right(kind: &str) -> Option<Value> {
     };
     let name = if kind == "CustomResourceDefinition" { "boxes.example.com" } else { "a" };
     let name = if kind == "APIService" { "v1.a.io" } else { name };
-    Some(json!({"metadata": {"name": name, "namespace": "default", "labels": {"a": "b"}}, "spec": spec}))
+    // The server gives each its uid before it is judged.
+    let uid = "9a7a1ed4-7c3b-4b0e-9e5c-5b1f6a2d3c4e";
+    Some(
+        json!({"metadata": {"name": name, "namespace": "default", "uid": uid, "labels": {"a": "b"}}, "spec": spec}),
+    )
 }
 
 /// An object under a schema, half right, half wrong.

@@ -126,7 +126,7 @@ async fn a_pod_is_resized_within_its_class() {
         ),
         (
             json!({"cpu": null, "memory": null}),
-            "Pod \"a\" is invalid: [spec: Invalid value: \"BestEffort\": Pod QOS Class may not change as a result of resizing, spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed]",
+            "Pod \"a\" is invalid: [spec: Invalid value: \"Burstable\": Pod QOS Class may not change as a result of resizing, spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed]",
         ),
         (
             json!({"ephemeral-storage": "1Gi"}),
