@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::ast::{Expr, ExprKind, Literal, Over, OverKind};
 use crate::functions;
-use crate::parser::{self, RESERVED};
+use crate::parser;
 use crate::value::{List, Map, Message, Value};
 
 /// Why an expression has no value.
@@ -381,12 +381,11 @@ fn own_field<'v>(map: &Map<'v>, field: &str) -> Option<Value<'v>> {
 fn unescaped(name: &str) -> Option<String> {
     const SIGNS: [(&str, &str); 4] =
         [("__underscores__", "__"), ("__dot__", "."), ("__dash__", "-"), ("__slash__", "/")];
-    const WORDS: [&str; 3] = ["true", "false", "null"];
     if !name.contains("__") {
         return None;
     }
     if let Some(word) = name.strip_prefix("__").and_then(|rest| rest.strip_suffix("__"))
-        && (WORDS.contains(&word) || RESERVED.contains(&word))
+        && parser::is_word(word)
     {
         return Some(word.to_owned());
     }

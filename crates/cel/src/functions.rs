@@ -16,7 +16,7 @@ use std::rc::Rc;
 use crate::ast::Expr;
 pub use crate::declarations::is_space;
 use crate::eval::{Budget, Error};
-use crate::parser::{RESERVED, dotted as dotted_name};
+use crate::parser::{dotted as dotted_name, is_word};
 use crate::types::Type;
 use crate::value::Value;
 
@@ -95,7 +95,7 @@ pub fn shown(value: &Value<'_>) -> String {
 
 /// A property's name as a name of the language (KEP-2876); none where it cannot be one.
 pub fn escape(name: &str) -> Option<String> {
-    if RESERVED.contains(&name) || ["true", "false", "null"].contains(&name) {
+    if is_word(name) {
         return Some(format!("__{name}__"));
     }
     let first = name.chars().next()?;

@@ -26,6 +26,7 @@ pub use eval::{Budget, Error};
 pub use functions::escape;
 pub use functions::semver::Version;
 pub use issues::CompileError;
+pub use parser::is_word;
 pub use value::{Host, List, Map, Message, Scalar, Typed, Value};
 
 use issues::Issue;

@@ -14,7 +14,7 @@ const HEIGHT: u16 = 200;
 const LENGTH: usize = 100_000;
 
 /// Words that are no names.
-pub const RESERVED: [&str; 17] = [
+const RESERVED: [&str; 17] = [
     "as",
     "break",
     "const",
@@ -33,6 +33,11 @@ pub const RESERVED: [&str; 17] = [
     "var",
     "while",
 ];
+
+/// Whether a word is the language's own: a literal, or none of its names.
+pub fn is_word(word: &str) -> bool {
+    RESERVED.contains(&word) || ["true", "false", "null"].contains(&word)
+}
 
 /// What an operand may begin with, as the grammar calls it.
 const OPERAND: &str = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";

@@ -304,34 +304,10 @@ fn check_variables<'t>(spec: &Value, environment: &Environment<'t>, errors: &mut
     variables.within(environment)
 }
 
-/// Words that CEL keeps for itself.
-const RESERVED: [&str; 21] = [
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "false",
-    "for",
-    "function",
-    "if",
-    "import",
-    "in",
-    "let",
-    "loop",
-    "namespace",
-    "null",
-    "package",
-    "return",
-    "true",
-    "var",
-    "void",
-    "while",
-];
-
 fn is_identifier(name: &str) -> bool {
     let mut letters = name.bytes();
-    !RESERVED.contains(&name)
+    // Of the words that CEL keeps for itself, its parser bears this one.
+    !(cel::is_word(name) || name == "void")
         && letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == b'_')
 }
