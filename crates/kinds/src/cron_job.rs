@@ -82,7 +82,8 @@ fn validate_spec(spec: &Value, before: &Value, errors: &mut Errors) {
     let template_path = SPEC.child("jobTemplate");
     let job_path = template_path.child("spec");
     let job = &spec["jobTemplate"]["spec"];
-    job::validate_spec(job, &job_path, errors);
+    let stored = &before["jobTemplate"]["spec"];
+    job::validate_spec(job, Some(stored).filter(|stored| !stored.is_null()), &job_path, errors);
     if job.has("selector") {
         let why = "`selector` will be auto-generated";
         errors.invalid(&job_path.child("selector"), job["selector"].clone(), why);

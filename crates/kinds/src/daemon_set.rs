@@ -44,7 +44,7 @@ impl Strategy for DaemonSet {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate_spec(&object["spec"], errors);
+        validate_spec(&object["spec"], None, errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -57,7 +57,7 @@ impl Strategy for DaemonSet {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        validate_spec(&new["spec"], errors);
+        validate_spec(&new["spec"], Some(&old["spec"]), errors);
         errors.immutable(&SPEC.child("selector"), &new["spec"]["selector"], &old["spec"]["selector"]);
     }
 
@@ -95,9 +95,10 @@ fn set_template_generation(object: &mut Value, generation: i64) {
     write::set(annotations, TEMPLATE_GENERATION, generation.to_string());
 }
 
-fn validate_spec(spec: &Value, errors: &mut Errors) {
+fn validate_spec(spec: &Value, old: Option<&Value>, errors: &mut Errors) {
     validate_selector(spec, errors);
-    template::validate_always(&spec["template"], &SPEC, "DaemonSet", errors);
+    let stored = old.map(|old| &old["template"]);
+    template::validate_always(&spec["template"], stored, &SPEC, "DaemonSet", errors);
     validate_counts(spec, &["minReadySeconds"], &SPEC, errors);
     validate_rollout(&spec["updateStrategy"], &SPEC.child("updateStrategy"), errors);
     validate_counts(spec, &["revisionHistoryLimit"], &SPEC, errors);

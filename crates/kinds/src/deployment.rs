@@ -36,7 +36,7 @@ impl Strategy for Deployment {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate_spec(&object["spec"], errors);
+        validate_spec(&object["spec"], None, errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -47,7 +47,7 @@ impl Strategy for Deployment {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        validate_spec(&new["spec"], errors);
+        validate_spec(&new["spec"], Some(&old["spec"]), errors);
         errors.immutable(&SPEC.child("selector"), &new["spec"]["selector"], &old["spec"]["selector"]);
     }
 
@@ -88,11 +88,12 @@ impl Strategy for Deployment {
     }
 }
 
-fn validate_spec(spec: &Value, errors: &mut Errors) {
+fn validate_spec(spec: &Value, old: Option<&Value>, errors: &mut Errors) {
     validate_counts(spec, &["replicas"], &SPEC, errors);
     selectors::validate_workload(spec, &SPEC, "deployment", errors);
     selectors::validate_template_match(spec, &SPEC, errors);
-    template::validate_always(&spec["template"], &SPEC, "ReplicaSet", errors);
+    let stored = old.map(|old| &old["template"]);
+    template::validate_always(&spec["template"], stored, &SPEC, "ReplicaSet", errors);
     validate_rollout(&spec["strategy"], &SPEC.child("strategy"), errors);
     validate_counts(
         spec,

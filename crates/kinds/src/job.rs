@@ -78,12 +78,12 @@ impl Strategy for Job {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate(object, &object["spec"]["template"]["metadata"]["labels"], errors);
+        validate(object, None, errors);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         let (spec, before) = (&new["spec"], &old["spec"]);
-        validate(new, &before["template"]["metadata"]["labels"], errors);
+        validate(new, Some(old), errors);
         let completions_path = SPEC.child("completions");
         if spec.text("completionMode") != "Indexed" {
             errors.immutable(&completions_path, &spec["completions"], &before["completions"]);
@@ -163,11 +163,13 @@ pub(crate) fn spec_warnings(spec: &Value, path: &str) -> Vec<String> {
     found
 }
 
-/// Validates a job; `labels` are those of the template that tell which names of labels it must have.
-fn validate(object: &Value, labels: &Value, errors: &mut Errors) {
+/// Validates a job; `old` is what it was before an update.
+fn validate(object: &Value, old: Option<&Value>, errors: &mut Errors) {
     let spec = &object["spec"];
+    let old = old.map(|old| &old["spec"]);
+    let labels = &old.unwrap_or(spec)["template"]["metadata"]["labels"];
     validate_generated(object, labels, errors);
-    validate_spec(spec, &SPEC, errors);
+    validate_spec(spec, old, &SPEC, errors);
     let selector_path = SPEC.child("selector");
     if spec["selector"].is_null() {
         errors.required(&selector_path, "");
@@ -237,7 +239,7 @@ fn validate_generated(object: &Value, before: &Value, errors: &mut Errors) {
 }
 
 /// Validates the spec of a job or of a job template, without its selector.
-pub(crate) fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
+pub(crate) fn validate_spec(spec: &Value, old: Option<&Value>, path: &Path, errors: &mut Errors) {
     validate_counts(
         spec,
         &[
@@ -290,7 +292,7 @@ pub(crate) fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
         }
     }
     let template_path = path.child("template");
-    template::validate(&spec["template"], &template_path, errors);
+    template::validate(&spec["template"], old.map(|old| &old["template"]), &template_path, errors);
     let pod_path = template_path.child("spec");
     let policy_path = pod_path.child("restartPolicy");
     match spec["template"]["spec"].text("restartPolicy") {

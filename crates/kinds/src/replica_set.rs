@@ -35,15 +35,11 @@ impl Strategy for ReplicaSet {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        let spec = &object["spec"];
-        validate_counts(spec, &["replicas", "minReadySeconds"], &SPEC, errors);
-        selectors::validate_workload(spec, &SPEC, "deployment", errors);
-        selectors::validate_template_match(spec, &SPEC, errors);
-        template::validate_always(&spec["template"], &SPEC, "ReplicaSet", errors);
+        validate_spec(&object["spec"], None, errors);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        self.validate(new, errors);
+        validate_spec(&new["spec"], Some(&old["spec"]), errors);
         errors.immutable(&SPEC.child("selector"), &new["spec"]["selector"], &old["spec"]["selector"]);
     }
 
@@ -67,6 +63,14 @@ impl Strategy for ReplicaSet {
     fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
         template::update_warnings(new, old)
     }
+}
+
+fn validate_spec(spec: &Value, old: Option<&Value>, errors: &mut Errors) {
+    validate_counts(spec, &["replicas", "minReadySeconds"], &SPEC, errors);
+    selectors::validate_workload(spec, &SPEC, "deployment", errors);
+    selectors::validate_template_match(spec, &SPEC, errors);
+    let stored = old.map(|old| &old["template"]);
+    template::validate_always(&spec["template"], stored, &SPEC, "ReplicaSet", errors);
 }
 
 /// `status.replicas`, zero while nobody has counted.

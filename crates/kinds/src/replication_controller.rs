@@ -41,25 +41,11 @@ impl Strategy for ReplicationController {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        let spec = &object["spec"];
-        validate_counts(spec, &["minReadySeconds"], &SPEC, errors);
-        if is_empty(&spec["selector"]) {
-            errors.required(&SPEC.child("selector"), "");
-        }
-        validate_counts(spec, &["replicas"], &SPEC, errors);
-        if spec["template"].is_null() {
-            errors.required(&SPEC.child("template"), "");
-            return;
-        }
-        let labels = &spec["template"]["metadata"]["labels"];
-        if !spec.entries("selector").all(|(key, value)| labels.get(key) == Some(value)) {
-            errors.invalid(
-                &SPEC.child("template").child("metadata").child("labels"),
-                if labels.is_null() { empty() } else { labels.clone() },
-                "`selector` does not match template `labels`",
-            );
-        }
-        template::validate_always(&spec["template"], &SPEC, "ReplicationController", errors);
+        validate_spec(&object["spec"], None, errors);
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        validate_spec(&new["spec"], Some(&old["spec"]), errors);
     }
 
     fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
@@ -82,6 +68,28 @@ impl Strategy for ReplicationController {
     fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
         template::update_warnings(new, old)
     }
+}
+
+fn validate_spec(spec: &Value, old: Option<&Value>, errors: &mut Errors) {
+    validate_counts(spec, &["minReadySeconds"], &SPEC, errors);
+    if is_empty(&spec["selector"]) {
+        errors.required(&SPEC.child("selector"), "");
+    }
+    validate_counts(spec, &["replicas"], &SPEC, errors);
+    if spec["template"].is_null() {
+        errors.required(&SPEC.child("template"), "");
+        return;
+    }
+    let labels = &spec["template"]["metadata"]["labels"];
+    if !spec.entries("selector").all(|(key, value)| labels.get(key) == Some(value)) {
+        errors.invalid(
+            &SPEC.child("template").child("metadata").child("labels"),
+            if labels.is_null() { empty() } else { labels.clone() },
+            "`selector` does not match template `labels`",
+        );
+    }
+    let stored = old.map(|old| &old["template"]);
+    template::validate_always(&spec["template"], stored, &SPEC, "ReplicationController", errors);
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl Strategy for StatefulSet {
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         validate_spec(spec, errors);
-        validate_template(spec, errors);
+        validate_template(spec, None, errors);
         validate_service_name(spec, errors);
         let list_path = SPEC.child("volumeClaimTemplates");
         for (index, claim) in spec.items("volumeClaimTemplates").iter().enumerate() {
@@ -78,9 +78,9 @@ impl Strategy for StatefulSet {
         validate_spec(&new["spec"], errors);
         // A template that was stored before templates were judged may go on.
         let mut stored = Errors::new();
-        validate_template(&old["spec"], &mut stored);
+        validate_template(&old["spec"], Some(&old["spec"]), &mut stored);
         if stored.is_empty() {
-            validate_template(&new["spec"], errors);
+            validate_template(&new["spec"], Some(&old["spec"]), errors);
         }
         if new["spec"]["serviceName"] != old["spec"]["serviceName"] {
             validate_service_name(&new["spec"], errors);
@@ -183,12 +183,13 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
 
 /// Validates the template as its pods will be: what is mounted of a claim needs no volume of its own, and names in
 /// DNS are the controller's to give.
-fn validate_template(spec: &Value, errors: &mut Errors) {
+fn validate_template(spec: &Value, old: Option<&Value>, errors: &mut Errors) {
     let mut template = with_claims(spec);
     let pod = write::ensure(&mut template, "spec");
     write::remove(pod, "hostname");
     write::remove(pod, "subdomain");
-    template::validate_always(&template, &SPEC, "StatefulSet", errors);
+    let stored = old.map(|old| &old["template"]);
+    template::validate_always(&template, stored, &SPEC, "StatefulSet", errors);
 }
 
 fn with_claims(spec: &Value) -> Value {

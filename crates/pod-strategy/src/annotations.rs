@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::scheduling;
+use crate::tolerated::Tolerated;
 use crate::volumes::validate_local_path;
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
@@ -19,7 +20,13 @@ const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 const CONTAINER_LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 
 /// Validates the annotations at `path`, of a pod or of a template.
-pub(crate) fn validate(annotations: &Value, spec: &Value, path: &Path, errors: &mut Errors) {
+pub(crate) fn validate(
+    annotations: &Value,
+    spec: &Value,
+    tolerated: Tolerated,
+    path: &Path,
+    errors: &mut Errors,
+) {
     let said = |key: &str| annotations.get(key).and_then(Value::as_str);
     if let Some(mirror) = said(MIRROR).filter(|_| spec.text("nodeName").is_empty()) {
         errors.invalid(&path.key(MIRROR), mirror, "must set spec.nodeName if mirror pod annotation is set");
@@ -32,7 +39,7 @@ pub(crate) fn validate(annotations: &Value, spec: &Value, path: &Path, errors: &
             Err(error) => errors.invalid(path, TOLERATIONS, error.to_string()),
         }
     }
-    if let Some(cost) = said(DELETION_COST).filter(|cost| !is_cost(cost)) {
+    if let Some(cost) = said(DELETION_COST).filter(|cost| !tolerated.deletion_cost && !is_cost(cost)) {
         errors.invalid(&path.key(DELETION_COST), cost, "must be a 32bit integer");
     }
     let all = || annotations.as_object().into_iter().flatten();
@@ -61,6 +68,11 @@ fn validate_seccomp(profile: &str, path: &Path, errors: &mut Errors) {
         None if matches!(profile, "runtime/default" | "docker/default" | "unconfined") => {}
         None => errors.invalid(path, profile, "must be a valid seccomp profile"),
     }
+}
+
+/// Whether the annotations tell of a cost of deletion that is none.
+pub(crate) fn is_cost_wrong(annotations: &Value) -> bool {
+    annotations.get(DELETION_COST).and_then(Value::as_str).is_some_and(|cost| !is_cost(cost))
 }
 
 /// A number as Go's `ParseInt` takes it, without a plus sign or leading zeros.
@@ -200,7 +212,10 @@ mod tests {
         ] {
             let root = Path::root("metadata");
             let path = root.child("annotations");
-            assert_eq!(found(|errors| validate(&annotations, &spec, &path, errors)), expected);
+            assert_eq!(
+                found(|errors| validate(&annotations, &spec, Tolerated::default(), &path, errors)),
+                expected
+            );
         }
     }
 

@@ -6,6 +6,7 @@ use crate::env;
 use crate::probes::{self, validate_label, validate_port_number};
 use crate::resources;
 use crate::security;
+use crate::tolerated::Tolerated;
 use crate::volumes::{self, Volumes, validate_pull_policy};
 use apimachinery::names::port_name_errors;
 use strategy::field::{Errors, Path};
@@ -25,6 +26,8 @@ pub(crate) struct Surroundings<'a> {
     pub restart_policy: &'a str,
     /// Whether the users of the pod are those of the host.
     pub host_users: bool,
+    /// What a stored pod has and may keep.
+    pub tolerated: Tolerated,
 }
 
 /// Validates the ordinary containers.
@@ -187,7 +190,9 @@ fn validate_one(container: &Value, around: &Surroundings, path: &Path, errors: &
     env::validate_env_from(container.items("envFrom"), &path.child("envFrom"), errors);
     volumes::validate_mounts(container, around.volumes, path, errors);
     validate_pull_policy(container.text("imagePullPolicy"), &path.child("imagePullPolicy"), errors);
-    resources::validate(&container["resources"], around.claims, &path.child("resources"), errors);
+    let in_parts = around.tolerated.parts_of_pages;
+    let resources_path = path.child("resources");
+    resources::validate_as(&container["resources"], around.claims, in_parts, &resources_path, errors);
     validate_resize_policy(container, around.restart_policy, &path.child("resizePolicy"), errors);
     security::validate_container(
         &container["securityContext"],

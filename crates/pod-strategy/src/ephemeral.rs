@@ -33,7 +33,7 @@ impl Strategy for EphemeralContainers {
             errors.forbidden(&Path::root(""), "static pods do not support ephemeral containers");
             return;
         }
-        super::spec::validate_pod(new, errors);
+        super::spec::validate_pod(new, super::tolerated::Tolerated::of(old), errors);
         super::annotations::validate_update(new, old, errors);
         let containers = new["spec"].items("ephemeralContainers");
         for before in old["spec"].items("ephemeralContainers") {

@@ -21,6 +21,7 @@ pub mod signers;
 pub mod spec;
 mod status;
 pub mod template;
+mod tolerated;
 mod update;
 pub mod volume_defaults;
 pub mod volume_sources;
@@ -39,6 +40,8 @@ use strategy::field::{Errors, Path};
 use strategy::read::{Read, same};
 use strategy::write;
 use strategy::{self, Grace, Keeps, Resets, Strategy};
+
+use crate::tolerated::Tolerated;
 
 /// The rules of pods.
 pub struct Pod;
@@ -72,7 +75,7 @@ impl Strategy for Pod {
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        spec::validate_pod(object, errors);
+        spec::validate_pod(object, Tolerated::default(), errors);
         if !spec.items("ephemeralContainers").is_empty() {
             errors.forbidden(&SPEC.child("ephemeralContainers"), "cannot be set on create");
         }
@@ -95,7 +98,7 @@ impl Strategy for Pod {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        spec::validate_pod(new, errors);
+        spec::validate_pod(new, Tolerated::of(old), errors);
         update::validate(new, old, errors);
     }
 

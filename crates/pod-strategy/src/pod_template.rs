@@ -19,7 +19,11 @@ impl Strategy for PodTemplate {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        template::validate(&object["template"], &Path::root("template"), errors);
+        template::validate(&object["template"], None, &Path::root("template"), errors);
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
+        template::validate(&new["template"], Some(&old["template"]), &Path::root("template"), errors);
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {

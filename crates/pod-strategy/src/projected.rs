@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::env::validate_downward_file;
 use crate::signers;
+use crate::tolerated::Tolerated;
 use crate::volumes::{validate_items, validate_local_path, validate_mode};
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
@@ -32,7 +33,7 @@ impl<'a> Paths<'a> {
 }
 
 /// Validates a projected volume.
-pub(crate) fn validate(projected: &Value, path: &Path, errors: &mut Errors) {
+pub(crate) fn validate(projected: &Value, tolerated: Tolerated, path: &Path, errors: &mut Errors) {
     validate_mode(projected, "defaultMode", path, errors);
     let mut paths = Paths { taken: Vec::new(), volume: path };
     let sources_path = path.child("sources");
@@ -59,7 +60,8 @@ pub(crate) fn validate(projected: &Value, path: &Path, errors: &mut Errors) {
         if source.has("serviceAccountToken") {
             count += 1;
             let token = &source["serviceAccountToken"];
-            validate_token(token, paths.volume, &path.child("serviceAccountToken"), errors);
+            let token_path = path.child("serviceAccountToken");
+            validate_token(token, tolerated.token_paths, paths.volume, &token_path, errors);
         }
         if source.has("clusterTrustBundle") {
             count += 1;
@@ -92,7 +94,7 @@ fn validate_keys<'a>(files: &'a Value, paths: &mut Paths<'a>, path: &Path, error
 }
 
 /// Validates a service account's token, whose path upstream tells of as the volume's.
-fn validate_token(token: &Value, volume: &Path, path: &Path, errors: &mut Errors) {
+fn validate_token(token: &Value, anywhere: bool, volume: &Path, path: &Path, errors: &mut Errors) {
     let seconds = token.int("expirationSeconds").unwrap_or(0);
     let seconds_path = path.child("expirationSeconds");
     if seconds < 600 {
@@ -103,6 +105,7 @@ fn validate_token(token: &Value, volume: &Path, path: &Path, errors: &mut Errors
     }
     match token.text("path") {
         "" => errors.required(&volume.child("path"), ""),
+        _ if anywhere => {}
         file => validate_local_path(file, true, &volume.child("path"), errors),
     }
 }

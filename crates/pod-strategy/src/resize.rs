@@ -54,7 +54,7 @@ impl Strategy for Resize {
             errors.forbidden(&root, "windows pods cannot be resized");
             return;
         }
-        super::spec::validate_pod(new, errors);
+        super::spec::validate_pod(new, super::tolerated::Tolerated::of(old), errors);
         let before = match old["status"].text("qosClass") {
             "" => resources::qos_class(&old["spec"]),
             class => class,

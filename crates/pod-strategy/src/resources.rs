@@ -7,6 +7,7 @@ use apimachinery::status::FieldError;
 use serde_json::Value;
 
 use crate::probes::validate_label;
+use crate::tolerated::is_wrong;
 
 use strategy::field::{Errors, Path};
 use strategy::names::qualified_name_errors;
@@ -131,7 +132,7 @@ pub fn qos_class(spec: &Value) -> &'static str {
 }
 
 /// Whether requests may be lower than limits: true for upstream's own resources except huge pages.
-pub(crate) fn may_overcommit(name: &str) -> bool {
+pub fn may_overcommit(name: &str) -> bool {
     is_native(name) && !name.starts_with("hugepages-")
 }
 
@@ -154,19 +155,37 @@ pub fn is_extended(name: &str) -> bool {
 
 /// Validates `resources` of a container, or what a RuntimeClass adds to a pod.
 pub fn validate(resources: &Value, claims: &[&str], path: &Path, errors: &mut Errors) {
-    validate_lists(resources, validate_container_resource_name, path, errors);
+    validate_as(resources, claims, false, path, errors);
+}
+
+/// Validates `resources` of a container, where huge pages may be asked for `in_parts` if they were before.
+pub(crate) fn validate_as(
+    resources: &Value,
+    claims: &[&str],
+    in_parts: bool,
+    path: &Path,
+    errors: &mut Errors,
+) {
+    validate_lists(resources, validate_container_resource_name, in_parts, path, errors);
     validate_claims(resources.items("claims"), claims, &path.child("claims"), errors);
 }
 
 /// Validates `resources` of a pod as a whole.
-pub(crate) fn validate_of_pod(resources: &Value, claims: &[&str], path: &Path, errors: &mut Errors) {
-    validate_lists(resources, validate_pod_resource_name, path, errors);
+pub(crate) fn validate_of_pod(
+    resources: &Value,
+    claims: &[&str],
+    in_parts: bool,
+    path: &Path,
+    errors: &mut Errors,
+) {
+    validate_lists(resources, validate_pod_resource_name, in_parts, path, errors);
     validate_claims(resources.items("claims"), claims, &path.child("claims"), errors);
 }
 
 fn validate_lists(
     resources: &Value,
     validate_name: impl Fn(&str, &Path, &mut Errors),
+    in_parts: bool,
     path: &Path,
     errors: &mut Errors,
 ) {
@@ -182,7 +201,9 @@ fn validate_lists(
         let path = limits_path.key(name);
         validate_name(name, &path, errors);
         validate_amount(name, value, &path, errors);
-        validate_pages(name, value, &path, errors);
+        if !in_parts {
+            validate_pages(name, value, &path, errors);
+        }
         note(name);
     }
     for (name, value) in resources.entries("requests") {
@@ -207,7 +228,9 @@ fn validate_lists(
             }
             _ => {}
         }
-        validate_pages(name, value, &path, errors);
+        if !in_parts {
+            validate_pages(name, value, &path, errors);
+        }
     }
     if huge_pages && !cpu_or_memory {
         errors.forbidden(path, "HugePages require cpu or memory");
@@ -225,6 +248,15 @@ fn validate_pages(name: &str, value: &Value, path: &Path, errors: &mut Errors) {
             format!("{amount} is not positive integer multiple of {name}"),
         );
     }
+}
+
+/// Whether a container asks for parts of huge pages.
+pub(crate) fn has_parts_of_pages(resources: &Value) -> bool {
+    ["limits", "requests"].iter().any(|list| {
+        resources
+            .entries(list)
+            .any(|(name, value)| is_wrong(|path, errors| validate_pages(name, value, path, errors)))
+    })
 }
 
 /// Validates what a container takes of the pod's claims: each whole or by request, and only once.
@@ -282,7 +314,8 @@ fn validate_pod_resource_name(name: &str, path: &Path, errors: &mut Errors) {
     }
 }
 
-fn validate_container_resource_name(name: &str, path: &Path, errors: &mut Errors) {
+/// Validates the name of a resource that containers may ask for.
+pub fn validate_container_resource_name(name: &str, path: &Path, errors: &mut Errors) {
     validate_resource_name(name, path, errors);
     if !name.contains('/') {
         if !is_standard_for_containers(name) {
@@ -319,7 +352,7 @@ const OBJECTS: [&str; 9] = [
 ];
 
 /// Whether the unqualified name is known anywhere: in containers, nodes or quotas.
-pub(crate) fn is_standard(name: &str) -> bool {
+pub fn is_standard(name: &str) -> bool {
     let asked = name.strip_prefix("requests.");
     is_standard_for_containers(name)
         || asked.is_some_and(|name| is_standard_for_containers(name) || name == "storage")

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::tolerated::{Tolerated, is_wrong};
 use apimachinery::status::FieldError;
 use strategy::NameRule;
 use strategy::field::{Errors, Path};
@@ -9,15 +10,19 @@ use strategy::names;
 use strategy::read::Read;
 use strategy::selectors;
 
+const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
+
 /// Validates all three affinities of a pod.
-pub(crate) fn validate_affinity(affinity: &Value, path: &Path, errors: &mut Errors) {
-    const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
-    const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
+pub(crate) fn validate_affinity(affinity: &Value, tolerated: Tolerated, path: &Path, errors: &mut Errors) {
     let node = &affinity["nodeAffinity"];
     if node.is_object() {
         let path = path.child("nodeAffinity");
         if node.has(REQUIRED) {
-            selectors::validate_node_selector(&node[REQUIRED], &path.child(REQUIRED), errors);
+            let mut found = Errors::new();
+            selectors::validate_node_selector(&node[REQUIRED], &path.child(REQUIRED), &mut found);
+            found.retain(|error| !(tolerated.node_values && is_of_label_value(error)));
+            errors.extend(found.into_vec());
         }
         for (index, term) in node.items(PREFERRED).iter().enumerate() {
             let list_path = path.child(PREFERRED);
@@ -35,13 +40,14 @@ pub(crate) fn validate_affinity(affinity: &Value, path: &Path, errors: &mut Erro
         let pod = &affinity[kind];
         let path = path.child(kind);
         for (index, term) in pod.items(REQUIRED).iter().enumerate() {
-            validate_pod_term(term, &path.child(REQUIRED).index(index), errors);
+            validate_pod_term(term, tolerated, &path.child(REQUIRED).index(index), errors);
         }
         for (index, term) in pod.items(PREFERRED).iter().enumerate() {
             let list_path = path.child(PREFERRED);
             let path = list_path.index(index);
             validate_weight(term, &path, errors);
-            validate_pod_term(&term["podAffinityTerm"], &path.child("podAffinityTerm"), errors);
+            let path = path.child("podAffinityTerm");
+            validate_pod_term(&term["podAffinityTerm"], tolerated, &path, errors);
         }
     }
 }
@@ -60,9 +66,11 @@ fn validate_weight(term: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
-fn validate_pod_term(term: &Value, path: &Path, errors: &mut Errors) {
-    selectors::validate(&term["labelSelector"], &path.child("labelSelector"), errors);
-    selectors::validate(&term["namespaceSelector"], &path.child("namespaceSelector"), errors);
+fn validate_pod_term(term: &Value, tolerated: Tolerated, path: &Path, errors: &mut Errors) {
+    let mut found = Errors::new();
+    validate_pod_selectors(term, path, &mut found);
+    found.retain(|error| !(tolerated.pod_values && is_of_label_value(error)));
+    errors.extend(found.into_vec());
     for name in term.items("namespaces") {
         let found = names::errors(NameRule::Label, name.as_str().unwrap_or_default());
         errors.invalid_each(&path.child("namespace"), name, found);
@@ -72,6 +80,41 @@ fn validate_pod_term(term: &Value, path: &Path, errors: &mut Errors) {
     let key = term.text("topologyKey");
     let found = names::qualified_name_errors(key);
     errors.invalid_each(&path.child("topologyKey"), &Value::from(key), found);
+}
+
+fn validate_pod_selectors(term: &Value, path: &Path, errors: &mut Errors) {
+    for key in ["labelSelector", "namespaceSelector"] {
+        selectors::validate(&term[key], &path.child(key), errors);
+    }
+}
+
+/// Whether affinity selects pods by a selector that is wrong.
+pub(crate) fn has_wrong_pod_selector(affinity: &Value) -> bool {
+    let wrong = |term: &Value| is_wrong(|path, errors| validate_pod_selectors(term, path, errors));
+    ["podAffinity", "podAntiAffinity"].iter().any(|kind| {
+        affinity[kind].items(REQUIRED).iter().any(wrong)
+            || affinity[kind].items(PREFERRED).iter().any(|term| wrong(&term["podAffinityTerm"]))
+    })
+}
+
+/// Whether affinity requires a node with a value that no label has.
+pub(crate) fn has_wrong_node_value(affinity: &Value) -> bool {
+    let terms = affinity["nodeAffinity"][REQUIRED].items("nodeSelectorTerms");
+    let mut values = terms
+        .iter()
+        .flat_map(|term| term.items("matchExpressions"))
+        .flat_map(|requirement| requirement.items("values"));
+    values.any(|value| !names::label_value_errors(value.as_str().unwrap_or_default()).is_empty())
+}
+
+/// Whether the selector of a spread constraint is wrong.
+pub(crate) fn is_spread_selector_wrong(constraint: &Value) -> bool {
+    is_wrong(|path, errors| selectors::validate(&constraint["labelSelector"], path, errors))
+}
+
+/// Whether the keys of labels in a spread constraint are wrong.
+pub(crate) fn are_label_keys_wrong(constraint: &Value) -> bool {
+    is_wrong(|path, errors| validate_label_keys(constraint, path, errors))
 }
 
 /// Validates the keys of labels whose values a term takes from the pod, or in a spread constraint from the pod too.
@@ -120,7 +163,7 @@ fn validate_topology_key(term: &Value, path: &Path, errors: &mut Errors) {
 }
 
 /// Validates how a pod's kind is spread over the nodes.
-pub(crate) fn validate_spread(constraints: &[Value], path: &Path, errors: &mut Errors) {
+pub(crate) fn validate_spread(constraints: &[Value], tolerated: Tolerated, path: &Path, errors: &mut Errors) {
     for (index, constraint) in constraints.iter().enumerate() {
         let item_path = path.index(index);
         let skew = constraint.int("maxSkew").unwrap_or(0);
@@ -163,8 +206,12 @@ pub(crate) fn validate_spread(constraints: &[Value], path: &Path, errors: &mut E
                 errors.unsupported(&item_path.child(key), constraint.text(key), &["Honor", "Ignore"]);
             }
         }
-        validate_label_keys(constraint, &item_path, errors);
-        selectors::validate(&constraint["labelSelector"], &item_path.child("labelSelector"), errors);
+        if !tolerated.spread_keys {
+            validate_label_keys(constraint, &item_path, errors);
+        }
+        if !tolerated.spread_selectors {
+            selectors::validate(&constraint["labelSelector"], &item_path.child("labelSelector"), errors);
+        }
     }
 }
 
@@ -180,6 +227,16 @@ pub(crate) fn validate_group(group: &Value, path: &Path, errors: &mut Errors) {
 
 /// Validates tolerations of taints.
 pub fn validate_tolerations(tolerations: &[Value], path: &Path, errors: &mut Errors) {
+    validate_tolerations_as(tolerations, false, path, errors);
+}
+
+/// Validates tolerations of taints, of which those that were there before may compare numbers.
+pub(crate) fn validate_tolerations_as(
+    tolerations: &[Value],
+    may_compare: bool,
+    path: &Path,
+    errors: &mut Errors,
+) {
     for (index, toleration) in tolerations.iter().enumerate() {
         let path = path.index(index);
         let (key, operator) = (toleration.text("key"), toleration.text("operator"));
@@ -213,6 +270,12 @@ pub fn validate_tolerations(tolerations: &[Value], path: &Path, errors: &mut Err
                 "value must be empty when `operator` is 'Exists'",
             ),
             "Exists" => {}
+            "Lt" | "Gt" if may_compare => {
+                if value.parse::<i64>().ok().is_none_or(|number| number.to_string() != value) {
+                    let why = "must be a valid decimal integer in canonical form";
+                    errors.invalid(&path.child("value"), value, why);
+                }
+            }
             "Lt" | "Gt" => {
                 errors.unsupported(&path.child("operator"), operator, &["Equal", "Exists", "Lt", "Gt"]);
             }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::tolerated::Tolerated;
 use crate::windows;
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
@@ -11,7 +12,7 @@ const ID_RANGE: &str = "must be between 0 and 2147483647, inclusive";
 const LONGEST_PROFILE: usize = 4095;
 
 /// Validates the security context of a pod and what hangs together with it in the spec, in upstream's order.
-pub(crate) fn validate_pod(spec: &Value, path: &Path, errors: &mut Errors) {
+pub(crate) fn validate_pod(spec: &Value, tolerated: Tolerated, path: &Path, errors: &mut Errors) {
     let context = &spec["securityContext"];
     let path = path.child("securityContext");
     validate_id(context, "fsGroup", &path, errors);
@@ -26,7 +27,7 @@ pub(crate) fn validate_pod(spec: &Value, path: &Path, errors: &mut Errors) {
             "ShareProcessNamespace and HostPID cannot both be enabled",
         );
     }
-    validate_sysctls(context, spec, &path.child("sysctls"), errors);
+    validate_sysctls(context, spec, tolerated, &path.child("sysctls"), errors);
     let choice = |key: &str, supported: &[&str], errors: &mut Errors| {
         if context.has(key) && !supported.contains(&context.text(key)) {
             errors.unsupported(&path.child(key), context.text(key), supported);
@@ -37,10 +38,13 @@ pub(crate) fn validate_pod(spec: &Value, path: &Path, errors: &mut Errors) {
     windows::validate_options(context, &path, errors);
     validate_app_armor(context, &path, errors);
     choice("supplementalGroupsPolicy", &["Merge", "Strict"], errors);
-    choice("seLinuxChangePolicy", &["MountOption", "Recursive"], errors);
+    // With upstream's gate `SELinuxMount` off, a pod may only say what is so anyway; one that said more may say it on.
+    let policies: &[&str] =
+        if tolerated.mount_options { &["MountOption", "Recursive"] } else { &["Recursive"] };
+    choice("seLinuxChangePolicy", policies, errors);
 }
 
-fn validate_sysctls(context: &Value, spec: &Value, path: &Path, errors: &mut Errors) {
+fn validate_sysctls(context: &Value, spec: &Value, tolerated: Tolerated, path: &Path, errors: &mut Errors) {
     let mut seen: Vec<&str> = Vec::new();
     for (index, sysctl) in context.items("sysctls").iter().enumerate() {
         let path = path.index(index);
@@ -59,18 +63,32 @@ fn validate_sysctls(context: &Value, spec: &Value, path: &Path, errors: &mut Err
         } else {
             seen.push(name);
         }
-        let kernel = name.replace('/', ".");
-        if spec.flag("hostNetwork") == Some(true) && kernel.starts_with("net.") {
-            errors.invalid(&name_path, name, "may not be specified when 'hostNetwork' is true");
-        }
-        let ipc = kernel.starts_with("kernel.shm")
-            || kernel.starts_with("kernel.msg")
-            || kernel == "kernel.sem"
-            || kernel.starts_with("fs.mqueue.");
-        if spec.flag("hostIPC") == Some(true) && ipc {
-            errors.invalid(&name_path, name, "may not be specified when 'hostIPC' is true");
+        if let Some(namespace) = host_namespace(name, spec).filter(|_| !tolerated.host_sysctls) {
+            let why = format!("may not be specified when '{namespace}' is true");
+            errors.invalid(&name_path, name, why);
         }
     }
+}
+
+/// The namespace of the host that a pod is in and that a sysctl would be set of.
+fn host_namespace(sysctl: &str, spec: &Value) -> Option<&'static str> {
+    let kernel = sysctl.replace('/', ".");
+    let ipc = kernel.starts_with("kernel.shm")
+        || kernel.starts_with("kernel.msg")
+        || kernel == "kernel.sem"
+        || kernel.starts_with("fs.mqueue.");
+    let namespace = match kernel.starts_with("net.") {
+        true => "hostNetwork",
+        false if ipc => "hostIPC",
+        false => return None,
+    };
+    (spec.flag(namespace) == Some(true)).then_some(namespace)
+}
+
+/// Whether a pod sets a sysctl of a namespace that is the host's.
+pub(crate) fn has_host_sysctl(spec: &Value) -> bool {
+    let sysctls = spec["securityContext"].items("sysctls");
+    sysctls.iter().any(|sysctl| host_namespace(sysctl.text("name"), spec).is_some())
 }
 
 fn is_sysctl(name: &str) -> bool {

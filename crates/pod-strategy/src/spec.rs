@@ -6,6 +6,7 @@ use crate::containers::{self, Surroundings};
 use crate::defaults::CONTAINER_LISTS;
 use crate::probes::validate_label;
 use crate::resources::{self, quantity};
+use crate::tolerated::Tolerated;
 use crate::{annotations, env, operating_system, scheduling, security, volumes, windows};
 use strategy::NameRule;
 use strategy::addresses;
@@ -15,12 +16,13 @@ use strategy::names;
 use strategy::read::Read;
 
 /// Validates the spec of a defaulted pod, with what does not hold for templates.
-pub(crate) fn validate_pod(pod: &Value, errors: &mut Errors) {
+pub(crate) fn validate_pod(pod: &Value, tolerated: Tolerated, errors: &mut Errors) {
     const METADATA: Path<'static> = Path::root("metadata");
     const SPEC: Path<'static> = Path::root("spec");
     let spec = &pod["spec"];
-    annotations::validate(&pod["metadata"]["annotations"], spec, &METADATA.child("annotations"), errors);
-    validate_as(spec, Some(pod), &SPEC, errors);
+    let annotations_path = METADATA.child("annotations");
+    annotations::validate(&pod["metadata"]["annotations"], spec, tolerated, &annotations_path, errors);
+    validate_as(spec, Some(pod), tolerated, &SPEC, errors);
     let volumes_path = SPEC.child("volumes");
     let volumes = spec.items("volumes");
     if spec.text("serviceAccountName").is_empty() {
@@ -46,15 +48,16 @@ pub(crate) fn validate_pod(pod: &Value, errors: &mut Errors) {
 }
 
 /// Validates the defaulted spec of a template.
-pub fn validate(spec: &Value, path: &Path, errors: &mut Errors) {
-    validate_as(spec, None, path, errors);
+pub(crate) fn validate(spec: &Value, tolerated: Tolerated, path: &Path, errors: &mut Errors) {
+    validate_as(spec, None, tolerated, path, errors);
 }
 
 /// Validates a defaulted pod spec, of a pod or else of a template, in upstream's order.
-fn validate_as(spec: &Value, pod: Option<&Value>, path: &Path, errors: &mut Errors) {
+fn validate_as(spec: &Value, pod: Option<&Value>, tolerated: Tolerated, path: &Path, errors: &mut Errors) {
     let volumes = volumes::validate(
         spec.items("volumes"),
         pod.map(|pod| pod["metadata"].text("name")),
+        tolerated,
         &path.child("volumes"),
         errors,
     );
@@ -68,6 +71,7 @@ fn validate_as(spec: &Value, pod: Option<&Value>, path: &Path, errors: &mut Erro
         os: &spec["os"],
         restart_policy: spec.text("restartPolicy"),
         host_users: spec.flag("hostUsers") != Some(false),
+        tolerated,
     };
     containers::validate(ordinary, &around, &path.child("containers"), errors);
     containers::validate_init(init, ordinary, &around, &path.child("initContainers"), errors);
@@ -79,7 +83,7 @@ fn validate_as(spec: &Value, pod: Option<&Value>, path: &Path, errors: &mut Erro
         errors,
     );
     if spec.has("resources") {
-        validate_pod_resources(spec, &claims, &path.child("resources"), errors);
+        validate_pod_resources(spec, &claims, tolerated, &path.child("resources"), errors);
     }
     validate_host_network(spec, pod.is_some(), path, errors);
     let restart_path = path.child("restartPolicy");
@@ -99,14 +103,14 @@ fn validate_as(spec: &Value, pod: Option<&Value>, path: &Path, errors: &mut Erro
         ),
     }
     validate_labels(&spec["nodeSelector"], &path.child("nodeSelector"), errors);
-    security::validate_pod(spec, path, errors);
-    scheduling::validate_affinity(&spec["affinity"], &path.child("affinity"), errors);
+    security::validate_pod(spec, tolerated, path, errors);
+    scheduling::validate_affinity(&spec["affinity"], tolerated, &path.child("affinity"), errors);
     validate_dns_config(spec, &path.child("dnsConfig"), errors);
     scheduling::validate_gates(spec, path, errors);
     let spread_path = path.child("topologySpreadConstraints");
-    scheduling::validate_spread(spec.items("topologySpreadConstraints"), &spread_path, errors);
+    scheduling::validate_spread(spec.items("topologySpreadConstraints"), tolerated, &spread_path, errors);
     windows::validate_host_processes(spec, path, errors);
-    validate_host_users(spec, path, errors);
+    validate_host_users(spec, tolerated, path, errors);
     validate_host_name(spec, &path.child("hostnameOverride"), errors);
     for key in ["serviceAccountName", "nodeName"] {
         validate_subdomain(spec, key, path, errors);
@@ -126,7 +130,9 @@ fn validate_as(spec: &Value, pod: Option<&Value>, path: &Path, errors: &mut Erro
             validate_label(name, &path.child(key), errors);
         }
     }
-    scheduling::validate_tolerations(spec.items("tolerations"), &path.child("tolerations"), errors);
+    let tolerations_path = path.child("tolerations");
+    let tolerations = spec.items("tolerations");
+    scheduling::validate_tolerations_as(tolerations, tolerated.comparisons, &tolerations_path, errors);
     for (index, alias) in spec.items("hostAliases").iter().enumerate() {
         let aliases_path = path.child("hostAliases");
         let path = aliases_path.index(index);
@@ -152,7 +158,7 @@ fn validate_as(spec: &Value, pod: Option<&Value>, path: &Path, errors: &mut Erro
     if spec.has("overhead") {
         // What a RuntimeClass adds is validated as limits are.
         let added = json!({ "limits": spec["overhead"] });
-        resources::validate(&added, &[], &path.child("overhead"), errors);
+        resources::validate_as(&added, &[], tolerated.parts_of_pages, &path.child("overhead"), errors);
     }
     if spec.has("os") {
         operating_system::validate(spec, path, errors);
@@ -164,17 +170,17 @@ fn validate_as(spec: &Value, pod: Option<&Value>, path: &Path, errors: &mut Erro
 }
 
 /// Validates that a pod with users of its own shares nothing of the host that knows users.
-fn validate_host_users(spec: &Value, path: &Path, errors: &mut Errors) {
+fn validate_host_users(spec: &Value, tolerated: Tolerated, path: &Path, errors: &mut Errors) {
     const WHY: &str = "when `hostUsers` is false";
     if spec.flag("hostUsers") != Some(false) {
         return;
     }
     for (key, name) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
-        if spec.flag(key) == Some(true) {
+        if spec.flag(key) == Some(true) && !(tolerated.host_network && key == "hostNetwork") {
             errors.forbidden(&path.child(name), WHY);
         }
     }
-    for list in CONTAINER_LISTS {
+    for list in CONTAINER_LISTS.iter().filter(|_| !tolerated.user_devices) {
         for (index, container) in spec.items(list).iter().enumerate() {
             if !container.items("volumeDevices").is_empty() {
                 errors.forbidden(&path.child(list).index(index).child("volumeDevices"), WHY);
@@ -249,7 +255,13 @@ fn validate_claims<'a>(spec: &'a Value, mirror: bool, path: &Path, errors: &mut 
     known
 }
 
-fn validate_pod_resources(spec: &Value, claims: &[&str], path: &Path, errors: &mut Errors) {
+fn validate_pod_resources(
+    spec: &Value,
+    claims: &[&str],
+    tolerated: Tolerated,
+    path: &Path,
+    errors: &mut Errors,
+) {
     let own = &spec["resources"];
     if spec["os"].text("name") == "windows" {
         errors.forbidden(path, "may not be set for a windows pod");
@@ -258,7 +270,7 @@ fn validate_pod_resources(spec: &Value, claims: &[&str], path: &Path, errors: &m
     if own.has("claims") {
         errors.forbidden(&path.child("claims"), "claims may not be set for Resources at pod-level");
     }
-    resources::validate_of_pod(own, claims, path, errors);
+    resources::validate_of_pod(own, claims, tolerated.parts_of_pages, path, errors);
     for (list, of) in [("requests", "requests"), ("limits", "limits")] {
         for (name, sum) in resources::of_containers(spec, list) {
             // Requests must always fit into the pod's own, limits only where they are of huge pages.

@@ -29,7 +29,8 @@ pub fn validate(new: &Value, old: &Value, errors: &mut Errors) {
     const METADATA: Path<'static> = Path::root("metadata");
     crate::annotations::validate_update(new, old, errors);
     let path = METADATA.child("annotations");
-    crate::annotations::validate(&new["metadata"]["annotations"], &new["spec"], &path, errors);
+    let tolerated = crate::tolerated::Tolerated::of(old);
+    crate::annotations::validate(&new["metadata"]["annotations"], &new["spec"], tolerated, &path, errors);
     let (status, before) = (&new["status"], &old["status"]);
     let conditions_path = STATUS.child("conditions");
     for (index, condition) in status.items("conditions").iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::tolerated::Tolerated;
 use crate::{annotations, defaults, spec, warnings};
 use strategy::field::{Errors, Path};
 use strategy::metadata::{validate_annotations, validate_labels};
@@ -15,8 +16,9 @@ pub fn default(workload_spec: &mut Value) {
     }
 }
 
-/// Validates a template.
-pub fn validate(template: &Value, path: &Path, errors: &mut Errors) {
+/// Validates a template; `old` is what it was before an update, whose faults it may keep.
+pub fn validate(template: &Value, old: Option<&Value>, path: &Path, errors: &mut Errors) {
+    let tolerated = old.map(Tolerated::of).unwrap_or_default();
     let metadata_path = path.child("metadata");
     // Upstream leaves `metadata` out of the path of template labels except where a selector is compared.
     validate_labels(&template["metadata"]["labels"], &path.child("labels"), errors);
@@ -27,8 +29,9 @@ pub fn validate(template: &Value, path: &Path, errors: &mut Errors) {
     }
     let spec_path = path.child("spec");
     let annotations = &template["metadata"]["annotations"];
-    annotations::validate(annotations, &template["spec"], &path.child("annotations"), errors);
-    spec::validate(&template["spec"], &spec_path, errors);
+    let annotations_path = path.child("annotations");
+    annotations::validate(annotations, &template["spec"], tolerated, &annotations_path, errors);
+    spec::validate(&template["spec"], tolerated, &spec_path, errors);
     annotations::validate_twins(annotations, &template["spec"], &spec_path, errors);
     if !template["spec"].items("ephemeralContainers").is_empty() {
         errors.forbidden(
@@ -40,9 +43,9 @@ pub fn validate(template: &Value, path: &Path, errors: &mut Errors) {
 
 /// Validates the template of a controller whose pods always restart, below `path` (the workload's spec); `of` is the
 /// kind as the message names it.
-pub fn validate_always(template: &Value, path: &Path, of: &str, errors: &mut Errors) {
+pub fn validate_always(template: &Value, old: Option<&Value>, path: &Path, of: &str, errors: &mut Errors) {
     let template_path = path.child("template");
-    validate(template, &template_path, errors);
+    validate(template, old, &template_path, errors);
     let spec_path = template_path.child("spec");
     let policy = template["spec"].text("restartPolicy");
     if policy != "Always" {

@@ -3,6 +3,7 @@ use super::*;
 mod changes;
 mod containers;
 mod filled;
+mod kept;
 mod refusals;
 mod specs;
 mod volumes;

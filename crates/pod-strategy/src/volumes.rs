@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::env::validate_downward_file;
 use crate::probes::validate_label;
 use crate::resources::quantity;
+use crate::tolerated::Tolerated;
 use crate::{projected, volume_sources};
 use strategy::field::{Errors, Path};
 use strategy::metadata::{validate_annotations, validate_labels};
@@ -17,9 +18,10 @@ use strategy::read::{Read, is_empty};
 pub(crate) type Volumes<'a> = BTreeMap<&'a str, &'a Value>;
 
 /// Validates the volumes of a pod spec and gives those that mounts may name; a pod, unlike a template, has a name.
-pub fn validate<'a>(
+pub(crate) fn validate<'a>(
     volumes: &'a [Value],
     pod_name: Option<&str>,
+    tolerated: Tolerated,
     path: &Path,
     errors: &mut Errors,
 ) -> Volumes<'a> {
@@ -33,7 +35,7 @@ pub fn validate<'a>(
         let path = path.index(index);
         let name = volume.text("name");
         let mut found = Errors::new();
-        validate_source(volume, pod_name, &path, &mut found);
+        validate_source(volume, pod_name, tolerated, &path, &mut found);
         if name.is_empty() {
             found.required(&path.child("name"), "");
         } else {
@@ -98,7 +100,13 @@ const SOURCES: [&str; 30] = [
     "image",
 ];
 
-fn validate_source(volume: &Value, pod_name: Option<&str>, path: &Path, errors: &mut Errors) {
+fn validate_source(
+    volume: &Value,
+    pod_name: Option<&str>,
+    tolerated: Tolerated,
+    path: &Path,
+    errors: &mut Errors,
+) {
     let volume_path = path;
     let name = volume.text("name");
     let mut count = 0;
@@ -153,7 +161,7 @@ fn validate_source(volume: &Value, pod_name: Option<&str>, path: &Path, errors: 
                     errors.required(&path.child("claimName"), "");
                 }
             }
-            "projected" => projected::validate(source, &path, errors),
+            "projected" => projected::validate(source, tolerated, &path, errors),
             "ephemeral" => {
                 if source.has("volumeClaimTemplate") {
                     let template = &source["volumeClaimTemplate"];
@@ -413,7 +421,7 @@ mod tests {
     fn check(volume: Value, expected: &str) {
         let volumes = [volume];
         let mut errors = Errors::new();
-        validate(&volumes, None, &Path::root("volumes"), &mut errors);
+        validate(&volumes, None, Tolerated::default(), &Path::root("volumes"), &mut errors);
         assert_eq!(listed(errors.into_vec()), expected);
     }
 
@@ -452,7 +460,7 @@ mod tests {
             {"name": "b", "mountPath": "/x", "subPath": "../y"},
         ]});
         let mut errors = Errors::new();
-        let known = validate(&volumes, None, &Path::root("volumes"), &mut errors);
+        let known = validate(&volumes, None, Tolerated::default(), &Path::root("volumes"), &mut errors);
         validate_mounts(&container, &known, &Path::root("c"), &mut errors);
         assert_eq!(
             listed(errors.into_vec()),

@@ -131,7 +131,7 @@ fn templates() {
     let check = |template: Value| {
         let mut workload = json!({ "template": template });
         template::default(&mut workload);
-        found(|errors| template::validate_always(&workload["template"], &root, "Kind", errors))
+        found(|errors| template::validate_always(&workload["template"], None, &root, "Kind", errors))
     };
     let template = |fields: Value| {
         let mut spec = json!({"containers": [{"name": "c", "image": " i"}]});

@@ -65,7 +65,7 @@ fn security_contexts() {
                 spec.securityContext.seccompProfile.localhostProfile: Required value: must be set when seccomp type is Localhost\n\
                 spec.securityContext.appArmorProfile.localhostProfile: Invalid value: \" a\": must not be padded with whitespace\n\
                 spec.securityContext.supplementalGroupsPolicy: Unsupported value: \"Some\": supported values: \"Merge\", \"Strict\"\n\
-                spec.securityContext.seLinuxChangePolicy: Unsupported value: \"Some\": supported values: \"MountOption\", \"Recursive\"",
+                spec.securityContext.seLinuxChangePolicy: Unsupported value: \"Some\": supported values: \"Recursive\"",
         ),
         (
             context(

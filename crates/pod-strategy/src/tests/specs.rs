@@ -244,7 +244,7 @@ fn profiles_and_windows_options() {
              spec.securityContext.seccompProfile.type: Required value: type is required when seccompProfile is set\n\
              spec.securityContext.appArmorProfile.type: Required value: type is required when appArmorProfile is set\n\
              spec.securityContext.supplementalGroupsPolicy: Unsupported value: \"a\": supported values: \"Merge\", \"Strict\"\n\
-             spec.securityContext.seLinuxChangePolicy: Unsupported value: \"a\": supported values: \"MountOption\", \"Recursive\"",
+             spec.securityContext.seLinuxChangePolicy: Unsupported value: \"a\": supported values: \"Recursive\"",
         ),
     ]);
     let told =
