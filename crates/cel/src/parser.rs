@@ -14,7 +14,7 @@ const HEIGHT: u16 = 200;
 const LENGTH: usize = 100_000;
 
 /// Words that are no names.
-const RESERVED: [&str; 17] = [
+const RESERVED: [&str; 18] = [
     "as",
     "break",
     "const",
@@ -31,6 +31,7 @@ const RESERVED: [&str; 17] = [
     "namespace",
     "return",
     "var",
+    "void",
     "while",
 ];
 

@@ -306,8 +306,7 @@ fn check_variables<'t>(spec: &Value, environment: &Environment<'t>, errors: &mut
 
 fn is_identifier(name: &str) -> bool {
     let mut letters = name.bytes();
-    // Of the words that CEL keeps for itself, its parser bears this one.
-    !(cel::is_word(name) || name == "void")
+    !cel::is_word(name)
         && letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == b'_')
 }
