@@ -1,12 +1,13 @@
 //! Signatures on the curve P-521, which ring lacks: of tokens (ES512), of what pods prove their keys by, and of
-//! certificates.
+//! certificates. And, of requests for certificates, those on other curves over hashes that ring does not pair with them.
 
 mod certificates;
+pub mod pairs;
 
 use p521::ecdsa::signature::Signer as _;
 use p521::ecdsa::signature::hazmat::PrehashVerifier as _;
 use p521::ecdsa::{Signature, SigningKey, VerifyingKey};
-use ring::digest::{Algorithm, digest};
+use ring::digest::Algorithm;
 
 pub use self::certificates::{SHA256, SHA384, SHA512};
 
@@ -39,7 +40,7 @@ impl PublicKey {
     }
 
     fn is_of(&self, hash: &'static Algorithm, message: &[u8], signature: &Signature) -> bool {
-        self.0.verify_prehash(digest(hash, message).as_ref(), signature).is_ok()
+        self.0.verify_prehash(&pairs::number(hash, message, SIZE), signature).is_ok()
     }
 }
 

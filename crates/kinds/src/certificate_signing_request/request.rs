@@ -1,6 +1,5 @@
 //! What a request for a certificate holds (PKCS #10), and that who asks has the key: it has signed the request.
 
-use ring::digest;
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
@@ -17,7 +16,6 @@ const SHA512_RSA: &str = "1.2.840.113549.1.1.13";
 const PSS: &str = "1.2.840.113549.1.1.10";
 const ECDSA_SHA256: &str = "1.2.840.10045.4.3.2";
 const ECDSA_SHA384: &str = "1.2.840.10045.4.3.3";
-const ECDSA_SHA512: &str = "1.2.840.10045.4.3.4";
 const ED25519: &str = "1.3.101.112";
 const SHA256: &str = "2.16.840.1.101.3.4.2.1";
 const SHA384: &str = "2.16.840.1.101.3.4.2.2";
@@ -49,16 +47,12 @@ fn check_signature(request: &X509CertificationRequest<'_>) -> Result<(), &'stati
     let signed = &request.signature_value.data;
     let key = Key::of(&info.subject_pki).ok_or("x509: malformed certificate request")?;
     let id = request.signature_algorithm.algorithm.to_id_string();
-    if let Key::P521(point) = &key {
-        let hash = match id.as_str() {
-            ECDSA_SHA256 => &digest::SHA256,
-            ECDSA_SHA384 => &digest::SHA384,
-            ECDSA_SHA512 => &digest::SHA512,
-            _ => return Err(UNIMPLEMENTED),
-        };
-        let key = ecdsa_p521::PublicKey::from_point(point);
-        let good = key.is_some_and(|key| key.has_signed_der(hash, message, signed));
-        return if good { Ok(()) } else { Err("x509: ECDSA verification failure") };
+    let bits = &info.subject_pki.subject_public_key.data;
+    let curve = curve(&info.subject_pki.algorithm);
+    match ecdsa_p521::pairs::has_signed(&curve, &id, bits, message, signed) {
+        Some(true) => return Ok(()),
+        Some(false) => return Err("x509: ECDSA verification failure"),
+        None => {}
     }
     let (algorithm, failure): (&'static dyn VerificationAlgorithm, _) = match (&key, id.as_str()) {
         (Key::Rsa(..), PSS) => (pss(&request.signature_algorithm)?, "crypto/rsa: verification error"),
@@ -67,8 +61,13 @@ fn check_signature(request: &X509CertificationRequest<'_>) -> Result<(), &'stati
         (Key::Ed25519(_), ED25519) => (&signature::ED25519, "x509: Ed25519 verification failure"),
         _ => return Err(UNIMPLEMENTED),
     };
-    let bits = &info.subject_pki.subject_public_key.data;
     UnparsedPublicKey::new(algorithm, bits).verify(message, signed).map_err(|_| failure)
+}
+
+/// The curve that a key names; empty where it names none.
+fn curve(algorithm: &AlgorithmIdentifier<'_>) -> String {
+    let named = algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
+    named.map(|oid| oid.to_id_string()).unwrap_or_default()
 }
 
 fn rsa(id: &str) -> Result<&'static dyn VerificationAlgorithm, &'static str> {
