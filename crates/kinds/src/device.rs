@@ -4,6 +4,7 @@ mod admin;
 mod claim;
 mod dates;
 mod lists;
+mod rights;
 mod sharing;
 mod slice;
 mod status;
@@ -27,6 +28,7 @@ use strategy::{Keeps, NameRule, Strategy, field_text, keep_metadata};
 
 pub use admin::{asked_admin_access, judge_admin_access};
 pub(crate) use dates::date;
+pub use rights::{StatusRights, is_account_on, no_binding, no_driver, status_rights};
 pub use taint_rule::DeviceTaintRule;
 
 /// The rules of DeviceClasses.

@@ -71,7 +71,8 @@ use apimachinery::time;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use device::{asked_admin_access, judge_admin_access};
+pub use device::{StatusRights, asked_admin_access, judge_admin_access, status_rights};
+pub use device::{is_account_on, no_binding, no_driver};
 pub use strategy::{Dependents, Grace, Strategy, generic};
 
 use pod_strategy::{Pod, persistent_volume_claim::PersistentVolumeClaim, pod_template::PodTemplate};

@@ -6,6 +6,7 @@ pub mod continuation;
 pub mod create;
 pub mod delete;
 pub mod delete_collection;
+mod devices;
 pub mod get;
 pub mod list;
 pub mod output;

@@ -1,6 +1,6 @@
 //! Administrative access to devices, which only some namespaces give.
 
-use apimachinery::FieldError;
+use apimachinery::{FieldError, Status};
 use serde_json::Value;
 
 use strategy::field::Path;
@@ -40,10 +40,12 @@ fn granted(claim: &Value) -> Option<String> {
     )
 }
 
-/// What is wrong with administrative access that this field asks for in this namespace.
-pub fn judge_admin_access(field: String, namespace: Option<&Value>) -> Option<FieldError> {
+/// What is wrong with administrative access that this field asks for in the namespace of this name.
+pub fn judge_admin_access(field: String, name: &str, namespace: Option<&Value>) -> Option<FieldError> {
     let Some(namespace) = namespace else {
-        return Some(FieldError::internal(field, "could not retrieve namespace to verify admin access"));
+        let why = Status::not_found("", "namespaces", name).message;
+        let why = format!("could not retrieve namespace to verify admin access: {why}");
+        return Some(FieldError::internal(field, why));
     };
     if namespace["metadata"]["labels"].text(LABEL) == "true" {
         return None;
@@ -88,14 +90,17 @@ mod tests {
 
     #[test]
     fn namespaces_give_administrative_access_by_a_label() {
-        let judged = |namespace: Option<Value>| judge_admin_access("f".into(), namespace.as_ref());
+        let judged = |namespace: Option<Value>| judge_admin_access("f".into(), "a", namespace.as_ref());
         let labelled = |value: &str| json!({"metadata": {"labels": {LABEL: value}}});
         assert_eq!(judged(Some(labelled("true"))), None);
         let forbidden = "Forbidden: admin access to devices requires the `resource.kubernetes.io/admin-access: true` label on the containing namespace";
         for (namespace, expected) in [
             (Some(labelled("false")), forbidden),
             (Some(json!({"metadata": {}})), forbidden),
-            (None, "Internal error: could not retrieve namespace to verify admin access"),
+            (
+                None,
+                "Internal error: could not retrieve namespace to verify admin access: namespaces \"a\" not found",
+            ),
         ] {
             assert_eq!(judged(namespace).unwrap().body(), expected);
         }

@@ -21,17 +21,17 @@ const LONGEST_INTERFACE: usize = 256;
 const LONGEST_HARDWARE_ADDRESS: usize = 128;
 const SOURCES: [&str; 2] = ["FromClaim", "FromClass"];
 
-/// Drops what drivers told of devices that the claim had and has no more. Shares of a device are one device here.
+/// Drops what drivers told of devices, or of shares of them, that the claim had and has no more.
 pub(super) fn forget_released(new: &mut Value, old: &Value) {
     let results = |claim: &Value| -> Vec<String> {
-        claim["status"]["allocation"]["devices"].items("results").iter().map(whole).collect()
+        claim["status"]["allocation"]["devices"].items("results").iter().map(identity).collect()
     };
     let (had, has) = (results(old), results(new));
     let Some(status) = write::object(new, "status") else { return };
     let told = status.items("devices");
     let kept: Vec<Value> = told
         .iter()
-        .filter(|device| has.contains(&whole(device)) || !had.contains(&whole(device)))
+        .filter(|device| has.contains(&identity(device)) || !had.contains(&identity(device)))
         .cloned()
         .collect();
     if kept.is_empty() {
@@ -39,11 +39,6 @@ pub(super) fn forget_released(new: &mut Value, old: &Value) {
     } else if kept.len() < told.len() {
         write::set(status, "devices", kept);
     }
-}
-
-/// A device, whichever share of it is meant.
-fn whole(device: &Value) -> String {
-    ["driver", "pool", "device"].map(|key| device.text(key)).join("/")
 }
 
 /// Validates a new status of a claim.
@@ -283,6 +278,14 @@ mod tests {
             forget_released(&mut new, &claim(had, told));
             assert_eq!(new, claim(has, left), "{had:?} {has:?} {told:?}");
         }
+        let share = |id: &str| json!({"driver": "a.example", "pool": "p", "device": "d", "shareID": id});
+        let shared = |ids: &[&str]| {
+            let results: Vec<Value> = ids.iter().map(|id| share(id)).collect();
+            json!({"status": {"allocation": {"devices": {"results": results}}, "devices": [share("1"), share("2")]}})
+        };
+        let mut new = shared(&["1"]);
+        forget_released(&mut new, &shared(&["1", "2"]));
+        assert_eq!(new["status"]["devices"], json!([share("1")]));
         let mut new = json!({"status": {"devices": [device("d")]}});
         forget_released(&mut new, &claim(&["d"], &["d"]));
         assert_eq!(new, json!({"status": {}}));

@@ -13,7 +13,7 @@ use storage::{Consistency, Error, Filter, WatchStart};
 
 use super::call::Call;
 use super::ownership::{self, Owners, Wanted};
-use super::{output, write};
+use super::{devices, output, write};
 use crate::bootstrap;
 use crate::http::Response;
 use crate::http::headers::random_id;
@@ -127,13 +127,7 @@ async fn prepare(
         );
     }
     let mut errors = kinds::create(strategy, entry.row.namespaced, &mut object);
-    let mut unlabelled = write::judge_admin_access(call, &object, &Value::Null);
-    if unlabelled.is_some() {
-        // The namespace may have got its label through another server a moment ago.
-        call.server.store.catch_up(Consistency::Latest).await.map_err(crate::refusal::of_collection)?;
-        unlabelled = write::judge_admin_access(call, &object, &Value::Null);
-    }
-    errors.splice(0..0, unlabelled);
+    errors.splice(0..0, devices::judge_admin_access(call, &object, &Value::Null).await?);
     if !errors.is_empty() {
         return Err(write::invalid(call, &name, errors));
     }

@@ -1,4 +1,5 @@
-//! Changes that webhooks must be asked about: a store's write waits for nobody, so they are asked between two tries.
+//! Changes that others must be asked about, webhooks or the store: a store's write waits for nobody, so they are asked
+//! between two tries.
 
 use apimachinery::{ObjectExt as _, Status};
 use serde_json::Value;

@@ -15,7 +15,7 @@ use storage::{Change, Object, Outcome, Parts};
 use super::call::Call;
 use super::create::lifetime;
 use super::ownership::{self, Current, Owners, Wanted};
-use super::{create, output, outside, scale, write};
+use super::{create, devices, output, outside, scale, write};
 use crate::alloc::{Claim, Readiness};
 use crate::convert;
 use crate::http::Response;
@@ -289,7 +289,7 @@ fn judge(call: &Call<'_>, part: Part, new: Value, old: &Value, dry_run: bool) ->
         _ => return Err(Status::modified(group, plural, name).into()),
     }
     let attributes = attributes(call, dry_run);
-    if call.server.webhooks.concern(&attributes, &call.server.view()) {
+    if devices::is_claim_status(call) || call.server.webhooks.concern(&attributes, &call.server.view()) {
         return outside::judged(call, new, old);
     }
     match admit(call, part, new, old, dry_run).now_or_never() {
@@ -348,7 +348,8 @@ async fn admit(
         Part::Status => kinds::update_status(strategy, &mut new, old),
     };
     if part == Part::Status {
-        errors.splice(0..0, write::judge_admin_access(call, &new, old));
+        let admin = devices::judge_admin_access(call, &new, old).await?;
+        errors.splice(0..0, admin.into_iter().chain(devices::judge_rights(call, &new, old).await));
     }
     kinds::date(group, kind, &mut new, old, now);
     if part == Part::Status && errors.is_empty() {

@@ -1,6 +1,6 @@
 //! What all writes share: reading the object from the body, admission, and the bytes that are stored.
 
-use admission::{Attributes, Operation, User, View};
+use admission::{Attributes, Operation, User};
 use apimachinery::{FieldError, ObjectExt, Status};
 use http::StatusCode;
 use schema::{DecodeError, FieldValidation, Type, Warnings};
@@ -378,18 +378,6 @@ pub fn check_escalation(call: &Call<'_>, object: &Value, old: Option<&Value>) ->
     }
     let user = authz::User { name: &call.user.name, groups: &call.user.groups };
     authz::escalation::check(&call.server.authorizer, user, object, old)
-}
-
-/// What is wrong with the administrative access to devices that a new object or a changed status asks for, as far as the
-/// cache knows its namespace. Old is null for what is new.
-pub fn judge_admin_access(call: &Call<'_>, new: &Value, old: &Value) -> Option<FieldError> {
-    let row = &call.entry.row;
-    if row.group != "resource.k8s.io" {
-        return None;
-    }
-    let field = kinds::asked_admin_access(&row.kind, new, old)?;
-    let namespace = call.server.view().get("", "namespaces", "", call.namespace());
-    kinds::judge_admin_access(field, namespace.as_deref())
 }
 
 /// Whoever answers a request for the certificate of a pod must be allowed to sign for its signer.

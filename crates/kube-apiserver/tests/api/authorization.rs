@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -176,4 +177,102 @@ async fn a_stream_by_get_takes_the_right_to_create_it() {
         if is_refused { Ok(()) } else { Err(message) }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_part_of_a_claims_status_has_a_right_of_its_own() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let claims = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims";
+    let status = format!("{claims}/c/status");
+    let requests = json!([{"name": "r", "exactly": {"deviceClassName": "c"}}]);
+    client
+        .post(claims, &json!({"metadata": {"name": "c"}, "spec": {"devices": {"requests": requests}}}))
+        .await
+        .ok();
+    let device = json!({"driver": "a.example", "pool": "p", "device": "d"});
+    let mut result = device.clone();
+    result["request"] = json!("r");
+    let terms = json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["w1"]}]}]);
+    let allocation = json!({"nodeSelector": {"nodeSelectorTerms": terms}, "devices": {"results": [result]}});
+    let allocated = json!({"status": {"allocation": allocation}});
+    let told = |n: u32| json!({"status": {"devices": [{"driver": "a.example", "pool": "p", "device": "d", "data": {"n": n}}]}});
+    let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    let bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    let rule = |resource: &str, names: &[&str], verbs: &[&str]| json!({"apiGroups": ["resource.k8s.io"], "resources": [resource], "resourceNames": names, "verbs": verbs});
+    for (name, rule) in [
+        ("all", rule("resourceclaims/status", &[], &["patch"])),
+        ("binder", rule("resourceclaims/binding", &[], &["patch"])),
+        ("local", rule("resourceclaims/driver", &["a.example"], &["associated-node:patch"])),
+        ("central", rule("resourceclaims/driver", &["a.example"], &["arbitrary-node:patch"])),
+        ("other", rule("resourceclaims/driver", &["b.example"], &["arbitrary-node:patch"])),
+    ] {
+        client.post(roles, &json!({"metadata": {"name": name}, "rules": [rule]})).await.ok();
+        let account = |name: &str| json!({"kind": "ServiceAccount", "namespace": "default", "name": name});
+        let accounts = if name == "all" {
+            vec![account("binder"), account("local"), account("central"), account("other")]
+        } else {
+            vec![account(name)]
+        };
+        let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name});
+        let binding = json!({"metadata": {"name": name}, "roleRef": role, "subjects": accounts});
+        client.post(bindings, &binding).await.ok();
+    }
+    let ask = async |account: &str, node: &str, patch: &Value| {
+        let user = format!("system:serviceaccount:default:{account}");
+        let mut headers =
+            vec![("content-type", "application/merge-patch+json"), ("impersonate-user", &*user)];
+        if !node.is_empty() {
+            headers.push(("impersonate-extra-authentication.kubernetes.io%2fnode-name", node));
+        }
+        client.ask(Method::PATCH, &status, &headers, patch.to_string()).await
+    };
+    // Once the last of the roles is known, all are.
+    client.patch(&status, "merge-patch", &allocated).await.ok();
+    let known = told(0);
+    eventually(Duration::from_secs(10), || async {
+        match ask("central", "", &known).await.code {
+            200 => Ok(()),
+            code => Err(code),
+        }
+    })
+    .await;
+    let bound = json!({"status": {"reservedFor": [{"resource": "pods", "name": "p", "uid": "1"}]}});
+    let (binding, device) = (Some("status"), Some("status.devices"));
+    for (account, node, patch, refused) in [
+        ("binder", "", &bound, None),
+        ("central", "", &json!({"status": {"reservedFor": null}}), binding),
+        ("binder", "", &told(1), device),
+        ("local", "w1", &told(2), None),
+        ("local", "w2", &told(3), device),
+        ("local", "", &told(3), device),
+        ("central", "", &told(4), None),
+        ("other", "", &told(5), device),
+        // What is unchanged takes no right, and what is given back takes what was told with it.
+        ("other", "", &told(4), None),
+        ("binder", "", &json!({"status": {"reservedFor": null, "allocation": null}}), None),
+    ] {
+        let answer = ask(account, node, patch).await;
+        let Some(field) = refused else {
+            assert_eq!(answer.code, 200, "{account} {node} {patch}: {}", answer.json());
+            continue;
+        };
+        let told = answer.json();
+        assert_eq!(
+            (answer.code, &told["details"]["causes"][0]["field"]),
+            (422, &json!(field)),
+            "{account} {patch}: {told}"
+        );
+        let reason = told["message"].as_str().unwrap_or_default();
+        let why = match field {
+            "status" => {
+                r#"verb="patch" permission: resourceclaims.resource.k8s.io is forbidden: User "system:serviceaccount:default:central" cannot patch resource "resourceclaims/binding" in API group "resource.k8s.io" at the cluster scope"#
+            }
+            _ => {
+                r#"arbitrary-node:patch]" permission: resourceclaims.resource.k8s.io "a.example" is forbidden: User"#
+            }
+        };
+        assert!(reason.contains(why), "{reason}");
+    }
+    assert_eq!(client.get(&format!("{claims}/c")).await.json()["status"], json!({}));
 }
