@@ -230,6 +230,7 @@ pub fn date(group: &str, kind: &str, new: &mut Value, old: &Value, now: Timestam
         ("resource.k8s.io", "DeviceTaintRule" | "ResourceSlice") => {
             device::date(kind, new, old, &time::rfc3339(now));
         }
+        ("", "PersistentVolume") => persistent_volume::date_phase(new, old, &time::rfc3339(now)),
         ("apiregistration.k8s.io", "APIService") if old.is_null() => {
             api_service::mark_local(new, &time::rfc3339(now));
         }

@@ -1,17 +1,23 @@
 //! LimitRanges.
 
+use apimachinery::Quantity;
+use apimachinery::quantity::Format;
 use serde_json::Value;
 
 use pod_strategy::defaults::round_up;
-use pod_strategy::resources::{self, is_standard_for_containers, quantity, validate_resource_name};
+use pod_strategy::resources::{
+    may_overcommit, quantity, validate_container_resource_name, validate_resource_name,
+};
 use strategy::Strategy;
 use strategy::field::{Errors, Path};
+use strategy::names;
 use strategy::read::Read;
 use strategy::write;
 
 /// The rules of LimitRanges.
 pub struct LimitRange;
 
+/// In the order in which they are judged.
 const LISTS: [&str; 5] = ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"];
 
 impl Strategy for LimitRange {
@@ -45,6 +51,7 @@ impl Strategy for LimitRange {
         for (index, limit) in limits.iter().enumerate() {
             let path = list_path.index(index);
             let kind = limit.text("type");
+            validate_type(kind, &path.child("type"), errors);
             if limits[..index].iter().any(|other| other.text("type") == kind) {
                 errors.duplicate(&path.child("type"), kind);
             }
@@ -53,75 +60,106 @@ impl Strategy for LimitRange {
     }
 }
 
+fn validate_type(kind: &str, path: &Path, errors: &mut Errors) {
+    let found = names::qualified_name_errors(kind);
+    let is_own = kind.contains('/') || matches!(kind, "Container" | "PersistentVolumeClaim" | "Pod");
+    if found.is_empty() && !is_own {
+        errors.invalid(path, kind, "must be a standard limit type or fully qualified");
+    }
+    errors.invalid_each(path, &Value::from(kind), found);
+}
+
 fn validate_limit(limit: &Value, path: &Path, errors: &mut Errors) {
     let kind = limit.text("type");
-    if kind.is_empty() {
-        errors.required(&path.child("type"), "");
-    } else {
-        let found = strategy::names::qualified_name_errors(kind);
-        errors.invalid_each(&path.child("type"), &Value::from(kind), found);
-    }
+    let mut named: Vec<&str> = Vec::new();
     for list in LISTS {
-        for (name, _) in limit.entries(list) {
-            let list_path = path.child(list);
-            let path = list_path.key(name);
-            validate_resource_name(name, &path, errors);
-            if kind == "Container" && !name.contains('/') && !is_standard_for_containers(name) {
-                errors.invalid(&path, name.as_str(), "must be a standard limit type or fully qualified");
-            }
-        }
-    }
-    if kind == "Pod" {
-        for list in ["default", "defaultRequest"] {
+        let list_path = path.child(list);
+        if kind == "Pod" && matches!(list, "default" | "defaultRequest") {
             if limit.entries(list).next().is_some() {
-                errors.forbidden(&path.child(list), "may not be specified when `type` is 'Pod'");
+                errors.forbidden(&list_path, "may not be specified when `type` is 'Pod'");
             }
+            continue;
         }
-    }
-    if kind == "PersistentVolumeClaim" && !limit["min"].has("storage") && !limit["max"].has("storage") {
-        errors.required(
-            &path.child("limits"),
-            "either minimum or maximum storage value is required, but neither was provided",
-        );
-    }
-    let mut names: Vec<String> =
-        LISTS.iter().flat_map(|list| resources::list(limit, list).into_keys()).collect();
-    names.sort();
-    names.dedup();
-    for name in &names {
-        let of = |list: &str| limit[list].get(name).and_then(quantity);
-        let (max, min) = (of("max"), of("min"));
-        let (default, request) = (of("default"), of("defaultRequest"));
-        let mut above = |list: &str,
-                         value: Option<apimachinery::Quantity>,
-                         what: &str,
-                         other: Option<apimachinery::Quantity>,
-                         of: &str| {
-            if let (Some(value), Some(other)) = (value, other)
-                && value > other
-            {
-                errors.invalid(
-                    &path.child(list).key(name),
-                    value.to_string(),
-                    format!("{what} value {value} is greater than {of} value {other}"),
-                );
-            }
-        };
-        above("min", min, "min", max, "max");
-        above("defaultRequest", min, "min", request, "default request");
-        above("defaultRequest", request, "default request", max, "max");
-        above("defaultRequest", request, "default request", default, "default limit");
-        above("default", min, "min", default, "default");
-        above("default", default, "default", max, "max");
-        if let Some(ratio) = of("maxLimitRequestRatio")
-            && ratio.milli_value() < 1000
+        let bounds = |list: &str| limit[list].get("storage").is_some();
+        if list == "maxLimitRequestRatio"
+            && kind == "PersistentVolumeClaim"
+            && !bounds("min")
+            && !bounds("max")
         {
-            errors.invalid(
-                &path.child("maxLimitRequestRatio").key(name),
-                ratio.to_string(),
-                format!("ratio {ratio} is less than 1"),
+            errors.required(
+                &path.child("limits"),
+                "either minimum or maximum storage value is required, but neither was provided",
             );
         }
+        for (name, _) in limit.entries(list) {
+            let path = list_path.key(name);
+            if matches!(kind, "Container" | "Pod") {
+                validate_container_resource_name(name, &path, errors);
+            } else {
+                validate_resource_name(name, &path, errors);
+            }
+            named.push(name);
+        }
+    }
+    named.sort_unstable();
+    named.dedup();
+    for name in named {
+        validate_order(limit, name, path, errors);
+    }
+}
+
+/// Validates that what a limit says of one resource can hold at once.
+fn validate_order(limit: &Value, name: &str, path: &Path, errors: &mut Errors) {
+    let of = |list: &str| limit[list].get(name).and_then(quantity);
+    let defaults = |list: &str| of(list).filter(|_| limit.text("type") != "Pod");
+    let (min, max, ratio) = (of("min"), of("max"), of("maxLimitRequestRatio"));
+    let (default, request) = (defaults("default"), defaults("defaultRequest"));
+    let mut say = |list: &str, shown: Quantity, why: String| {
+        errors.invalid(&path.child(list).key(name), shown.to_string(), why);
+    };
+    // Which of two is shown, and by which name, is as upstream has it.
+    for (list, (lower, low), (upper, high), shown) in [
+        ("min", (min, "min"), (max, "max"), min),
+        ("defaultRequest", (min, "min"), (request, "default request"), request),
+        ("defaultRequest", (request, "default request"), (max, "max"), request),
+        ("defaultRequest", (request, "default request"), (default, "default limit"), request),
+        ("default", (min, "min"), (default, "default"), min),
+        ("default", (default, "default"), (max, "max"), max),
+    ] {
+        if let (Some(lower), Some(upper), Some(shown)) = (lower, upper, shown)
+            && lower > upper
+        {
+            say(list, shown, format!("{low} value {lower} is greater than {high} value {upper}"));
+        }
+    }
+    if let Some(ratio) = ratio {
+        if ratio < Quantity::from_value(1, Format::DecimalSi) {
+            say("maxLimitRequestRatio", ratio, format!("ratio {ratio} is less than 1"));
+        }
+        if let (Some(min), Some(max)) = (min, max) {
+            let most = widest(min, max, ratio);
+            if ratio.as_f64() > most {
+                let why = format!("ratio {ratio} is greater than max/min = {most:.6}");
+                say("maxLimitRequestRatio", ratio, why);
+            }
+        }
+    }
+    if let (Some(default), Some(request)) = (default, request)
+        && !may_overcommit(name)
+        && default != request
+    {
+        let why = format!("default value {default} must equal to defaultRequest value {request} in {name}");
+        say("defaultRequest", request, why);
+    }
+}
+
+/// How much larger the one bound is than the other: in thousandths, where none of the three is too large for that.
+fn widest(min: Quantity, max: Quantity, ratio: Quantity) -> f64 {
+    const MOST: i64 = i64::MAX / 1000;
+    if [min, max, ratio].iter().all(|amount| amount.value() < MOST) {
+        max.milli_value() as f64 / min.milli_value() as f64
+    } else {
+        max.value() as f64 / min.value() as f64
     }
 }
 
@@ -129,7 +167,7 @@ fn validate_limit(limit: &Value, path: &Path, errors: &mut Errors) {
 mod tests {
     use super::*;
     use serde_json::json;
-    use strategy::testing::{created, defaulted};
+    use strategy::testing::{agree, created, defaulted};
 
     #[test]
     fn container_defaults_follow_the_bounds() {
@@ -140,6 +178,79 @@ mod tests {
         let limit = &object["spec"]["limits"][0];
         assert_eq!(limit["default"], json!({"cpu": "2"}));
         assert_eq!(limit["defaultRequest"], json!({"cpu": "2", "memory": "1Mi"}));
+    }
+
+    #[test]
+    fn limits_are_of_known_things() {
+        let limits = |limits: Value| created(&LimitRange, json!({"spec": {"limits": limits}}));
+        let qualified = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+        let empty = format!(
+            "spec.limits[0].type: Invalid value: \"\": name part must be non-empty\n\
+             spec.limits[0].type: Invalid value: \"\": {qualified}"
+        );
+        let cases = [
+            (json!([{"type": "example.com/Thing", "max": {"storage": "1"}}]), ""),
+            (
+                json!([{"type": "Thing"}]),
+                "spec.limits[0].type: Invalid value: \"Thing\": must be a standard limit type or fully qualified",
+            ),
+            (json!([{}]), empty.as_str()),
+            (json!([{"type": "Pod"}, {"type": "Pod"}]), "spec.limits[1].type: Duplicate value: \"Pod\""),
+            (
+                json!([{"type": "Pod", "max": {"storage": "1"}, "default": {"x": "1"}, "defaultRequest": {"cpu": "1"}}]),
+                "spec.limits[0].max[storage]: Invalid value: \"storage\": must be a standard resource for containers\n\
+                 spec.limits[0].default: Forbidden: may not be specified when `type` is 'Pod'\n\
+                 spec.limits[0].defaultRequest: Forbidden: may not be specified when `type` is 'Pod'",
+            ),
+            (
+                json!([{"type": "Container", "min": {"a/requests.b": "1", "requests.b/c": "1"}, "defaultRequest": {"cpu": "1"}}]),
+                "spec.limits[0].min[requests.b/c]: Invalid value: \"requests.b/c\": doesn't follow extended resource name standard\n\
+                 spec.limits[0].defaultRequest[requests.b/c]: Invalid value: \"requests.b/c\": doesn't follow extended resource name standard",
+            ),
+            (
+                json!([{"type": "PersistentVolumeClaim", "max": {"cpu": "1"}, "maxLimitRequestRatio": {"chairs": "1"}}]),
+                "spec.limits[0].limits: Required value: either minimum or maximum storage value is required, but neither was provided\n\
+                 spec.limits[0].maxLimitRequestRatio[chairs]: Invalid value: \"chairs\": must be a standard resource type or fully qualified",
+            ),
+        ];
+        agree(cases.map(|(list, expected)| (list.to_string(), limits(list), expected)));
+    }
+
+    #[test]
+    fn what_is_said_of_a_resource_can_hold_at_once() {
+        let limit = |limit: Value| {
+            let mut limit = limit;
+            limit["type"] = json!("Container");
+            created(&LimitRange, json!({"spec": {"limits": [limit]}})).replace("spec.limits[0].", "")
+        };
+        let cases = [
+            (
+                json!({"min": {"cpu": "2"}, "max": {"cpu": "4"}, "defaultRequest": {"cpu": "1"}, "default": {"cpu": "5"}}),
+                "defaultRequest[cpu]: Invalid value: \"1\": min value 2 is greater than default request value 1\n\
+                 default[cpu]: Invalid value: \"4\": default value 5 is greater than max value 4",
+            ),
+            (
+                json!({"min": {"cpu": "2"}, "max": {"cpu": "4"}, "defaultRequest": {"cpu": "5"}, "default": {"cpu": "1"}}),
+                "defaultRequest[cpu]: Invalid value: \"5\": default request value 5 is greater than max value 4\n\
+                 defaultRequest[cpu]: Invalid value: \"5\": default request value 5 is greater than default limit value 1\n\
+                 default[cpu]: Invalid value: \"2\": min value 2 is greater than default value 1",
+            ),
+            (
+                json!({"maxLimitRequestRatio": {"cpu": "500m"}}),
+                "maxLimitRequestRatio[cpu]: Invalid value: \"500m\": ratio 500m is less than 1",
+            ),
+            (json!({"min": {"cpu": "100m"}, "max": {"cpu": "1"}, "maxLimitRequestRatio": {"cpu": "10"}}), ""),
+            (
+                json!({"min": {"cpu": "300m"}, "max": {"cpu": "1"}, "maxLimitRequestRatio": {"cpu": "4"}}),
+                "maxLimitRequestRatio[cpu]: Invalid value: \"4\": ratio 4 is greater than max/min = 3.333333",
+            ),
+            (json!({"min": {"cpu": "0"}, "max": {"cpu": "1"}, "maxLimitRequestRatio": {"cpu": "4"}}), ""),
+            (
+                json!({"default": {"example.com/gpu": "2", "cpu": "2"}, "defaultRequest": {"example.com/gpu": "1", "cpu": "1"}}),
+                "defaultRequest[example.com/gpu]: Invalid value: \"1\": default value 2 must equal to defaultRequest value 1 in example.com/gpu",
+            ),
+        ];
+        agree(cases.map(|(object, expected)| (object.to_string(), limit(object), expected)));
     }
 
     #[test]

@@ -46,7 +46,9 @@ impl Strategy for Namespace {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        validate_finalizers(object, errors);
+        for finalizer in object["spec"].items("finalizers") {
+            validate_finalizer(finalizer, &Path::root("spec.finalizers"), errors);
+        }
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -92,39 +94,35 @@ fn label(object: &mut Value) {
     }
 }
 
-fn validate_finalizers(object: &Value, errors: &mut Errors) {
-    for finalizer in object["spec"].items("finalizers") {
-        let text = finalizer.as_str().unwrap_or_default();
-        let found = names::qualified_name_errors(text);
-        if found.is_empty() && !text.contains('/') && text != FINALIZER {
-            errors.invalid(
-                &Path::root("spec.finalizers"),
-                text,
-                "name is neither a standard finalizer name nor is it fully qualified",
-            );
-        }
-        errors.invalid_each(&Path::root("spec.finalizers"), finalizer, found);
+fn validate_finalizer(finalizer: &Value, path: &Path, errors: &mut Errors) {
+    let text = finalizer.as_str().unwrap_or_default();
+    errors.invalid_each(path, &Value::from(text), names::qualified_name_errors(text));
+    if !text.contains('/') && !matches!(text, FINALIZER | "orphan" | "foregroundDeletion") {
+        let why = "name is neither a standard finalizer name nor is it fully qualified";
+        errors.invalid(path, text, why);
     }
 }
 
-/// The rules of `namespaces/finalize`: only the finalizers of the spec change.
+/// The rules of `namespaces/finalize`: everything but the status changes.
 struct Finalize;
 
 impl Strategy for Finalize {
-    fn prepare_for_update(&self, new: &mut Value, old: &Value) {
-        write::copy(new, "status", old);
-        strategy::keep_metadata(new, old, &["labels", "annotations", "finalizers", "ownerReferences"]);
+    fn keeps(&self) -> Keeps {
+        Keeps::Status
     }
 
     fn validate_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
-        validate_finalizers(new, errors);
+        let path = Path::root("spec.finalizers");
+        for (index, finalizer) in new["spec"].items("finalizers").iter().enumerate() {
+            validate_finalizer(finalizer, &path.index(index), errors);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strategy::testing::found;
+    use strategy::testing::{created, found, updated};
 
     #[test]
     fn a_namespace_is_held_until_it_is_empty() {
@@ -142,6 +140,42 @@ mod tests {
         update["spec"]["finalizers"] = json!([]);
         Namespace.subresource("finalize").unwrap().prepare_for_update(&mut update, &object);
         assert_eq!(update["spec"]["finalizers"], json!([]));
+    }
+
+    #[test]
+    fn finalizers_are_known_or_somebodys_own() {
+        let namespace =
+            |finalizer: &str| json!({"metadata": {"name": "x"}, "spec": {"finalizers": [finalizer]}});
+        let unknown = "name is neither a standard finalizer name nor is it fully qualified";
+        for (finalizer, expected) in [
+            ("kubernetes", String::new()),
+            ("orphan", String::new()),
+            ("foregroundDeletion", String::new()),
+            ("a.example/b", String::new()),
+            ("mine", format!("PATH: Invalid value: \"mine\": {unknown}")),
+            (
+                "-",
+                format!(
+                    "PATH: Invalid value: \"-\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')\nPATH: Invalid value: \"-\": {unknown}"
+                ),
+            ),
+        ] {
+            assert_eq!(
+                created(&Namespace, namespace(finalizer)),
+                expected.replace("PATH", "spec.finalizers"),
+                "{finalizer}"
+            );
+            let finalize = Namespace.subresource("finalize").unwrap();
+            assert_eq!(
+                updated(finalize, namespace(finalizer), namespace("kubernetes")),
+                expected.replace("PATH", "spec.finalizers[0]"),
+                "{finalizer}"
+            );
+        }
+        let mut labelled = json!({"metadata": {"labels": {"a": "b"}}, "status": {"phase": "Terminating"}});
+        let old = json!({"status": {"phase": "Active"}});
+        Namespace.subresource("finalize").unwrap().prepare_for_update(&mut labelled, &old);
+        assert_eq!(labelled, json!({"metadata": {"labels": {"a": "b"}}, "status": {"phase": "Active"}}));
     }
 
     #[test]

@@ -5,14 +5,16 @@ use std::borrow::Cow;
 use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
+use pod_strategy::defaults::round_up;
+use pod_strategy::env::config_key_errors;
 use pod_strategy::resources::validate_amount;
 use pod_strategy::scheduling::validate_effect;
 use strategy::addresses;
 use strategy::field::{Errors, Path};
 use strategy::names;
-use strategy::read::{Read, is_empty, same};
+use strategy::read::{Read, is_empty};
 use strategy::write;
-use strategy::{Keeps, Strategy};
+use strategy::{Keeps, NameRule, Strategy};
 
 /// The rules of Nodes. A kubelet registers its node together with a first status.
 pub struct Node;
@@ -32,10 +34,16 @@ impl Strategy for Node {
             let capacity = status["capacity"].clone();
             write::set(status, "allocatable", capacity);
         }
+        if let Some(status) = write::object(object, "status") {
+            round_up(status, "capacity");
+            round_up(status, "allocatable");
+        }
         let spec = write::ensure(object, "spec");
-        // `podCIDR` is the first of `podCIDRs`; old clients know only the former.
+        // `podCIDR` is the first of `podCIDRs`; old clients know only the former, and are right where the two differ.
         match (spec.text("podCIDR").to_owned(), spec.items("podCIDRs").first().cloned()) {
-            (range, None) if !range.is_empty() => write::set(spec, "podCIDRs", json!([range])),
+            (range, first) if !range.is_empty() && first.as_ref().is_none_or(|first| *first != range) => {
+                write::set(spec, "podCIDRs", json!([range]));
+            }
             (_, Some(first)) => write::set(spec, "podCIDR", first),
             _ => {}
         }
@@ -43,6 +51,17 @@ impl Strategy for Node {
 
     fn prepare_for_create(&self, object: &mut Value) {
         write::missing(object, "status", json!({}));
+        drop_unused_config(object, &Value::Null);
+    }
+
+    fn prepare_for_update(&self, new: &mut Value, old: &Value) {
+        self.keeps().prepare_for_update(new, old);
+        drop_unused_config(new, old);
+    }
+
+    fn prepare_status_update(&self, new: &mut Value, old: &Value) {
+        strategy::prepare_status_update(new, old);
+        drop_unused_config(new, old);
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
@@ -74,6 +93,18 @@ impl Strategy for Node {
 
     fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
         warnings(new)
+    }
+}
+
+/// Takes away what says where a kubelet's configuration is: no kubelet reads it any more, so only nodes that have it
+/// already may keep it.
+fn drop_unused_config(node: &mut Value, old: &Value) {
+    for (part, key) in [("spec", "configSource"), ("status", "config")] {
+        if !old[part].has(key)
+            && let Some(part) = write::object(node, part)
+        {
+            write::remove(part, key);
+        }
     }
 }
 
@@ -153,7 +184,13 @@ fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
         }
     }
     let (spec, before) = (&new["spec"], &old["spec"]);
-    if !before.items("podCIDRs").is_empty() && !same(&spec["podCIDRs"], &before["podCIDRs"]) {
+    let (ranges, ranges_before) = (spec.items("podCIDRs"), before.items("podCIDRs"));
+    let changes = match ranges_before.len() {
+        0 => 0,
+        count if count != ranges.len() => 1,
+        _ => ranges.iter().zip(ranges_before).filter(|(range, before)| range != before).count(),
+    };
+    for _ in 0..changes {
         errors.forbidden(
             &SPEC.child("podCIDRs"),
             "node updates may not change podCIDR except from \"\" to valid",
@@ -165,22 +202,55 @@ fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
             "node updates may not change providerID except from \"\" to valid",
         );
     }
+    if spec.has("configSource") {
+        validate_config_source(&spec["configSource"], false, &SPEC.child("configSource"), errors);
+    }
+    let config_path = status_path.child("config");
+    for key in ["assigned", "active", "lastKnownGood"] {
+        let source = &new["status"]["config"][key];
+        if !source.is_null() {
+            validate_config_source(source, true, &config_path.child(key), errors);
+        }
+    }
     if spec.text("externalID") != before.text("externalID") {
         errors.forbidden(&SPEC.child("externalID"), "may not be updated");
     }
-    if spec.has("configSource") && !spec["configSource"].has("configMap") {
-        errors.invalid(
-            &SPEC.child("configSource"),
-            spec["configSource"].clone(),
-            "exactly one reference subfield must be non-nil",
-        );
+}
+
+/// Validates where a kubelet's configuration is; which version of it a status knows, and a spec leaves open.
+fn validate_config_source(source: &Value, in_status: bool, path: &Path, errors: &mut Errors) {
+    let map = &source["configMap"];
+    if map.is_null() {
+        errors.invalid(path, source.clone(), "exactly one reference subfield must be non-nil");
+        return;
+    }
+    let path = path.child("configMap");
+    for key in ["uid", "resourceVersion"] {
+        match (in_status, map.text(key).is_empty()) {
+            (false, false) => errors.forbidden(&path.child(key), format!("{key} must not be set in spec")),
+            (true, true) => errors.required(&path.child(key), format!("{key} must be set in status")),
+            (false, true) | (true, false) => {}
+        }
+    }
+    for key in ["namespace", "name", "kubeletConfigKey"] {
+        let text = map.text(key);
+        let found = match key {
+            _ if text.is_empty() => {
+                errors.required(&path.child(key), format!("{key} must be set"));
+                continue;
+            }
+            "namespace" => names::errors(NameRule::Label, text),
+            "name" => names::errors(NameRule::Subdomain, text),
+            _ => config_key_errors(text),
+        };
+        errors.invalid_each(&path.child(key), &map[key], found);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strategy::testing::{created, defaulted, updated};
+    use strategy::testing::{created, defaulted, found, updated};
 
     #[test]
     fn a_node_registers_with_its_status() {
@@ -191,6 +261,69 @@ mod tests {
         Node.prepare_for_create(&mut node);
         assert_eq!(node["status"]["allocatable"], json!({"cpu": "2"}));
         assert_eq!(node["spec"]["podCIDRs"], json!(["10.0.0.0/24"]));
+    }
+
+    #[test]
+    fn the_range_that_old_clients_know_is_right() {
+        for (spec, expected) in [
+            (json!({}), json!({})),
+            (
+                json!({"podCIDRs": ["10.0.0.0/24", "fd00::/64"]}),
+                json!({"podCIDR": "10.0.0.0/24", "podCIDRs": ["10.0.0.0/24", "fd00::/64"]}),
+            ),
+            (
+                json!({"podCIDR": "10.0.1.0/24", "podCIDRs": ["10.0.0.0/24", "fd00::/64"]}),
+                json!({"podCIDR": "10.0.1.0/24", "podCIDRs": ["10.0.1.0/24"]}),
+            ),
+        ] {
+            assert_eq!(defaulted(&Node, json!({ "spec": spec }))["spec"], expected);
+        }
+        let both = json!({"spec": {"podCIDRs": ["10.0.0.0/24", "fd00::/64"]}});
+        let forbidden =
+            "spec.podCIDRs: Forbidden: node updates may not change podCIDR except from \"\" to valid";
+        let other = json!({"spec": {"podCIDRs": ["10.0.1.0/24", "fd01::/64"]}});
+        assert_eq!(updated(&Node, other, both.clone()), format!("{forbidden}\n{forbidden}"));
+        assert_eq!(updated(&Node, json!({"spec": {}}), both), forbidden);
+        let fine = json!({"status": {"capacity": {"cpu": "100u"}, "allocatable": {"cpu": "1n"}}});
+        assert_eq!(
+            defaulted(&Node, fine)["status"],
+            json!({"capacity": {"cpu": "1m"}, "allocatable": {"cpu": "1m"}})
+        );
+    }
+
+    #[test]
+    fn where_a_configuration_is_stays_where_it_was_said() {
+        let map = json!({"namespace": "a", "name": "b", "kubeletConfigKey": "c"});
+        let mut known = map.clone();
+        (known["uid"], known["resourceVersion"]) = (json!("1"), json!("2"));
+        let node = |spec: &Value, status: &Value| json!({"spec": {"configSource": {"configMap": spec}}, "status": {"config": {"active": {"configMap": status}}}});
+        let told = node(&map, &known);
+        let (mut created, mut changed, mut reported) = (told.clone(), told.clone(), told.clone());
+        Node.prepare_for_create(&mut created);
+        Node.prepare_for_update(&mut changed, &json!({"spec": {}, "status": {}}));
+        Node.prepare_status_update(&mut reported, &json!({"spec": {}, "status": {}}));
+        let bare = json!({"spec": {}, "status": {}});
+        assert_eq!((&created, &changed, &reported), (&bare, &bare, &bare));
+        assert_eq!(updated(&Node, told.clone(), told.clone()), "");
+        let wrong = json!({"spec": {"configSource": {"configMap": known}}});
+        assert_eq!(
+            updated(&Node, wrong, told.clone()),
+            "spec.configSource.configMap.uid: Forbidden: uid must not be set in spec\n\
+             spec.configSource.configMap.resourceVersion: Forbidden: resourceVersion must not be set in spec"
+        );
+        assert_eq!(
+            updated(&Node, json!({"spec": {"configSource": {}}}), told.clone()),
+            "spec.configSource: Invalid value: {}: exactly one reference subfield must be non-nil"
+        );
+        let empty = json!({"status": {"config": {"active": {"configMap": {}}}}});
+        assert_eq!(
+            found(|errors| Node.validate_status_update(&empty, &told, errors)),
+            "status.config.active.configMap.uid: Required value: uid must be set in status\n\
+             status.config.active.configMap.resourceVersion: Required value: resourceVersion must be set in status\n\
+             status.config.active.configMap.namespace: Required value: namespace must be set\n\
+             status.config.active.configMap.name: Required value: name must be set\n\
+             status.config.active.configMap.kubeletConfigKey: Required value: kubeletConfigKey must be set"
+        );
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use pod_strategy::persistent_volume_claim::{validate_access_modes, validate_positive};
+use pod_strategy::defaults::round_up;
+use pod_strategy::persistent_volume_claim::{
+    validate_access_modes, validate_basic, validate_more_than_nothing,
+};
 use pod_strategy::volume_defaults;
 use pod_strategy::volume_sources;
 use pod_strategy::warnings;
@@ -66,6 +69,7 @@ impl Strategy for PersistentVolume {
         let spec = write::ensure(object, "spec");
         write::zero(spec, "persistentVolumeReclaimPolicy", "Retain");
         write::missing(spec, "volumeMode", "Filesystem");
+        round_up(spec, "capacity");
         volume_defaults::source(spec);
     }
 
@@ -78,7 +82,12 @@ impl Strategy for PersistentVolume {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        validate_spec(&new["spec"], errors);
+        let mut found = Errors::new();
+        validate_spec(&new["spec"], &mut found);
+        if has_wrong_value(&old["spec"]["nodeAffinity"]["required"]) {
+            found.retain(|error| !is_of_label_value(&error.field));
+        }
+        errors.extend(found.into_vec());
         let (spec, before) = (&new["spec"], &old["spec"]);
         let mut allowed = spec.clone();
         // A volume may learn later on which secret its expansion needs.
@@ -116,6 +125,35 @@ impl Strategy for PersistentVolume {
 
     fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
         volume_warnings(new)
+    }
+}
+
+/// Whether a node selector asks for a value that no label has, as it once could.
+fn has_wrong_value(selector: &Value) -> bool {
+    let terms = selector.items("nodeSelectorTerms").iter();
+    terms.flat_map(|term| term.items("matchExpressions")).any(|expression| {
+        let mut values = expression.items("values").iter();
+        values.any(|value| !names::label_value_errors(value.as_str().unwrap_or_default()).is_empty())
+    })
+}
+
+/// Whether this is the path of such a value.
+fn is_of_label_value(path: &str) -> bool {
+    path.strip_prefix("spec.nodeAffinity.required.nodeSelectorTerms[")
+        .and_then(|rest| rest.split_once("].matchExpressions["))
+        .is_some_and(|(_, rest)| rest.contains("].values["))
+}
+
+/// Writes down when the phase of a volume changed, where its writer did not.
+pub(crate) fn date_phase(new: &mut Value, old: &Value, now: &str) {
+    const SINCE: &str = "lastPhaseTransitionTime";
+    let (status, before) = (&new["status"], &old["status"]);
+    let changed = old.is_null() || status.text("phase") != before.text("phase");
+    let said = status.has(SINCE) && status[SINCE] != before[SINCE];
+    if changed && !said {
+        write::set(write::ensure(new, "status"), SINCE, now);
+    } else if !changed && !status.has(SINCE) && before.has(SINCE) {
+        write::copy(write::ensure(new, "status"), SINCE, before);
     }
 }
 
@@ -192,7 +230,8 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
     }
     for (name, value) in spec.entries("capacity") {
         let path = capacity_path.key(name);
-        validate_positive(value, &path, errors);
+        validate_basic(value, &path, errors);
+        validate_more_than_nothing(value, &path, errors);
     }
     let policy = spec.text("persistentVolumeReclaimPolicy");
     if !matches!(policy, "Delete" | "Recycle" | "Retain") {
@@ -220,20 +259,27 @@ fn validate_spec(spec: &Value, errors: &mut Errors) {
             continue;
         }
         count += 1;
-        if count > 1 {
-            errors.forbidden(&SPEC.child(kind), "may not specify more than 1 volume type");
-        } else {
-            volume_sources::validate(kind, &spec[kind], &SPEC.child(kind), errors);
+        // Upstream has two paths that are no fields, and lets flexVolume stand beside another.
+        let path = match kind {
+            "gcePersistentDisk" if count == 1 => SPEC.child("persistentDisk"),
+            "cephfs" if count > 1 => SPEC.child("cephFS"),
+            _ => SPEC.child(kind),
+        };
+        if count > 1 && kind != "flexVolume" {
+            errors.forbidden(&path, "may not specify more than 1 volume type");
+            continue;
+        }
+        volume_sources::validate(kind, &spec[kind], &path, errors);
+        match kind {
+            "local" if !spec.has("nodeAffinity") => {
+                errors.required(&SPEC.child("nodeAffinity"), "Local volume requires node affinity");
+            }
+            "csi" => validate_csi(&spec["csi"], &path, errors),
+            _ => {}
         }
     }
     if count == 0 {
         errors.required(&SPEC, "must specify a volume type");
-    }
-    if spec.has("csi") {
-        validate_csi(&spec["csi"], &SPEC.child("csi"), errors);
-    }
-    if spec.has("local") && !spec.has("nodeAffinity") {
-        errors.required(&SPEC.child("nodeAffinity"), "Local volume requires node affinity");
     }
     let root = spec["hostPath"].text("path").split('/').all(|part| matches!(part, "" | "."));
     if spec.has("hostPath") && root && policy == "Recycle" {
@@ -288,7 +334,7 @@ fn validate_csi(csi: &Value, path: &Path, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strategy::testing::{created, updated};
+    use strategy::testing::{agree, created, defaulted, updated};
 
     fn volume() -> Value {
         json!({"spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/x"}}})
@@ -320,6 +366,87 @@ mod tests {
         let mut nowhere = volume();
         nowhere["spec"]["hostPath"] = Value::Null;
         assert_eq!(created(&PersistentVolume, nowhere), "spec: Required value: must specify a volume type");
+    }
+
+    #[test]
+    fn one_source_and_some_capacity() {
+        let with = |change: Value| {
+            let mut volume = volume();
+            for (key, value) in change.as_object().unwrap() {
+                volume["spec"][key] = value.clone();
+            }
+            volume
+        };
+        let only = |change: Value| {
+            let mut volume = with(change);
+            volume["spec"]["hostPath"] = Value::Null;
+            volume
+        };
+        let cases = [
+            (only(json!({"gcePersistentDisk": {}})), "spec.persistentDisk.pdName: Required value"),
+            (with(json!({"flexVolume": {"driver": "a/b"}})), ""),
+            (with(json!({"cephfs": {}})), "spec.cephFS: Forbidden: may not specify more than 1 volume type"),
+            (
+                with(json!({"csi": {}, "local": {}})),
+                "spec.local: Forbidden: may not specify more than 1 volume type\n\
+                 spec.csi: Forbidden: may not specify more than 1 volume type",
+            ),
+            (
+                only(json!({"local": {"path": "/a"}})),
+                "spec.nodeAffinity: Required value: Local volume requires node affinity",
+            ),
+            (
+                with(json!({"capacity": {"storage": "-1"}})),
+                "spec.capacity[storage]: Invalid value: -1: must be a valid resource quantity\n\
+                 spec.capacity[storage]: Invalid value: \"-1\": must be greater than zero",
+            ),
+            (
+                with(json!({"capacity": {"storage": "0"}})),
+                "spec.capacity[storage]: Invalid value: \"0\": must be greater than zero",
+            ),
+        ];
+        agree(
+            cases
+                .into_iter()
+                .map(|(volume, expected)| (volume.to_string(), created(&PersistentVolume, volume), expected)),
+        );
+        let fine = defaulted(&PersistentVolume, with(json!({"capacity": {"storage": "1n"}})));
+        assert_eq!(fine["spec"]["capacity"]["storage"], "1m");
+    }
+
+    #[test]
+    fn values_that_no_label_has_stay_where_they_are_stored() {
+        let with = |values: &[&str], class: &str| {
+            let mut volume = volume();
+            volume["spec"]["storageClassName"] = json!(class);
+            volume["spec"]["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "In", "values": values}]}]}});
+            volume
+        };
+        assert!(created(&PersistentVolume, with(&["-"], "a")).contains(".values[0]: Invalid value: \"-\""));
+        assert_eq!(updated(&PersistentVolume, with(&["-"], "b"), with(&["-"], "a")), "");
+        assert!(updated(&PersistentVolume, with(&["-"], "b"), with(&["x"], "a")).contains(".values[0]"));
+    }
+
+    #[test]
+    fn the_time_of_a_phase_is_its_writers_or_the_servers() {
+        let volume = |phase: &str, since: Option<&str>| match since {
+            Some(since) => json!({"status": {"phase": phase, "lastPhaseTransitionTime": since}}),
+            None => json!({"status": {"phase": phase}}),
+        };
+        let old = volume("Pending", Some("old"));
+        for (new, old, since) in [
+            (volume("Pending", None), Value::Null, Some("now")),
+            (volume("Pending", None), old.clone(), Some("old")),
+            (volume("Pending", Some("other")), old.clone(), Some("other")),
+            (volume("Bound", None), old.clone(), Some("now")),
+            (volume("Bound", Some("old")), old.clone(), Some("now")),
+            (volume("Bound", Some("other")), old, Some("other")),
+            (volume("Pending", None), volume("Pending", None), None),
+        ] {
+            let mut dated = new.clone();
+            date_phase(&mut dated, &old, "now");
+            assert_eq!(dated["status"]["lastPhaseTransitionTime"].as_str(), since, "{old} {new}");
+        }
     }
 
     #[test]

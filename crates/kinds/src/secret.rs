@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use apimachinery::ObjectExt;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use pod_strategy::env::config_key_errors;
 use strategy::field::{Errors, Path};
-use strategy::read::{Read, same};
+use strategy::read::Read;
 use strategy::write;
 use strategy::{Strategy, field_text};
 
@@ -73,10 +73,16 @@ pub(crate) fn validate_sealed(new: &Value, old: &Value, fields: &[&str], errors:
         errors.forbidden(&Path::root("immutable"), SEALED);
     }
     for field in fields {
-        if !same(&new[*field], &old[*field]) {
+        if !same_entries(&new[*field], &old[*field]) {
             errors.forbidden(&Path::root(field), SEALED);
         }
     }
+}
+
+/// Whether two maps have the same entries, the empty ones among them.
+fn same_entries(new: &Value, old: &Value) -> bool {
+    let has_none = |map: &Value| map.as_object().is_none_or(Map::is_empty);
+    new == old || (has_none(new) && has_none(old))
 }
 
 /// Bytes that a base64 text stands for.
@@ -104,7 +110,9 @@ fn validate_type(object: &Value, errors: &mut Errors) {
             }
         }
         "kubernetes.io/tls" => require(&["tls.crt", "tls.key"]),
-        "kubernetes.io/ssh-auth" => require(&["ssh-privatekey"]),
+        "kubernetes.io/ssh-auth" if data.text("ssh-privatekey").is_empty() => {
+            errors.required(&DATA.key("ssh-privatekey"), "");
+        }
         "kubernetes.io/basic-auth" if !has("username") && !has("password") => {
             require(&["username", "password"]);
         }
@@ -120,9 +128,22 @@ fn validate_json(data: &Value, key: &str, errors: &mut Errors) {
         return;
     };
     let bytes = BASE64_STANDARD.decode(text).unwrap_or_default();
-    if let Err(error) = serde_json::from_slice::<serde_json::Map<String, Value>>(&bytes) {
-        errors.invalid(&DATA.key(key), "<secret contents redacted>", error.to_string());
+    if let Some(why) = map_error(&bytes) {
+        errors.invalid(&DATA.key(key), "<secret contents redacted>", why);
     }
+}
+
+/// Why a text cannot be read into a map of Go, in Go's words; null leaves a map as it is.
+fn map_error(text: &[u8]) -> Option<String> {
+    let kind = match schema::parse(text).map(|parsed| parsed.value) {
+        Ok(Value::Object(_) | Value::Null) => return None,
+        Ok(Value::Bool(_)) => "bool",
+        Ok(Value::Number(_)) => "number",
+        Ok(Value::String(_)) => "string",
+        Ok(Value::Array(_)) => "array",
+        Err(error) => return Some(error.to_string()),
+    };
+    Some(format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"))
 }
 
 #[cfg(test)]
@@ -156,6 +177,28 @@ mod tests {
                 "metadata.annotations[kubernetes.io/service-account.name]: Required value",
             ),
             (json!({"type": "kubernetes.io/dockerconfigjson"}), "data[.dockerconfigjson]: Required value"),
+            (json!({"type": "kubernetes.io/dockercfg", "data": {".dockercfg": "bnVsbA=="}}), ""),
+            (
+                json!({"type": "kubernetes.io/dockercfg", "data": {".dockercfg": ""}}),
+                "data[.dockercfg]: Invalid value: \"<secret contents redacted>\": unexpected end of JSON input",
+            ),
+            (
+                json!({"type": "kubernetes.io/dockercfg", "data": {".dockercfg": "eA=="}}),
+                "data[.dockercfg]: Invalid value: \"<secret contents redacted>\": invalid character 'x' looking for beginning of value",
+            ),
+            (
+                json!({"type": "kubernetes.io/dockercfg", "data": {".dockercfg": "W10="}}),
+                "data[.dockercfg]: Invalid value: \"<secret contents redacted>\": json: cannot unmarshal array into Go value of type map[string]interface {}",
+            ),
+            (json!({"type": "kubernetes.io/basic-auth", "data": {"username": ""}}), ""),
+            (
+                json!({"type": "kubernetes.io/basic-auth"}),
+                "data[username]: Required value\ndata[password]: Required value",
+            ),
+            (
+                json!({"type": "kubernetes.io/ssh-auth", "data": {"ssh-privatekey": ""}}),
+                "data[ssh-privatekey]: Required value",
+            ),
         ] {
             assert_eq!(created(&Secret, object), expected);
         }
@@ -168,6 +211,14 @@ mod tests {
             updated(&Secret, json!({"data": {"a": "eQ=="}}), old),
             "immutable: Forbidden: field is immutable when `immutable` is set\ndata: Forbidden: field is immutable when `immutable` is set"
         );
+        let (bare, empty) = (json!({"immutable": true}), json!({"immutable": true, "data": {"a": ""}}));
+        for (new, old) in [(&bare, &empty), (&empty, &bare)] {
+            assert_eq!(
+                updated(&Secret, new.clone(), old.clone()),
+                "data: Forbidden: field is immutable when `immutable` is set",
+                "a key without a value is a key"
+            );
+        }
         assert_eq!(
             updated(&Secret, json!({"type": "b"}), json!({"type": "a"})),
             "type: Invalid value: \"b\": field is immutable"

@@ -5,7 +5,7 @@ mod update;
 mod validate;
 mod warnings;
 
-pub(crate) use validate::non_special_address;
+pub(crate) use validate::{non_special_address, not_special};
 
 #[cfg(test)]
 mod tests;

@@ -51,10 +51,13 @@ pub fn bind(pod: &mut Value, binding: &Value, now: &str) -> Result<(), Status> {
         return conflict(format!("pod {name} has non-empty .spec.schedulingGates"));
     }
     write::set(write::ensure(pod, "spec"), "nodeName", binding["target"].text("name"));
-    for key in ["annotations", "labels"] {
-        for (name, value) in binding["metadata"].entries(key) {
-            write::set(write::ensure(write::ensure(pod, "metadata"), key), name, value.clone());
-        }
+    let metadata = write::ensure(pod, "metadata");
+    for (name, value) in binding["metadata"].entries("annotations") {
+        write::set(write::ensure(metadata, "annotations"), name, value.clone());
+    }
+    // A label that the pod has already stays as it is.
+    for (name, value) in binding["metadata"].entries("labels") {
+        write::missing(write::ensure(metadata, "labels"), name, value.clone());
     }
     let status = write::ensure(pod, "status");
     write::remove(status, "nominatedNodeName");
@@ -92,14 +95,13 @@ mod tests {
 
     #[test]
     fn a_pod_is_bound_once() {
-        let mut pod =
-            json!({"metadata": {"name": "web", "uid": "1"}, "spec": {}, "status": {"phase": "Pending"}});
-        let binding =
-            json!({"metadata": {"annotations": {"a": "b"}}, "target": {"kind": "Node", "name": "w1"}});
+        let mut pod = json!({"metadata": {"name": "web", "uid": "1", "annotations": {"a": "a"}, "labels": {"a": "a"}}, "spec": {}, "status": {"phase": "Pending"}});
+        let binding = json!({"metadata": {"annotations": {"a": "b"}, "labels": {"a": "b", "c": "d"}}, "target": {"kind": "Node", "name": "w1"}});
         assert!(validate(&binding).is_empty());
         bind(&mut pod, &binding, "2026-01-01T00:00:00Z").unwrap();
         assert_eq!(pod["spec"]["nodeName"], "w1");
         assert_eq!(pod["metadata"]["annotations"]["a"], "b");
+        assert_eq!(pod["metadata"]["labels"], json!({"a": "a", "c": "d"}));
         assert_eq!(pod["status"]["conditions"][0]["status"], "True");
         let refused = bind(&mut pod, &binding, "2026-01-01T00:00:00Z").unwrap_err();
         assert_eq!(refused.code, 409);

@@ -3,6 +3,7 @@
 use apimachinery::Quantity;
 use serde_json::{Value, json};
 
+use crate::defaults::round_up;
 use crate::resources::{quantity, validate_amount};
 use crate::warnings;
 use strategy::field::{Errors, Path};
@@ -32,12 +33,15 @@ impl Strategy for PersistentVolumeClaim {
 
     fn default(&self, object: &mut Value) {
         default_spec(write::ensure(object, "spec"));
-        write::zero(write::ensure(object, "status"), "phase", "Pending");
+        let status = write::ensure(object, "status");
+        write::zero(status, "phase", "Pending");
+        round_up(status, "capacity");
+        round_up(status, "allocatedResources");
     }
 
     fn prepare_for_create(&self, object: &mut Value) {
         write::set(object, "status", json!({"phase": "Pending"}));
-        twin_sources(write::ensure(object, "spec"));
+        settle_sources(write::ensure(object, "spec"), &Value::Null);
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
@@ -46,11 +50,11 @@ impl Strategy for PersistentVolumeClaim {
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
         write::copy(new, "status", old);
-        twin_sources(write::ensure(new, "spec"));
+        settle_sources(write::ensure(new, "spec"), &old["spec"]);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        validate_spec(&new["spec"], &SPEC, errors);
+        validate_spec_as(&new["spec"], Tolerated::of(&old["spec"]), &SPEC, errors);
         validate_change(new, old, errors);
     }
 
@@ -70,32 +74,75 @@ impl Strategy for PersistentVolumeClaim {
 /// Fills in the spec of a claim, also of one in a template.
 pub fn default_spec(spec: &mut Value) {
     write::missing(spec, "volumeMode", "Filesystem");
+    if let Some(resources) = write::object(spec, "resources") {
+        round_up(resources, "limits");
+        round_up(resources, "requests");
+    }
 }
 
-/// `dataSource` and `dataSourceRef` say the same where only one was given.
+/// Makes `dataSource` and `dataSourceRef` say the same where only one was given, after what may not be in them is
+/// taken away: sources of another namespace, and in the older field all but claims and snapshots, which it never took.
+fn settle_sources(spec: &mut Value, before: &Value) {
+    if is_elsewhere(spec) && !before.has("dataSourceRef") {
+        write::remove(spec, "dataSourceRef");
+    }
+    let had_any = before.has("dataSource") || before.has("dataSourceRef");
+    if !had_any && !spec.has("dataSourceRef") {
+        let source = &spec["dataSource"];
+        if !matches!(
+            (source.text("apiGroup"), source.text("kind")),
+            ("", "PersistentVolumeClaim") | ("snapshot.storage.k8s.io", "VolumeSnapshot")
+        ) {
+            write::remove(spec, "dataSource");
+        }
+    }
+    twin_sources(spec);
+}
+
+fn is_elsewhere(spec: &Value) -> bool {
+    !spec["dataSourceRef"].text("namespace").is_empty()
+}
+
 fn twin_sources(spec: &mut Value) {
     if spec.has("dataSource") && !spec.has("dataSourceRef") {
         let source = spec["dataSource"].clone();
         write::set(spec, "dataSourceRef", source);
-    } else if spec.has("dataSourceRef") && !spec.has("dataSource") {
-        let reference = &spec["dataSourceRef"];
-        let plain = matches!(
-            (reference.text("apiGroup"), reference.text("kind")),
-            ("", "PersistentVolumeClaim") | ("snapshot.storage.k8s.io", "VolumeSnapshot")
-        );
-        if plain && !reference.has("namespace") {
-            let source = reference.clone();
-            write::set(spec, "dataSource", source);
-        }
+    } else if spec.has("dataSourceRef") && !spec.has("dataSource") && !is_elsewhere(spec) {
+        let mut source = spec["dataSourceRef"].clone();
+        write::remove(&mut source, "namespace");
+        write::set(spec, "dataSource", source);
+    }
+}
+
+/// The rules that do not hold for an update of a claim, since what is stored breaks them already.
+#[derive(Clone, Copy, Default)]
+struct Tolerated {
+    /// The selector may ask for values that no label has.
+    values: bool,
+    /// The group of a source may have any name.
+    groups: bool,
+}
+
+impl Tolerated {
+    fn of(before: &Value) -> Tolerated {
+        let mut errors = Errors::new();
+        selectors::validate(&before["selector"], &SPEC, &mut errors);
+        let groups = ["dataSource", "dataSourceRef"].iter().any(|key| before[*key].has("apiGroup"));
+        Tolerated { values: !errors.is_empty(), groups }
     }
 }
 
 /// Validates the spec of a claim, also of one in a template.
 pub fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
+    validate_spec_as(spec, Tolerated::default(), path, errors);
+}
+
+fn validate_spec_as(spec: &Value, tolerated: Tolerated, path: &Path, errors: &mut Errors) {
     if spec.items("accessModes").is_empty() {
         errors.required(&path.child("accessModes"), "at least 1 access mode is required");
     }
-    selectors::validate(&spec["selector"], &path.child("selector"), errors);
+    let selector_path = path.child("selector");
+    selectors::validate_as(&spec["selector"], tolerated.values, &selector_path, errors);
     validate_modes(spec.items("accessModes"), &path.child("accessModes"), errors);
     let resources_path = path.child("resources");
     match spec["resources"]["requests"].get("storage") {
@@ -125,7 +172,7 @@ pub fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
             );
         }
         let group = source.text("apiGroup");
-        if !group.is_empty() {
+        if !group.is_empty() && !tolerated.groups {
             let found = names::errors(NameRule::Subdomain, group);
             errors.invalid_each(&path.child("apiGroup"), &source["apiGroup"], found);
         }
@@ -158,12 +205,25 @@ fn validate_class(spec: &Value, key: &str, path: &Path, errors: &mut Errors) {
 }
 
 /// Validates an amount of storage that must be more than nothing.
-pub fn validate_positive(value: &Value, path: &Path, errors: &mut Errors) {
-    match quantity(value) {
-        Some(amount) if amount.sign() <= 0 => {
-            errors.invalid(path, amount.to_string(), "must be greater than zero");
-        }
-        _ => validate_amount("storage", value, path, errors),
+fn validate_positive(value: &Value, path: &Path, errors: &mut Errors) {
+    if quantity(value).is_none() {
+        validate_amount("storage", value, path, errors);
+    } else {
+        validate_more_than_nothing(value, path, errors);
+    }
+}
+
+/// Adds the error of an amount that is nothing or less.
+pub fn validate_more_than_nothing(value: &Value, path: &Path, errors: &mut Errors) {
+    if let Some(amount) = quantity(value).filter(|amount| amount.sign() <= 0) {
+        errors.invalid(path, amount.to_string(), "must be greater than zero");
+    }
+}
+
+/// Adds the error of a negative amount, shown as a number.
+pub fn validate_basic(value: &Value, path: &Path, errors: &mut Errors) {
+    if let Some(amount) = quantity(value).map(|amount| amount.value()).filter(|amount| *amount < 0) {
+        errors.invalid(path, amount, "must be a valid resource quantity");
     }
 }
 
@@ -195,7 +255,10 @@ fn validate_modes(modes: &[Value], path: &Path, errors: &mut Errors) {
 
 fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
     let mut allowed = new["spec"].clone();
-    let before = &old["spec"];
+    // What was stored before sources had twins has got them since.
+    let mut before = old["spec"].clone();
+    twin_sources(&mut before);
+    let before = &before;
     // The binder names the volume once.
     if before.text("volumeName").is_empty() {
         write::copy(&mut allowed, "volumeName", before);
@@ -266,15 +329,8 @@ fn validate_change(new: &Value, old: &Value, errors: &mut Errors) {
 
 /// What controllers say about a claim.
 fn validate_status(status: &Value, errors: &mut Errors) {
-    for list in ["capacity", "allocatedResources"] {
-        for (name, value) in status.entries(list) {
-            let list_path = STATUS.child(list);
-            let path = list_path.key(name);
-            if list == "allocatedResources" && !validate_resource(name, &path, errors) {
-                continue;
-            }
-            validate_amount(name, value, &path, errors);
-        }
+    for (name, value) in status.entries("capacity") {
+        validate_basic(value, &STATUS.child("capacity").key(name), errors);
     }
     const RESIZE: [&str; 5] = [
         "ControllerResizeInProgress",
@@ -283,11 +339,18 @@ fn validate_status(status: &Value, errors: &mut Errors) {
         "NodeResizeInfeasible",
         "NodeResizePending",
     ];
-    let list_path = STATUS.child("allocatedResourceStatus");
+    // Upstream names the list in the singular, and no key of it.
+    let path = STATUS.child("allocatedResourceStatus");
     for (name, state) in status.entries("allocatedResourceStatuses") {
-        let path = list_path.key(name);
-        if validate_resource(name, &path, errors) && !RESIZE.iter().any(|known| state == known) {
+        validate_resource(name, &path, errors);
+        if !RESIZE.iter().any(|known| state == known) {
             errors.unsupported(&path, name.as_str(), &RESIZE);
+        }
+    }
+    let path = STATUS.child("allocatedResources");
+    for (name, value) in status.entries("allocatedResources") {
+        if validate_resource(name, &path, errors) {
+            validate_basic(value, &path.key(name), errors);
         }
     }
 }
@@ -321,7 +384,7 @@ fn claim_warnings(claim: &Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strategy::testing::{created, updated};
+    use strategy::testing::{agree, created, defaulted, found, updated};
 
     fn claim(size: &str) -> Value {
         json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}})
@@ -350,14 +413,94 @@ mod tests {
             from(other.clone(), json!({"kind": "PersistentVolumeClaim", "name": "b"})),
             "spec: Invalid value: \"spec.dataSource\": must match dataSourceRef"
         );
-        assert_eq!(
-            from(other, json!({"kind": "PersistentVolumeClaim", "name": "a", "namespace": "x"})),
-            "spec: Invalid value: \"spec.dataSource\": may not be specified when dataSourceRef.namespace is specified"
-        );
+        // Another namespace is a feature that is off.
+        assert_eq!(from(other, json!({"kind": "PersistentVolumeClaim", "name": "a", "namespace": "x"})), "");
         assert_eq!(
             created(&PersistentVolumeClaim, claim("0")),
             "spec.resources[storage]: Invalid value: \"0\": must be greater than zero"
         );
+    }
+
+    #[test]
+    fn sources_are_settled_before_they_are_judged() {
+        let claim_ref = json!({"kind": "PersistentVolumeClaim", "name": "a"});
+        let snapshot = json!({"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "a"});
+        let own = json!({"apiGroup": "example.com", "kind": "Thing", "name": "a"});
+        let elsewhere = json!({"kind": "PersistentVolumeClaim", "name": "a", "namespace": "x"});
+        let spec = |source: &Value, reference: &Value| {
+            let mut spec = json!({});
+            for (key, value) in [("dataSource", source), ("dataSourceRef", reference)] {
+                if !value.is_null() {
+                    spec[key] = value.clone();
+                }
+            }
+            spec
+        };
+        let none = &Value::Null;
+        for (source, reference, before, expected) in [
+            (&claim_ref, none, spec(none, none), spec(&claim_ref, &claim_ref)),
+            (none, &claim_ref, spec(none, none), spec(&claim_ref, &claim_ref)),
+            (&snapshot, none, spec(none, none), spec(&snapshot, &snapshot)),
+            (&own, none, spec(none, none), spec(none, none)),
+            (none, &own, spec(none, none), spec(&own, &own)),
+            (&own, none, spec(&own, &own), spec(&own, &own)),
+            (none, &elsewhere, spec(none, none), spec(none, none)),
+            (none, &elsewhere, spec(none, &elsewhere), spec(none, &elsewhere)),
+        ] {
+            let mut settled = spec(source, reference);
+            settle_sources(&mut settled, &before);
+            assert_eq!(settled, expected, "{source} {reference}");
+        }
+    }
+
+    #[test]
+    fn what_is_stored_may_stay() {
+        let with = |selector: Value, group: &str| {
+            let mut claim = claim("1Gi");
+            claim["spec"]["selector"] = selector;
+            claim["spec"]["dataSourceRef"] = json!({"apiGroup": group, "kind": "Thing", "name": "a"});
+            claim
+        };
+        let asking =
+            |value: &str| json!({"matchExpressions": [{"key": "a", "operator": "In", "values": [value]}]});
+        let old = with(asking("-"), "A");
+        assert_eq!(updated(&PersistentVolumeClaim, old.clone(), old.clone()), "");
+        let told = created(&PersistentVolumeClaim, old);
+        for path in ["spec.selector.matchExpressions[0].values[0]: ", "spec.dataSourceRef.apiGroup: "] {
+            assert!(told.contains(path), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_status_names_what_was_allocated() {
+        let cases = [
+            (
+                json!({"capacity": {"storage": "1Gi"}, "allocatedResources": {"storage": "1Gi", "example.com/a": "1"}}),
+                "",
+            ),
+            (
+                json!({"capacity": {"storage": "-1"}, "allocatedResources": {"cpu": "1", "storage": "-2"}}),
+                "status.capacity[storage]: Invalid value: -1: must be a valid resource quantity\n\
+                 status.allocatedResources: Unsupported value: \"cpu\": supported values: \"storage\"\n\
+                 status.allocatedResources[storage]: Invalid value: -2: must be a valid resource quantity",
+            ),
+            (
+                json!({"allocatedResourceStatuses": {"cpu": "Some"}}),
+                "status.allocatedResourceStatus: Unsupported value: \"cpu\": supported values: \"storage\"\n\
+                 status.allocatedResourceStatus: Unsupported value: \"cpu\": supported values: \"ControllerResizeInProgress\", \"ControllerResizeInfeasible\", \"NodeResizeInProgress\", \"NodeResizeInfeasible\", \"NodeResizePending\"",
+            ),
+        ];
+        agree(cases.map(|(status, expected)| {
+            let claim = json!({ "status": status });
+            let told =
+                found(|errors| PersistentVolumeClaim.validate_status_update(&claim, &json!({}), errors));
+            (claim.to_string(), told, expected)
+        }));
+        let mut fine = claim("100u");
+        fine["status"] = json!({"capacity": {"storage": "1n"}});
+        let whole = defaulted(&PersistentVolumeClaim, fine);
+        assert_eq!(whole["spec"]["resources"]["requests"]["storage"], "1m");
+        assert_eq!(whole["status"]["capacity"]["storage"], "1m");
     }
 
     #[test]

@@ -170,7 +170,13 @@ fn session_affinity(spec: &Value, errors: &mut Errors) {
 /// Validates an address that traffic of others can be sent to.
 pub(crate) fn non_special_address(text: &str, path: &Path, errors: &mut Errors) {
     strategy::addresses::validate(text, path, errors);
-    let Ok(address) = text.parse::<IpAddr>() else { return };
+    if let Ok(address) = text.parse() {
+        not_special(address, text, path, errors);
+    }
+}
+
+/// Validates that an address is not one that every machine has.
+pub(crate) fn not_special(address: IpAddr, text: &str, path: &Path, errors: &mut Errors) {
     let (link_local, link_multicast) = match address {
         IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[..3] == [224, 0, 0]),
         IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.segments()[0] == 0xff02),
