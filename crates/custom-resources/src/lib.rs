@@ -18,6 +18,7 @@ pub mod review;
 mod rules;
 mod stored;
 mod structural;
+mod structure;
 mod tables;
 mod validate;
 

@@ -1,181 +1,335 @@
 //! What is wrong with the schemas of a definition: they must be structural, so that objects can be pruned and defaulted.
 
-use std::collections::BTreeSet;
-
 use apimachinery::FieldError;
 use serde_json::{Map, Value};
 
 use crate::node::{Kind, Node};
-use crate::{default, prune, rules, validate};
+use crate::{default, prune, rules, structure, validate};
 
-/// What is wrong with the schemas of a definition (its `spec`), which was `old` before. What is as it was then is let be.
+/// What is wrong with the schemas of a definition (its `spec`), which was `old` before. Versions whose schema is as it was
+/// then are let be, and so is what a rule that came later finds if the old ones broke it anywhere.
 pub fn faults(spec: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let versions: Vec<&Value> = spec["versions"].as_array().into_iter().flatten().collect();
     let schema = |version: &Value| version["schema"]["openAPIV3Schema"].clone();
     let Some(first) = versions.first().map(|version| schema(version)) else { return Vec::new() };
     let before: Vec<&Value> = old.and_then(|old| old["versions"].as_array()).into_iter().flatten().collect();
-    let mut known = BTreeSet::new();
-    before.iter().for_each(|version| rules::texts(version, &mut known));
     let is_unchanged = |version: &Value| {
         let same = |old: &&&Value| old["name"] == version["name"] && old["schema"] == version["schema"];
         before.iter().any(|old| same(&old))
     };
+    if versions.iter().all(|version| is_unchanged(version)) {
+        return Vec::new();
+    }
+    let stored: Vec<&Value> = before.iter().map(|version| &version["schema"]["openAPIV3Schema"]).collect();
+    let tolerated = Tolerated::of(&stored);
     // One schema for all versions is named by where it was before versions had their own, where there is one.
     if first.is_object() && versions.iter().all(|version| schema(version) == first) {
-        return match versions.iter().all(|version| is_unchanged(version)) {
-            true => Vec::new(),
-            false => faults_of_version(&first, "spec.validation.openAPIV3Schema", &known),
-        };
+        let has_status = versions.iter().any(|version| has_status(version));
+        return faults_of_version(&first, "spec.validation.openAPIV3Schema", has_status, tolerated);
     }
     let of = |(index, version): (usize, &&Value)| {
         let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
-        faults_of_version(&schema(version), &path, &known)
+        faults_of_version(&schema(version), &path, has_status(version), tolerated)
     };
     versions.iter().enumerate().filter(|(_, version)| !is_unchanged(version)).flat_map(of).collect()
 }
 
+/// Whether the status of a version's objects is written on its own.
+fn has_status(version: &Value) -> bool {
+    version["subresources"]["status"].is_object()
+}
+
 /// What is wrong with a schema at a path.
-fn faults_of_version(schema: &Value, path: &str, known: &BTreeSet<&str>) -> Vec<FieldError> {
+fn faults_of_version(schema: &Value, path: &str, has_status: bool, tolerated: Tolerated) -> Vec<FieldError> {
     let Some(fields) = schema.as_object() else {
         return vec![FieldError::required(path, "schemas are required")];
     };
-    let mut check = Check { errors: Vec::new() };
-    match fields.get("type").and_then(Value::as_str) {
-        None | Some("") => {
-            check.errors.push(FieldError::required(format!("{path}.type"), "must not be empty at the root"));
-        }
-        Some("object") => {}
-        Some(other) => {
-            let error = FieldError::invalid(format!("{path}.type"), other, "must be object at the root");
-            check.errors.push(error);
-        }
+    let mut check = Check { errors: Vec::new(), tolerated };
+    if has_status {
+        check.root_with_status(fields, path);
     }
-    check.node(fields, path, Place::Root);
-    if check.errors.is_empty() {
+    if flag(fields, "nullable") {
+        check.forbid(format!("{path}.nullable"), "nullable cannot be true at the root");
+    }
+    let is_readable = !somewhere(fields, &is_unreadable);
+    let node = Node::read(schema);
+    let mut is_structural = false;
+    if is_readable {
+        let found = structure::faults(fields, path);
+        let before = check.errors.len();
+        if found.is_empty() {
+            check.defaults(&node, path, true);
+            is_structural = check.errors.len() == before;
+        }
+        check.errors.extend(found);
+    }
+    let before = check.errors.len();
+    check.node(fields, path, true, Around::default());
+    if is_structural && check.errors.len() == before {
         // Rules that do not compile in a schema that is wrong would be complained about twice.
-        let node = Node::read(schema);
-        check.defaults(&node, path, true);
-        check.errors.extend(rules::faults(fields, &node, path, known));
+        check.errors.extend(rules::faults(fields, &node, path));
     }
     check.errors
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Root,
-    Field,
-    Item,
-}
-
-struct Check {
-    errors: Vec<FieldError>,
-}
-
 /// What no schema may hold, and why not.
-const UNSUPPORTED: [(&str, &str); 5] = [
-    ("$ref", "$ref is not supported"),
+const UNSUPPORTED: [(&str, &str); 6] = [
+    ("id", "id is not supported"),
+    ("additionalItems", "additionalItems is not supported"),
+    ("patternProperties", "patternProperties is not supported"),
     ("definitions", "definitions is not supported"),
     ("dependencies", "dependencies is not supported"),
-    ("patternProperties", "patternProperties is not supported"),
-    ("additionalItems", "additionalItems is not supported"),
+    ("$ref", "$ref is not supported"),
 ];
 
-/// What may not stand inside `allOf` and its like.
-const ONLY_OUTSIDE: [&str; 11] = [
+/// What is said of metadata at the root, which the server knows.
+const METAFIELDS: [&str; 3] = ["metadata", "kind", "apiVersion"];
+
+/// What may stand at the root beside a status of its own, as upstream lists it.
+const AT_ROOT: &str = "Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern MaxItems MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs Example XPreserveUnknownFields XValidations";
+
+/// What may not.
+const NOT_AT_ROOT: [&str; 22] = [
+    "$ref",
+    "$schema",
+    "additionalItems",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
     "default",
-    "description",
+    "definitions",
+    "dependencies",
+    "enum",
+    "id",
+    "maxProperties",
+    "minProperties",
+    "not",
     "nullable",
-    "title",
-    "type",
+    "oneOf",
+    "patternProperties",
     "x-kubernetes-embedded-resource",
+    "x-kubernetes-int-or-string",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-list-type",
     "x-kubernetes-map-type",
-    "x-kubernetes-preserve-unknown-fields",
-    "x-kubernetes-validations",
 ];
+
+/// Where a schema stands, for what is asked of it beside being structural.
+#[derive(Clone, Copy, Default)]
+struct Around {
+    /// Whether it is of the kind, the version or the metadata of an object.
+    within_metadata: bool,
+    /// Why there may be no default, where there may be none.
+    no_default: Option<&'static str>,
+}
+
+/// Rules that came after definitions were stored that break them: those may break them further.
+#[derive(Clone, Copy, Default)]
+struct Tolerated {
+    /// Items of sets need not be atomic.
+    sets: bool,
+    /// Keys of maps, and items of maps and sets, may be nullable, and keys may be missing.
+    keys: bool,
+    /// Types may be unknown.
+    types: bool,
+    /// Defaults may hold what would be pruned.
+    unpruned: bool,
+}
+
+impl Tolerated {
+    fn of(schemas: &[&Value]) -> Self {
+        let any = |found: &dyn Fn(&Map<String, Value>) -> bool| {
+            schemas.iter().filter_map(|schema| schema.as_object()).any(|schema| somewhere(schema, found))
+        };
+        Self {
+            sets: any(&|schema| {
+                let mut check = Check::default();
+                check.items_of_set(schema, "");
+                !check.errors.is_empty()
+            }),
+            keys: any(&|schema| {
+                let mut check = Check::default();
+                check.keys(schema, "");
+                !check.errors.is_empty()
+            }),
+            types: any(&|schema| !kind(schema).is_empty() && Kind::parse(kind(schema)).is_none()),
+            unpruned: schemas.iter().any(|schema| {
+                let mut check = Check::default();
+                check.defaults(&Node::read(schema), "", true);
+                check.errors.iter().any(|error| error.detail == UNKNOWN_FIELDS)
+            }),
+        }
+    }
+}
+
+const UNKNOWN_FIELDS: &str = "must not have unknown fields";
+
+/// Whether a schema or one inside it is so.
+fn somewhere(schema: &Map<String, Value>, found: &dyn Fn(&Map<String, Value>) -> bool) -> bool {
+    found(schema) || inner(schema).any(|inner| somewhere(inner, found))
+}
+
+/// The schemas that stand right inside one.
+fn inner(schema: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> {
+    let single = ["items", "additionalProperties", "not"];
+    single
+        .into_iter()
+        .filter_map(|name| schema.get(name)?.as_object())
+        .chain(objects(schema, "properties").map(|(_, property)| property))
+        .chain(["allOf", "anyOf", "oneOf"].into_iter().flat_map(|name| list(schema, name)))
+}
+
+pub(crate) fn kind(schema: &Map<String, Value>) -> &str {
+    schema.get("type").and_then(Value::as_str).unwrap_or_default()
+}
+
+pub(crate) fn flag(schema: &Map<String, Value>, name: &str) -> bool {
+    schema.get(name).and_then(Value::as_bool) == Some(true)
+}
+
+/// Whether a schema cannot be read as a structural one; what it lacks for that is told elsewhere.
+fn is_unreadable(schema: &Map<String, Value>) -> bool {
+    UNSUPPORTED.iter().any(|(name, _)| schema.contains_key(*name))
+        || schema.get("items").is_some_and(Value::is_array)
+        || schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(false))
+}
+
+#[derive(Default)]
+struct Check {
+    errors: Vec<FieldError>,
+    tolerated: Tolerated,
+}
 
 impl Check {
     fn forbid(&mut self, path: String, why: &str) {
         self.errors.push(FieldError::forbidden(path, why));
     }
 
-    fn node(&mut self, schema: &Map<String, Value>, path: &str, place: Place) {
-        self.own(schema, path, place);
-        self.logic(schema, path);
-        for (name, property) in objects(schema, "properties") {
-            let here = format!("{path}.properties[{name}]");
-            self.node(property, &here, Place::Field);
-            if place == Place::Root && name == "metadata" {
-                self.metadata(property, &here);
-            }
+    /// What may stand at the root where the status is written on its own, and so judged by its own part of the schema.
+    fn root_with_status(&mut self, schema: &Map<String, Value>, path: &str) {
+        if !matches!(kind(schema), "" | "object") {
+            let why = "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled";
+            self.errors.push(FieldError::invalid(format!("{path}.type"), kind(schema), why));
+            return;
         }
-        match schema.get("additionalProperties") {
-            Some(Value::Object(values)) => {
-                self.node(values, &format!("{path}.additionalProperties"), Place::Field);
-            }
-            Some(Value::Bool(false)) => self.forbid(
-                format!("{path}.additionalProperties"),
-                "additionalProperties cannot be set to false",
-            ),
-            _ => {}
-        }
-        match schema.get("items") {
-            Some(Value::Object(items)) => self.node(items, &format!("{path}.items"), Place::Item),
-            Some(Value::Array(_)) => {
-                self.forbid(format!("{path}.items"), "items must be a schema object and not an array");
-            }
-            _ => {}
+        let is_said = |name: &&&str| match schema.get(**name) {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::Array(items)) => !items.is_empty(),
+            Some(_) => true,
+        };
+        if NOT_AT_ROOT.iter().any(|name| is_said(&name)) {
+            self.errors.push(FieldError::invalid(path, Value::Object(schema.clone()), format!(
+                "only [{AT_ROOT}] fields are allowed at the root of the schema if the status subresource is enabled"
+            )));
         }
     }
 
-    fn own(&mut self, schema: &Map<String, Value>, path: &str, place: Place) {
-        let flag = |name: &str| schema.get(name).and_then(Value::as_bool) == Some(true);
-        let kind = schema.get("type").and_then(Value::as_str).unwrap_or_default();
-        let free = flag("x-kubernetes-int-or-string") || flag("x-kubernetes-preserve-unknown-fields");
-        if kind.is_empty() && !free && place != Place::Root {
-            let of = if place == Place::Item { "array items" } else { "object fields" };
-            let why = format!("must not be empty for specified {of}");
-            self.errors.push(FieldError::required(format!("{path}.type"), why));
-        }
-        if !kind.is_empty() && Kind::parse(kind).is_none() {
-            let known = ["array", "boolean", "integer", "number", "object", "string"];
-            self.errors.push(FieldError::not_supported(format!("{path}.type"), kind, &known));
-        }
-        if kind == "array" && !schema.contains_key("items") {
-            self.errors.push(FieldError::required(format!("{path}.items"), "must be specified"));
-        }
-        for (name, why) in UNSUPPORTED {
-            if schema.contains_key(name) {
-                self.forbid(format!("{path}.{name}"), why);
-            }
-        }
-        if flag("uniqueItems") {
+    /// What is asked of a schema by OpenAPI as the server has it, beside being structural.
+    fn node(&mut self, schema: &Map<String, Value>, path: &str, is_root: bool, around: Around) {
+        self.own(schema, path, around);
+        if flag(schema, "uniqueItems") {
             let why = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
             self.forbid(format!("{path}.uniqueItems"), why);
         }
-        if schema.contains_key("properties") && schema.contains_key("additionalProperties") {
-            let why = "additionalProperties and properties are mutual exclusive";
-            self.forbid(format!("{path}.additionalProperties"), why);
+        if let Some(values) = schema.get("additionalProperties").filter(|values| !values.is_null()) {
+            let here = format!("{path}.additionalProperties");
+            if objects(schema, "properties").next().is_some() && *values != Value::Bool(true) {
+                self.forbid(here.clone(), "additionalProperties and properties are mutual exclusive");
+            } else if *values == Value::Bool(false) {
+                // As upstream's documentation has it.
+                self.forbid(here.clone(), "additionalProperties cannot be set to false");
+            }
+            if let Some(values) = values.as_object() {
+                let around = match around.within_metadata {
+                    true => Around {
+                        no_default: Some("inside additionalProperties applying to object metadata"),
+                        ..around
+                    },
+                    false => around,
+                };
+                self.node(values, &here, false, around);
+            }
         }
-        if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
-            && let Err(error) = regex::Regex::new(pattern)
-        {
-            let why = format!("must be a valid regular expression, but isn't: {}", last_line(&error));
-            self.errors.push(FieldError::invalid(format!("{path}.pattern"), pattern, why));
+        for (name, property) in objects(schema, "properties") {
+            let mut around = around;
+            if (is_root || flag(schema, "x-kubernetes-embedded-resource")) && METAFIELDS.contains(&name) {
+                around.within_metadata = true;
+                if is_root {
+                    around.no_default = Some(match name {
+                        "metadata" => "in top-level metadata",
+                        "kind" => "in top-level kind",
+                        _ => "in top-level apiVersion",
+                    });
+                }
+            }
+            self.node(property, &format!("{path}.properties[{name}]"), false, around);
         }
+        if let Some(not) = schema.get("not").and_then(Value::as_object) {
+            self.node(not, &format!("{path}.not"), false, around);
+        }
+        for name in ["allOf", "oneOf", "anyOf"] {
+            for (index, nested) in list(schema, name).enumerate() {
+                self.node(nested, &format!("{path}.{name}[{index}]"), false, around);
+            }
+        }
+        if let Some(items) = schema.get("items").and_then(Value::as_object) {
+            self.node(items, &format!("{path}.items"), false, around);
+        }
+        self.extensions(schema, path);
         for (index, rule) in list(schema, "x-kubernetes-validations").enumerate() {
             self.words(rule, schema, &format!("{path}.x-kubernetes-validations[{index}]"));
         }
-        self.list(schema, path, kind);
+    }
+
+    /// What a schema may not hold at all.
+    fn own(&mut self, schema: &Map<String, Value>, path: &str, around: Around) {
+        let kind = kind(schema);
+        let at = |name: &str| format!("{path}.{name}");
+        if !self.tolerated.types && !kind.is_empty() && Kind::parse(kind).is_none() {
+            let known = ["array", "boolean", "integer", "number", "object", "string"];
+            self.errors.push(FieldError::not_supported(at("type"), kind, &known));
+        }
+        if let Some(why) = around.no_default
+            && schema.get("default").is_some_and(|value| !value.is_null())
+        {
+            self.forbid(at("default"), &format!("must not be set {why}"));
+        }
+        for (name, why) in UNSUPPORTED {
+            if schema.contains_key(name) {
+                self.forbid(at(name), why);
+            }
+        }
+        if kind == "null" {
+            self.forbid(at("type"), "type cannot be set to null, use nullable as an alternative");
+        }
+        if schema.get("items").is_some_and(Value::is_array) {
+            self.forbid(at("items"), "items must be a schema object and not an array");
+        }
+        if around.within_metadata && flag(schema, "x-kubernetes-embedded-resource") {
+            let why = "must not be used inside of resource meta";
+            self.forbid(at("x-kubernetes-embedded-resource"), why);
+        }
+    }
+
+    /// What the extensions of a schema ask of each other.
+    fn extensions(&mut self, schema: &Map<String, Value>, path: &str) {
+        const KEEPS: &str = "x-kubernetes-preserve-unknown-fields";
+        if schema.get(KEEPS) == Some(&Value::Bool(false)) {
+            let error = FieldError::invalid(format!("{path}.{KEEPS}"), false, "must be true or undefined");
+            self.errors.push(error);
+        }
         if let Some(map) = schema.get("x-kubernetes-map-type").and_then(Value::as_str) {
-            let field = format!("{path}.x-kubernetes-map-type");
-            if kind != "object" {
-                self.wrong_type(path, kind, "must be object if x-kubernetes-map-type is specified");
+            if kind(schema) != "object" {
+                self.wrong_type(path, kind(schema), "must be object if x-kubernetes-map-type is specified");
             }
             if !matches!(map, "atomic" | "granular") {
+                let field = format!("{path}.x-kubernetes-map-type");
                 self.errors.push(FieldError::not_supported(field, map, &["atomic", "granular"]));
             }
+        }
+        self.list(schema, path);
+        if !self.tolerated.keys {
+            self.keys(schema, path);
         }
     }
 
@@ -238,107 +392,137 @@ impl Check {
         }
     }
 
-    fn list(&mut self, schema: &Map<String, Value>, path: &str, kind: &str) {
+    fn list(&mut self, schema: &Map<String, Value>, path: &str) {
         let keys: Vec<&str> = texts(schema, "x-kubernetes-list-map-keys").collect();
-        let keys_path = format!("{path}.x-kubernetes-list-map-keys");
-        let Some(list) = schema.get("x-kubernetes-list-type").and_then(Value::as_str) else {
-            if !keys.is_empty() {
-                self.forbid(keys_path, "must be empty if x-kubernetes-list-type is not set to 'map'");
-            }
-            return;
-        };
-        if kind != "array" {
-            self.wrong_type(path, kind, "must be array if x-kubernetes-list-type is specified");
+        let at = |name: &str| format!("{path}.{name}");
+        let list = schema.get("x-kubernetes-list-type").and_then(Value::as_str);
+        let items = schema.get("items").filter(|items| !items.is_null());
+        if list.is_some() && kind(schema) != "array" {
+            self.wrong_type(path, kind(schema), "must be array if x-kubernetes-list-type is specified");
+        } else if !self.tolerated.sets {
+            self.items_of_set(schema, path);
         }
-        if !matches!(list, "atomic" | "set" | "map") {
-            let field = format!("{path}.x-kubernetes-list-type");
+        if let Some(list) = list.filter(|list| !matches!(*list, "atomic" | "set" | "map")) {
+            let field = at("x-kubernetes-list-type");
             self.errors.push(FieldError::not_supported(field, list, &["atomic", "set", "map"]));
         }
-        if list != "map" {
+        if !keys.is_empty() && list != Some("map") {
+            let (field, why) =
+                (at("x-kubernetes-list-type"), "must be map if x-kubernetes-list-map-keys is non-empty");
+            self.errors.push(match list {
+                None => FieldError::required(field, why),
+                Some(list) => FieldError::invalid(field, list, why),
+            });
+        }
+        if list != Some("map") {
             return;
         }
         if keys.is_empty() {
             let why = "must not be empty if x-kubernetes-list-type is map";
-            self.errors.push(FieldError::required(keys_path, why));
+            self.errors.push(FieldError::required(at("x-kubernetes-list-map-keys"), why));
+        }
+        let items = match items {
+            None => {
+                let why = "must have a schema if x-kubernetes-list-type is map";
+                self.errors.push(FieldError::required(at("items"), why));
+                return;
+            }
+            Some(Value::Object(items)) => items,
+            Some(other) => {
+                let why = "must only have a single schema if x-kubernetes-list-type is map";
+                self.errors.push(FieldError::invalid(at("items"), other.clone(), why));
+                return;
+            }
+        };
+        if kind(items) != "object" {
+            let why = "must be object if parent array's x-kubernetes-list-type is map";
+            self.errors.push(FieldError::invalid(at("items.type"), kind(items), why));
             return;
         }
-        let empty = Map::new();
-        let items = schema.get("items").and_then(Value::as_object).unwrap_or(&empty);
-        let required: Vec<&str> = texts(items, "required").collect();
+        let shown = || schema["x-kubernetes-list-map-keys"].clone();
         for (index, key) in keys.iter().enumerate() {
-            let here = format!("{keys_path}[{index}]");
-            let Some((_, property)) = objects(items, "properties").find(|(name, _)| name == key) else {
-                let why = "entries must all be names of item properties";
-                self.errors.push(FieldError::invalid(here, *key, why));
+            match objects(items, "properties").find(|(name, _)| name == key) {
+                Some((_, property)) if matches!(kind(property), "array" | "object") => {
+                    let why = "must be a scalar type if parent array's x-kubernetes-list-type is map";
+                    let field = at(&format!("items.properties[{key}].type"));
+                    // Upstream shows the type of the item, not of the key.
+                    self.errors.push(FieldError::invalid(field, "object", why));
+                }
+                Some(_) => {}
+                None => {
+                    let why = "entries must all be names of item properties";
+                    self.errors.push(FieldError::invalid(at("x-kubernetes-list-map-keys"), shown(), why));
+                }
+            }
+            if keys[..index].contains(key) {
+                let why = "must not contain duplicate entries";
+                self.errors.push(FieldError::invalid(at("x-kubernetes-list-map-keys"), shown(), why));
+            }
+        }
+    }
+
+    /// Items of a set are told apart as wholes.
+    fn items_of_set(&mut self, schema: &Map<String, Value>, path: &str) {
+        const WHY: &str = "must be atomic as item of a list with x-kubernetes-list-type=set";
+        let word = |schema: &Map<String, Value>, name: &str| {
+            schema.get(name).and_then(Value::as_str).map(str::to_owned)
+        };
+        if word(schema, "x-kubernetes-list-type").as_deref() != Some("set") {
+            return;
+        }
+        let Some(items) = schema.get("items").and_then(Value::as_object) else { return };
+        let list = word(items, "x-kubernetes-list-type");
+        match kind(items) {
+            "array" if list.as_deref().is_some_and(|list| list != "atomic") => {
+                let field = format!("{path}.items.x-kubernetes-list-type");
+                self.errors.push(FieldError::invalid(field, list.unwrap_or_default(), WHY));
+            }
+            "object" if word(items, "x-kubernetes-map-type").as_deref() != Some("atomic") => {
+                let field = format!("{path}.items.x-kubernetes-map-type");
+                // Upstream shows the type as a list, which an object has none of.
+                self.errors.push(FieldError::invalid(field, Value::from(list), WHY));
+            }
+            _ => {}
+        }
+    }
+
+    /// Items by which a list is sorted out are there, and so are their keys.
+    fn keys(&mut self, schema: &Map<String, Value>, path: &str) {
+        let list = schema.get("x-kubernetes-list-type").and_then(Value::as_str).unwrap_or_default();
+        let Some(items) = schema.get("items").and_then(Value::as_object) else { return };
+        if !matches!(list, "map" | "set") {
+            return;
+        }
+        if flag(items, "nullable") {
+            let why = format!("cannot be nullable when x-kubernetes-list-type is {list}");
+            self.forbid(format!("{path}.items.nullable"), &why);
+        }
+        if list != "map" {
+            return;
+        }
+        for key in texts(schema, "x-kubernetes-list-map-keys") {
+            let Some((_, property)) = objects(items, "properties").find(|(name, _)| *name == key) else {
                 continue;
             };
-            let kind = property.get("type").and_then(Value::as_str).unwrap_or_default();
-            if matches!(kind, "array" | "object") {
-                let why = "must be a scalar type if parent array's x-kubernetes-list-type is map";
-                let field = format!("{path}.items.properties[{key}].type");
-                self.errors.push(FieldError::invalid(field, kind, why));
-            }
-            if !required.contains(key) && !property.contains_key("default") {
-                let field = format!("{path}.items.properties[{key}].default");
+            let at = |field: &str| format!("{path}.items.properties[{key}].{field}");
+            let is_required = texts(items, "required").any(|required| required == key);
+            if !is_required && property.get("default").is_none_or(Value::is_null) {
                 let why = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
-                self.errors.push(FieldError::required(field, why));
+                self.errors.push(FieldError::required(at("default"), why));
+            }
+            if flag(property, "nullable") {
+                let why = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable";
+                self.forbid(at("nullable"), why);
             }
         }
     }
 
-    fn logic(&mut self, schema: &Map<String, Value>, path: &str) {
-        for name in ["allOf", "anyOf", "oneOf"] {
-            for (index, nested) in list(schema, name).enumerate() {
-                self.nested(nested, &format!("{path}.{name}[{index}]"));
-            }
-        }
-        if let Some(not) = schema.get("not").and_then(Value::as_object) {
-            self.nested(not, &format!("{path}.not"));
-        }
-    }
-
-    fn nested(&mut self, schema: &Map<String, Value>, path: &str) {
-        let of_numbers = schema.get("type").and_then(Value::as_str).unwrap_or_default();
-        for name in ONLY_OUTSIDE {
-            // The two ways in which a number or a text is one of both may name their types.
-            let either = name == "type" && matches!(of_numbers, "integer" | "string");
-            if schema.contains_key(name) && !either {
-                self.forbid(format!("{path}.{name}"), "must be empty to be structural");
-            }
-        }
-        if schema.contains_key("additionalProperties") {
-            self.forbid(format!("{path}.additionalProperties"), "must be undefined to be structural");
-        }
-        self.logic(schema, path);
-        for (name, property) in objects(schema, "properties") {
-            self.nested(property, &format!("{path}.properties[{name}]"));
-        }
-        if let Some(items) = schema.get("items").and_then(Value::as_object) {
-            self.nested(items, &format!("{path}.items"));
-        }
-    }
-
-    /// The server knows what metadata are; a definition may only narrow the name.
-    fn metadata(&mut self, schema: &Map<String, Value>, path: &str) {
-        if schema.get("type").and_then(Value::as_str) != Some("object") {
-            let kind = schema.get("type").cloned().unwrap_or_default();
-            self.errors.push(FieldError::invalid(format!("{path}.type"), kind, "must be object"));
-        }
-        let allowed = ["type", "description", "properties"];
-        let more = schema.keys().any(|name| !allowed.contains(&name.as_str()));
-        let names = objects(schema, "properties").all(|(name, _)| matches!(name, "name" | "generateName"));
-        if more || !names {
-            let why = "must not specify anything other than name and generateName, but metadata is implicitly specified";
-            self.forbid(path.to_owned(), why);
-        }
-    }
-
-    /// A default is a value as it may be written: nothing unknown in it, and valid.
+    /// A default is a value as it may be written: nothing unknown in it, and valid. Those of the kind, the version and
+    /// the metadata of the object itself are refused elsewhere.
     fn defaults(&mut self, node: &Node, path: &str, is_root: bool) {
         if let Some(value) = &node.default {
             let here = format!("{path}.default");
-            let mut pruned = (**value).clone();
-            let mut wrapped = Value::Object(Map::from_iter([("default".to_owned(), pruned.take())]));
+            let mut wrapped = Value::Object(Map::from_iter([("default".to_owned(), (**value).clone())]));
             let holder = Node {
                 kind: Some(Kind::Object),
                 properties: [("default".into(), Node { default: None, ..node.clone() })].into(),
@@ -348,9 +532,8 @@ impl Check {
             let unknown = prune::prune(&holder, &mut wrapped);
             if is_root {
                 self.forbid(here, "must not be set at the root");
-            } else if !unknown.is_empty() {
-                let why = "must not have unknown fields";
-                self.errors.push(FieldError::invalid(here, (**value).clone(), why));
+            } else if !unknown.is_empty() && !self.tolerated.unpruned {
+                self.errors.push(FieldError::invalid(here, (**value).clone(), UNKNOWN_FIELDS));
             } else {
                 default::default(&holder, &mut wrapped);
                 let faults = validate::validate_with_rules(&holder, &wrapped, None);
@@ -361,7 +544,9 @@ impl Check {
             }
         }
         for (name, child) in &node.properties {
-            self.defaults(child, &format!("{path}.properties[{name}]"), false);
+            if !(is_root && METAFIELDS.contains(&&**name)) {
+                self.defaults(child, &format!("{path}.properties[{name}]"), false);
+            }
         }
         if let crate::node::Additional::Of(child) = &node.additional {
             self.defaults(child, &format!("{path}.additionalProperties"), false);
@@ -372,11 +557,14 @@ impl Check {
     }
 }
 
-fn list<'a>(schema: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = &'a Map<String, Value>> {
+pub(crate) fn list<'a>(
+    schema: &'a Map<String, Value>,
+    name: &str,
+) -> impl Iterator<Item = &'a Map<String, Value>> {
     schema.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
 }
 
-fn objects<'a>(
+pub(crate) fn objects<'a>(
     schema: &'a Map<String, Value>,
     name: &str,
 ) -> impl Iterator<Item = (&'a str, &'a Map<String, Value>)> {
@@ -384,219 +572,9 @@ fn objects<'a>(
     of.filter_map(|(name, schema)| Some((name.as_str(), schema.as_object()?)))
 }
 
-fn texts<'a>(schema: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = &'a str> {
+pub(crate) fn texts<'a>(schema: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = &'a str> {
     schema.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-fn last_line(error: &regex::Error) -> String {
-    let text = error.to_string();
-    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn schemas_that_are_not_structural_are_refused_in_upstreams_words() {
-        let check = |schema: Value, expected: &[&str]| {
-            let spec = json!({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema.clone()}}]});
-            let found: Vec<String> = faults(&spec, None)
-                .iter()
-                .map(|error| format!("{}: {}", error.field, error.body()))
-                .collect();
-            assert_eq!(found, expected, "{schema}");
-        };
-        const ROOT: &str = "spec.validation.openAPIV3Schema";
-        check(json!({"type": "object", "properties": {"spec": {"type": "object"}}}), &[]);
-        check(
-            json!(null),
-            &["spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required"],
-        );
-        check(json!({}), &[&format!("{ROOT}.type: Required value: must not be empty at the root")]);
-        check(
-            json!({"type": "object", "properties": {"spec": {}}}),
-            &[&format!(
-                "{ROOT}.properties[spec].type: Required value: must not be empty for specified object fields"
-            )],
-        );
-        check(
-            json!({"type": "object", "properties": {"l": {"type": "array"}}}),
-            &[&format!("{ROOT}.properties[l].items: Required value: must be specified")],
-        );
-        check(
-            json!({"type": "object", "properties": {"a": {"type": "object", "properties": {}, "additionalProperties": {"type": "string"}}}}),
-            &[&format!(
-                "{ROOT}.properties[a].additionalProperties: Forbidden: additionalProperties and properties are mutual exclusive"
-            )],
-        );
-        check(
-            json!({"type": "object", "anyOf": [{"type": "object", "required": ["a"]}]}),
-            &[&format!("{ROOT}.anyOf[0].type: Forbidden: must be empty to be structural")],
-        );
-        check(
-            json!({"type": "object", "properties": {"metadata": {"type": "object", "properties": {"labels": {"type": "object"}}}}}),
-            &[&format!(
-                "{ROOT}.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified"
-            )],
-        );
-        check(
-            json!({"type": "object", "properties": {"n": {"type": "integer", "default": 1,
-                "x-kubernetes-validations": [{"rule": "self > 1"}]}}}),
-            &[&format!("{ROOT}.properties[n].default: Invalid value: \"integer\": failed rule: self > 1")],
-        );
-        check(
-            json!({"type": "object", "properties": {"n": {"type": "integer", "default": "x"}}}),
-            &[&format!(
-                "{ROOT}.properties[n].default: Invalid value: \"string\": default in body must be of type integer: \"string\""
-            )],
-        );
-    }
-
-    /// What is wrong with a schema; `within` is what every path begins with, and left out.
-    fn told(schema: Value, within: &str) -> Vec<String> {
-        let spec = json!({"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema}}]});
-        let within = format!("spec.validation.openAPIV3Schema.{within}");
-        let tell = |error: &FieldError| format!("{}: {}", error.field, error.body()).replace(&within, "");
-        faults(&spec, None).iter().map(tell).collect()
-    }
-
-    #[test]
-    fn lists_maps_and_patterns_are_judged() {
-        let check = |field: Value, expected: &[&str]| {
-            let schema = json!({"type": "object", "properties": {"f": field}});
-            assert_eq!(told(schema, "properties[f]."), expected, "{field}");
-        };
-        let list = |list: &str, keys: &[&str], item: Value| json!({"type": "array", "x-kubernetes-list-type": list, "x-kubernetes-list-map-keys": keys, "items": item});
-        let item = json!({"type": "object", "required": ["k"], "properties": {"k": {"type": "string"},
-            "d": {"type": "string", "default": ""}, "n": {"type": "string"}, "o": {"type": "object"}}});
-        check(list("map", &["k", "d"], item.clone()), &[]);
-        check(
-            list("map", &["n"], item.clone()),
-            &[
-                "items.properties[n].default: Required value: this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property",
-            ],
-        );
-        check(
-            list("map", &["k", "x"], item.clone()),
-            &[
-                r#"x-kubernetes-list-map-keys[1]: Invalid value: "x": entries must all be names of item properties"#,
-            ],
-        );
-        check(
-            list("map", &[], item.clone()),
-            &[
-                "x-kubernetes-list-map-keys: Required value: must not be empty if x-kubernetes-list-type is map",
-            ],
-        );
-        let mut required = item.clone();
-        required["required"] = json!(["k", "o"]);
-        check(
-            list("map", &["k", "o"], required),
-            &[
-                r#"items.properties[o].type: Invalid value: "object": must be a scalar type if parent array's x-kubernetes-list-type is map"#,
-            ],
-        );
-        check(
-            list("heap", &[], item.clone()),
-            &[
-                r#"x-kubernetes-list-type: Unsupported value: "heap": supported values: "atomic", "set", "map""#,
-            ],
-        );
-        check(
-            json!({"type": "array", "items": item, "x-kubernetes-list-map-keys": ["k"]}),
-            &[
-                "x-kubernetes-list-map-keys: Forbidden: must be empty if x-kubernetes-list-type is not set to 'map'",
-            ],
-        );
-        check(
-            json!({"type": "string", "x-kubernetes-list-type": "atomic"}),
-            &[r#"type: Invalid value: "string": must be array if x-kubernetes-list-type is specified"#],
-        );
-        check(json!({"type": "object", "x-kubernetes-map-type": "granular"}), &[]);
-        check(
-            json!({"type": "string", "x-kubernetes-map-type": "some"}),
-            &[
-                r#"type: Invalid value: "string": must be object if x-kubernetes-map-type is specified"#,
-                r#"x-kubernetes-map-type: Unsupported value: "some": supported values: "atomic", "granular""#,
-            ],
-        );
-        check(
-            json!({"x-kubernetes-preserve-unknown-fields": true, "x-kubernetes-map-type": "atomic"}),
-            &["type: Required value: must be object if x-kubernetes-map-type is specified"],
-        );
-        check(
-            json!({"type": "map"}),
-            &[
-                r#"type: Unsupported value: "map": supported values: "array", "boolean", "integer", "number", "object", "string""#,
-            ],
-        );
-        check(
-            json!({"type": "object", "additionalProperties": false}),
-            &["additionalProperties: Forbidden: additionalProperties cannot be set to false"],
-        );
-        check(
-            json!({"type": "array", "items": {"type": "string"}, "uniqueItems": true}),
-            &[
-                "uniqueItems: Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
-            ],
-        );
-        check(
-            json!({"type": "object", "additionalProperties": {"type": "array"}}),
-            &["additionalProperties.items: Required value: must be specified"],
-        );
-        check(
-            json!({"type": "array", "items": {}}),
-            &["items.type: Required value: must not be empty for specified array items"],
-        );
-    }
-
-    #[test]
-    fn rules_say_what_they_mean() {
-        let check = |rule: Value, expected: &[&str]| {
-            let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "x-kubernetes-validations": [rule]});
-            assert_eq!(told(schema, "x-kubernetes-validations[0]."), expected, "{rule}");
-        };
-        let with = |field: &str, value: Value| json!({"rule": "self.n > 1", field: value});
-        check(with("message", json!("m".repeat(2048))), &[]);
-        check(with("messageExpression", json!("'a'")), &[]);
-        check(with("reason", json!("FieldValueForbidden")), &[]);
-        check(with("fieldPath", json!(".n")), &[]);
-        check(json!({"rule": "self.n > 1 &&\n self.n < 3", "message": "m"}), &[]);
-        for (rule, told) in [
-            (json!({"rule": " "}), "rule: Required value: rule is not specified"),
-            (
-                with("message", json!(" ")),
-                r#"message: Invalid value: " ": message must be non-empty if specified"#,
-            ),
-            (
-                with("message", json!("m".repeat(2049))),
-                r#"message: Invalid value: "mmmmmmmmmm...": message must have a maximum length of 2048 characters"#,
-            ),
-            (
-                with("message", json!("a\nb")),
-                r#"message: Invalid value: "a\nb": message must not contain line breaks"#,
-            ),
-            (
-                json!({"rule": "self.n > 1 &&\n self.n < 3"}),
-                "message: Required value: message must be specified if rule contains line breaks",
-            ),
-            (
-                with("messageExpression", json!(" ")),
-                "messageExpression: Required value: messageExpression must be non-empty if specified",
-            ),
-            (
-                with("reason", json!("Some")),
-                r#"reason: Unsupported value: "Some": supported values: "FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired""#,
-            ),
-            (
-                with("fieldPath", json!(".m")),
-                r#"fieldPath: Invalid value: ".m": fieldPath must be a valid path: does not refer to a valid field"#,
-            ),
-        ] {
-            check(rule, &[told]);
-        }
-    }
-}
+mod tests;

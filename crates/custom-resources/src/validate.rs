@@ -20,6 +20,16 @@ use numbers::text;
 pub fn validate(node: &Node, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     Walk { errors: &mut errors }.value(node, object, old, &Path::Root);
+    let twice = |object: &Value| {
+        let mut found = Vec::new();
+        lists::faults(node, object, &Path::Root, &mut found);
+        found
+    };
+    let found = twice(object);
+    // An object that had anything twice may go on having it, wherever that was.
+    if !found.is_empty() && old.is_none_or(|old| twice(old).is_empty()) {
+        errors.extend(found);
+    }
     errors
 }
 
@@ -86,7 +96,6 @@ impl Walk<'_> {
                         self.value(child, item, old, &Path::Index(at, index));
                     }
                 }
-                lists::duplicates(node, items, at, self.errors);
             }
             _ => {}
         }

@@ -39,8 +39,29 @@ fn key<'v>(node: &'v Node, item: &'v Value) -> Vec<Option<&'v Value>> {
     node.keys.iter().map(|name| item.get(&**name).or_else(|| default(name))).collect()
 }
 
+/// Names what lists anywhere in a value have twice.
+pub fn faults(node: &Node, value: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    match value {
+        Value::Array(items) => {
+            duplicates(node, items, at, errors);
+            let Some(child) = &node.items else { return };
+            for (index, item) in items.iter().enumerate() {
+                faults(child, item, &Path::Index(at, index), errors);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if let Some(child) = node.child(name) {
+                    faults(child, field, &Path::Field(at, name), errors);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Names the items that a list has twice.
-pub fn duplicates(node: &Node, items: &[Value], at: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn duplicates(node: &Node, items: &[Value], at: &Path<'_>, errors: &mut Vec<FieldError>) {
     let path = |index: usize| Path::Index(at, index).to_string();
     match node.list {
         Some(ListType::Set) => {

@@ -89,6 +89,23 @@ fn what_was_so_before_may_stay() {
 }
 
 /// The errors of a value under a schema of its own, at the field `f`.
+/// What an object had twice, it may have twice in another place too; what had nothing twice gets nothing twice.
+#[test]
+fn what_was_twice_may_be_twice() {
+    let with = |set: Value, list: Value| json!({"spec": {"size": 3, "set": set, "list": list}});
+    let sound = with(json!(["a", "b"]), json!([{"k": "a"}]));
+    let twice = with(json!(["a", "a"]), json!([{"k": "a"}]));
+    let told = "spec.set[1]: Duplicate value: \"a\"";
+    assert_eq!(errors(twice.clone(), None), [told]);
+    assert_eq!(errors(twice.clone(), Some(&sound)), [told]);
+    assert_eq!(errors(with(json!(["a", "a", "b"]), json!([{"k": "a"}])), Some(&twice)), [""; 0]);
+    assert_eq!(errors(with(json!(["a", "b"]), json!([{"k": "a"}, {"k": "a"}])), Some(&twice)), [""; 0]);
+    assert_eq!(
+        errors(with(json!(["a", "b"]), json!([{"k": "a"}, {"k": "a"}])), Some(&sound)),
+        ["spec.list[1]: Duplicate value: {\"k\":\"a\"}"]
+    );
+}
+
 fn of(schema: Value, value: Value) -> Vec<String> {
     let node = Node::read(&json!({"type": "object", "properties": {"f": schema}}));
     let found = validate(&node, &json!({ "f": value }), None);
