@@ -4,7 +4,9 @@ mod admin;
 mod claim;
 mod dates;
 mod lists;
+mod pool_request;
 mod rights;
+mod selector;
 mod sharing;
 mod slice;
 mod status;
@@ -12,11 +14,7 @@ mod taint_rule;
 
 use std::borrow::Cow;
 
-use cel::Environment;
-use cel::types::{Place, Record, Type};
 use serde_json::Value;
-
-use crate::admission_expressions::{self, Gives};
 
 use pod_strategy::resources::is_extended;
 use strategy::field::{Errors, Path};
@@ -29,6 +27,7 @@ use strategy::{Keeps, NameRule, Strategy, field_text, keep_metadata};
 pub use admin::{asked_admin_access, judge_admin_access};
 pub(crate) use dates::date;
 pub use rights::{StatusRights, is_account_on, no_binding, no_driver, status_rights};
+pub use pool_request::ResourcePoolStatusRequest;
 pub use taint_rule::DeviceTaintRule;
 
 /// The rules of DeviceClasses.
@@ -43,7 +42,6 @@ pub struct ResourceSlice;
 const SPEC: Path<'static> = Path::root("spec");
 /// How many requests, selectors, constraints or configurations there may be.
 const MAX_ITEMS: usize = 32;
-const LONGEST_EXPRESSION: usize = 10 * 1024;
 /// Bytes of what a driver is told, written as JSON.
 const LONGEST_PARAMETERS: usize = 10 * 1024;
 const LONGEST_DRIVER: usize = 63;
@@ -73,7 +71,7 @@ enum Judged {
 }
 
 fn validate_class(spec: &Value, selectors: Judged, config: Judged, errors: &mut Errors) {
-    validate_selectors(spec.items("selectors"), selectors, &SPEC.child("selectors"), errors);
+    selector::validate(spec.items("selectors"), selectors, &SPEC.child("selectors"), errors);
     lists::each(spec.items("config"), MAX_ITEMS, &SPEC.child("config"), errors, |item, path, errors| {
         validate_configuration(item, config, path, errors);
     });
@@ -120,38 +118,6 @@ fn names_of(requests: &[Value]) -> Vec<String> {
         }
     }
     known
-}
-
-/// What expressions may say of a device: attributes and capacities by the domain that defines them, and by name.
-fn of_devices<'t>() -> Environment<'t> {
-    let facts = |ty| Place::map(Place::map(Place::of(ty), u64::MAX), u64::MAX);
-    let fields = vec![
-        ("driver", Place::of(Type::String)),
-        ("attributes", facts(Type::Dyn)),
-        ("capacity", facts(Type::Opaque("kubernetes.Quantity"))),
-        ("allowMultipleAllocations", Place::of(Type::Bool)),
-    ];
-    Environment::new().with("device", Record::of("kubernetes.DRADevice", fields))
-}
-
-/// Validates the expressions that choose devices.
-fn validate_selectors(selectors: &[Value], judged: Judged, path: &Path, errors: &mut Errors) {
-    lists::each(selectors, MAX_ITEMS, path, errors, |selector, path, errors| {
-        let path = path.child("cel");
-        let expression = selector["cel"].text("expression");
-        if !selector.has("cel") {
-            errors.required(&path, "");
-        } else if judged == Judged::Before {
-            // It was an expression once.
-        } else if expression.is_empty() {
-            errors.required(&path.child("expression"), "");
-        } else if expression.len() > LONGEST_EXPRESSION {
-            errors.too_long(&path.child("expression"), LONGEST_EXPRESSION);
-        } else {
-            let path = path.child("expression");
-            admission_expressions::check(expression, Gives::Bool, &of_devices(), &path, errors);
-        }
-    });
 }
 
 /// Validates what a driver is told, which only the driver understands.
@@ -320,21 +286,6 @@ mod tests {
     }
 
     #[test]
-    fn classes_choose_devices_by_expressions() {
-        let by = |expression: &str| {
-            created(&DeviceClass, json!({"spec": {"selectors": [{"cel": {"expression": expression}}]}}))
-        };
-        assert_eq!(by("device.driver == 'a.example' && device.attributes['a.example'].model == 'x'"), "");
-        assert_eq!(by("device.capacity['a.example'].memory.compareTo(quantity('1Gi')) >= 0"), "");
-        assert_eq!(
-            by("device.driver"),
-            "spec.selectors[0].cel.expression: Invalid value: \"device.driver\": must evaluate to bool"
-        );
-        assert!(by("device.nothing == 1").contains("undefined field 'nothing'"));
-        assert_eq!(by(""), "spec.selectors[0].cel.expression: Required value");
-    }
-
-    #[test]
     fn what_a_class_said_before_is_not_judged_again() {
         let long = "y".repeat(LONGEST_PARAMETERS);
         let config = json!([{"opaque": {"driver": "a.example", "parameters": {"x": long}}}]);
@@ -344,7 +295,7 @@ mod tests {
         new["spec"]["selectors"][0]["cel"]["expression"] = json!("device.driver");
         assert_eq!(
             updated(&DeviceClass, new.clone(), old.clone()),
-            "spec.selectors[0].cel.expression: Invalid value: \"device.driver\": must evaluate to bool"
+            "spec.selectors[0].cel.expression: Invalid value: \"device.driver\": must evaluate to bool or the unknown type, not string"
         );
         new["spec"]["selectors"] = json!([{}]);
         new["spec"]["config"][0]["opaque"]["driver"] = json!("b.example");

@@ -41,6 +41,7 @@ mod pem;
 mod persistent_volume;
 mod pod_certificate_request;
 mod pod_disruption_budget;
+mod pod_group;
 pub mod priority_class;
 mod replica_set;
 mod replication_controller;
@@ -113,7 +114,9 @@ pub fn strategy(group: &str, kind: &str) -> &'static dyn Strategy {
         }
         ("rbac.authorization.k8s.io", "Role") => &role::Role { namespaced: true },
         ("rbac.authorization.k8s.io", "RoleBinding") => &role_binding::RoleBinding { namespaced: true },
+        ("scheduling.k8s.io", "PodGroup") => &pod_group::PodGroup,
         ("scheduling.k8s.io", "PriorityClass") => &priority_class::PriorityClass,
+        ("scheduling.k8s.io", "Workload") => &pod_group::Workload,
         ("storage.k8s.io", "StorageClass") => &storage_class::StorageClass,
         ("", "ServiceAccount") => &service_account::ServiceAccount,
         ("certificates.k8s.io", "ClusterTrustBundle") => &cluster_trust_bundle::ClusterTrustBundle,
@@ -170,6 +173,7 @@ pub fn strategy(group: &str, kind: &str) -> &'static dyn Strategy {
         ("resource.k8s.io", "DeviceTaintRule") => &device::DeviceTaintRule,
         ("resource.k8s.io", "ResourceClaim") => &device::ResourceClaim,
         ("resource.k8s.io", "ResourceClaimTemplate") => &device::ResourceClaimTemplate,
+        ("resource.k8s.io", "ResourcePoolStatusRequest") => &device::ResourcePoolStatusRequest,
         ("resource.k8s.io", "ResourceSlice") => &device::ResourceSlice,
         ("storage.k8s.io", "CSIDriver") => &csi::CsiDriver,
         ("storage.k8s.io", "CSINode") => &csi::CsiNode,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::slice::{EFFECTS, validate_fact_name};
-use super::{Judged, MAX_ITEMS, lists, names_of, validate_configuration, validate_selectors};
+use super::{Judged, MAX_ITEMS, lists, names_of, selector, validate_configuration};
 use pod_strategy::probes::validate_label;
 use strategy::NameRule;
 use strategy::field::{Errors, Path};
@@ -62,7 +62,7 @@ fn validate_devices(request: &Value, path: &Path, errors: &mut Errors) {
         let found = names::errors(NameRule::Subdomain, class);
         errors.invalid_each(&path.child("deviceClassName"), &request["deviceClassName"], found);
     }
-    validate_selectors(request.items("selectors"), Judged::New, &path.child("selectors"), errors);
+    selector::validate(request.items("selectors"), Judged::New, &path.child("selectors"), errors);
     let count = request.int("count").unwrap_or(0);
     match request.text("allocationMode") {
         "ExactCount" if count <= 0 => {

@@ -17,7 +17,7 @@ fn device_objects() {
             (
                 class("device.gone"),
                 class("device.driver"),
-                "spec.selectors[0].cel.expression: Invalid value: \"device.driver\": must evaluate to bool",
+                "spec.selectors[0].cel.expression: Invalid value: \"device.driver\": must evaluate to bool or the unknown type, not string",
             ),
         ],
     );
