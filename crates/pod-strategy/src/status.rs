@@ -1,5 +1,7 @@
 //! What the kubelet and others may write into a pod's status.
 
+mod devices;
+
 use serde_json::Value;
 
 use crate::security;
@@ -53,7 +55,8 @@ pub fn validate(new: &Value, old: &Value, errors: &mut Errors) {
     for list in ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"] {
         validate_transitions(list, new, old, errors);
     }
-    validate_claims(new, errors);
+    devices::validate_claims(new, errors);
+    devices::validate_extended(new, errors);
     validate_addresses(status, "podIPs", errors);
     let first = status.items("hostIPs").first();
     if let Some(first) = first.filter(|first| first.text("ip") != status.text("hostIP")) {
@@ -64,6 +67,7 @@ pub fn validate(new: &Value, old: &Value, errors: &mut Errors) {
     for list in ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"] {
         validate_users(new, list, errors);
     }
+    devices::validate_allocated(new, errors);
 }
 
 fn validate_generation(object: &Value, path: &Path, errors: &mut Errors) {
@@ -90,30 +94,6 @@ fn validate_users(pod: &Value, list: &str, errors: &mut Errors) {
         security::validate_id(user, "uid", &path, errors);
         security::validate_id(user, "gid", &path, errors);
         security::validate_groups(user, &path, errors);
-    }
-}
-
-/// The claims made for a pod are named by entries of its spec.
-fn validate_claims(pod: &Value, errors: &mut Errors) {
-    let path = STATUS.child("resourceClaimStatuses");
-    let statuses = pod["status"].items("resourceClaimStatuses");
-    for (index, status) in statuses.iter().enumerate() {
-        let path = path.index(index);
-        let name = status.text("name");
-        if !pod["spec"].items("resourceClaims").iter().any(|claim| claim.text("name") == name) {
-            errors.invalid(
-                &path.child("name"),
-                name,
-                "must match the name of an entry in `spec.resourceClaims`",
-            );
-        }
-        if statuses[..index].iter().any(|other| other.text("name") == name) {
-            errors.duplicate(&path.child("name"), name);
-        }
-        if status.has("resourceClaimName") {
-            let found = names::errors(NameRule::Subdomain, status.text("resourceClaimName"));
-            errors.invalid_each(&path.child("resourceClaimName"), &status["resourceClaimName"], found);
-        }
     }
 }
 

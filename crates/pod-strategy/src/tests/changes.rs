@@ -149,7 +149,7 @@ fn claims_and_users_of_a_status() {
                 json!({}),
                 json!({"resourceClaimStatuses": [{"name": "a", "resourceClaimName": "A"}, {"name": "a"}]}),
             ),
-            "status.resourceClaimStatuses[0].resourceClaimName: Invalid value: \"A\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')\n\
+            "status.resourceClaimStatuses[0].name: Invalid value: \"A\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')\n\
              status.resourceClaimStatuses[1].name: Duplicate value: \"a\"",
         ),
         (user(Value::Null, json!({"linux": {"uid": 0, "gid": 2147483647, "supplementalGroups": [1]}})), ""),
