@@ -4,9 +4,9 @@ use cel::Version;
 use serde_json::Value;
 
 use crate::lease::{OLDEST, validate_strategy};
-use strategy::Strategy;
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
+use strategy::{NameRule, Strategy};
 
 /// The rules of LeaseCandidates.
 pub struct LeaseCandidate;
@@ -14,6 +14,10 @@ pub struct LeaseCandidate;
 const SPEC: Path<'static> = Path::root("spec");
 
 impl Strategy for LeaseCandidate {
+    fn name_rule(&self) -> NameRule {
+        NameRule::ConfigKey
+    }
+
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
         if spec.text("leaseName").is_empty() {
@@ -24,9 +28,13 @@ impl Strategy for LeaseCandidate {
             errors.required(&SPEC.child("binaryVersion"), "");
         }
         let binary = version(spec, "binaryVersion", errors);
-        if let (Some(binary), Some(emulated)) = (&binary, &emulated)
-            && binary.order(emulated).is_lt()
-        {
+        // What cannot be read is version 0.0.0 to upstream, as it is to itself.
+        let zero = Version::parse("0.0.0", false).ok();
+        let is_older = match (binary.as_ref().or(zero.as_ref()), &emulated) {
+            (Some(binary), Some(emulated)) => binary.order(emulated).is_lt(),
+            _ => false,
+        };
+        if is_older && !spec.text("binaryVersion").is_empty() {
             let why = "must be greater than or equal to `emulationVersion`";
             errors.invalid(&SPEC.child("binaryVersion"), spec.text("binaryVersion"), why);
         }
@@ -35,7 +43,11 @@ impl Strategy for LeaseCandidate {
             errors.required(&SPEC.child("strategy"), "");
             return;
         }
-        if strategy == OLDEST && emulated.is_none() {
+        let says_none = match (&emulated, &zero) {
+            (Some(emulated), Some(zero)) => emulated.order(zero).is_eq(),
+            _ => true,
+        };
+        if strategy == OLDEST && says_none {
             let why = "must be specified when `strategy` is 'OldestEmulationVersion'";
             errors.required(&SPEC.child("emulationVersion"), why);
         }
@@ -86,6 +98,13 @@ mod tests {
         };
         assert_eq!(check("1.36.0", "1.35.0"), "");
         assert_eq!(
+            check("new", "1.35.0"),
+            "spec.binaryVersion: Invalid value: \"new\": must be a valid semantic version\n\
+             spec.binaryVersion: Invalid value: \"new\": must be greater than or equal to `emulationVersion`"
+        );
+        let must = "spec.emulationVersion: Required value: must be specified when `strategy` is 'OldestEmulationVersion'";
+        assert_eq!(check("1.36.0", "0.0.0"), must);
+        assert_eq!(
             check("1.35.0", "1.36.0"),
             "spec.binaryVersion: Invalid value: \"1.35.0\": must be greater than or equal to `emulationVersion`"
         );
@@ -93,5 +112,19 @@ mod tests {
             check("new", ""),
             "spec.binaryVersion: Invalid value: \"new\": must be a valid semantic version\nspec.emulationVersion: Required value: must be specified when `strategy` is 'OldestEmulationVersion'"
         );
+    }
+
+    #[test]
+    fn candidates_have_names_of_servers() {
+        let spec = json!({"leaseName": "l", "strategy": "a.example/b", "binaryVersion": "1.36.0"});
+        let create = |name: &str| {
+            let mut object = json!({"metadata": {"name": name, "namespace": "n"}, "spec": spec});
+            crate::create(&LeaseCandidate, true, &mut object)
+                .iter()
+                .map(|error| error.body())
+                .collect::<Vec<_>>()
+        };
+        assert!(create("Server_1.").is_empty());
+        assert!(create("a/b")[0].contains("a valid config key must consist of"));
     }
 }

@@ -36,6 +36,11 @@ impl Strategy for PriorityClass {
         write::missing(object, "preemptionPolicy", "PreemptLowerPriority");
     }
 
+    fn never_deleted(&self, name: &str) -> Option<&'static str> {
+        let is_systems = SYSTEM_CLASSES.iter().any(|(known, _, _)| *known == name);
+        is_systems.then_some("this is a system priority class and cannot be deleted")
+    }
+
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let name = object.name();
         let value = object.int("value").unwrap_or(0);
@@ -63,9 +68,11 @@ impl Strategy for PriorityClass {
                 format!("maximum allowed value of a user defined priority is {HIGHEST_USER_PRIORITY}"),
             );
         }
-        let policy = object.text("preemptionPolicy");
-        if !matches!(policy, "PreemptLowerPriority" | "Never") {
-            errors.unsupported(&Path::root("preemptionPolicy"), policy, &["Never", "PreemptLowerPriority"]);
+        let path = Path::root("preemptionPolicy");
+        match object.text("preemptionPolicy") {
+            "PreemptLowerPriority" | "Never" => {}
+            "" => errors.required(&path, ""),
+            other => errors.unsupported(&path, other, &["PreemptLowerPriority", "Never"]),
         }
     }
 
@@ -102,6 +109,19 @@ mod tests {
             ),
             ""
         );
+        for (policy, expected) in [
+            ("Never", ""),
+            ("", "preemptionPolicy: Required value"),
+            (
+                "Some",
+                "preemptionPolicy: Unsupported value: \"Some\": supported values: \"PreemptLowerPriority\", \"Never\"",
+            ),
+        ] {
+            let class = json!({"metadata": {"name": "a"}, "value": 5, "preemptionPolicy": policy});
+            assert_eq!(created(&PriorityClass, class), expected, "{policy}");
+        }
+        assert!(PriorityClass.never_deleted("system-node-critical").is_some());
+        assert!(PriorityClass.never_deleted("system").is_none());
         assert_eq!(
             updated(&PriorityClass, json!({"value": 1}), json!({"value": 2})),
             "value: Forbidden: may not be changed in an update."

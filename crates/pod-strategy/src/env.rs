@@ -9,6 +9,7 @@ use crate::volumes::no_backsteps;
 use strategy::NameRule;
 use strategy::field::{Errors, Path};
 use strategy::names;
+pub use strategy::names::config_key_errors;
 use strategy::read::Read;
 
 /// Pod fields that an environment variable may take, in upstream's (sorted) order.
@@ -40,7 +41,6 @@ const FILE_FIELDS: [&str; 5] =
 
 const VARIABLE_MESSAGE: &str =
     "a valid environment variable name must consist only of printable ASCII characters other than '='";
-const KEY_MESSAGE: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 
 /// Validates the variables of a container.
 pub(crate) fn validate_env(variables: &[Value], path: &Path, errors: &mut Errors) {
@@ -152,25 +152,6 @@ pub(crate) fn validate_file_volumes(spec: &Value, path: &Path, errors: &mut Erro
             }
         }
     }
-}
-
-/// What is wrong with a key of a ConfigMap or Secret; empty when nothing is.
-pub fn config_key_errors(key: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    if key.len() > 253 {
-        found.push("must be no more than 253 characters".to_owned());
-    }
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if key.is_empty() || !key.bytes().all(word) {
-        found.push(KEY_MESSAGE.to_owned());
-    }
-    match key {
-        "." => found.push("must not be '.'".to_owned()),
-        ".." => found.push("must not be '..'".to_owned()),
-        _ if key.starts_with("..") => found.push("must not start with '..'".to_owned()),
-        _ => {}
-    }
-    found
 }
 
 fn validate_field_ref(reference: &Value, allowed: &[&str], path: &Path, errors: &mut Errors) {

@@ -33,6 +33,8 @@ pub enum NameRule {
     PathSegment,
     /// An address in its canonical text form.
     Address,
+    /// What a key of a ConfigMap may be.
+    ConfigKey,
 }
 
 /// How long a deleted object stays before it goes.
@@ -177,6 +179,11 @@ pub trait Strategy: Sync {
     /// The text that a field selector compares for one of [`Strategy::selectable_fields`].
     fn selectable_field<'a>(&self, object: &'a Value, name: &str) -> Option<Cow<'a, str>> {
         self.selectable_fields().contains(&name).then(|| field_text(object, name))
+    }
+
+    /// Why nobody may delete the object of this name, where nobody may.
+    fn never_deleted(&self, _name: &str) -> Option<&'static str> {
+        None
     }
 
     /// How long a deleted object stays, given the seconds that the request asked for.

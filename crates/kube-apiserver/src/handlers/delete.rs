@@ -149,6 +149,9 @@ fn of_query(query: &Query<'_>) -> Result<Value, Status> {
 pub async fn delete(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<Response, Status> {
     let options = DeleteOptions::read(&body, encoding, call.query)?;
     warn_of_orphans(call, &options);
+    if let Some(why) = call.entry.strategy.never_deleted(&call.info.name) {
+        return Err(Status::forbidden(call.entry.group(), call.entry.plural(), &call.info.name, why));
+    }
     let (object, gone) = remove(call, &call.info.name, &call.key(), &options, None, Asks::Admission).await?;
     if gone && !call.entry.row.returns_deleted() {
         let value = object.value().map_err(Status::internal)?;
@@ -203,10 +206,10 @@ pub async fn remove(
             _ if options.dry_run => Ok(Change::Keep),
             Decision::Remove => Ok(Change::Delete),
             Decision::Keep => Ok(Change::Keep),
-            Decision::Mark(mut marked) => Ok(Change::Write(write::stored_bytes(&mut marked)?)),
+            Decision::Mark(mut marked) => Ok(Change::Write(write::stored_bytes(&mut marked))),
             Decision::End(mut marked) => {
                 ending = Some(old.uid().to_owned());
-                Ok(Change::Write(write::stored_bytes(&mut marked)?))
+                Ok(Change::Write(write::stored_bytes(&mut marked)))
             }
         }
     };

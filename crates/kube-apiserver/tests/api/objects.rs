@@ -408,3 +408,20 @@ async fn administrative_access_to_devices_needs_a_labelled_namespace() {
     client.post(&claims, &claim("a", true)).await.ok();
     client.patch(&status, "merge-patch", &granted).await.ok();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_systems_priority_classes_stay() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let classes = "/apis/scheduling.k8s.io/v1/priorityclasses";
+    let (code, message) = client.delete(&format!("{classes}/system-node-critical")).await.refusal();
+    assert_eq!(
+        (code, &*message),
+        (
+            403,
+            r#"priorityclasses.scheduling.k8s.io "system-node-critical" is forbidden: this is a system priority class and cannot be deleted"#
+        )
+    );
+    client.post(classes, &json!({"metadata": {"name": "mine"}, "value": 5})).await.ok();
+    client.delete(&format!("{classes}/mine")).await.ok();
+}
