@@ -3,6 +3,10 @@
 use serde_json::Value;
 
 use apimachinery::names::dns1123_subdomain_errors;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::pem::Blocks;
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
 
@@ -81,6 +85,23 @@ fn validate_service(service: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
+/// What is wrong with a bundle of authorities in base64, where there is one. As upstream, one certificate is enough.
+pub(crate) fn no_authorities(bundle: &str) -> Option<String> {
+    if bundle.is_empty() {
+        return None;
+    }
+    let bytes = BASE64_STANDARD.decode(bundle).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let mut why = "unable to parse bytes as PEM block";
+    for block in Blocks::of(&text).filter(|block| block.kind == "CERTIFICATE" && !block.has_headers) {
+        if block.certificate().is_some() {
+            return None;
+        }
+        why = "failed to parse certificate: x509: malformed certificate";
+    }
+    Some(format!("unable to load root certificates: {why}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +140,17 @@ mod tests {
             "c.service.port: Invalid value: 0: port is not valid: must be between 1 and 65535, inclusive"
         );
         assert_eq!(check(json!({})), "c: Required value: exactly one of url or service is required");
+    }
+
+    #[test]
+    fn a_bundle_holds_a_certificate() {
+        let why = |text: &str| no_authorities(&BASE64_STANDARD.encode(text));
+        let start = "unable to load root certificates:";
+        assert_eq!(no_authorities(""), None);
+        assert_eq!(why("b"), Some(format!("{start} unable to parse bytes as PEM block")));
+        assert_eq!(
+            why("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"),
+            Some(format!("{start} failed to parse certificate: x509: malformed certificate"))
+        );
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use strategy::field::Errors;
 use strategy::read::Read;
 
-use super::SPEC;
+use super::{SPEC, is_established};
 use crate::webhook_client;
 
 /// Versions of the question that is put to webhooks.
@@ -39,6 +39,13 @@ fn is_known(versions: &[&str]) -> bool {
     versions.iter().any(|version| KNOWN.contains(version))
 }
 
+/// Whether authorities must be some: while a definition is not served yet, or where it has none that are, it may have
+/// what is none.
+fn must_have_authorities(old: &Value) -> bool {
+    let bundle = old["spec"]["conversion"]["webhook"]["clientConfig"].text("caBundle");
+    is_established(old) && webhook_client::no_authorities(bundle).is_none()
+}
+
 fn validate_webhook(spec: &Value, old: Option<&Value>, errors: &mut Errors) {
     let conversion = SPEC.child("conversion");
     let webhook = &spec["conversion"]["webhook"];
@@ -46,6 +53,12 @@ fn validate_webhook(spec: &Value, old: Option<&Value>, errors: &mut Errors) {
     let config = &webhook["clientConfig"];
     if config.is_object() {
         webhook_client::validate(config, &path, errors);
+        let bundle = config.text("caBundle");
+        if old.is_some_and(must_have_authorities)
+            && let Some(why) = webhook_client::no_authorities(bundle)
+        {
+            errors.invalid(&path.child("caBundle"), bundle, why);
+        }
     } else {
         errors.required(&path, "required when strategy is set to Webhook");
     }

@@ -294,6 +294,27 @@ fn conversion_by_webhook_says_where_and_how() {
 }
 
 #[test]
+fn a_served_definition_keeps_a_bundle_that_is_one() {
+    let bundled = |bundle: &str| {
+        json!({"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"],
+            "clientConfig": {"url": "https://a.example/convert", "caBundle": bundle}}})
+    };
+    let check = |served: &str, before: &str, after: &str| {
+        let first = |object: &mut Value| {
+            object["spec"]["conversion"] = bundled(before);
+            object["status"]["conditions"] = json!([{"type": "Established", "status": served}]);
+        };
+        update_faults(first, |object| object["spec"]["conversion"] = bundled(after))
+    };
+    let refused = "spec.conversion.webhookClientConfig.caBundle: Invalid value: \"Yg==\": unable to load root certificates: unable to parse bytes as PEM block";
+    assert_eq!(check("True", "", "Yg=="), [refused]);
+    for (served, before, after) in [("False", "", "Yg=="), ("True", "YQ==", "Yg=="), ("True", "Yg==", "")] {
+        assert!(check(served, before, after).is_empty(), "{served} {before} {after}");
+    }
+    assert_eq!(faults(|object| object["spec"]["conversion"] = bundled("Yg==")), [""; 0]);
+}
+
+#[test]
 fn versions_that_were_stored_are_kept_in_mind() {
     let mut old = definition();
     CustomResourceDefinition.default(&mut old);
