@@ -95,6 +95,9 @@ impl Policy {
             if spec["matchConstraints"].items("resourceRules").is_empty() {
                 errors.required(&constraints_path.child("resourceRules"), "");
             }
+            if self.mutating {
+                validate_operations(&spec["matchConstraints"], &constraints_path, errors);
+            }
         }
         let environment = admission_expressions::of_policy(object);
         if with_conditions {
@@ -114,32 +117,7 @@ impl Policy {
             }
             for (index, mutation) in spec.items("mutations").iter().enumerate() {
                 let path = mutations_path.index(index);
-                let key = match mutation.text("patchType") {
-                    "ApplyConfiguration" => "applyConfiguration",
-                    "JSONPatch" => "jsonPatch",
-                    "" => {
-                        errors.required(&path.child("patchType"), "");
-                        continue;
-                    }
-                    other => {
-                        errors.unsupported(
-                            &path.child("patchType"),
-                            other,
-                            &["ApplyConfiguration", "JSONPatch"],
-                        );
-                        continue;
-                    }
-                };
-                let gives = if key == "jsonPatch" { Gives::Patches } else { Gives::Object };
-                let path = path.child(key);
-                let path = path.child("expression");
-                admission_expressions::check(
-                    mutation[key].text("expression"),
-                    gives,
-                    &environment,
-                    &path,
-                    errors,
-                );
+                validate_mutation(mutation, &environment, &path, errors);
             }
             match spec.text("reinvocationPolicy") {
                 "" => errors.required(&SPEC.child("reinvocationPolicy"), ""),
@@ -174,6 +152,41 @@ impl Policy {
             if annotations[..index].iter().any(|other| other.text("key") == key) {
                 errors.duplicate(&path.child("key"), key);
             }
+        }
+    }
+}
+
+/// Validates how a policy changes objects: by the one way that it names.
+fn validate_mutation(mutation: &Value, environment: &Environment<'_>, path: &Path, errors: &mut Errors) {
+    let patch_type = mutation.text("patchType");
+    let (key, other, gives) = match patch_type {
+        "ApplyConfiguration" => ("applyConfiguration", "jsonPatch", Gives::Object),
+        "JSONPatch" => ("jsonPatch", "applyConfiguration", Gives::Patches),
+        "" => return errors.required(&path.child("patchType"), ""),
+        other => {
+            return errors.unsupported(&path.child("patchType"), other, &["ApplyConfiguration", "JSONPatch"]);
+        }
+    };
+    if mutation.has(key) {
+        let (expression, path) = (mutation[key].text("expression"), path.child(key));
+        admission_expressions::check(expression, gives, environment, &path.child("expression"), errors);
+    } else {
+        errors.required(&path.child(key), format!("must be specified when patchType is {patch_type}"));
+    }
+    if mutation.has(other) {
+        let why = format!("must not be specified when patchType is {patch_type}");
+        errors.invalid(&path.child(other), format!("{{{other}}}"), why);
+    }
+}
+
+/// Validates that only such requests are changed as have an object to change.
+fn validate_operations(resources: &Value, path: &Path, errors: &mut Errors) {
+    const KNOWN: [&str; 4] = ["*", "CONNECT", "CREATE", "UPDATE"];
+    let rules_path = path.child("resourceRules");
+    let path = rules_path.child("operations");
+    for operation in resources.items("resourceRules").iter().flat_map(|rule| rule.items("operations")) {
+        if !KNOWN.iter().any(|known| operation == known) {
+            errors.unsupported(&path, operation.clone(), &KNOWN);
         }
     }
 }
@@ -376,6 +389,7 @@ impl Strategy for PolicyBinding {
             validate_match(&spec["matchResources"], &SPEC.child("matchResources"), errors);
         }
         if self.mutating {
+            validate_operations(&spec["matchResources"], &SPEC.child("matchResources"), errors);
             return;
         }
         let actions = spec.items("validationActions");

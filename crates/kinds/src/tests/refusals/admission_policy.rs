@@ -140,10 +140,37 @@ fn admission_policies() {
                 ),
                 "spec.mutations[0].patchType: Required value\n\
                 spec.mutations[1].patchType: Unsupported value: \"Some\": supported values: \"ApplyConfiguration\", \"JSONPatch\"\n\
-                spec.mutations[2].jsonPatch.expression: Required value\n\
+                spec.mutations[2].jsonPatch: Required value: must be specified when patchType is JSONPatch\n\
                 spec.reinvocationPolicy: Unsupported value: \"Some\": supported values: \"IfNeeded\", \"Never\"",
             ),
+            (
+                mutating(json!({"mutations": [
+                    {"patchType": "JSONPatch", "applyConfiguration": {"expression": "Object{}"}},
+                    {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": " "}, "jsonPatch": {"expression": "[]"}},
+                ]})),
+                "spec.mutations[0].jsonPatch: Required value: must be specified when patchType is JSONPatch\n\
+                spec.mutations[0].applyConfiguration: Invalid value: \"{applyConfiguration}\": must not be specified when patchType is JSONPatch\n\
+                spec.mutations[1].applyConfiguration.expression: Required value\n\
+                spec.mutations[1].jsonPatch: Invalid value: \"{jsonPatch}\": must not be specified when patchType is ApplyConfiguration",
+            ),
+            (
+                mutating(
+                    json!({"matchConstraints": {"resourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"],
+                    "resources": ["*"], "operations": ["CREATE", "UPDATE", "CONNECT", "DELETE"]}]}}),
+                ),
+                "spec.matchConstraints.resourceRules.operations: Unsupported value: \"DELETE\": supported values: \"*\", \"CONNECT\", \"CREATE\", \"UPDATE\"",
+            ),
         ],
+    );
+    let rules =
+        json!([{"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"], "operations": ["DELETE"]}]);
+    check(
+        "admissionregistration.k8s.io",
+        "MutatingAdmissionPolicyBinding",
+        &[(
+            json!({"spec": {"policyName": "p", "matchResources": {"resourceRules": rules}}}),
+            "spec.matchResources.resourceRules.operations: Unsupported value: \"DELETE\": supported values: \"*\", \"CONNECT\", \"CREATE\", \"UPDATE\"",
+        )],
     );
     let binding = |spec: Value| {
         let mut full = json!({"policyName": "p", "validationActions": ["Deny"]});
