@@ -1,6 +1,7 @@
 //! Pods: their strategy, the pure parts of their subresources, and what carries pods or is carried by them.
 
 mod annotations;
+mod app_armor;
 pub mod binding;
 mod containers;
 pub mod defaults;
@@ -60,6 +61,7 @@ impl Strategy for Pod {
     fn prepare_for_create(&self, object: &mut Value) {
         write::set(write::ensure(object, "metadata"), "generation", 1);
         match_label_keys::merge(object);
+        app_armor::synchronize(object);
         write::remove(write::ensure(object, "spec"), "schedulingGroup");
         let mut status = json!({"phase": "Pending", "qosClass": resources::qos_class(&object["spec"])});
         if !object["spec"].items("schedulingGates").is_empty() {
@@ -173,7 +175,8 @@ impl Strategy for Pod {
     }
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
-        let mut found: Vec<String> = warnings::host_name(object).into_iter().collect();
+        let mut found = app_armor::warnings(object);
+        found.extend(warnings::host_name(object));
         found.extend(warnings::pod(object));
         found
     }

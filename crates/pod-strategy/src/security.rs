@@ -158,7 +158,7 @@ fn validate_seccomp(context: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
-fn validate_app_armor(context: &Value, path: &Path, errors: &mut Errors) {
+pub(crate) fn validate_app_armor(context: &Value, path: &Path, errors: &mut Errors) {
     let profile = &context["appArmorProfile"];
     if !profile.is_object() {
         return;

@@ -216,7 +216,10 @@ fn profiles(metadata: &Value, spec: &Value, container: &Value, prefix: &str, fou
         profile(&key, SECCOMP, prefix, found);
     }
     let key = format!("container.apparmor.security.beta.kubernetes.io/{name}");
-    if has(&key) && !context.has("appArmorProfile") && !spec["securityContext"].has("appArmorProfile") {
+    // Of a pod, `app_armor` tells, as its annotations become fields.
+    let is_template = !prefix.is_empty();
+    let has_field = context.has("appArmorProfile") || spec["securityContext"].has("appArmorProfile");
+    if is_template && has(&key) && !has_field {
         let advice = "deprecated since v1.30; use the \"appArmorProfile\" field instead";
         profile(&key, advice, prefix, found);
     }
@@ -354,7 +357,12 @@ mod tests {
             "container.apparmor.security.beta.kubernetes.io/a": "x"}});
         assert_eq!(
             of(both.clone(), json!({"containers": [{"name": "a"}]})),
-            "metadata.annotations[container.seccomp.security.alpha.kubernetes.io/a]: non-functional in v1.27+; use the \"seccompProfile\" field instead|metadata.annotations[container.apparmor.security.beta.kubernetes.io/a]: deprecated since v1.30; use the \"appArmorProfile\" field instead"
+            "metadata.annotations[container.seccomp.security.alpha.kubernetes.io/a]: non-functional in v1.27+; use the \"seccompProfile\" field instead"
+        );
+        let template = json!({"metadata": both, "spec": {"containers": [{"name": "a"}]}});
+        assert_eq!(
+            template_at(&template, "t").join("|"),
+            "t.metadata.annotations[container.seccomp.security.alpha.kubernetes.io/a]: non-functional in v1.27+; use the \"seccompProfile\" field instead|t.metadata.annotations[container.apparmor.security.beta.kubernetes.io/a]: deprecated since v1.30; use the \"appArmorProfile\" field instead"
         );
         let by_field = json!({"containers": [{"name": "a", "securityContext": {"seccompProfile": {}, "appArmorProfile": {}}}]});
         assert_eq!(of(both, by_field), "");
