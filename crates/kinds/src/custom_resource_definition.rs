@@ -7,6 +7,8 @@ mod versions;
 #[cfg(test)]
 mod tests;
 
+pub use conversion::lacks_authorities;
+
 use crate::definition_warnings;
 use serde_json::{Value, json};
 use strategy::field::{Errors, Path};

@@ -44,6 +44,8 @@ struct Known {
     approval: Option<Approval>,
     standing: Standing,
     is_deleting: bool,
+    /// Whether its conversion webhook has a bundle of authorities that holds none.
+    lacks_authorities: bool,
     /// Whether it waits for its objects to be deleted.
     waits_for_cleanup: bool,
     /// What is served of it, and from which definition that was made.
@@ -178,6 +180,7 @@ impl Extensions {
             approval: Approval::of(&definition.group, annotation),
             standing: Standing::read(object),
             is_deleting,
+            lacks_authorities: kinds::custom_resource_definition::lacks_authorities(object),
             waits_for_cleanup: is_deleting && object.finalizers().any(|name| name == CLEANUP),
             definition,
             served,
@@ -195,8 +198,11 @@ impl Extensions {
                 taken.add(&of.standing.accepted);
             }
         }
-        let wanted =
+        let mut wanted =
             known.standing.next(&known.definition, known.approval.as_ref(), known.is_deleting, &taken);
+        if known.lacks_authorities {
+            wanted = wanted.without_authorities(&known.standing);
+        }
         if wanted == known.standing {
             return None;
         }

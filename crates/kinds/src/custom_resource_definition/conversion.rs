@@ -42,8 +42,13 @@ fn is_known(versions: &[&str]) -> bool {
 /// Whether authorities must be some: while a definition is not served yet, or where it has none that are, it may have
 /// what is none.
 fn must_have_authorities(old: &Value) -> bool {
-    let bundle = old["spec"]["conversion"]["webhook"]["clientConfig"].text("caBundle");
-    is_established(old) && webhook_client::no_authorities(bundle).is_none()
+    is_established(old) && !lacks_authorities(old)
+}
+
+/// Whether the conversion webhook of a definition has a bundle of authorities that holds none.
+pub fn lacks_authorities(definition: &Value) -> bool {
+    let bundle = definition["spec"]["conversion"]["webhook"]["clientConfig"].text("caBundle");
+    webhook_client::no_authorities(bundle).is_some()
 }
 
 fn validate_webhook(spec: &Value, old: Option<&Value>, errors: &mut Errors) {

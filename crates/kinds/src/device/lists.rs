@@ -1,11 +1,24 @@
-//! Lists whose length is bounded, and whose items may have to differ.
+//! Lists whose length is bounded, and whose items may have to differ; keys of maps as paths show them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::Hash;
 
 use serde_json::Value;
 
 use strategy::field::{Errors, Path};
+
+/// A key as a path shows it: what is longer than it may be has a gap in its middle.
+pub(super) fn shown(key: &str, longest: usize) -> Cow<'_, str> {
+    const GAP: &str = "...";
+    if key.len() <= longest {
+        return Cow::Borrowed(key);
+    }
+    let rest = longest.saturating_sub(GAP.len());
+    let (head, tail) = (rest.div_ceil(2), key.len() - rest / 2);
+    let (head, tail) = (key.floor_char_boundary(head), key.ceil_char_boundary(tail));
+    Cow::Owned(format!("{}{GAP}{}", &key[..head], &key[tail..]))
+}
 
 /// Validates each item of a list, unless there are too many to look at.
 pub(super) fn each(
@@ -41,6 +54,22 @@ pub(super) fn set<'a, K: Hash + Eq + Clone + Into<Value>>(
             if !seen.insert(key.clone()) {
                 errors.duplicate(&path.index(index), key);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn long_keys_are_shown_with_a_gap() {
+        for (key, expected) in [
+            ("0123456789abcdef", "0123456789abcdef"),
+            ("0123456789abcdefg", "0123456...bcdefg"),
+            ("ääääääääää", "äää...äää"),
+        ] {
+            assert_eq!(shown(key, 16), expected, "{key}");
         }
     }
 }

@@ -15,6 +15,7 @@ use strategy::read::Read;
 const MAX_SETS: usize = 8;
 const MAX_CONSUMED: usize = 2;
 const MAX_COUNTERS: usize = 32;
+const LONGEST_COUNTER: usize = 63;
 const MAX_VALUES: usize = 10;
 const MAX_CONDITIONS: usize = 4;
 
@@ -43,7 +44,7 @@ fn named_counters(sets: &[Value], most: usize, key: &str, path: &Path, errors: &
             count if count > MAX_COUNTERS => errors.too_many(&path, count, MAX_COUNTERS),
             _ => {
                 for (name, _) in set.entries("counters") {
-                    validate_label(name, &path.key(name), errors);
+                    validate_label(name, &path.key(&lists::shown(name, LONGEST_COUNTER)), errors);
                 }
             }
         }

@@ -19,6 +19,8 @@ const MAX_FACTS: usize = 32;
 const MAX_TAINTS: usize = 16;
 const LONGEST_NAME: usize = 32;
 const LONGEST_VALUE: usize = 64;
+/// A domain, a slash and a name.
+const LONGEST_KEY: usize = 63 + 1 + LONGEST_NAME;
 /// What a taint of a device does.
 pub(super) const EFFECTS: [&str; 3] = ["NoExecute", "NoSchedule", "None"];
 
@@ -159,7 +161,8 @@ fn validate_device(device: &Value, before: &Value, each_alone: bool, path: &Path
     }
     for (name, attribute) in device.entries("attributes") {
         let list_path = path.child("attributes");
-        let path = list_path.key(name);
+        let shown = lists::shown(name, LONGEST_KEY);
+        let path = list_path.key(&shown);
         validate_fact_name(name, &path, errors);
         validate_attribute(attribute, &path, errors);
     }
@@ -167,7 +170,8 @@ fn validate_device(device: &Value, before: &Value, each_alone: bool, path: &Path
     let capacity_stays = !before.is_null() && same(&device["capacity"], &before["capacity"]);
     for (name, capacity) in device.entries("capacity").filter(|_| !capacity_stays) {
         let list_path = path.child("capacity");
-        let path = list_path.key(name);
+        let shown = lists::shown(name, LONGEST_KEY);
+        let path = list_path.key(&shown);
         validate_fact_name(name, &path, errors);
         let shared = device.flag("allowMultipleAllocations") == Some(true);
         sharing::validate_request_policy(capacity, shared, &path, errors);

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// Whether a definition in a group of the Kubernetes project was approved there.
 const APPROVAL: &str = "KubernetesAPIApprovalPolicyConformant";
 
+/// Why a definition is not served whose conversion webhook has a bundle of authorities that holds none.
+const NO_AUTHORITIES: &str = "InvalidCABundle";
+
 /// How a definition stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -18,6 +21,8 @@ pub struct Standing {
     pub stored: Vec<String>,
     /// Whether it is served; once it is, it stays so.
     pub established: bool,
+    /// Whether it would be served, were the authorities of its conversion webhook some.
+    waits: bool,
     /// `NamesAccepted`: status, reason and message.
     names: (bool, String, String),
     /// `KubernetesAPIApprovalPolicyConformant`, where the group is protected: status, reason and message.
@@ -49,6 +54,7 @@ impl Standing {
                 .filter_map(|version| Some(version.as_str()?.to_owned()))
                 .collect(),
             established: holds("Established"),
+            waits: said("Established").1 == NO_AUTHORITIES,
             names: said("NamesAccepted"),
             approval: condition(APPROVAL).is_object().then(|| said(APPROVAL)),
             terminating: holds("Terminating"),
@@ -78,6 +84,7 @@ impl Standing {
             accepted: decided.names,
             stored,
             established: self.established || (names.0 && !is_deleting),
+            waits: false,
             names,
             approval: approval.map(|approval| {
                 let (reason, message) = approval.words();
@@ -85,6 +92,12 @@ impl Standing {
             }),
             terminating: is_deleting,
         }
+    }
+
+    /// How it stands while the authorities of its conversion webhook are none: what was not served yet is not served.
+    pub fn without_authorities(self, before: &Self) -> Self {
+        let waits = self.established && !before.established;
+        Self { established: before.established, waits, ..self }
     }
 
     /// Writes it into a definition; gives `None` where that says so already.
@@ -98,6 +111,7 @@ impl Standing {
         set(&mut object, &now, "NamesAccepted", *accepted, reason, message);
         let (reason, message) = match (self.established, accepted) {
             (true, _) => ("InitialNamesAccepted", "the initial names have been accepted"),
+            (false, _) if self.waits => (NO_AUTHORITIES, "The conversion webhook CABundle is invalid"),
             (false, _) => ("NotAccepted", "not all names are accepted"),
         };
         set(&mut object, &now, "Established", self.established, reason, message);
@@ -166,6 +180,15 @@ mod tests {
         assert_eq!(Standing::read(&object), standing);
         assert_eq!(standing.apply(&object), None);
         assert_eq!(standing.next(&definition(), None, false, &Taken::default()), standing);
+
+        let before = Standing::default();
+        let waiting = before.next(&definition(), None, false, &Taken::default()).without_authorities(&before);
+        assert!(!waiting.established);
+        let object = waiting.apply(&json!({})).unwrap();
+        assert_eq!(object["status"]["conditions"][1]["reason"], "InvalidCABundle");
+        assert_eq!(Standing::read(&object), waiting);
+        assert!(waiting.next(&definition(), None, false, &Taken::default()).established);
+        assert!(standing.clone().without_authorities(&standing).established);
 
         let mut taken = Taken::default();
         taken.add(&standing.accepted);
