@@ -77,7 +77,7 @@ pub use device::{is_account_on, no_binding, no_driver};
 pub use strategy::{Dependents, Grace, Strategy, generic};
 
 use pod_strategy::{Pod, persistent_volume_claim::PersistentVolumeClaim, pod_template::PodTemplate};
-use strategy::{addresses, field::Errors, metadata};
+use strategy::{addresses, field::Errors, metadata, selectors};
 
 /// The strategy of a kind, the generic one where the kind needs none of its own.
 ///
@@ -210,6 +210,7 @@ pub fn update(strategy: &dyn Strategy, new: &mut Value, old: &Value) -> Vec<Fiel
     }
     strategy.validate_update(new, old, &mut errors);
     addresses::forgive_stored(&mut errors, old);
+    selectors::forgive_stored(&mut errors, old);
     errors.into_vec()
 }
 

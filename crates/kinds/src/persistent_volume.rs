@@ -82,12 +82,7 @@ impl Strategy for PersistentVolume {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        let mut found = Errors::new();
-        validate_spec(&new["spec"], &mut found);
-        if has_wrong_value(&old["spec"]["nodeAffinity"]["required"]) {
-            found.retain(|error| !is_of_label_value(&error.field));
-        }
-        errors.extend(found.into_vec());
+        validate_spec(&new["spec"], errors);
         let (spec, before) = (&new["spec"], &old["spec"]);
         let mut allowed = spec.clone();
         // A volume may learn later on which secret its expansion needs.
@@ -126,22 +121,6 @@ impl Strategy for PersistentVolume {
     fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
         volume_warnings(new)
     }
-}
-
-/// Whether a node selector asks for a value that no label has, as it once could.
-fn has_wrong_value(selector: &Value) -> bool {
-    let terms = selector.items("nodeSelectorTerms").iter();
-    terms.flat_map(|term| term.items("matchExpressions")).any(|expression| {
-        let mut values = expression.items("values").iter();
-        values.any(|value| !names::label_value_errors(value.as_str().unwrap_or_default()).is_empty())
-    })
-}
-
-/// Whether this is the path of such a value.
-fn is_of_label_value(path: &str) -> bool {
-    path.strip_prefix("spec.nodeAffinity.required.nodeSelectorTerms[")
-        .and_then(|rest| rest.split_once("].matchExpressions["))
-        .is_some_and(|(_, rest)| rest.contains("].values["))
 }
 
 /// Writes down when the phase of a volume changed, where its writer did not.
@@ -412,19 +391,6 @@ mod tests {
         );
         let fine = defaulted(&PersistentVolume, with(json!({"capacity": {"storage": "1n"}})));
         assert_eq!(fine["spec"]["capacity"]["storage"], "1m");
-    }
-
-    #[test]
-    fn values_that_no_label_has_stay_where_they_are_stored() {
-        let with = |values: &[&str], class: &str| {
-            let mut volume = volume();
-            volume["spec"]["storageClassName"] = json!(class);
-            volume["spec"]["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "In", "values": values}]}]}});
-            volume
-        };
-        assert!(created(&PersistentVolume, with(&["-"], "a")).contains(".values[0]: Invalid value: \"-\""));
-        assert_eq!(updated(&PersistentVolume, with(&["-"], "b"), with(&["-"], "a")), "");
-        assert!(updated(&PersistentVolume, with(&["-"], "b"), with(&["x"], "a")).contains(".values[0]"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Validation of label selectors and of the requirements that affinity shares with them.
 
+use apimachinery::status::FieldErrorKind;
 use serde_json::Value;
 
 use crate::NameRule;
@@ -10,19 +11,10 @@ use crate::read::Read;
 
 /// Validates a `LabelSelector` object; null is valid here.
 pub fn validate(selector: &Value, path: &Path, errors: &mut Errors) {
-    validate_as(selector, false, path, errors);
-}
-
-/// Validates a `LabelSelector` object, whose expressions may ask for values that no label has if what is stored does.
-pub fn validate_as(selector: &Value, any_values: bool, path: &Path, errors: &mut Errors) {
     validate_labels(&selector["matchLabels"], &path.child("matchLabels"), errors);
     let expressions_path = path.child("matchExpressions");
     for (index, requirement) in selector.items("matchExpressions").iter().enumerate() {
-        let path = expressions_path.index(index);
-        validate_requirement(requirement, &path, false, errors);
-        if !any_values {
-            validate_values(requirement, &path, errors);
-        }
+        validate_requirement(requirement, &expressions_path.index(index), false, errors);
     }
 }
 
@@ -44,12 +36,38 @@ fn validate_requirement(requirement: &Value, path: &Path, on_nodes: bool, errors
     }
     let key = requirement.text("key");
     errors.invalid_each(&path.child("key"), &Value::from(key), names::qualified_name_errors(key));
-}
-
-fn validate_values(requirement: &Value, path: &Path, errors: &mut Errors) {
-    for (index, value) in requirement.items("values").iter().enumerate() {
+    for (index, value) in values.iter().enumerate() {
         let found = names::label_value_errors(value.as_str().unwrap_or_default());
         errors.invalid_each(&path.child("values").index(index), value, found);
+    }
+}
+
+/// Takes back what is wrong with values that selectors ask for, where what is stored asks for them already: once, no
+/// selector was judged by its values.
+pub fn forgive_stored(errors: &mut Errors, old: &Value) {
+    errors.retain(|error| {
+        let FieldErrorKind::Invalid(value) = &error.kind else { return true };
+        !(is_of_value(&error.field) && asks_for(old, value))
+    });
+}
+
+/// Whether a path ends as in `spec.selector.matchExpressions[0].values[1]`.
+fn is_of_value(path: &str) -> bool {
+    path.rsplit_once("].values[")
+        .and_then(|(path, _)| path.rsplit_once(".matchExpressions["))
+        .is_some_and(|(_, index)| index.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether any selector of an object asks for the value.
+fn asks_for(object: &Value, value: &Value) -> bool {
+    match object {
+        Value::Array(items) => items.iter().any(|item| asks_for(item, value)),
+        Value::Object(fields) => {
+            let mut asked = object.items("matchExpressions").iter();
+            asked.any(|requirement| requirement.items("values").contains(value))
+                || fields.values().any(|field| asks_for(field, value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 
@@ -106,9 +124,7 @@ pub fn validate_node_selector(selector: &Value, path: &Path, errors: &mut Errors
 pub fn validate_node_selector_term(term: &Value, path: &Path, errors: &mut Errors) {
     let expressions_path = path.child("matchExpressions");
     for (index, requirement) in term.items("matchExpressions").iter().enumerate() {
-        let path = expressions_path.index(index);
-        validate_requirement(requirement, &path, true, errors);
-        validate_values(requirement, &path, errors);
+        validate_requirement(requirement, &expressions_path.index(index), true, errors);
     }
     let fields_path = path.child("matchFields");
     for (index, requirement) in term.items("matchFields").iter().enumerate() {
@@ -182,9 +198,6 @@ mod tests {
         }
         assert!(label("-", "Exists", &[]).starts_with("key: Invalid value: \"-\""));
         assert!(label("k", "In", &["a", "-"]).starts_with("values[1]: Invalid value: \"-\""));
-        let asking = json!({"matchExpressions": [{"key": "-", "operator": "In", "values": ["-"]}]});
-        let told = found(|errors| validate_as(&asking, true, &PATH, errors));
-        assert!(told.starts_with("s.matchExpressions[0].key: ") && !told.contains("values"), "{told}");
         let labels = json!({"matchLabels": {"-": "-"}});
         assert_eq!(
             found(|errors| validate(&labels, &PATH, errors))
@@ -229,6 +242,31 @@ mod tests {
              key: Invalid value: \"spec.x\": not a valid field selector key"
         );
         assert!(name("metadata.name", "In", &["W_"]).starts_with("values[0]: Invalid value: \"W_\""));
+    }
+
+    #[test]
+    fn values_that_are_stored_are_forgiven() {
+        let asking = |value: &str| json!({"spec": {"peers": [{"from": {"matchExpressions": [{"key": "a", "operator": "In", "values": [value]}]}}]}});
+        let check = |new: Value, old: &Value| {
+            found(|errors| {
+                validate(&new["spec"]["peers"][0]["from"], &PATH, errors);
+                forgive_stored(errors, old);
+            })
+        };
+        let stored = asking("-");
+        assert_eq!(check(stored.clone(), &stored), "");
+        assert!(
+            check(asking("_"), &stored).starts_with("s.matchExpressions[0].values[0]: Invalid value: \"_\"")
+        );
+        assert_ne!(check(stored.clone(), &Value::Null), "");
+        assert_ne!(check(stored, &json!({"spec": {"values": ["-"]}})), "");
+        let labelled =
+            json!({"matchLabels": {"a": "-"}, "matchExpressions": [{"key": "-", "operator": "Exists"}]});
+        let told = found(|errors| {
+            validate(&labelled, &PATH, errors);
+            forgive_stored(errors, &json!({ "s": labelled }));
+        });
+        assert_eq!(told.lines().count(), 2, "{told}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod devices;
 mod flow_control;
 mod pod_certificates;
 mod runtime_class;
+mod selectors;
 mod service;
 mod storage_version_migration;
 mod webhooks;
