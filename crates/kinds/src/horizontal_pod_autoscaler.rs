@@ -21,12 +21,27 @@ const KINDS: [&str; 5] = ["ContainerResource", "External", "Object", "Pods", "Re
 const LONGEST_WINDOW: i64 = 3600;
 const LONGEST_PERIOD: i64 = 1800;
 
+/// Where autoscaling/v1 has what it has no fields for; elsewhere these annotations mean nothing and are dropped.
+const NOTES: [&str; 4] = [
+    "autoscaling.alpha.kubernetes.io/behavior",
+    "autoscaling.alpha.kubernetes.io/conditions",
+    "autoscaling.alpha.kubernetes.io/current-metrics",
+    "autoscaling.alpha.kubernetes.io/metrics",
+];
+
 impl Strategy for HorizontalPodAutoscaler {
     fn keeps(&self) -> Keeps {
         Keeps::Status
     }
 
     fn default(&self, object: &mut Value) {
+        if let Some(annotations) =
+            object.get_mut("metadata").and_then(|metadata| write::object(metadata, "annotations"))
+        {
+            for key in NOTES {
+                write::remove(annotations, key);
+            }
+        }
         let spec = write::ensure(object, "spec");
         write::missing(spec, "minReplicas", 1);
         if spec.items("metrics").is_empty() {

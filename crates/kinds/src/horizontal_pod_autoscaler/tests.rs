@@ -294,3 +294,11 @@ fn what_was_taken_before_may_stay() {
         status.desiredReplicas: Invalid value: -1: must be greater than or equal to 0"
     );
 }
+
+#[test]
+fn notes_of_the_first_version_mean_nothing_here() {
+    let noted =
+        json!({"metadata": {"annotations": {"autoscaling.alpha.kubernetes.io/metrics": "[]", "a": "b"}}});
+    let kept = defaulted(&HorizontalPodAutoscaler, noted);
+    assert_eq!(kept["metadata"], json!({"annotations": {"a": "b"}}));
+}
