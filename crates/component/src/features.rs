@@ -29,7 +29,7 @@ impl Stage {
     }
 }
 
-/// One of upstream's feature gates. What stands behind it is there or is not: `--feature-gates` switches nothing.
+/// One of upstream's feature gates. What stands behind it is there or is not, but for the few that a component switches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gate {
     /// Upstream's name.

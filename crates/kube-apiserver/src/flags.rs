@@ -1,5 +1,6 @@
 //! The flags of the server, under upstream's names.
 
+mod gates;
 mod ignored;
 mod refused;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use clap::{ArgAction, Parser};
 use component::flags::duration;
 use component::logging::LoggingFlags;
 
+pub use self::gates::FeatureGates;
 pub use self::ignored::IGNORED;
 pub use self::refused::RefusedFlags;
 use crate::auditing::AuditFlags;
@@ -196,6 +198,9 @@ pub struct Flags {
     /// Groups, versions and resources to turn on or off: api/all=true, apps/v1=false, …
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub runtime_config: Vec<String>,
+    /// Upstream's feature gates to open or close: EnvFiles=false, SELinuxMount=true, …
+    #[arg(long, value_name = "KEY=BOOL", default_value = "")]
+    pub feature_gates: FeatureGates,
     /// How long a request may take
     #[arg(long, value_name = "DURATION", default_value = "1m0s", value_parser = duration)]
     pub request_timeout: Duration,

@@ -24,7 +24,7 @@ use crate::alloc::{PortRange, Ranges, Services};
 use crate::authentication_config;
 use crate::bootstrap::{self, Authentication};
 use crate::documents::Documents;
-use crate::flags::Flags;
+use crate::flags::{FeatureGates, Flags};
 use crate::flow::{self, Flows, Gate, Limits};
 use crate::health::Health;
 use crate::metrics::Metrics;
@@ -52,9 +52,19 @@ pub async fn start(runtime: Runtime, flags: Flags) -> anyhow::Result<()> {
     serve(&runtime, flags).await.map(|_| ())
 }
 
+/// Opens and closes upstream's gates as the flag says.
+fn settle_gates(said: &FeatureGates) {
+    pod_strategy::gates::settle(said.gates);
+    component::features::tell(&crate::features::switched(said.gates));
+    if !said.without_effect.is_empty() {
+        tracing::warn!(gates = said.without_effect.join(","), "feature gates that switch nothing here");
+    }
+}
+
 /// As [`start`], and gives the server and where it listens.
 pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Server>, SocketAddr)> {
     component::features::tell(crate::features::GATES);
+    settle_gates(&flags.feature_gates);
     let listener = TcpListener::bind((flags.bind_address, flags.secure_port))
         .await
         .with_context(|| format!("listening on {}:{}", flags.bind_address, flags.secure_port))?;

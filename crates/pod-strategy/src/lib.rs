@@ -5,9 +5,11 @@ mod app_armor;
 pub mod binding;
 mod containers;
 pub mod defaults;
+mod disabled;
 pub mod env;
 mod ephemeral;
 pub mod eviction;
+pub mod gates;
 mod match_label_keys;
 mod operating_system;
 pub mod persistent_volume_claim;
@@ -60,6 +62,7 @@ impl Strategy for Pod {
 
     fn prepare_for_create(&self, object: &mut Value) {
         write::set(write::ensure(object, "metadata"), "generation", 1);
+        disabled::drop(write::ensure(object, "spec"), &Value::Null, gates::own());
         match_label_keys::merge(object);
         app_armor::synchronize(object);
         write::remove(write::ensure(object, "spec"), "schedulingGroup");
@@ -77,7 +80,7 @@ impl Strategy for Pod {
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let spec = &object["spec"];
-        spec::validate_pod(object, Tolerated::default(), errors);
+        spec::validate_pod(object, Tolerated::of_new(gates::own()), errors);
         if !spec.items("ephemeralContainers").is_empty() {
             errors.forbidden(&SPEC.child("ephemeralContainers"), "cannot be set on create");
         }
@@ -92,6 +95,7 @@ impl Strategy for Pod {
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
         write::copy(new, "status", old);
+        disabled::drop(write::ensure(new, "spec"), &old["spec"], gates::own());
         // Pods are not scheduled in groups; one that is said to be keeps what it says.
         if !old["spec"].has("schedulingGroup") {
             write::remove(write::ensure(new, "spec"), "schedulingGroup");

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::tolerated::Tolerated;
-use crate::{annotations, defaults, spec, warnings};
+use crate::{annotations, defaults, gates, spec, warnings};
 use strategy::field::{Errors, Path};
 use strategy::metadata::{validate_annotations, validate_labels};
 use strategy::read::{Read, same};
@@ -18,7 +18,7 @@ pub fn default(workload_spec: &mut Value) {
 
 /// Validates a template; `old` is what it was before an update, whose faults it may keep.
 pub fn validate(template: &Value, old: Option<&Value>, path: &Path, errors: &mut Errors) {
-    let tolerated = old.map(Tolerated::of).unwrap_or_default();
+    let tolerated = old.map_or_else(|| Tolerated::of_new(gates::own()), Tolerated::of);
     let metadata_path = path.child("metadata");
     // Upstream leaves `metadata` out of the path of template labels except where a selector is compared.
     validate_labels(&template["metadata"]["labels"], &path.child("labels"), errors);

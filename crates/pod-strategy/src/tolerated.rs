@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::defaults::CONTAINER_LISTS;
+use crate::gates::{self, Gate, Gates};
 use crate::{annotations, resources, scheduling, security};
 use strategy::field::{Errors, Path};
 use strategy::read::Read;
@@ -37,9 +38,18 @@ pub(crate) struct Tolerated {
 }
 
 impl Tolerated {
+    /// What a new pod or template may have, which is what gates let in.
+    pub fn of_new(gates: Gates) -> Tolerated {
+        Tolerated {
+            deletion_cost: !gates.has(Gate::PodDeletionCost),
+            mount_options: gates.has(Gate::SELinuxMount),
+            ..Tolerated::default()
+        }
+    }
+
     /// What an update of a pod, or of the template of pods, may keep.
     pub fn of(old: &Value) -> Tolerated {
-        let spec = &old["spec"];
+        let (spec, new) = (&old["spec"], Tolerated::of_new(gates::own()));
         let own_users = spec.flag("hostUsers") == Some(false);
         let in_containers = |found: &dyn Fn(&Value) -> bool| {
             CONTAINER_LISTS.iter().any(|list| spec.items(list).iter().any(found))
@@ -47,7 +57,7 @@ impl Tolerated {
         let constraints = spec.items("topologySpreadConstraints");
         let operator = |toleration: &Value| matches!(toleration.text("operator"), "Lt" | "Gt");
         Tolerated {
-            deletion_cost: annotations::is_cost_wrong(&old["metadata"]["annotations"]),
+            deletion_cost: new.deletion_cost || annotations::is_cost_wrong(&old["metadata"]["annotations"]),
             parts_of_pages: in_containers(&|container| {
                 resources::has_parts_of_pages(&container["resources"])
             }) || resources::has_parts_of_pages(
@@ -63,7 +73,7 @@ impl Tolerated {
             user_devices: own_users
                 && in_containers(&|container| !container.items("volumeDevices").is_empty()),
             comparisons: spec.items("tolerations").iter().any(operator),
-            mount_options: spec["securityContext"].has("seLinuxChangePolicy"),
+            mount_options: new.mount_options || spec["securityContext"].has("seLinuxChangePolicy"),
         }
     }
 }

@@ -36,13 +36,12 @@ pub const IGNORED: &[Ignored] = &[
     ignored_switch("service-account-lookup"),
     ignored("storage-media-type"),
     ignored_switch("watch-cache"),
-    // One version, its features as they are in it, all metrics as they are.
+    // One version, all metrics as they are.
     ignored("allow-metric-labels"),
     ignored("allow-metric-labels-manifest"),
     ignored("disabled-metrics"),
     ignored("emulated-version"),
     ignored_switch("emulation-forward-compatible"),
-    ignored("feature-gates"),
     ignored("min-compatibility-version"),
     ignored_switch("runtime-config-emulation-forward-compatible"),
     ignored("show-hidden-metrics-for-version"),
