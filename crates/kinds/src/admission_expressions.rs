@@ -122,19 +122,30 @@ fn namespace<'t>() -> Type<'t> {
     Record::of("kubernetes.Namespace", fields)
 }
 
-/// What conditions of webhooks may name. Of the objects nothing is known before there is a request.
+/// What a request is about. Of the objects nothing is known before there is one.
+fn of_requests<'t>() -> Environment<'t> {
+    Environment::new().with("object", Type::Dyn).with("oldObject", Type::Dyn).with("request", request())
+}
+
+/// What conditions of webhooks may name.
 pub fn of_webhooks<'t>() -> Environment<'t> {
-    Environment::new()
-        .with("object", Type::Dyn)
-        .with("oldObject", Type::Dyn)
-        .with("request", request())
+    of_requests()
         .with("authorizer", Type::Opaque("kubernetes.authorization.Authorizer"))
         .with("authorizer.requestResource", Type::Opaque("kubernetes.authorization.ResourceCheck"))
 }
 
 /// What expressions of a policy may name besides; with parameters where it has some.
 pub fn of_policy<'t>(policy: &Value) -> Environment<'t> {
-    let environment = of_webhooks().with("namespaceObject", namespace());
+    for_policy(of_webhooks(), policy)
+}
+
+/// What the messages of a policy may name: who may do what is not among it.
+pub fn of_messages<'t>(policy: &Value) -> Environment<'t> {
+    for_policy(of_requests(), policy)
+}
+
+fn for_policy<'t>(environment: Environment<'t>, policy: &Value) -> Environment<'t> {
+    let environment = environment.with("namespaceObject", namespace());
     match policy["spec"].has("paramKind") {
         true => environment.with("params", Type::Dyn),
         false => environment,

@@ -108,7 +108,8 @@ impl Policy {
                 errors,
             );
         }
-        let environment = check_variables(spec, &environment, errors);
+        let variables = check_variables(spec, &environment, errors);
+        let environment = variables.within(&environment);
         if self.mutating {
             let environment = environment.with_objects();
             let mutations_path = SPEC.child("mutations");
@@ -135,9 +136,10 @@ impl Policy {
                 errors.required(&SPEC.child(key), why);
             }
         }
+        let messages = variables.within(&admission_expressions::of_messages(object));
         for (index, validation) in validations.iter().enumerate() {
             let path = SPEC.child("validations");
-            check_validation(validation, &environment, &path.index(index), errors);
+            check_validation(validation, &environment, &messages, &path.index(index), errors);
         }
         let annotations_path = SPEC.child("auditAnnotations");
         if annotations.len() > MOST_ANNOTATIONS {
@@ -243,17 +245,16 @@ fn validate_parameter_kind(kind: &Value, path: &Path, errors: &mut Errors) {
     match parts.as_slice() {
         [""] => errors.required(&version_path, ""),
         [version] => {
-            errors.invalid_each(&version_path, &Value::from(*version), dns1035_label_errors(version));
+            invalid_once(&version_path, version, &dns1035_label_errors(version), errors);
         }
         [group, version] => {
             if !group.is_empty() {
-                let found = dns1123_subdomain_errors(group);
-                errors.invalid_each(&version_path, &Value::from(*group), found);
+                invalid_once(&version_path, group, &dns1123_subdomain_errors(group), errors);
             }
             if version.is_empty() {
                 errors.invalid(&version_path, api_version, "version must be specified");
             } else {
-                errors.invalid_each(&version_path, &Value::from(*version), dns1035_label_errors(version));
+                invalid_once(&version_path, version, &dns1035_label_errors(version), errors);
             }
         }
         _ => {
@@ -273,6 +274,13 @@ fn validate_parameter_kind(kind: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
+/// Tells of everything that is wrong with a value at once.
+fn invalid_once(path: &Path, value: &str, found: &[String], errors: &mut Errors) {
+    if !found.is_empty() {
+        errors.invalid(path, value, found.join(","));
+    }
+}
+
 /// Validates which requests a policy or a binding is about.
 fn validate_match(resources: &Value, path: &Path, errors: &mut Errors) {
     match resources.text("matchPolicy") {
@@ -280,8 +288,8 @@ fn validate_match(resources: &Value, path: &Path, errors: &mut Errors) {
         "" => errors.required(&path.child("matchPolicy"), ""),
         other => errors.unsupported(&path.child("matchPolicy"), other, &["Equivalent", "Exact"]),
     }
-    for (key, said) in [("namespaceSelector", "namespaceSelector"), ("objectSelector", "labelSelector")] {
-        selectors::validate(&resources[key], &path.child(said), errors);
+    for key in ["namespaceSelector", "objectSelector"] {
+        selectors::validate(&resources[key], &path.child(key), errors);
     }
     for list in ["resourceRules", "excludeResourceRules"] {
         for (index, rule) in resources.items(list).iter().enumerate() {
@@ -290,8 +298,8 @@ fn validate_match(resources: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
-/// Checks the variables, each of which may use those before it; gives the environment with all of them.
-fn check_variables<'t>(spec: &Value, environment: &Environment<'t>, errors: &mut Errors) -> Environment<'t> {
+/// Checks the variables, each of which may use those before it.
+fn check_variables<'t>(spec: &Value, environment: &Environment<'t>, errors: &mut Errors) -> Variables<'t> {
     let mut variables = Variables::default();
     let items = spec.items("variables");
     let list_path = SPEC.child("variables");
@@ -314,7 +322,7 @@ fn check_variables<'t>(spec: &Value, environment: &Environment<'t>, errors: &mut
         let ty = admission_expressions::check(expression, Gives::Anything, &environment, &path, errors);
         variables.declare(name, ty.unwrap_or(Type::Dyn));
     }
-    variables.within(environment)
+    variables
 }
 
 fn is_identifier(name: &str) -> bool {
@@ -324,7 +332,13 @@ fn is_identifier(name: &str) -> bool {
         && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == b'_')
 }
 
-fn check_validation(validation: &Value, environment: &Environment<'_>, path: &Path, errors: &mut Errors) {
+fn check_validation<'t>(
+    validation: &Value,
+    environment: &Environment<'t>,
+    messages: &Environment<'t>,
+    path: &Path,
+    errors: &mut Errors,
+) {
     let expression = validation.text("expression");
     if expression.trim().is_empty() {
         errors.required(&path.child("expression"), "expression is not specified");
@@ -337,7 +351,7 @@ fn check_validation(validation: &Value, environment: &Environment<'_>, path: &Pa
         if said.trim().is_empty() {
             errors.invalid(&path, said, "must be non-empty if specified");
         } else {
-            admission_expressions::check(said, Gives::Text, environment, &path, errors);
+            admission_expressions::check(said, Gives::Text, messages, &path, errors);
         }
     }
     // An expression of several lines needs no message, unlike in definitions of custom resources.
@@ -507,6 +521,10 @@ mod tests {
             wrong,
             "spec.validations[0].messageExpression: Invalid value: \"1\": must evaluate to string"
         );
+        let unasked = by(json!({"expression": "authorizer.path('/x').check('get').allowed()",
+            "messageExpression": "string(authorizer.path('/x').check('get').allowed())"}));
+        assert!(unasked.starts_with("spec.validations[0].messageExpression: Invalid value: "), "{unasked}");
+        assert!(unasked.contains("undeclared reference to 'authorizer'"), "{unasked}");
         let unknown = by(json!({"expression": "params.x"}));
         assert!(
             unknown.contains("compilation failed: ") && unknown.contains("undeclared reference to 'params'"),
