@@ -1,7 +1,7 @@
 //! LimitRanges.
 
-use apimachinery::Quantity;
 use apimachinery::quantity::Format;
+use apimachinery::{ObjectExt, Quantity};
 use serde_json::Value;
 
 use pod_strategy::defaults::round_up;
@@ -38,6 +38,14 @@ impl Strategy for LimitRange {
                     write::missing(write::ensure(limit, target), &name, value);
                 }
             }
+        }
+    }
+
+    /// One without a name is named by its uid.
+    fn prepare_for_create(&self, object: &mut Value) {
+        let uid = object.uid().to_owned();
+        if !uid.is_empty() {
+            write::zero(write::ensure(object, "metadata"), "name", uid);
         }
     }
 
@@ -178,6 +186,17 @@ mod tests {
         let limit = &object["spec"]["limits"][0];
         assert_eq!(limit["default"], json!({"cpu": "2"}));
         assert_eq!(limit["defaultRequest"], json!({"cpu": "2", "memory": "1Mi"}));
+    }
+
+    #[test]
+    fn limits_need_no_name() {
+        for (metadata, name) in
+            [(json!({"uid": "1"}), json!("1")), (json!({"name": "a", "uid": "1"}), json!("a"))]
+        {
+            let mut object = json!({ "metadata": metadata });
+            LimitRange.prepare_for_create(&mut object);
+            assert_eq!(object["metadata"]["name"], name);
+        }
     }
 
     #[test]

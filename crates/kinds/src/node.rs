@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use apimachinery::status::FieldError;
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use pod_strategy::defaults::round_up;
@@ -75,6 +76,7 @@ impl Strategy for Node {
 
     fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         validate_amounts(new, errors);
+        validate_features(&new["status"], errors);
         validate_change(new, old, errors);
     }
 
@@ -124,24 +126,81 @@ fn validate_node(node: &Value, errors: &mut Errors) {
     // Upstream says that taints are metadata.
     validate_taints(spec.items("taints"), &Path::root("metadata.taints"), errors);
     validate_amounts(node, errors);
+    if let Some(swap) = node["status"]["nodeInfo"]["swap"].int("capacity").filter(|swap| *swap <= 0) {
+        // Upstream says that so is the size of swap.
+        let path = Path::root("metadata.nodeSwapStatus.capacity");
+        errors.invalid(&path, swap.to_string(), "must be greater than zero");
+    }
+    validate_features(&node["status"], errors);
     let ranges_path = SPEC.child("podCIDRs");
     let ranges = spec.items("podCIDRs");
     for (index, range) in ranges.iter().enumerate() {
         addresses::validate_range(range.as_str().unwrap_or_default(), &ranges_path.index(index), errors);
     }
-    let four = |range: &Value| range.as_str().is_some_and(|range| !range.contains(':'));
-    let fours = ranges.iter().filter(|range| four(range)).count();
-    if fours > 1 || ranges.len() - fours > 1 {
-        errors.invalid(
-            &ranges_path,
-            spec["podCIDRs"].clone(),
-            "may specify no more than one CIDR for each IP family",
-        );
+    if ranges.len() > 1 {
+        validate_families(ranges, &ranges_path, errors);
     }
     for (index, range) in ranges.iter().enumerate() {
         if ranges[..index].contains(range) {
             errors.duplicate(&ranges_path.index(index), range.clone());
         }
+    }
+}
+
+/// Validates that of several ranges one is of IPv4, one of IPv6, and none anything else.
+fn validate_families(ranges: &[Value], path: &Path, errors: &mut Errors) {
+    let family = |range: &Value| {
+        let (address, length) = range.as_str()?.split_once('/')?;
+        let range = format!("{}/{length}", addresses::without_zeros(address));
+        range.parse::<IpNet>().ok().map(|range| range.addr().is_ipv4())
+    };
+    let families: Vec<Option<bool>> = ranges.iter().map(family).collect();
+    if let Some(index) = families.iter().position(Option::is_none) {
+        let text = ranges[index].as_str().unwrap_or_default();
+        let why = format!(
+            "invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[{index}]: <nil> (invalid CIDR address: {text})"
+        );
+        errors.push(FieldError::internal(path.to_string(), why));
+    }
+    if !matches!(families.as_slice(), [Some(true), Some(false)] | [Some(false), Some(true)]) {
+        errors.invalid(path, ranges.to_vec(), "may specify no more than one CIDR for each IP family");
+    }
+}
+
+/// Validates the names of what a kubelet can do: each well formed, and all in order.
+fn validate_features(status: &Value, errors: &mut Errors) {
+    let path = Path::root("status.declaredFeatures");
+    let features: Vec<&str> =
+        status.items("declaredFeatures").iter().map(|feature| feature.as_str().unwrap_or_default()).collect();
+    for (index, feature) in features.iter().enumerate() {
+        if let Some(why) = feature_error(feature) {
+            errors.invalid(&path.index(index), *feature, format!("invalid feature name {feature:?}: {why}"));
+        }
+        match features.get(index + 1) {
+            Some(next) if next == feature => errors.duplicate(&path.index(index + 1), *next),
+            Some(next) if next < feature => {
+                errors.invalid(&path.index(index + 1), *next, "list must be sorted alphabetically");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn feature_error(feature: &str) -> Option<&'static str> {
+    let is_segment = |segment: &str| {
+        segment.starts_with(|first: char| first.is_ascii_alphabetic())
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    if feature.len() > 253 {
+        Some("must be no more than 253 characters")
+    } else if feature.starts_with(|first: char| first.is_ascii_uppercase())
+        && feature.split('/').all(is_segment)
+    {
+        None
+    } else {
+        Some(
+            "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes",
+        )
     }
 }
 
@@ -324,6 +383,57 @@ mod tests {
              status.config.active.configMap.name: Required value: name must be set\n\
              status.config.active.configMap.kubeletConfigKey: Required value: kubeletConfigKey must be set"
         );
+    }
+
+    #[test]
+    fn what_a_kubelet_can_do_is_listed_in_order() {
+        let form = "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes";
+        let path = "status.declaredFeatures";
+        for (features, expected) in [
+            (json!(["A", "A/b", "B"]), String::new()),
+            (
+                json!(["B", "A"]),
+                format!("{path}[1]: Invalid value: \"A\": list must be sorted alphabetically"),
+            ),
+            (json!(["A", "A"]), format!("{path}[1]: Duplicate value: \"A\"")),
+            (json!(["A/"]), format!("{path}[0]: Invalid value: \"A/\": invalid feature name \"A/\": {form}")),
+            (json!(["a"]), format!("{path}[0]: Invalid value: \"a\": invalid feature name \"a\": {form}")),
+        ] {
+            let node = json!({"status": {"declaredFeatures": features}});
+            assert_eq!(created(&Node, node.clone()), expected);
+            assert_eq!(found(|errors| Node.validate_status_update(&node, &json!({}), errors)), expected);
+        }
+        let swap = |capacity: i64| json!({"status": {"nodeInfo": {"swap": {"capacity": capacity}}}});
+        assert_eq!(created(&Node, swap(1)), "");
+        assert_eq!(
+            created(&Node, swap(0)),
+            "metadata.nodeSwapStatus.capacity: Invalid value: \"0\": must be greater than zero"
+        );
+    }
+
+    #[test]
+    fn a_node_has_a_range_of_each_family() {
+        let more = "may specify no more than one CIDR for each IP family";
+        for (ranges, expected) in [
+            (json!(["10.0.0.0/24"]), String::new()),
+            (json!(["fd00::/64", "10.0.0.0/24"]), String::new()),
+            (
+                json!(["10.0.0.0/24", "x"]),
+                format!(
+                    "spec.podCIDRs[1]: Invalid value: \"x\": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)\n\
+                     spec.podCIDRs: Internal error: invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[1]: <nil> (invalid CIDR address: x)\n\
+                     spec.podCIDRs: Invalid value: [\"10.0.0.0/24\",\"x\"]: {more}"
+                ),
+            ),
+            (
+                json!(["fd00::/64", "fd01::/64", "10.0.0.0/24"]),
+                format!(
+                    "spec.podCIDRs: Invalid value: [\"fd00::/64\",\"fd01::/64\",\"10.0.0.0/24\"]: {more}"
+                ),
+            ),
+        ] {
+            assert_eq!(created(&Node, json!({"spec": {"podCIDRs": ranges}})), expected);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Secrets.
 
+mod key_pair;
+
 use std::borrow::Cow;
 
 use apimachinery::ObjectExt;
@@ -55,6 +57,14 @@ impl Strategy for Secret {
         self.validate(new, errors);
     }
 
+    fn create_warnings(&self, object: &Value) -> Vec<String> {
+        warnings(object)
+    }
+
+    fn update_warnings(&self, new: &Value, _old: &Value) -> Vec<String> {
+        warnings(new)
+    }
+
     fn selectable_fields(&self) -> &'static [&'static str] {
         &["type"]
     }
@@ -62,6 +72,18 @@ impl Strategy for Secret {
     fn selectable_field<'a>(&self, object: &'a Value, name: &str) -> Option<Cow<'a, str>> {
         (name == "type").then(|| field_text(object, name))
     }
+}
+
+/// What keeps a server from using the certificate and the key.
+fn warnings(secret: &Value) -> Vec<String> {
+    if secret.text("type") != "kubernetes.io/tls" {
+        return Vec::new();
+    }
+    let text = |key: &str| {
+        let bytes = BASE64_STANDARD.decode(secret["data"].text(key)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    key_pair::error(&text("tls.crt"), &text("tls.key")).into_iter().collect()
 }
 
 /// Adds the errors of changes to an object that was declared immutable.
