@@ -172,6 +172,8 @@ impl Authority {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
     use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 
     use super::*;
@@ -242,5 +244,48 @@ DwYIKwYBBQUHAwIGAyoDBDAKBggqhkjOPQQDAgNIADBFAiEA8BqXu/c6rhJLcaAL
         let root = CertificateDer::from_pem_slice(authority.certificate().as_bytes()).unwrap();
         let (_, root) = x509_parser::parse_x509_certificate(&root).unwrap();
         parsed.verify_signature(Some(root.public_key())).unwrap();
+    }
+
+    /// Made with `openssl req -new -sha512`, of keys on P-256 and P-384: pairs of curve and hash that ring lacks.
+    const OVER_SHA512: [&str; 2] = [
+        "\
+-----BEGIN CERTIFICATE REQUEST-----
+MIHqMIGSAgEAMDAxFTATBgNVBAoMDHN5c3RlbTpub2RlczEXMBUGA1UEAwwOc3lz
+dGVtOm5vZGU6dzEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARYNSdewsHBFIQc
+FIjMUfa5Vlglx8QV+2C2BUYsvloDPOla2bNC3BPEXsXh/1A5PP2Uk44BrgPywBTK
+BZoWQm0SoAAwCgYIKoZIzj0EAwQDRwAwRAIgAyegcn4qNL+FViNaRgWG+Aykufc1
+wT9GZA/RYwvyBikCIDsmYzSdwWd7pIBXpq5YfNS+s2bRXDfPoXiD99EVtMFq
+-----END CERTIFICATE REQUEST-----
+",
+        "\
+-----BEGIN CERTIFICATE REQUEST-----
+MIIBKTCBrwIBADAwMRUwEwYDVQQKDAxzeXN0ZW06bm9kZXMxFzAVBgNVBAMMDnN5
+c3RlbTpub2RlOncxMHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEaRDGd1HiuKcvnAaZ
+X8/GFkD0QfJoC8aq8fcX2jwPFd1DxWHRcgDB+rDwP43KyDkSUbMWuGVGUm2j8Wxe
+JkNd6dvAoeKtDwTd9vmS8jCJoAlcIlJf6FvMYYBRXcmQtJyooAAwCgYIKoZIzj0E
+AwQDaQAwZgIxAJzS+lFbTK8SwKRTOsZYj1WUq0VXIbyCMFwPKwIqQcsHYRnIP7Rc
+3oOC1XawEvmQewIxAKTCNLYEFgU7iEtlONU0aq2t3gNrDUDl0lp8sYcddFenJTYb
+ZEehXKCwAWFKnxSpiw==
+-----END CERTIFICATE REQUEST-----
+",
+    ];
+
+    #[test]
+    fn requests_are_checked_over_hashes_that_ring_does_not_pair() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let authority = Authority::new("kubernetes", 1, now).unwrap();
+        for pem in OVER_SHA512 {
+            let request = Request::from_pem(pem).unwrap();
+            assert_eq!(request.common_name, "system:node:w1");
+            authority.sign(&request, &[KeyUse::ClientAuth], now, authority.expires().unwrap()).unwrap();
+            let mut der = CertificateSigningRequestDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec();
+            let place = der.windows(2).position(|pair| pair == b"w1").unwrap();
+            der[place + 1] = b'2';
+            let body = BASE64_STANDARD.encode(&der);
+            let broken =
+                format!("-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n");
+            let Err(error) = Request::from_pem(&broken) else { panic!("taken with a broken signature") };
+            assert!(error.to_string().contains("ECDSA verification failure"), "{error}");
+        }
     }
 }
