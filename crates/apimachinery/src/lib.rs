@@ -7,6 +7,7 @@ pub mod cluster_role;
 pub mod fields;
 pub mod gvk;
 pub mod hash;
+pub mod json;
 pub mod labels;
 pub mod names;
 pub mod object;

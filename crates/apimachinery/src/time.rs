@@ -1,6 +1,6 @@
 //! Times as the API writes them, and durations as Go and kubectl print them.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 
 /// `2026-01-02T15:04:05Z`: `metav1.Time`, whole seconds.
 pub fn rfc3339(time: Timestamp) -> String {
@@ -8,12 +8,14 @@ pub fn rfc3339(time: Timestamp) -> String {
 }
 
 fn truncated(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
+    SECONDS.timestamp_to_string(&time)
 }
 
 /// `2026-01-02T15:04:05.000000Z`: `metav1.MicroTime`.
 pub fn rfc3339_micro(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+    const MICROSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+    MICROSECONDS.timestamp_to_string(&time)
 }
 
 /// Now, as `metav1.Time`. For shells only: decisions get the time as an argument.

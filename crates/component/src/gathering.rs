@@ -168,6 +168,10 @@ impl<S: Below> State<S> {
             if self.small.len() + length > RECORD {
                 ready!(self.poll_take_small(cx))?;
             }
+            // What is small is seldom alone: room for some at once, instead of growing with each.
+            if self.small.capacity() == 0 {
+                self.small.reserve(SMALL);
+            }
             for piece in pieces {
                 self.small.extend_from_slice(piece);
             }

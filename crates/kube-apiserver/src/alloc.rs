@@ -122,7 +122,7 @@ async fn create_address(
 ) -> Result<bool, storage::Error> {
     let Some(cache) = store.cache("ipaddresses") else { return Ok(true) };
     let mut object = address_object(address, namespace, name);
-    let Ok(stored) = write::stored_bytes(&mut object) else { return Ok(true) };
+    let stored = write::stored_bytes(&mut object);
     match store.create(&cache, &address_name(address), stored, None).await {
         Ok(_) => Ok(true),
         Err(storage::Error::Exists) => {

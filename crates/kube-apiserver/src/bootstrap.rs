@@ -73,7 +73,7 @@ pub async fn create_missing(
     if !errors.is_empty() {
         return Err(Status::invalid(group, &entry.row.kind, object.name(), errors));
     }
-    let stored = write::stored_bytes(&mut object)?;
+    let stored = write::stored_bytes(&mut object);
     match server.store.create(entry.cache(), &key, stored, None).await {
         Ok(_) => Ok(true),
         Err(storage::Error::Exists) => Ok(false),
@@ -96,7 +96,7 @@ pub async fn change(
             let current = current.ok_or(storage::Error::NotFound)?;
             let old = current.value().map_err(Status::internal)?;
             let Some(mut new) = wanted(&old) else { return Ok(storage::Change::Keep) };
-            Ok(storage::Change::Write(write::stored_bytes(&mut new)?))
+            Ok(storage::Change::Write(write::stored_bytes(&mut new)))
         })
         .await;
     result.map(drop).map_err(|refusal| refusal.into_status(&entry, key))

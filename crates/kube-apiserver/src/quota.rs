@@ -118,7 +118,7 @@ fn quotas(entry: &Entry, namespace: &str) -> Vec<Value> {
 async fn store(call: &Call<'_>, entry: &Entry, mut quota: Value) -> Result<bool, Status> {
     let version = quota.resource_version().to_owned();
     let key = entry.key(quota.namespace(), quota.name());
-    let stored = write::stored_bytes(&mut quota)?;
+    let stored = write::stored_bytes(&mut quota);
     let mut written = false;
     let result = call
         .server

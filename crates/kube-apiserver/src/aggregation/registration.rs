@@ -172,7 +172,7 @@ async fn create_missing(server: &Server, mut object: Value) -> Result<(), Status
         return Ok(());
     }
     create::fill_system_fields(&mut object);
-    let stored = write::stored_bytes(&mut object)?;
+    let stored = write::stored_bytes(&mut object);
     match server.store.create(entry.cache(), &name, stored, None).await {
         Ok(_) | Err(storage::Error::Exists) => Ok(()),
         Err(error) => Err(crate::refusal::of_object(error, &entry, &name)),

@@ -174,7 +174,7 @@ async fn change(store: &Store, range: PortRange, mut decide: impl FnMut(&mut Bit
             if let Some(metadata) = stored.and_then(|mut stored| stored.remove_at(&["metadata"])) {
                 object["metadata"] = metadata;
             }
-            Ok(Change::Write(crate::handlers::write::stored_bytes(&mut object)?))
+            Ok(Change::Write(crate::handlers::write::stored_bytes(&mut object)))
         })
         .await;
     result.map(drop).map_err(|refusal| match refusal {

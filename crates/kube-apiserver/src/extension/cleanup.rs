@@ -72,7 +72,7 @@ async fn delete(server: &Server, entry: &Entry, key: &str) -> Result<(), Status>
         }
         object.set_at(&["metadata", "deletionTimestamp"], time::now_rfc3339().into());
         object.set_at(&["metadata", "deletionGracePeriodSeconds"], 0.into());
-        Ok(Change::Write(write::stored_bytes(&mut object)?))
+        Ok(Change::Write(write::stored_bytes(&mut object)))
     };
     match server.store.update::<Refusal, _>(entry.cache(), key, None, decide).await {
         Ok(_) => Ok(()),
@@ -96,7 +96,7 @@ async fn let_go(server: &Server, name: &str) -> Result<(), Status> {
                 return Ok(Change::Delete);
             }
             object.set_at(&["metadata", "finalizers"], json!(left));
-            Ok(Change::Write(write::stored_bytes(&mut object)?))
+            Ok(Change::Write(write::stored_bytes(&mut object)))
         })
         .await;
     match result.map_err(|refusal| refusal.into_status(&entry, name)) {

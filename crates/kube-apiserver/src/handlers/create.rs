@@ -69,7 +69,7 @@ pub async fn insert(call: &Call<'_>, wanted: Wanted, dry_run: bool) -> Result<Re
     crate::convert::into_storage(&call.entry, &mut object)?;
     for attempt in 1.. {
         let key = call.entry.key(object.namespace(), object.name());
-        let stored = write::stored_bytes_with(&mut object, fields.as_deref())?;
+        let stored = write::stored_bytes_with(&mut object, fields.as_deref());
         match call.server.store.create(call.entry.cache(), &key, stored, lifetime).await {
             Ok(created) => {
                 claim.keep(call.server).await;

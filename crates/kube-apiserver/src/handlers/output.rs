@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use apimachinery::Status;
+use apimachinery::{Status, json};
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::Value;
@@ -29,7 +29,7 @@ pub fn served(entry: &Entry, object: &Object) -> Bytes {
             if convert::from_storage(entry, &mut value).is_err() {
                 return object.bytes();
             }
-            Bytes::from(serde_json::to_vec(&value).unwrap_or_default())
+            Bytes::from(json::to_vec(&value))
         }
         Err(_) => object.bytes(),
     }
@@ -111,7 +111,7 @@ pub fn tree(
     match form.shape {
         Shape::Object => Ok(response::value(code, value, form)),
         Shape::Metadata(version) => {
-            let bytes = serde_json::to_vec(value).map_err(Status::internal)?;
+            let bytes = json::to_vec(value);
             let bytes =
                 metadata_only(&bytes, version).ok_or_else(|| Status::internal("unreadable object"))?;
             Ok(response::json(code, bytes.into(), form))

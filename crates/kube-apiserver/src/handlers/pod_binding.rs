@@ -67,5 +67,5 @@ fn decide(
     if dry_run {
         return Ok(Change::Keep);
     }
-    Ok(Change::Write(write::stored_bytes(&mut pod)?))
+    Ok(Change::Write(write::stored_bytes(&mut pod)))
 }

@@ -76,7 +76,7 @@ async fn ask_budget(call: &Call<'_>, pod: &Value, dry_run: bool) -> Result<(), S
         let Some(current) = current else { return Ok(Change::Keep) };
         let budget = current.value().map_err(Status::internal)?;
         match eviction::charge(pod, &budget, &time::now_rfc3339())? {
-            Some(mut charged) if !dry_run => Ok(Change::Write(write::stored_bytes(&mut charged)?)),
+            Some(mut charged) if !dry_run => Ok(Change::Write(write::stored_bytes(&mut charged))),
             _ => Ok(Change::Keep),
         }
     };
@@ -99,7 +99,7 @@ async fn mark(call: &Call<'_>, options: &DeleteOptions) -> Result<(), Status> {
             return Ok(Change::Keep);
         }
         eviction::mark(&mut pod, &time::now_rfc3339());
-        Ok(Change::Write(write::stored_bytes(&mut pod)?))
+        Ok(Change::Write(write::stored_bytes(&mut pod)))
     };
     match call.server.store.update::<Refusal, _>(call.entry.cache(), &call.key(), None, decide).await {
         Ok(_) => Ok(()),

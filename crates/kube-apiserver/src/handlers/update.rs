@@ -208,7 +208,7 @@ async fn store_claimed(
             return Ok(Change::Keep);
         }
         convert::into_storage(&call.entry, &mut new)?;
-        Ok(Change::Write(write::stored_bytes_with(&mut new, fields)?))
+        Ok(Change::Write(write::stored_bytes_with(&mut new, fields)))
     };
     let mut attempts = 0;
     let result = loop {

@@ -1,7 +1,7 @@
 //! What all writes share: reading the object from the body, admission, and the bytes that are stored.
 
 use admission::{Attributes, Operation, User};
-use apimachinery::{FieldError, ObjectExt, Status};
+use apimachinery::{FieldError, ObjectExt, Status, json};
 use http::StatusCode;
 use schema::{DecodeError, FieldValidation, Type, Warnings};
 use serde_json::{Map, Value};
@@ -296,14 +296,14 @@ pub fn admitting<'a>(
 }
 
 /// The bytes that are stored: the stored version's kind and no resourceVersion.
-pub fn stored_bytes(object: &mut Value) -> Result<Vec<u8>, Status> {
+pub fn stored_bytes(object: &mut Value) -> Vec<u8> {
     object.remove_at(&["metadata", "resourceVersion"]);
     object.remove_at(&["metadata", "selfLink"]);
-    serde_json::to_vec(object).map_err(Status::internal)
+    json::to_vec(object)
 }
 
 /// As [`stored_bytes`], with `metadata.managedFields` put in as the text that they are.
-pub fn stored_bytes_with(object: &mut Value, managed_fields: Option<&str>) -> Result<Vec<u8>, Status> {
+pub fn stored_bytes_with(object: &mut Value, managed_fields: Option<&str>) -> Vec<u8> {
     object.remove_at(&["metadata", "managedFields"]);
     let (Some(fields), Value::Object(top)) = (managed_fields, &mut *object) else {
         return stored_bytes(object);
@@ -312,16 +312,15 @@ pub fn stored_bytes_with(object: &mut Value, managed_fields: Option<&str>) -> Re
         metadata.remove("resourceVersion");
         metadata.remove("selfLink");
     }
-    let mut out = Vec::with_capacity(1024 + fields.len());
+    let mut out = Vec::with_capacity(2048 + fields.len());
     members(&mut out, top, |out, key, value| match value {
         Value::Object(metadata) if key == "metadata" => metadata_with(out, metadata, fields),
-        value => serde_json::to_writer(out, value),
-    })
-    .map_err(Status::internal)?;
-    Ok(out)
+        value => json::write(value, out),
+    });
+    out
 }
 
-fn metadata_with(out: &mut Vec<u8>, metadata: &Map<String, Value>, fields: &str) -> serde_json::Result<()> {
+fn metadata_with(out: &mut Vec<u8>, metadata: &Map<String, Value>, fields: &str) {
     const KEY: &str = "managedFields";
     let put = |out: &mut Vec<u8>| {
         out.extend_from_slice(b"\"managedFields\":");
@@ -333,36 +332,30 @@ fn metadata_with(out: &mut Vec<u8>, metadata: &Map<String, Value>, fields: &str)
         out.push(b'{');
         put(out);
         let rest = out.len();
-        members(out, metadata, |out, _, value| serde_json::to_writer(out, value))?;
+        members(out, metadata, |out, _, value| json::write(value, out));
         out[rest] = if metadata.is_empty() { b' ' } else { b',' };
-        return Ok(());
+        return;
     }
     members(out, metadata, |out, key, value| {
-        serde_json::to_writer(&mut *out, value)?;
+        json::write(value, out);
         if last.is_some_and(|last| last == key) {
             out.push(b',');
             put(out);
         }
-        Ok(())
-    })
+    });
 }
 
-fn members(
-    out: &mut Vec<u8>,
-    map: &Map<String, Value>,
-    mut put: impl FnMut(&mut Vec<u8>, &str, &Value) -> serde_json::Result<()>,
-) -> serde_json::Result<()> {
+fn members(out: &mut Vec<u8>, map: &Map<String, Value>, mut put: impl FnMut(&mut Vec<u8>, &str, &Value)) {
     for (at, (key, value)) in map.iter().enumerate() {
         out.push(if at == 0 { b'{' } else { b',' });
-        serde_json::to_writer(&mut *out, key)?;
+        json::write_string(key, out);
         out.push(b':');
-        put(out, key, value)?;
+        put(out, key, value);
     }
     if map.is_empty() {
         out.push(b'{');
     }
     out.push(b'}');
-    Ok(())
 }
 
 /// The refusal of an object that is not valid.
@@ -420,10 +413,10 @@ mod tests {
             [json!({"name": "a", "labels": {"b": "c"}}), json!({"name": "a"}), json!({"labels": {}})]
         {
             let mut object = json!({"kind": "A", "metadata": metadata, "spec": {}});
-            let stored = stored_bytes_with(&mut object, Some(fields)).unwrap();
+            let stored = stored_bytes_with(&mut object, Some(fields));
             object["metadata"]["managedFields"] = serde_json::from_str(fields).unwrap();
             assert_eq!(String::from_utf8(stored).unwrap(), object.to_string());
-            let stored = stored_bytes_with(&mut object, None).unwrap();
+            let stored = stored_bytes_with(&mut object, None);
             assert!(!String::from_utf8(stored).unwrap().contains("managedFields"));
         }
     }
