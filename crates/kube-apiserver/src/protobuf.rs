@@ -34,8 +34,10 @@ impl Kind {
         let opening = wire::opening(&self.api_version, &self.name, item.len());
         let frame = wire::watch_frame(event, &[&opening, &item, wire::CLOSING]);
         let end = frame.len() - wire::CLOSING.len();
-        let start = end - item.len();
-        Ok(Encoded { item: start..end, body: start - opening.len()..frame.len(), frame: frame.into() })
+        let body = end - item.len() - opening.len();
+        // The field of a body in which the object is has the number that `items` has in lists.
+        let field = end - item.len() - wire::item_opening_length(item.len());
+        Ok(Encoded { item: field..end, body: body..frame.len(), frame: frame.into() })
     }
 
     /// Writes the object's own message alone.
@@ -43,6 +45,15 @@ impl Kind {
         let mut item = Vec::with_capacity(json.len() / 2 + 64);
         self.kind.encode(json, &mut item).map_err(unwritable)?;
         Ok(item)
+    }
+
+    /// Writes the object as a field of a list's message.
+    pub fn field(&self, json: &[u8]) -> Result<Vec<u8>, Status> {
+        let item = self.item(json)?;
+        let mut field = Vec::with_capacity(wire::item_opening_length(item.len()) + item.len());
+        wire::item_opening(item.len(), &mut field);
+        field.extend_from_slice(&item);
+        Ok(field)
     }
 
     /// A stored object, from what is kept if it is there.

@@ -86,7 +86,7 @@ pub struct Encoded {
     pub frame: Bytes,
     /// Where the body of an answer about this object is in the frame.
     pub body: Range<usize>,
-    /// Where the object's part of a list is in the frame.
+    /// Where the object's part of a list is in the frame: a field of the list's message, with its number and length.
     pub item: Range<usize>,
 }
 

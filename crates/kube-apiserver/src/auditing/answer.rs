@@ -7,13 +7,13 @@ use std::task::{Context, Poll};
 
 use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use audit::{Answered, Level, Record, Stage};
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use flate2::read::GzDecoder;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 
-use crate::http::body::BodyError;
+use crate::http::body::{BodyError, Piece};
 use crate::http::{Body, Response};
 
 /// The largest answer that is written down, in bytes of its JSON.
@@ -42,7 +42,9 @@ pub async fn finish(record: Arc<Record>, is_long: bool, mut answer: Response) ->
                     Bytes::new()
                 }
             },
-            Body::Whole(bytes) => bytes.unwrap_or_default(),
+            Body::Whole(piece) => {
+                piece.map_or_else(Bytes::new, |mut piece| piece.copy_to_bytes(piece.remaining()))
+            }
         };
         let header =
             |name| head.headers.get(name).and_then(|value: &::http::HeaderValue| value.to_str().ok());
@@ -90,13 +92,13 @@ impl Drop for End {
 }
 
 impl http_body::Body for Audited {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, BodyError>>> {
         Pin::new(&mut self.get_mut().body).poll_frame(context)
     }
 

@@ -1,16 +1,12 @@
-//! Lists: a page of objects at one revision, put together from cached bytes while it is sent.
+//! Lists: a page of objects at one revision, sent out of cached bytes.
 
 use std::num::IntErrorKind;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use apimachinery::{FieldError, Status};
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use http::{HeaderValue, StatusCode};
-use http_body::{Frame, SizeHint};
 use serde_json::{Value, json};
-use storage::{Consistency, Encoded, Error, Object, Page};
+use storage::{Consistency, Error, Object, Page};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::call::Call;
@@ -21,8 +17,12 @@ use crate::http::{Body, Format, Negotiated, Query, Response, Shape, response};
 use crate::protobuf;
 use crate::selection::Selection;
 
-/// Pieces of this size are sent: large enough that a piece costs nothing, small enough to be bounded.
-const PIECE: usize = 64 * 1024;
+mod body;
+
+use body::{Items, List};
+
+/// Up to this size a list is put together before it is sent.
+const SMALL: usize = 16 * 1024;
 /// From so many objects on, making rows or compressing takes milliseconds, for which nobody else should wait.
 const MANY: usize = 256;
 
@@ -280,7 +280,7 @@ fn encode(call: &Call<'_>, page: Page, metadata: Value) -> Result<Response, Stat
                 .collect(),
         ),
     };
-    Ok(send(ListBody::json(head, items), form))
+    Ok(send(List::json(head, items), form))
 }
 
 const METADATA_LIST: &str = "PartialObjectMetadataList";
@@ -293,8 +293,8 @@ fn encode_protobuf(call: &Call<'_>, page: Page, metadata: &Value) -> Result<Resp
         _ => (entry.api_version.as_str(), &*entry.row.list_kind, &*entry.row.kind),
     };
     let kind = protobuf::Kind::find(api_version, kind)?;
-    let head = json!({ "metadata": metadata }).to_string();
-    let head = protobuf::Kind::find(api_version, list_kind)?.item(head.as_bytes())?;
+    let metadata = json!({ "metadata": metadata }).to_string();
+    let metadata = protobuf::Kind::find(api_version, list_kind)?.item(metadata.as_bytes())?;
     let size: usize = page.objects.iter().map(|object| object.as_bytes().len()).sum();
     let keeps = !protobuf::Kind::is_too_much(size);
     let items = match (form.shape, &entry.stored_as) {
@@ -312,17 +312,19 @@ fn encode_protobuf(call: &Call<'_>, page: Page, metadata: &Value) -> Result<Resp
                     },
                     _ => output::served(entry, object),
                 };
-                made.push(Bytes::from(kind.item(&json)?));
+                made.push(Bytes::from(kind.field(&json)?));
             }
             Items::Made(made)
         }
     };
-    Ok(send(ListBody::protobuf(api_version, list_kind, &head, items), form))
+    let mut head = wire::opening(api_version, list_kind, metadata.len() + items.size());
+    head.extend_from_slice(&metadata);
+    Ok(send(List::protobuf(head.into(), items), form))
 }
 
-/// Sends a list: a small one at once, a large one piece by piece, so that it is never in memory as a whole.
-fn send(list: ListBody, form: &Negotiated) -> Response {
-    let length = list.length();
+/// Sends a list: a small one as a whole, a large one out of what is cached, so that it is never put together.
+fn send(mut list: List, form: &Negotiated) -> Response {
+    let length = list.remaining();
     let streamed = matches!(form.format, Format::Json | Format::Protobuf);
     if streamed && form.gzip && length >= response::GZIP_FROM {
         let body = Body::stream(response::Compressed::new(list));
@@ -330,135 +332,20 @@ fn send(list: ListBody, form: &Negotiated) -> Response {
         response::is_compressed(&mut response);
         return response;
     }
-    if !streamed || length <= PIECE {
-        let bytes = list.into_bytes();
+    if !streamed || length <= SMALL {
+        let bytes = list.copy_to_bytes(length);
         return match form.format {
             Format::Protobuf => response::whole(StatusCode::OK, bytes, form),
             _ => response::json(StatusCode::OK, bytes, form),
         };
     }
-    let mut response = response::with_type(StatusCode::OK, form.format.media_type(), Body::stream(list));
+    let mut response = response::with_type(StatusCode::OK, form.format.media_type(), Body::buffer(list));
     response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
     response
 }
 
 fn opening(kind: &str, api_version: &str, metadata: &Value) -> Bytes {
     Bytes::from(format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{metadata},"items":["#))
-}
-
-enum Items {
-    Cached(Vec<Arc<Object>>),
-    /// Protobuf that the objects hold.
-    Kept(Vec<Arc<Encoded>>),
-    Made(Vec<Bytes>),
-}
-
-impl Items {
-    fn len(&self) -> usize {
-        match self {
-            Self::Cached(items) => items.len(),
-            Self::Kept(items) => items.len(),
-            Self::Made(items) => items.len(),
-        }
-    }
-
-    fn get(&self, index: usize) -> &[u8] {
-        match self {
-            Self::Cached(items) => items[index].as_bytes(),
-            Self::Kept(items) => &items[index].frame[items[index].item.clone()],
-            Self::Made(items) => &items[index],
-        }
-    }
-
-    fn lengths(&self) -> impl Iterator<Item = usize> {
-        (0..self.len()).map(|index| self.get(index).len())
-    }
-}
-
-/// A list on its way: the opening, the items each with what stands before it, the closing.
-struct ListBody {
-    head: Option<Bytes>,
-    items: Items,
-    next: usize,
-    left: usize,
-    closing: &'static [u8],
-    /// Items are fields of a message, and not separated by commas.
-    fields: bool,
-}
-
-const CLOSING: &[u8] = b"]}\n";
-
-impl ListBody {
-    fn json(head: Bytes, items: Items) -> Self {
-        let commas = items.len().saturating_sub(1);
-        let bytes: usize = items.lengths().sum();
-        let left = head.len() + bytes + commas + CLOSING.len();
-        Self { head: Some(head), items, next: 0, left, closing: CLOSING, fields: false }
-    }
-
-    fn protobuf(api_version: &str, kind: &str, metadata: &[u8], items: Items) -> Self {
-        let bytes: usize = items.lengths().map(|length| wire::item_opening_length(length) + length).sum();
-        let mut head = wire::opening(api_version, kind, metadata.len() + bytes);
-        head.extend_from_slice(metadata);
-        let left = head.len() + bytes + wire::CLOSING.len();
-        Self { head: Some(head.into()), items, next: 0, left, closing: wire::CLOSING, fields: true }
-    }
-
-    fn length(&self) -> usize {
-        self.left
-    }
-
-    fn into_bytes(mut self) -> Bytes {
-        self.piece(usize::MAX).unwrap_or_default()
-    }
-
-    fn piece(&mut self, size: usize) -> Option<Bytes> {
-        if self.left == 0 {
-            return None;
-        }
-        let mut piece = Vec::with_capacity(self.left.min(size));
-        if let Some(head) = self.head.take() {
-            piece.extend_from_slice(&head);
-        }
-        while self.next < self.items.len() {
-            let item = self.items.get(self.next);
-            if !piece.is_empty() && piece.len() + item.len() + 1 > size {
-                break;
-            }
-            if self.fields {
-                wire::item_opening(item.len(), &mut piece);
-            } else if self.next > 0 {
-                piece.push(b',');
-            }
-            piece.extend_from_slice(item);
-            self.next += 1;
-        }
-        if self.next == self.items.len() {
-            piece.extend_from_slice(self.closing);
-        }
-        self.left -= piece.len();
-        Some(piece.into())
-    }
-}
-
-impl http_body::Body for ListBody {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Poll::Ready(self.get_mut().piece(PIECE).map(|piece| Ok(Frame::data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left as u64)
-    }
 }
 
 #[cfg(test)]
@@ -540,37 +427,19 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_list_is_its_items_whole_and_in_pieces() {
-        let items: Vec<Bytes> = (0..5000).map(|n| Bytes::from(format!("{{\"n\":{n}}}"))).collect();
-        let head = opening("List", "v1", &list_metadata(3, None, None));
-        let whole = ListBody::json(head.clone(), Items::Made(items.clone())).into_bytes();
-        let parsed: Value = serde_json::from_slice(&whole).unwrap();
-        assert_eq!(parsed["items"].as_array().unwrap().len(), 5000);
-        let mut body = ListBody::json(head.clone(), Items::Made(items));
-        assert_eq!(body.length(), whole.len());
-        let mut joined = Vec::new();
-        while let Some(piece) = body.piece(1000) {
-            assert!(piece.len() <= 1010);
-            joined.extend_from_slice(&piece);
-        }
-        assert_eq!(joined, whole);
-        let empty = ListBody::json(head, Items::Made(Vec::new())).into_bytes();
-        assert_eq!(serde_json::from_slice::<Value>(&empty).unwrap()["items"], json!([]));
-    }
-
     #[tokio::test]
     async fn a_compressed_list_is_the_list_and_goes_out_in_pieces() {
         let item = |n: u32| Bytes::from(format!("{{\"n\":{n},\"text\":\"{}\"}}", "x".repeat(200)));
         let random = |_| Bytes::from(format!("\"{:x}\"", rand::random::<u128>()));
         for items in [(0..20_000).map(item).collect::<Vec<_>>(), (0..20_000).map(random).collect()] {
             let head = opening("List", "v1", &list_metadata(3, None, None));
-            let whole = ListBody::json(head.clone(), Items::Made(items.clone())).into_bytes();
-            let mut body = response::Compressed::new(ListBody::json(head, Items::Made(items)));
+            let mut list = List::json(head.clone(), Items::Made(items.clone()));
+            let whole = list.copy_to_bytes(list.remaining());
+            let mut body = response::Compressed::new(List::json(head, Items::Made(items)));
             let (mut packed, mut pieces) = (Vec::new(), 0);
             while let Some(frame) = body.frame().await {
                 let piece = frame.unwrap().into_data().unwrap();
-                assert!(!piece.is_empty() && piece.len() < 2 * PIECE, "{}", piece.len());
+                assert!(!piece.is_empty() && piece.len() < 128 << 10, "{}", piece.len());
                 packed.extend_from_slice(&piece);
                 pieces += 1;
             }

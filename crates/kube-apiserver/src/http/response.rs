@@ -1,12 +1,11 @@
 //! Answers: objects, Status, plain text; encoded as negotiated, compressed when large and asked for.
 
-use std::convert::Infallible;
 use std::io::Write;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use apimachinery::Status;
-use bytes::Bytes;
+use apimachinery::{Status, json};
+use bytes::{Buf, Bytes};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
@@ -25,11 +24,15 @@ pub type Response = http::Response<Body>;
 /// Responses at least this large are compressed for clients that read it, as upstream.
 pub const GZIP_FROM: usize = 128 * 1024;
 
+/// How many headers an answer has: these, the audit's, two of flow control, the length and the date.
+const HEADERS: usize = 8;
+
 /// An answer with a body of a media type.
 pub fn with_type(code: StatusCode, media_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = code;
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
     response
@@ -72,8 +75,7 @@ pub fn json(code: StatusCode, bytes: Bytes, form: &Negotiated) -> Response {
 
 /// A JSON value, encoded as negotiated.
 pub fn value(code: StatusCode, value: &Value, form: &Negotiated) -> Response {
-    // A tree of JSON values always has a JSON text.
-    let compact = || serde_json::to_vec(value).unwrap_or_default();
+    let compact = || json::to_vec(value);
     let bytes = match form.format {
         Format::Json => compact().into(),
         Format::Protobuf => return as_protobuf(code, &compact(), form),
@@ -137,28 +139,26 @@ impl<B> Compressed<B> {
     }
 }
 
-impl<B: http_body::Body<Data = Bytes, Error = Infallible> + Unpin> http_body::Body for Compressed<B> {
+impl<B: Buf + Unpin> http_body::Body for Compressed<B> {
     type Data = Bytes;
     type Error = std::io::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+        _context: &mut Context<'_>,
     ) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
         let Self { body: left, encoder } = self.get_mut();
         let mut read = 0;
         while let Some(body) = left {
-            let Some(frame) = ready!(Pin::new(body).poll_frame(context)) else {
+            if !body.has_remaining() {
                 *left = None;
                 encoder.try_finish()?;
                 break;
-            };
-            if let Ok(frame) = frame
-                && let Some(data) = frame.data_ref()
-            {
-                encoder.write_all(data)?;
-                read += data.len();
             }
+            let length = body.chunk().len().min(READ_PIECE);
+            encoder.write_all(&body.chunk()[..length])?;
+            body.advance(length);
+            read += length;
             if encoder.get_ref().len() >= COMPRESSED_PIECE {
                 break;
             }

@@ -1,7 +1,7 @@
 //! Watches over a WebSocket: each event is a message, for clients that cannot read an answer while it comes.
 
 use apimachinery::Status;
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use futures::{SinkExt as _, StreamExt as _};
 use http::header::{
     CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
@@ -98,8 +98,8 @@ async fn carry(connection: Upgraded, mut events: Body, protobuf: bool) {
         tokio::select! {
             piece = events.frame() => {
                 let Some(Ok(piece)) = piece else { break };
-                let Ok(piece) = piece.into_data() else { continue };
-                for event in split(piece, protobuf) {
+                let Ok(mut piece) = piece.into_data() else { continue };
+                for event in split(piece.copy_to_bytes(piece.remaining()), protobuf) {
                     let Some(message) = message(event, protobuf) else { return };
                     if to_client.feed(message).await.is_err() {
                         return;
