@@ -77,8 +77,9 @@ fn selectable_fields_hold_one_plain_value() {
     let with = |paths: &[&str]| {
         faults(|object| {
             let version = &mut object["spec"]["versions"][0];
-            version["schema"]["openAPIV3Schema"] = json!({"type": "object", "properties": {"spec": {"type": "object",
-                "properties": {"color": {"type": "string"}, "parts": {"type": "array", "items": {"type": "string"}}}}}});
+            version["schema"]["openAPIV3Schema"] = json!({"type": "object", "properties": {
+                "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
+                "spec": {"type": "object", "properties": {"color": {"type": "string"}, "parts": {"type": "array", "items": {"type": "string"}}}}}});
             let fields = paths.iter().map(|path| json!({"jsonPath": path}));
             version["selectableFields"] = fields.collect();
         })
@@ -86,7 +87,14 @@ fn selectable_fields_hold_one_plain_value() {
     const AT: &str = "spec.selectableFields";
     assert_eq!(with(&[".spec.color"]), [""; 0]);
     assert_eq!(
-        with(&[".spec.size", ".spec.parts", ".metadata.name", ".spec.color", ".spec.color"]),
+        with(&[
+            ".spec.size",
+            ".spec.parts",
+            ".metadata.name",
+            ".spec.color",
+            ".spec.color",
+            ".metadata.labels"
+        ]),
         [
             format!(
                 "{AT}[0].jsonPath: Invalid value: \".spec.size\": is an invalid path: does not refer to a valid field"
@@ -98,6 +106,9 @@ fn selectable_fields_hold_one_plain_value() {
                 "{AT}[2].jsonPath: Invalid value: \".metadata.name\": must not point to fields in metadata"
             ),
             format!("{AT}[4].jsonPath: Duplicate value: \".spec.color\""),
+            format!(
+                "{AT}[5].jsonPath: Invalid value: \".metadata.labels\": is an invalid path: does not refer to a valid field"
+            ),
         ]
     );
     assert_eq!(with(&[""]), [format!("{AT}[0].jsonPath: Required value")]);

@@ -148,7 +148,7 @@ fn validate_selectable(version: &Value, path: &Path<'_>, errors: &mut Errors) {
         .flatten()
         .map(|field| field.text("jsonPath"))
         .collect();
-    let count = fields.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let mut known: Vec<&str> = Vec::new();
     for (index, field) in fields.iter().enumerate() {
         let here = path.index(index);
         let here = here.child("jsonPath");
@@ -156,25 +156,29 @@ fn validate_selectable(version: &Value, path: &Path<'_>, errors: &mut Errors) {
             errors.required(&here, "");
             continue;
         }
-        if fields[..index].contains(field) {
-            errors.push(FieldError::duplicate(here.to_string(), *field));
-        }
+        let found = match schema.map(|schema| custom_resources::at_path(field, schema)) {
+            None => continue,
+            Some(Err(why)) => {
+                errors.invalid(&here, *field, format!("is an invalid path: {why}"));
+                continue;
+            }
+            Some(Ok(found)) => found,
+        };
         if *field == ".metadata" || field.starts_with(".metadata.") || field.starts_with(".metadata[") {
             errors.invalid(&here, *field, "must not point to fields in metadata");
-            continue;
         }
-        match schema.map(|schema| custom_resources::at_path(field, schema)) {
-            None => {}
-            Some(Err(why)) => errors.invalid(&here, *field, format!("is an invalid path: {why}")),
-            Some(Ok(found)) => {
-                let kind = found.get("type").and_then(Value::as_str).unwrap_or_default();
-                if !matches!(kind, "boolean" | "integer" | "string") {
-                    let why = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.";
-                    errors.invalid(&here, *field, why);
-                }
-            }
+        let kind = found.get("type").and_then(Value::as_str).unwrap_or_default();
+        if !matches!(kind, "boolean" | "integer" | "string") {
+            let why = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.";
+            errors.invalid(&here, *field, why);
+        }
+        if known.contains(field) {
+            errors.push(FieldError::duplicate(here.to_string(), *field));
+        } else {
+            known.push(field);
         }
     }
+    let count = known.len();
     if count > MOST {
         errors.push(FieldError::too_many(path.to_string(), count, MOST));
     }
