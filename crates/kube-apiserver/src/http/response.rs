@@ -148,6 +148,8 @@ impl<B: Buf + Unpin> http_body::Body for Compressed<B> {
         _context: &mut Context<'_>,
     ) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
         let Self { body: left, encoder } = self.get_mut();
+        // Each call of the encoder costs as much as some hundred bytes, and a body may consist of small parts.
+        let mut scratch = [0; 8 * 1024];
         let mut read = 0;
         while let Some(body) = left {
             if !body.has_remaining() {
@@ -155,9 +157,9 @@ impl<B: Buf + Unpin> http_body::Body for Compressed<B> {
                 encoder.try_finish()?;
                 break;
             }
-            let length = body.chunk().len().min(READ_PIECE);
-            encoder.write_all(&body.chunk()[..length])?;
-            body.advance(length);
+            let length = body.remaining().min(scratch.len());
+            body.copy_to_slice(&mut scratch[..length]);
+            encoder.write_all(&scratch[..length])?;
             read += length;
             if encoder.get_ref().len() >= COMPRESSED_PIECE {
                 break;
