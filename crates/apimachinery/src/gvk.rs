@@ -19,12 +19,6 @@ impl GroupVersionKind {
         Self { group: group.into(), version: version.into(), kind: kind.into() }
     }
 
-    /// Builds one from an object's `apiVersion` and `kind` strings.
-    pub fn from_api_version(api_version: &str, kind: &str) -> Self {
-        let (group, version) = split_api_version(api_version);
-        Self::new(group, version, kind)
-    }
-
     /// The `apiVersion` string: `v1` or `apps/v1`.
     pub fn api_version(&self) -> String {
         join_api_version(&self.group, &self.version)

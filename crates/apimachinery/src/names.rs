@@ -6,8 +6,6 @@ use crate::hash::SAFE_ALPHABET;
 pub const DNS1123_LABEL_MAX: usize = 63;
 /// Longest DNS subdomain (RFC 1123).
 pub const DNS1123_SUBDOMAIN_MAX: usize = 253;
-/// All annotations of an object together, keys and values (upstream `TotalAnnotationSizeLimitB`).
-pub const ANNOTATIONS_MAX: usize = 256 * 1024;
 
 const LABEL_MESSAGE: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const SUBDOMAIN_MESSAGE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
@@ -83,11 +81,6 @@ pub fn is_dns1123_label(text: &str) -> bool {
 /// Whether `text` is an RFC 1123 subdomain.
 pub fn is_dns1123_subdomain(text: &str) -> bool {
     dns1123_subdomain_errors(text).is_empty()
-}
-
-/// Whether `text` is a DNS-1035 label.
-pub fn is_dns1035_label(text: &str) -> bool {
-    dns1035_label_errors(text).is_empty()
 }
 
 /// What is wrong with `text` as a label or annotation key (`prefix/name`); empty when nothing is.
@@ -208,7 +201,6 @@ mod tests {
         }
         assert!(is_dns1123_subdomain("a.b-c.d"));
         assert!(!is_dns1123_subdomain("a..b"));
-        assert!(is_dns1035_label("a0") && !is_dns1035_label("0a"));
     }
 
     #[test]

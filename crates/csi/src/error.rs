@@ -22,18 +22,6 @@ impl Error {
         self.code
     }
 
-    /// Tells whether the driver may still be at work on what was asked: the outcome is not known.
-    pub fn is_uncertain(&self) -> bool {
-        matches!(
-            self.code,
-            Code::Cancelled
-                | Code::DeadlineExceeded
-                | Code::Unavailable
-                | Code::ResourceExhausted
-                | Code::Aborted
-        )
-    }
-
     /// Tells whether there is no such volume.
     pub fn is_not_found(&self) -> bool {
         self.code == Code::NotFound
@@ -66,12 +54,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_read_as_everywhere_and_say_whether_they_are_final() {
+    fn errors_read_as_everywhere_and_say_that_there_is_no_volume() {
         let error = Error::from(Status::deadline_exceeded("context deadline exceeded"));
         assert_eq!(error.to_string(), "rpc error: code = DeadlineExceeded desc = context deadline exceeded");
-        assert!(error.is_uncertain());
         let error = Error::from(Status::not_found("volume v"));
         assert_eq!(error.to_string(), "rpc error: code = NotFound desc = volume v");
-        assert!(!error.is_uncertain() && error.is_not_found());
+        assert!(error.is_not_found());
     }
 }

@@ -26,8 +26,8 @@ use strategy::{Keeps, NameRule, Strategy, field_text, keep_metadata};
 
 pub use admin::{asked_admin_access, judge_admin_access};
 pub(crate) use dates::date;
-pub use rights::{StatusRights, is_account_on, no_binding, no_driver, status_rights};
 pub use pool_request::ResourcePoolStatusRequest;
+pub use rights::{StatusRights, is_account_on, no_binding, no_driver, status_rights};
 pub use taint_rule::DeviceTaintRule;
 
 /// The rules of DeviceClasses.

@@ -50,7 +50,6 @@ mod review;
 mod role;
 mod role_binding;
 mod runtime_class;
-pub mod scale;
 pub mod secret;
 pub mod service;
 mod service_account;

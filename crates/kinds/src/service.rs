@@ -12,7 +12,6 @@ mod tests;
 
 use std::borrow::Cow;
 
-use apimachinery::status::FieldError;
 use serde_json::{Value, json};
 
 use strategy::field::Errors;
@@ -135,38 +134,4 @@ pub fn needs_node_ports(spec: &Value) -> bool {
 /// Whether the service needs a node port on which nodes tell whether they have endpoints of it.
 pub fn needs_health_check_port(spec: &Value) -> bool {
     spec.text("type") == "LoadBalancer" && spec.text("externalTrafficPolicy") == "Local"
-}
-
-/// Settles the address families of a service in a cluster that has one, `IPv4` or `IPv6`; says what is wrong
-/// where the service wants another or both.
-pub fn settle_families(object: &mut Value, family: &str) -> Vec<FieldError> {
-    let mut errors = Errors::new();
-    let spec = write::ensure(object, "spec");
-    if !needs_cluster_ip(spec) {
-        return Vec::new();
-    }
-    let path = strategy::field::Path::root("spec");
-    if spec.text("ipFamilyPolicy") == "RequireDualStack" {
-        errors.invalid(
-            &path.child("ipFamilyPolicy"),
-            "RequireDualStack",
-            "this cluster is not configured for dual-stack services",
-        );
-    }
-    for (index, wanted) in spec.items("ipFamilies").iter().enumerate() {
-        if wanted != family && matches!(wanted.as_str(), Some("IPv4" | "IPv6")) {
-            errors.invalid(
-                &path.child("ipFamilies").index(index),
-                wanted.clone(),
-                "not configured on this cluster",
-            );
-        }
-    }
-    if errors.is_empty() {
-        write::missing(spec, "ipFamilyPolicy", "SingleStack");
-        if spec.items("ipFamilies").is_empty() {
-            write::set(spec, "ipFamilies", json!([family]));
-        }
-    }
-    errors.into_vec()
 }

@@ -123,11 +123,6 @@ fn note_patch(callable: &Callable, place: Place, patch: &[u8]) {
 }
 
 impl Admitting<'_> {
-    /// Whether a webhook may have to be asked.
-    pub fn concerns_webhooks(&self) -> bool {
-        self.server.webhooks.concern(&self.attributes, &self.server.view())
-    }
-
     /// Lets the built-in plugins change the object.
     pub fn change(&self, object: &mut Value, old: Option<&Value>) -> Result<(), Status> {
         let warnings =

@@ -43,11 +43,6 @@ impl Iptables {
         }
     }
 
-    /// Tells whether the programs can be run and reach the kernel.
-    pub async fn is_usable(&self) -> bool {
-        self.has_chain(Table::Nat, "POSTROUTING").await.unwrap_or(false)
-    }
-
     async fn rule_command(
         &self,
         table: Table,

@@ -44,11 +44,6 @@ pub fn is_active(pod: &Pod) -> bool {
     !is_terminal(pod) && pod.metadata.deletion_timestamp.is_none()
 }
 
-/// Whether the node's `Ready` condition is true.
-pub fn is_node_ready(node: &Node) -> bool {
-    node_condition(node, "Ready").is_some_and(|condition| condition.status == "True")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

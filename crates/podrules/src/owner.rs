@@ -7,11 +7,6 @@ pub fn controller_of(metadata: &ObjectMeta) -> Option<&OwnerReference> {
     metadata.owner_references.as_ref()?.iter().find(|owner| owner.controller == Some(true))
 }
 
-/// Whether the object is controlled by the owner with this UID.
-pub fn is_controlled_by(metadata: &ObjectMeta, uid: &str) -> bool {
-    controller_of(metadata).is_some_and(|owner| owner.uid == uid)
-}
-
 /// A controller reference to the owner, which its foreground deletion waits for.
 pub fn controller_reference(api_version: &str, kind: &str, owner: &ObjectMeta) -> OwnerReference {
     OwnerReference {

@@ -133,12 +133,6 @@ pub fn aggregated(form: Aggregated, groups: Vec<Value>) -> Value {
     json!({"kind": "APIGroupDiscoveryList", "apiVersion": version, "metadata": {}, "items": groups})
 }
 
-/// The aggregated form, version 2, of `/api` (the core group) or of `/apis` (all other groups).
-pub fn aggregated_v2<'a>(rows: impl IntoIterator<Item = &'a Resource>, core: bool) -> Value {
-    let rows = rows.into_iter().filter(|resource| resource.group.is_empty() == core);
-    aggregated(Aggregated::V2, aggregated_groups(rows))
-}
-
 /// The entries of the aggregated form for the groups of rows, the core group's name being empty.
 pub fn aggregated_groups<'a>(rows: impl IntoIterator<Item = &'a Resource>) -> Vec<Value> {
     let rows: Vec<&Resource> = rows.into_iter().collect();
@@ -266,7 +260,8 @@ mod tests {
 
     #[test]
     fn aggregates_resources_with_their_subresources() {
-        let list = aggregated_v2(catalogue().resources(), true);
+        let core = catalogue().resources().filter(|resource| resource.group.is_empty());
+        let list = aggregated(Aggregated::V2, aggregated_groups(core));
         assert_eq!(list["items"].as_array().unwrap().len(), 1);
         let resources = list["items"][0]["versions"][0]["resources"].as_array().unwrap();
         let pods = resources.iter().find(|resource| resource["resource"] == "pods").unwrap();

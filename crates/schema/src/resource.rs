@@ -237,15 +237,6 @@ impl Resource {
         }
     }
 
-    /// Writes the prefix of the store's keys of all objects, or of one namespace's, with a slash at its end.
-    pub fn key_prefix(&self, namespace: Option<&str>) -> String {
-        let prefix = &self.prefix;
-        match namespace {
-            Some(namespace) if self.namespaced => format!("/registry/{prefix}/{namespace}/"),
-            _ => format!("/registry/{prefix}/"),
-        }
-    }
-
     /// Says the group, version and kind of what a subresource reads and writes.
     pub fn subresource_kind<'a>(&'a self, subresource: &'a Subresource) -> (&'a str, &'a str, &'a str) {
         match subresource.body {

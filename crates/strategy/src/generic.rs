@@ -13,5 +13,3 @@ impl Strategy for Generic {
 
 /// Objects without status and generation, such as most configuration.
 pub static PLAIN: Generic = Generic(Keeps::Nothing);
-/// Objects with a status subresource and a counted spec.
-pub static WITH_STATUS: Generic = Generic(Keeps::StatusAndGeneration);

@@ -125,15 +125,6 @@ fn the_address_stays() {
 }
 
 #[test]
-fn families_are_settled_for_one_stack() {
-    let mut object = service(json!({"type": "ClusterIP", "ports": [{"port": 80}]}));
-    assert!(settle_families(&mut object, "IPv4").is_empty());
-    assert_eq!(object["spec"]["ipFamilies"], json!(["IPv4"]));
-    object["spec"]["ipFamilyPolicy"] = json!("RequireDualStack");
-    assert_eq!(settle_families(&mut object, "IPv4").len(), 1);
-}
-
-#[test]
 fn an_annotation_of_ranges_is_looked_at_once() {
     let with = |ranges: &str, port: i64| {
         let mut service = service(
