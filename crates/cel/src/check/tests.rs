@@ -164,6 +164,7 @@ fn costs_grow_with_what_there_may_be() {
             2 + 1 + 100 * (3 + 2 + 1 + 100 * (3 + 5)),
         ),
         ("type(self.free) == int", 2 + 1 + 1 + 1),
+        ("cel.bind(n, self.replicas, n > 3)", 10 + 2 + 1 + 1),
         ("quantity('1') == quantity('2')", 1 + 1 + 1),
         ("self.name.matches('[a-z]+')", 2 + 3 * 2),
     ] {

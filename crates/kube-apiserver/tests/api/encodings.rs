@@ -1,8 +1,12 @@
 //! Encodings: protobuf and YAML in answers and requests, and what is refused.
 
+use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http::Method;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 
 use crate::cluster::{Answer, Client, Cluster, MAPS, map};
@@ -107,6 +111,61 @@ async fn an_object_is_the_same_in_json_and_in_protobuf() {
     let status = read(&gone);
     assert_eq!((&status["kind"], &status["reason"]), (&json!("Status"), &json!("NotFound")));
     assert_eq!(status["message"], "pods \"a\" not found");
+}
+
+/// A list over HTTP/1.1.
+async fn list_over_http1(cluster: &Cluster) -> Value {
+    let stream = cluster.connection("admin", &["system:masters"], "http/1.1").await;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get(MAPS).header("host", "localhost");
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    let length: usize = response.headers()["content-length"].to_str().unwrap().parse().unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body.len(), length);
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// A list over HTTP/2 to a client that takes a little at a time.
+async fn list_sip_by_sip(cluster: &Cluster) -> Value {
+    let stream = cluster.connection("admin", &["system:masters"], "h2").await;
+    let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(777)
+        .initial_connection_window_size(70_000)
+        .handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get(format!("https://localhost{MAPS}")).body(Empty::<Bytes>::new()).unwrap();
+    let body = sender.send_request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_list_is_the_same_however_it_is_sent() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    for (number, length) in [1, 20_000, 0, 70_000, 3, 16_384, 300].into_iter().cycle().take(70).enumerate() {
+        let value: String = ["é", "\"", "\n", "plain "].into_iter().cycle().take(length).collect();
+        client.post(MAPS, &map(&format!("m{number:03}"), &value)).await.ok();
+    }
+    let plain = client.get(MAPS).await.ok();
+    assert!(plain["items"].as_array().unwrap().len() >= 70);
+    let packed = client.ask(Method::GET, MAPS, &[("accept-encoding", "gzip")], "").await;
+    assert_eq!(packed.headers["content-encoding"], "gzip");
+    let unpacked: Value = serde_json::from_reader(GzDecoder::new(&*packed.body)).unwrap();
+    assert!(unpacked["items"] == plain["items"]);
+    assert!(list_over_http1(&cluster).await["items"] == plain["items"]);
+    assert!(list_sip_by_sip(&cluster).await["items"] == plain["items"]);
+    let told = |list: &Value| -> Vec<Value> {
+        let items = list["items"].as_array().unwrap().iter();
+        items.map(|item| without_empty(json!([item["metadata"], item["data"]]))).collect()
+    };
+    // Made at the first time, kept at the second.
+    for _ in 0..2 {
+        assert!(told(&read(&client.get_as(MAPS, PROTOBUF).await)) == told(&plain));
+    }
 }
 
 /// Events of a watch in protobuf.
