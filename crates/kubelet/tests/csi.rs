@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use component::Runtime;
 use csi::v1::{CreateVolumeRequest, VolumeCapability};
@@ -80,11 +80,8 @@ fn register(root: &Path) -> Runtime {
 
 impl Ground {
     async fn until(&self, what: &str, done: impl Fn() -> bool) {
-        let began = Instant::now();
-        while !done() {
-            assert!(began.elapsed() < Duration::from_secs(20), "{what}: not in time");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        testkit::eventually_within(Duration::from_secs(20), || async { done().then_some(()).ok_or(what) })
+            .await;
     }
 
     /// Has the driver make a volume.

@@ -72,10 +72,8 @@ async fn a_range_goes_when_its_last_address_has() {
     assert!(refused.contains("not in the valid range"), "{refused}");
     cluster.remove("/api/v1/namespaces/default/services/web").await;
     // It is kept for ten seconds at least.
-    let gone = async {
-        while cluster.get(path).await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), gone).await.unwrap();
+    testkit::eventually_within(Duration::from_secs(60), || async {
+        cluster.get(path).await.err().ok_or("the range is still there")
+    })
+    .await;
 }

@@ -306,11 +306,7 @@ fn child_of(pid: u32) -> Option<i32> {
 }
 
 async fn wait(what: &str, mut done: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < PATIENCE, "never came: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    testkit::eventually_within(PATIENCE, || std::future::ready(done().then_some(()).ok_or(what))).await;
 }
 
 /// Makes an authority, the kubelet's certificate and an administrator's; answers the latter as a client.
