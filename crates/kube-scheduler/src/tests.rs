@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use testkit::Dice;
 
 use crate::config::Config;
 use crate::core::{Core, Nomination, Outcome};
@@ -15,20 +16,10 @@ use crate::pod::Pod;
 use crate::preemption::Budget;
 use crate::queue::Backoff;
 
-/// A small generator, so that a failing run can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % below.max(1)
-    }
-}
-
 struct Cluster {
     core: Core,
     now: Instant,
-    random: Random,
+    dice: Dice,
 }
 
 fn merge(into: &mut Value, from: Value) {
@@ -68,7 +59,7 @@ impl Cluster {
     fn new(nodes: impl IntoIterator<Item = Arc<Node>>) -> Self {
         let flags = <crate::config::Flags as clap::Parser>::parse_from(["kube-scheduler"]);
         let core = Core::new(Config::new(flags).unwrap().profiles, Backoff::default());
-        let mut cluster = Cluster { core, now: Instant::now(), random: Random(42) };
+        let mut cluster = Cluster { core, now: Instant::now(), dice: Dice::new(42) };
         for node in nodes {
             cluster.core.apply_node(node, cluster.now);
         }
@@ -80,8 +71,8 @@ impl Cluster {
     }
 
     fn step(&mut self) -> Option<Outcome> {
-        let random = &mut self.random;
-        self.core.try_next(self.now, &mut |below| random.below(below), Laps::default())
+        let dice = &mut self.dice;
+        self.core.try_next(self.now, &mut |below| dice.roll(below), Laps::default())
     }
 
     /// Schedules everything that waits: the node of each pod, or why it has none.
@@ -201,17 +192,17 @@ fn hundreds_of_nodes_are_never_overcommitted_and_evenly_filled() {
         node(&format!("n{number}"), json!({"metadata": {"labels": {"topology.kubernetes.io/zone": zone}}}))
     });
     let mut cluster = Cluster::new(nodes);
-    let mut random = Random(7);
+    let mut dice = Dice::new(7);
     let mut refused = 0;
     for number in 0..3000 {
-        let cpu = format!("{}m", 100 + random.below(10) * 100);
+        let cpu = format!("{}m", 100 + dice.roll(10) * 100);
         cluster.add(sized(&format!("p{number}"), &cpu));
         if number % 50 == 49 {
             refused += cluster.run().values().filter(|result| result.starts_with("0/")).count();
         }
         // Some go again.
-        if random.below(10) == 0 {
-            let uid = format!("p{}", random.below(number + 1));
+        if dice.roll(10) == 0 {
+            let uid = format!("p{}", dice.roll(number + 1));
             cluster.core.delete_pod(&uid, cluster.now);
         }
     }

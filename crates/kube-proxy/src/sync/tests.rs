@@ -121,22 +121,18 @@ async fn nothing_changed_writes_nothing() {
 #[tokio::test]
 async fn partial_syncs_arrive_where_a_full_one_does() {
     let (mut state, mut syncer) = fresh();
-    let mut seed = 7u64;
-    let mut random = move |below: u64| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (seed >> 33) % below
-    };
+    let mut dice = testkit::Dice::new(7);
     for step in 0..300 {
-        let number = u8::try_from(random(6)).unwrap() + 1;
+        let number = u8::try_from(dice.roll(6)).unwrap() + 1;
         let name = format!("s{number}");
         let protocol = if number % 2 == 0 { "TCP" } else { "UDP" };
-        match random(5) {
+        match dice.roll(5) {
             0 => state.apply_service(&format!("d/{name}"), None),
             1 => state.apply(service(&name, protocol, number, 30000 + u16::from(number))),
             2 => state.apply(service(&name, protocol, number, 0)),
             _ => {
                 let ips: Vec<_> =
-                    (0..random(4)).map(|ip| format!("172.16.{number}.{}", ip + random(3))).collect();
+                    (0..dice.roll(4)).map(|ip| format!("172.16.{number}.{}", ip + dice.roll(3))).collect();
                 state.apply_named(slice(&name, protocol, &ips));
             }
         }
