@@ -20,7 +20,8 @@ const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 const LISTS: usize = 100;
-const GETS_PER_OBJECT: usize = 5;
+/// How often each object is read.
+pub const GETS_PER_OBJECT: usize = 5;
 const LATENCIES: usize = 200;
 
 fn configmap(name: &str, fill: char) -> Bytes {
@@ -178,66 +179,24 @@ async fn round(objects: usize, clients: usize) -> anyhow::Result<Round> {
     round.etcd_put_cpu = cpu;
     round.etcd_rate = objects as f64 / puts.as_secs_f64();
 
-    let create = spread(&connections, objects, |mut client: Client, number| async move {
-        let body = configmap(&format!("object-{number}"), 'x');
-        client.send(Method::POST, COLLECTION, body).await.map(drop)
-    });
-    let both = cpu_of(server.etcd_pid(), objects, cpu_of(server.pid(), objects, create));
+    let both =
+        cpu_of(server.etcd_pid(), objects, cpu_of(server.pid(), objects, create(&connections, objects)));
     let (etcd_cpu, (cpu, took)) = both.await?;
     round.etcd_create_cpu = etcd_cpu;
     round.create_cpu = cpu;
     round.create_rate = objects as f64 / took.as_secs_f64();
 
     let gets = objects * GETS_PER_OBJECT;
-    let get = spread(&connections, gets, move |mut client: Client, number| async move {
-        let path = format!("{COLLECTION}/object-{}", number % objects);
-        client.send(Method::GET, &path, Bytes::new()).await.map(drop)
-    });
-    round.get_cpu = cpu_of(server.pid(), gets, get).await?.0;
-
+    round.get_cpu = cpu_of(server.pid(), gets, get(&connections, objects, gets)).await?.0;
     let mut lister = server.client().await?;
-    let lists = async {
-        let mut size = 0;
-        for _ in 0..LISTS {
-            size = lister.send(Method::GET, COLLECTION, Bytes::new()).await?.len();
-        }
-        Ok(size)
-    };
-    (round.list_cpu, round.list_bytes) = cpu_of(server.pid(), LISTS, lists).await?;
-
-    let lists = async {
-        for _ in 0..LISTS {
-            lister.get_with(COLLECTION, &[("accept-encoding", "gzip")]).await?;
-        }
-        Ok(())
-    };
-    round.list_gzip_cpu = cpu_of(server.pid(), LISTS, lists).await?.0;
-
-    let get = spread(&connections, gets, move |mut client: Client, number| async move {
-        let path = format!("{COLLECTION}/object-{}", number % objects);
-        client.get_as(&path, PROTOBUF).await.map(drop)
-    });
-    round.get_protobuf_cpu = cpu_of(server.pid(), gets, get).await?.0;
-    let lists = async {
-        for _ in 0..LISTS {
-            lister.get_as(COLLECTION, PROTOBUF).await?;
-        }
-        Ok(())
-    };
-    round.list_protobuf_cpu = cpu_of(server.pid(), LISTS, lists).await?.0;
-
-    let update = spread(&connections, objects, |mut client: Client, number| async move {
-        let path = format!("{COLLECTION}/object-{number}");
-        client.send(Method::PUT, &path, configmap(&format!("object-{number}"), 'y')).await.map(drop)
-    });
-    round.update_cpu = cpu_of(server.pid(), objects, update).await?.0;
-
-    let apply = spread(&connections, objects, move |mut client: Client, number| async move {
-        // Each Deployment is made, then changed.
-        let (name, pass) = (format!("deployment-{}", number % (objects / 2)), number / (objects / 2));
-        client.apply(&format!("{DEPLOYMENTS}/{name}"), deployment(&name, pass)).await
-    });
-    round.apply_cpu = cpu_of(server.pid(), objects, apply).await?.0;
+    let mut list_with =
+        async |headers: &[(&str, &str)]| cpu_of(server.pid(), LISTS, list(&mut lister, headers, LISTS)).await;
+    (round.list_cpu, round.list_bytes) = list_with(&[]).await?;
+    round.list_gzip_cpu = list_with(&[("accept-encoding", "gzip")]).await?.0;
+    round.get_protobuf_cpu = cpu_of(server.pid(), gets, get_protobuf(&connections, objects, gets)).await?.0;
+    round.list_protobuf_cpu = list_with(&[("accept", PROTOBUF)]).await?.0;
+    round.update_cpu = cpu_of(server.pid(), objects, update(&connections, objects)).await?.0;
+    round.apply_cpu = cpu_of(server.pid(), objects, apply(&connections, objects)).await?.0;
 
     let event = median(create_to_event(&server).await?);
     round.watch_over_put = event - median(etcd::sequential_puts(&server, LATENCIES, &value).await?);
@@ -245,8 +204,62 @@ async fn round(objects: usize, clients: usize) -> anyhow::Result<Round> {
     Ok(round)
 }
 
+/// Makes the objects.
+pub async fn create(connections: &[Client], objects: usize) -> anyhow::Result<Duration> {
+    spread(connections, objects, |mut client: Client, number| async move {
+        let body = configmap(&format!("object-{number}"), 'x');
+        client.send(Method::POST, COLLECTION, body).await.map(drop)
+    })
+    .await
+}
+
+/// Reads the objects, again and again.
+pub async fn get(connections: &[Client], objects: usize, gets: usize) -> anyhow::Result<Duration> {
+    spread(connections, gets, move |mut client: Client, number| async move {
+        let path = format!("{COLLECTION}/object-{}", number % objects);
+        client.send(Method::GET, &path, Bytes::new()).await.map(drop)
+    })
+    .await
+}
+
+/// As [`get`], in protobuf.
+pub async fn get_protobuf(connections: &[Client], objects: usize, gets: usize) -> anyhow::Result<Duration> {
+    spread(connections, gets, move |mut client: Client, number| async move {
+        let path = format!("{COLLECTION}/object-{}", number % objects);
+        client.get_as(&path, PROTOBUF).await.map(drop)
+    })
+    .await
+}
+
+/// Lists the objects so many times; gives the size of a list.
+pub async fn list(client: &mut Client, headers: &[(&str, &str)], times: usize) -> anyhow::Result<usize> {
+    let mut size = 0;
+    for _ in 0..times {
+        size = client.get_with(COLLECTION, headers).await?.len();
+    }
+    Ok(size)
+}
+
+/// Changes the objects.
+pub async fn update(connections: &[Client], objects: usize) -> anyhow::Result<Duration> {
+    spread(connections, objects, |mut client: Client, number| async move {
+        let path = format!("{COLLECTION}/object-{number}");
+        client.send(Method::PUT, &path, configmap(&format!("object-{number}"), 'y')).await.map(drop)
+    })
+    .await
+}
+
+/// Applies Deployments: each is made, then changed.
+pub async fn apply(connections: &[Client], objects: usize) -> anyhow::Result<Duration> {
+    spread(connections, objects, move |mut client: Client, number| async move {
+        let (name, pass) = (format!("deployment-{}", number % (objects / 2)), number / (objects / 2));
+        client.apply(&format!("{DEPLOYMENTS}/{name}"), deployment(&name, pass)).await
+    })
+    .await
+}
+
 /// Waits until the API server spends no time by itself: two looks with less than 10 ms between them.
-async fn settle(server: &Server) -> anyhow::Result<()> {
+pub async fn settle(server: &Server) -> anyhow::Result<()> {
     for _ in 0..50 {
         let before = process::cpu_time(server.pid())?;
         tokio::time::sleep(Duration::from_millis(200)).await;

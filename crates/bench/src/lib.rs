@@ -6,6 +6,7 @@
 mod api;
 mod cluster;
 mod etcd;
+mod instructions;
 mod load;
 mod process;
 mod proxy;
@@ -57,6 +58,8 @@ enum Which {
     Scale,
     /// Pods, Services and memory in a lab of three nodes
     Cluster,
+    /// How many instructions an operation of the API server is, by valgrind's callgrind; not part of everything
+    Instructions,
 }
 
 /// Runs the measurements that the command line asks for.
@@ -92,6 +95,10 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
     if matches!(cli.which, Which::All | Which::Apiserver | Which::Scale) {
         let rows = scale::measure(cli.pods).await?;
         table::print("Scale", &rows);
+    }
+    if cli.which == Which::Instructions {
+        let rows = instructions::measure(cli.objects, cli.clients).await?;
+        table::print("Instructions of the API server", &rows);
     }
     if matches!(cli.which, Which::All | Which::Cluster) {
         let rows = cluster::measure().await?;

@@ -57,6 +57,8 @@ pub struct Server {
     pub ready_after: Duration,
     /// More flags of the API server.
     more: Vec<String>,
+    /// Whether the API server runs under callgrind.
+    counted: bool,
 }
 
 fn free_port() -> anyhow::Result<u16> {
@@ -70,6 +72,20 @@ fn binary(name: &str) -> anyhow::Result<PathBuf> {
 impl Server {
     /// Starts both and waits until the API server is ready.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_as(false).await
+    }
+
+    /// As [`Server::start`], with the API server under callgrind, which does not count yet.
+    pub async fn start_counted() -> anyhow::Result<Self> {
+        Self::start_as(true).await
+    }
+
+    /// The beginning of the files' names that callgrind writes.
+    pub fn counts(&self) -> PathBuf {
+        self.directory.path().join("callgrind.out")
+    }
+
+    async fn start_as(counted: bool) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let now = jiff::Timestamp::now();
         let path = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
@@ -123,6 +139,7 @@ impl Server {
             tls,
             ready_after: Duration::ZERO,
             more: Vec::new(),
+            counted,
         };
         server.start_apiserver().await?;
         Ok(server)
@@ -167,7 +184,17 @@ impl Server {
         let port = self.address.rsplit(':').next().unwrap_or_default();
         let begun = Instant::now();
         let log = std::fs::File::create(self.directory.path().join("apiserver.log"))?;
-        let apiserver = Command::new(binary("kube-apiserver")?)
+        let mut command = match self.counted {
+            false => Command::new(binary("kube-apiserver")?),
+            true => {
+                let mut valgrind = Command::new("valgrind");
+                valgrind.args(["--tool=callgrind", "--instr-atstart=no"]);
+                valgrind.arg(format!("--callgrind-out-file={}", self.counts().display()));
+                valgrind.arg(binary("kube-apiserver")?);
+                valgrind
+            }
+        };
+        let apiserver = command
             .arg("--bind-address=127.0.0.1")
             .arg("--advertise-address=127.0.0.1")
             .arg(format!("--secure-port={port}"))

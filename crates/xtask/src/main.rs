@@ -123,6 +123,9 @@ fn run(task: Task) -> anyhow::Result<()> {
         }
         Task::Bench { arguments } => {
             packages::install()?;
+            if arguments.iter().any(|argument| argument == "instructions") {
+                packages::install_for_counting()?;
+            }
             // Labs are made by their program, which is looked for beside the one that measures.
             cargo::build_release(&["bench", "lab"])?;
             let newer = packages::newer_etcd(&cargo::root().join("target/etcd"))

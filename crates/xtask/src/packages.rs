@@ -58,6 +58,9 @@ const FOR_CLIENTS: [(&str, &str); 3] = [
     ("npm", "/usr/bin/npm"),
 ];
 
+/// What counts instructions.
+const FOR_COUNTING: [(&str, &str); 1] = [("valgrind", "/usr/bin/callgrind_control")];
+
 /// Installs what is missing. Needs root; without it, says what to install.
 pub fn install() -> anyhow::Result<()> {
     install_all(&NEEDED)
@@ -66,6 +69,11 @@ pub fn install() -> anyhow::Result<()> {
 /// Installs what the tests need besides.
 pub fn install_for_tests() -> anyhow::Result<()> {
     install_all(&FOR_CLIENTS)
+}
+
+/// Installs what counting instructions needs besides.
+pub fn install_for_counting() -> anyhow::Result<()> {
+    install_all(&FOR_COUNTING)
 }
 
 /// Installs what the Vagrant lab needs besides.

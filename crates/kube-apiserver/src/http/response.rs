@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use apimachinery::{Status, json};
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut as _, Bytes};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
@@ -130,12 +130,14 @@ pub struct Compressed<B> {
     /// The rest of what is to be compressed; none once all of it was.
     body: Option<B>,
     encoder: GzEncoder<Vec<u8>>,
+    /// What the encoder is given next.
+    part: Vec<u8>,
 }
 
 impl<B> Compressed<B> {
     /// Compresses a body.
     pub fn new(body: B) -> Self {
-        Self { body: Some(body), encoder: GzEncoder::new(Vec::new(), LEVEL) }
+        Self { body: Some(body), encoder: GzEncoder::new(Vec::new(), LEVEL), part: Vec::new() }
     }
 }
 
@@ -147,9 +149,7 @@ impl<B: Buf + Unpin> http_body::Body for Compressed<B> {
         self: Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
-        let Self { body: left, encoder } = self.get_mut();
-        // Each call of the encoder costs as much as some hundred bytes, and a body may consist of small parts.
-        let mut scratch = [0; 8 * 1024];
+        let Self { body: left, encoder, part } = self.get_mut();
         let mut read = 0;
         while let Some(body) = left {
             if !body.has_remaining() {
@@ -157,10 +157,10 @@ impl<B: Buf + Unpin> http_body::Body for Compressed<B> {
                 encoder.try_finish()?;
                 break;
             }
-            let length = body.remaining().min(scratch.len());
-            body.copy_to_slice(&mut scratch[..length]);
-            encoder.write_all(&scratch[..length])?;
-            read += length;
+            part.clear();
+            part.put(body.take(PART));
+            encoder.write_all(part)?;
+            read += part.len();
             if encoder.get_ref().len() >= COMPRESSED_PIECE {
                 break;
             }
@@ -180,6 +180,9 @@ impl<B: Buf + Unpin> http_body::Body for Compressed<B> {
 
 /// From so many bytes on, what is compressed goes out.
 const COMPRESSED_PIECE: usize = 16 * 1024;
+
+/// So much is given to the encoder at a time, which clears its buffers whenever it is given something.
+const PART: usize = 64 * 1024;
 
 /// So many bytes are compressed at once at most, however small they become: others wait meanwhile.
 const READ_PIECE: usize = 256 * 1024;
