@@ -128,6 +128,13 @@ pub async fn measure(objects: usize, clients: usize, rounds: usize) -> anyhow::R
             "",
         ),
         Row::new("etcd on a raw put, processor time", of(|round| round.etcd_put_cpu), "ms", "", ""),
+        Row::new(
+            "create over etcd on a raw put, processor time",
+            of(|round| round.create_cpu / round.etcd_put_cpu),
+            "times",
+            "",
+            "",
+        ),
         Row::new("etcd on a create, processor time", of(|round| round.etcd_create_cpu), "ms", "", ""),
         Row::new("ready after", of(|round| round.ready), "ms", "≤ 300", "2200–3100"),
         Row::new("resident, idle", of(|round| round.resident_idle), "MiB", "≤ 28", "272–280"),
