@@ -19,10 +19,12 @@ use crate::selection::Selection;
 
 mod body;
 
-use body::{Items, List};
+use body::{Items, List, Pieces};
 
 /// Up to this size a list is put together before it is sent.
 const SMALL: usize = 16 * 1024;
+/// Beyond this size a list is sent in pieces.
+const LARGEST_BUFFER: usize = 1 << 30;
 /// From so many objects on, making rows or compressing takes milliseconds, for which nobody else should wait.
 const MANY: usize = 256;
 
@@ -339,7 +341,8 @@ fn send(mut list: List, form: &Negotiated) -> Response {
             _ => response::json(StatusCode::OK, bytes, form),
         };
     }
-    let mut response = response::with_type(StatusCode::OK, form.format.media_type(), Body::buffer(list));
+    let body = if length > LARGEST_BUFFER { Body::stream(Pieces(list)) } else { Body::buffer(list) };
+    let mut response = response::with_type(StatusCode::OK, form.format.media_type(), body);
     response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
     response
 }

@@ -1,9 +1,13 @@
 //! A list as it goes out: what is cached, between what makes a list of it.
 
+use std::convert::Infallible;
 use std::io::IoSlice;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
+use http_body::{Frame, SizeHint};
 use storage::{Encoded, Object};
 
 /// The objects of a list, each in the form in which it is sent.
@@ -126,8 +130,37 @@ impl Buf for List {
     }
 }
 
+/// A list that is put together piece by piece while it is sent: HTTP/2 takes no buffer of two GiB.
+pub struct Pieces(pub List);
+
+const PIECE: usize = 64 * 1024;
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let list = &mut self.get_mut().0;
+        let length = list.remaining().min(PIECE);
+        Poll::Ready((length > 0).then(|| Ok(Frame::data(list.copy_to_bytes(length)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.0.has_remaining()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.remaining() as u64)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use http_body::Body as _;
+    use http_body_util::BodyExt as _;
     use serde_json::Value;
 
     use super::*;
@@ -183,6 +216,17 @@ mod tests {
             assert_eq!(read, expected, "in steps of {step}");
             assert_eq!((list.chunk(), list.chunks_vectored(&mut [IoSlice::new(&[])])), (&[][..], 0));
         }
+    }
+
+    #[tokio::test]
+    async fn pieces_are_the_list() {
+        let expected = whole(json_of(20_000));
+        let (mut pieces, mut read) = (Pieces(json_of(20_000)), Vec::new());
+        while let Some(frame) = pieces.frame().await {
+            read.extend_from_slice(&frame.unwrap().into_data().unwrap());
+            assert_eq!(pieces.size_hint().exact(), Some((expected.len() - read.len()) as u64));
+        }
+        assert!(read == expected && pieces.is_end_stream());
     }
 
     #[test]
