@@ -112,7 +112,7 @@ fn build_at(files: &Files<'_>, depth: usize) -> Result<Vec<Value>> {
             } else {
                 renamed.push((object.kind().to_string(), name, new.clone()));
             }
-            object["metadata"]["name"] = new.into();
+            object.set_at(&["metadata", "name"], new.into());
         }
     }
     for object in &mut objects {

@@ -78,8 +78,8 @@ impl Patch {
             } else {
                 let (kind, name) = (object["kind"].clone(), object["metadata"]["name"].clone());
                 *object = Merging::of(object).patched(object, &self.change)?;
-                object["kind"] = kind;
-                object["metadata"]["name"] = name;
+                object.set_at(&["kind"], kind);
+                object.set_at(&["metadata", "name"], name);
             }
         }
         for index in removed.into_iter().rev() {

@@ -9,9 +9,9 @@ pub fn transform(config: &Value, object: &mut Value) {
     let kind = object.kind().to_string();
     if let Some(namespace) = config["namespace"].as_str() {
         if kind == "Namespace" {
-            object["metadata"]["name"] = namespace.into();
+            object.set_at(&["metadata", "name"], namespace.into());
         } else if is_namespaced(object) {
-            object["metadata"]["namespace"] = namespace.into();
+            object.set_at(&["metadata", "namespace"], namespace.into());
         }
         for subject in object.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
             if subject["kind"] == "ServiceAccount" {
@@ -27,12 +27,12 @@ pub fn transform(config: &Value, object: &mut Value) {
     };
     let mut label = |labels: &Value, selectors: bool, templates: bool| {
         for (key, value) in labels.as_object().into_iter().flatten() {
-            object["metadata"]["labels"][key] = value.clone();
+            object.set_at(&["metadata", "labels", key], value.clone());
             if templates && template(&kind) {
-                object["spec"]["template"]["metadata"]["labels"][key] = value.clone();
+                object.set_at(&["spec", "template", "metadata", "labels", key], value.clone());
             }
             if selectors && template(&kind) && kind != "Job" {
-                object["spec"]["selector"]["matchLabels"][key] = value.clone();
+                object.set_at(&["spec", "selector", "matchLabels", key], value.clone());
             }
             if selectors && kind == "Service" && object["spec"]["selector"].is_object() {
                 object["spec"]["selector"][key] = value.clone();
@@ -45,16 +45,16 @@ pub fn transform(config: &Value, object: &mut Value) {
         label(&entry["pairs"], selectors, selectors || entry["includeTemplates"] == true);
     }
     for (key, value) in config["commonAnnotations"].as_object().into_iter().flatten() {
-        object["metadata"]["annotations"][key] = value.clone();
+        object.set_at(&["metadata", "annotations", key], value.clone());
         if template(&kind) {
-            object["spec"]["template"]["metadata"]["annotations"][key] = value.clone();
+            object.set_at(&["spec", "template", "metadata", "annotations", key], value.clone());
         }
     }
     for entry in config.list_at(&["replicas"]) {
         if entry["name"] == object.name()
             && matches!(kind.as_str(), "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController")
         {
-            object["spec"]["replicas"] = entry["count"].clone();
+            object.set_at(&["spec", "replicas"], entry["count"].clone());
         }
     }
     images(object, config.list_at(&["images"]));
@@ -100,5 +100,36 @@ fn changed_image(image: &str, changes: &[Value]) -> String {
         (None, None, Some(digest), _) => format!("{new}@{digest}"),
         (None, None, None, Some(tag)) => format!("{new}:{tag}"),
         _ => new.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_map_where_one_belongs_becomes_one() {
+        let config = json!({
+            "namespace": "n", "commonLabels": {"a": "b"}, "commonAnnotations": {"x": "y"},
+            "labels": [{"pairs": {"c": "d"}, "includeSelectors": true}],
+            "replicas": [{"name": "web", "count": 3}, {"name": "", "count": 4}],
+        });
+        for odd in [json!(null), json!("text"), json!(7), json!([1]), json!({})] {
+            for kind in ["Deployment", "Job", "Service", "Namespace"] {
+                for object in [
+                    odd.clone(),
+                    json!({"kind": kind, "metadata": odd, "spec": odd}),
+                    json!({"kind": kind, "metadata": {"name": "web", "labels": odd, "annotations": odd},
+                        "spec": {"selector": odd, "template": odd}, "subjects": [odd]}),
+                ] {
+                    let mut made = object.clone();
+                    transform(&config, &mut made);
+                    assert_eq!(made["metadata"]["labels"]["c"], "d", "{object}");
+                    assert_eq!(made["metadata"]["annotations"]["x"], "y", "{object}");
+                }
+            }
+        }
     }
 }
