@@ -1,5 +1,6 @@
 //! What a mutation's expression comes to: a JSON patch, or an object that is merged into the one that is written.
 
+use apimachinery::ObjectExt as _;
 use cel::Value as Cel;
 use serde_json::{Map, Value};
 
@@ -69,15 +70,33 @@ impl Wanted {
             Wanted::Apply(wanted) => {
                 let mut wanted = wanted.clone();
                 for key in ["apiVersion", "kind"] {
-                    wanted[key] = object[key].clone();
+                    wanted.set_at(&[key], object[key].clone());
                 }
                 for key in ["name", "namespace"] {
-                    if object["metadata"].get(key).is_some() {
-                        wanted["metadata"][key] = object["metadata"][key].clone();
+                    if let Some(own) = object["metadata"].get(key) {
+                        wanted.set_at(&["metadata", key], own.clone());
                     }
                 }
                 merge(object, &wanted)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_applied_is_the_object_whatever_an_expression_made() {
+        let object = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n"}});
+        for wanted in
+            [json!("text"), json!([]), json!({}), json!({"metadata": "text"}), json!({"metadata": null})]
+        {
+            let applied = Wanted::Apply(wanted.clone()).apply(&object, |_, wanted| Ok(wanted.clone()));
+            assert_eq!(applied.as_ref(), Ok(&object), "{wanted}");
         }
     }
 }

@@ -83,7 +83,7 @@ pub async fn item(session: &Session, document: Document) -> Result<Item> {
     if resource.namespaced {
         let own = object.namespace().to_string();
         if own.is_empty() {
-            object["metadata"]["namespace"] = session.namespace.clone().into();
+            object.set_at(&["metadata", "namespace"], session.namespace.clone().into());
         } else if session.namespace_given && own != session.namespace {
             return Err(Error::message(format!(
                 "the namespace from the provided object \"{own}\" does not match the namespace \"{}\". You must pass '--namespace={own}' to perform this operation.",

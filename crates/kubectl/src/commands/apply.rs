@@ -5,6 +5,7 @@ mod last_applied;
 mod prune;
 pub(super) mod server_side;
 
+use apimachinery::ObjectExt as _;
 use patch::Merging;
 use serde_json::{Value, json};
 
@@ -181,11 +182,9 @@ pub fn patch_for(
 ) -> Result<Option<(&'static str, Value)>> {
     let mut modified = item.object.clone();
     // The recorded configuration always has annotations, if only none: what is compared with it must, too.
-    if !modified["metadata"]["annotations"].is_object() {
-        modified["metadata"]["annotations"] = json!({});
-    }
+    let annotations = modified.map_at_mut(&["metadata", "annotations"]);
     if record {
-        modified["metadata"]["annotations"][LAST_APPLIED] = configuration(&item.object).into();
+        annotations.insert(LAST_APPLIED.to_owned(), configuration(&item.object).into());
     }
     let original = current["metadata"]["annotations"][LAST_APPLIED]
         .as_str()
