@@ -3,7 +3,7 @@
 //! The text is [`serde_json`]'s to the byte. Strings are most of an object, and nearly all of them need no escape: they
 //! are looked through in blocks and copied as a whole.
 
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 /// The text of a value.
 pub fn to_vec(value: &Value) -> Vec<u8> {
@@ -30,19 +30,26 @@ pub fn write(value: &Value, out: &mut Vec<u8>) {
             }
             out.push(b']');
         }
-        Value::Object(members) => {
-            out.push(b'{');
-            for (at, (key, member)) in members.iter().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                write_string(key, out);
-                out.push(b':');
-                write(member, out);
-            }
-            out.push(b'}');
-        }
+        Value::Object(members) => write_members(members, out, |out, _, member| write(member, out)),
     }
+}
+
+/// Appends an object whose members' values are written by `put`, which may append further members behind them.
+pub fn write_members(
+    members: &Map<String, Value>,
+    out: &mut Vec<u8>,
+    mut put: impl FnMut(&mut Vec<u8>, &str, &Value),
+) {
+    out.push(b'{');
+    for (at, (key, member)) in members.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_string(key, out);
+        out.push(b':');
+        put(out, key, member);
+    }
+    out.push(b'}');
 }
 
 fn write_number(number: &Number, out: &mut Vec<u8>) {

@@ -5,6 +5,7 @@
 
 pub mod cluster_role;
 pub mod fields;
+pub mod go;
 pub mod gvk;
 pub mod hash;
 pub mod json;

@@ -107,7 +107,7 @@ impl Strategy for PodGroup {
 /// Drops what is off upstream, unless it was there before.
 fn forget(spec: &mut Value, before: &Value) {
     for key in OFF {
-        if before[key].is_null() || same(&before[key], &Value::Null) {
+        if same(&before[key], &Value::Null) {
             write::remove(spec, key);
         }
     }

@@ -1,5 +1,6 @@
 //! Arithmetic, which fails where it would overflow, and conversions between types.
 
+use apimachinery::go::parse_bool;
 use apimachinery::time;
 
 use super::{Error, Outcome, no_overload, strings};
@@ -62,11 +63,7 @@ pub fn convert<'v>(to: &str, value: &Value<'v>) -> Outcome<'v> {
         | ("string", Value::String(_))
         | ("timestamp", Value::Timestamp(_))
         | ("uint", Value::Uint(_)) => Ok(value.clone()),
-        ("bool", Value::String(text)) => match &**text {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Value::Bool(true)),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Value::Bool(false)),
-            _ => Err(refused()),
-        },
+        ("bool", Value::String(text)) => parse_bool(text).map(Value::Bool).ok_or_else(refused),
         ("bytes", Value::String(text)) => Ok(Value::Bytes(text.as_bytes().into())),
         ("double", Value::Int(number)) => Ok(Value::Double(*number as f64)),
         ("double", Value::Uint(number)) => Ok(Value::Double(*number as f64)),

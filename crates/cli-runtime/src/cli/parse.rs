@@ -1,5 +1,6 @@
 //! Turns words into an invocation, with pflag's rules and messages.
 
+use apimachinery::go::parse_bool;
 use std::collections::BTreeMap;
 
 use super::flag::{Flag, Kind};
@@ -175,15 +176,6 @@ fn store(
         Kind::Array => values.push(value),
     }
     Ok(())
-}
-
-/// Reads a boolean the way Go's `strconv.ParseBool` does.
-pub fn parse_bool(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
 }
 
 fn flag_error(command: &str, text: String) -> Error {

@@ -1,5 +1,6 @@
 //! `--feature-gates`: which of upstream's gates are open, as far as they open anything here.
 
+use apimachinery::go::parse_bool;
 use pod_strategy::gates::{ALL, Gates};
 
 /// Stable features that upstream lets nobody switch off, beside [`crate::features::GATES`].
@@ -53,7 +54,7 @@ impl std::str::FromStr for FeatureGates {
                 return Err(format!("missing bool value for {}", pair.trim()));
             };
             let (name, value) = (name.trim(), value.trim());
-            let is_open = truth(value).ok_or_else(|| {
+            let is_open = parse_bool(value).ok_or_else(|| {
                 format!("invalid value of {name}={value}, err: strconv.ParseBool: parsing {value:?}: invalid syntax")
             })?;
             said.retain(|(other, _)| *other != name);
@@ -67,8 +68,8 @@ impl std::str::FromStr for FeatureGates {
             }
         }
         for (name, is_open) in said {
-            let stable = crate::features::GATES.iter().map(|gate| gate.name);
-            if !is_open && (LOCKED.contains(&name) || stable.into_iter().any(|stable| stable == name)) {
+            let is_stable = || crate::features::GATES.iter().any(|gate| gate.name == name);
+            if !is_open && (LOCKED.contains(&name) || is_stable()) {
                 return Err(format!("cannot set feature gate {name} to false, feature is locked to true"));
             }
             match ALL.iter().find(|(_, known, _)| *known == name) {
@@ -78,15 +79,6 @@ impl std::str::FromStr for FeatureGates {
             }
         }
         Ok(read)
-    }
-}
-
-/// A truth value as Go reads it.
-fn truth(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
     }
 }
 

@@ -313,7 +313,7 @@ pub fn stored_bytes_with(object: &mut Value, managed_fields: Option<&str>) -> Ve
         metadata.remove("selfLink");
     }
     let mut out = Vec::with_capacity(2048 + fields.len());
-    members(&mut out, top, |out, key, value| match value {
+    json::write_members(top, &mut out, |out, key, value| match value {
         Value::Object(metadata) if key == "metadata" => metadata_with(out, metadata, fields),
         value => json::write(value, out),
     });
@@ -332,30 +332,17 @@ fn metadata_with(out: &mut Vec<u8>, metadata: &Map<String, Value>, fields: &str)
         out.push(b'{');
         put(out);
         let rest = out.len();
-        members(out, metadata, |out, _, value| json::write(value, out));
+        json::write_members(metadata, out, |out, _, value| json::write(value, out));
         out[rest] = if metadata.is_empty() { b' ' } else { b',' };
         return;
     }
-    members(out, metadata, |out, key, value| {
+    json::write_members(metadata, out, |out, key, value| {
         json::write(value, out);
         if last.is_some_and(|last| last == key) {
             out.push(b',');
             put(out);
         }
     });
-}
-
-fn members(out: &mut Vec<u8>, map: &Map<String, Value>, mut put: impl FnMut(&mut Vec<u8>, &str, &Value)) {
-    for (at, (key, value)) in map.iter().enumerate() {
-        out.push(if at == 0 { b'{' } else { b',' });
-        json::write_string(key, out);
-        out.push(b':');
-        put(out, key, value);
-    }
-    if map.is_empty() {
-        out.push(b'{');
-    }
-    out.push(b'}');
 }
 
 /// The refusal of an object that is not valid.

@@ -1,5 +1,6 @@
 //! What form the client wants the answer in, from its Accept header and query.
 
+use apimachinery::go::parse_bool;
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
 
@@ -231,7 +232,7 @@ pub fn negotiate(headers: &HeaderMap, query: &Query<'_>, offer: Offer) -> Result
 fn is_pretty(headers: &HeaderMap, query: &Query<'_>) -> bool {
     if let Some(wish) = query.get("pretty") {
         // What Go takes for true, and not what it takes for options.
-        return matches!(wish, "1" | "t" | "T" | "true" | "True" | "TRUE");
+        return parse_bool(wish) == Some(true);
     }
     headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).is_some_and(|agent| {
         agent.starts_with("curl") || agent.starts_with("Wget") || agent.starts_with("Mozilla/5.0")
