@@ -181,21 +181,17 @@ fn a_condition_that_someone_else_takes_back_is_restored(shell: &Shell<'_>) {
 
 /// How a pause is forgotten after ten good minutes, the kubelet's own tests show on a clock of their own.
 fn pauses_double(shell: &Shell<'_>) {
-    // 10 s, 20 s and 40 s after its ends, it was started again.
+    // 10 s, 20 s and 40 s after its ends, it was started again; a slow machine comes here after more of them.
     let waiting = "kubectl get pod -n aside crashing -o jsonpath='{.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].state.waiting.message}'";
     let seen = shell.until_within(Duration::from_secs(100), waiting, |seen| {
         let mut words = seen.out.split(' ');
-        let (restarts, pause) = (words.next().unwrap_or(""), words.nth(1).unwrap_or(""));
-        let expected = match restarts {
-            "1" => "10s",
-            "2" => "20s",
-            "3" => "40s",
-            "4" => "1m20s",
-            _ => return false,
-        };
+        let restarts = words.next().and_then(|restarts| restarts.parse().ok()).unwrap_or(0);
+        let pause = words.nth(1).unwrap_or("");
+        let pauses = ["", "10s", "20s", "40s", "1m20s", "2m40s"];
+        let expected = pauses.get(restarts).copied().unwrap_or("5m0s");
         // Between two pauses it runs, or has just ended.
         assert!(pause.is_empty() || pause == expected, "{}", seen.out);
-        !pause.is_empty() && restarts.parse::<u32>().is_ok_and(|restarts| restarts >= 3)
+        !pause.is_empty() && restarts >= 3
     });
     println!("   {}", seen.out);
 }
