@@ -83,7 +83,7 @@ pub static TARGETS: &[Target] = &[
     // What streams carry.
     Target { name: "spdy", seeds: streams::conversations, run: streams::spdy },
     Target { name: "spdy-headers", seeds: streams::blocks, run: streams::spdy_headers },
-    Target { name: "websocket", seeds: streams::messages, run: streams::websocket },
+    Target { name: "websocket", seeds: streams::messages, run: streams::channels },
     Target { name: "dns", seeds: streams::questions, run: streams::dns },
     Target { name: "dns-reply", seeds: streams::replies, run: streams::dns_reply },
     // What machines say.

@@ -1,7 +1,8 @@
 //! Byte streams to pods and nodes: logs, exec, attach, port-forward and proxies.
 //!
 //! The server decides whether a request may pass and where it goes; what is said inside an upgraded connection
-//! (WebSocket or SPDY, their channels) is between the client and the kubelet, and is copied as it is.
+//! (WebSocket or SPDY, their channels) is between the client and the kubelet, and is copied as it is. Only where a
+//! kubelet knows nothing newer than SPDY, a client's WebSocket is translated.
 
 pub mod backend;
 mod container;
@@ -11,6 +12,7 @@ mod kubelet;
 mod log;
 mod proxy;
 pub mod rewrite;
+mod translate;
 pub(crate) mod tunnel;
 
 use std::net::IpAddr;
@@ -74,13 +76,7 @@ impl Streaming {
 
     /// Drives a stream in the background until it or the server ends.
     pub fn spawn(&self, stream: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.dialer.stop.clone();
-        self.dialer.tasks.spawn(async move {
-            tokio::select! {
-                () = stream => {}
-                () = stop.cancelled() => {}
-            }
-        });
+        self.dialer.spawn(stream);
     }
 
     /// Whether a resource and subresource are served here.

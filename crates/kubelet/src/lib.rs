@@ -28,7 +28,6 @@ mod resize;
 mod server;
 pub mod settings;
 mod source;
-pub mod spdy;
 pub mod status;
 pub mod volume;
 mod worker;
@@ -53,7 +52,7 @@ use podrules::requests::QosClass;
 use tokio::sync::watch;
 
 pub use config::{Config, Flags, IGNORED, KubeletConfiguration};
-pub use server::{LogFilter, channel_message, log_entry, log_tail};
+pub use server::{LogFilter, log_entry, log_tail};
 pub use source::manifest::parse as static_pod;
 
 use crate::csi::Csi;

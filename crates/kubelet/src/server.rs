@@ -10,10 +10,8 @@ mod query;
 mod rates;
 mod stats;
 mod stream;
-mod websocket;
 
 pub use logs::{Filter as LogFilter, parse as log_entry, tail_start as log_tail};
-pub use websocket::read as channel_message;
 
 use std::{
     net::SocketAddr,

@@ -3,7 +3,8 @@
 use cluster_dns::message::{Refusal, Request, Transport, ask, read_reply};
 use futures::StreamExt as _;
 use hickory_proto::rr::{Name, RecordType};
-use kubelet::spdy::Connection;
+use httpstream::spdy::{Connection, End};
+use httpstream::websocket;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, split};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -28,8 +29,8 @@ pub fn conversations() -> Vec<Vec<u8>> {
     let conversation = |kinds: &[&str], ends: bool| {
         on_loop(async {
             let (ours, theirs) = duplex(PIPE);
-            let runtime = component::Runtime::detached();
-            let (connection, _opened) = Connection::start(&runtime, theirs, true);
+            let (connection, _opened, driver) = Connection::new(theirs, End::Client);
+            tokio::spawn(driver);
             for kind in kinds {
                 let Ok(stream) = connection.open(headers(kind)).await else { continue };
                 let sender = stream.sender();
@@ -58,8 +59,8 @@ pub fn conversations() -> Vec<Vec<u8>> {
 pub fn spdy(input: &[u8]) -> bool {
     on_loop(async {
         let (ours, theirs) = duplex(PIPE);
-        let runtime = component::Runtime::detached();
-        let (connection, mut opened) = Connection::start(&runtime, theirs, false);
+        let (connection, mut opened, driver) = Connection::new(theirs, End::Server);
+        tokio::spawn(driver);
         let (mut reading, mut writing) = split(ours);
         let told = async {
             let _ = writing.write_all(input).await;
@@ -116,7 +117,7 @@ pub fn messages() -> Vec<Vec<u8>> {
 }
 
 /// A kubelet takes messages of all protocols of channels.
-pub fn websocket(input: &[u8]) -> bool {
+pub fn channels(input: &[u8]) -> bool {
     on_loop(async {
         let (ours, theirs) = duplex(PIPE);
         let mut socket = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
@@ -130,8 +131,8 @@ pub fn websocket(input: &[u8]) -> bool {
             while let Some(Ok(message)) = socket.next().await {
                 for base64 in [false, true] {
                     understood |= match message.clone() {
-                        Message::Binary(data) => kubelet::channel_message(data, base64).is_some(),
-                        Message::Text(text) => kubelet::channel_message(text.into(), base64).is_some(),
+                        Message::Binary(data) => websocket::read(data, base64).is_some(),
+                        Message::Text(text) => websocket::read(text.into(), base64).is_some(),
                         _ => false,
                     };
                 }

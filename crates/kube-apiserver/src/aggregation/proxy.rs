@@ -92,7 +92,7 @@ async fn pass(
     let (dialer, authority) = (&server.aggregation.dialer, target.authority());
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     headers::add_forwarded_for(request.headers_mut(), client);
-    if tunnel::is_upgrade(request.headers()) {
+    if httpstream::is_upgrade(request.headers()) {
         return tunnel::upgrade_as(dialer, target, &path, request, Some(&authority), identity).await;
     }
     let (parts, body) = request.into_parts();

@@ -25,6 +25,17 @@ pub struct Dialer {
 }
 
 impl Dialer {
+    /// Drives a stream in the background until it or the server ends.
+    pub fn spawn(&self, stream: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stream => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+
     /// Sends a request over a connection of its own, and gives the response, which may be an upgrade. The
     /// connection ends with the response's body or the upgraded stream.
     pub async fn send(
@@ -45,14 +56,10 @@ impl Dialer {
             Ok(connected) => connected?,
             Err(_) => return Err(BackendError::Connect(target.authority(), "i/o timeout".into())),
         };
-        let stop = self.stop.clone();
         let target = target.authority();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                ended = connection.with_upgrades() => if let Err(error) = ended {
-                    tracing::debug!(%target, %error, "connection ended");
-                },
-                () = stop.cancelled() => {}
+        self.spawn(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%target, %error, "connection ended");
             }
         });
         sender.send_request(request).await.map_err(broken)

@@ -1,22 +1,26 @@
 //! `pods/exec`, `pods/attach` and `pods/portforward`: checked here, then a tunnel to the pod's kubelet.
 
 use apimachinery::{ObjectExt as _, Status};
+use http::HeaderMap;
+use httpstream::remotecommand::Wanted;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::backend::Target;
-use super::{Call, Streaming, container, query, tunnel};
+use super::backend::{BackendError, Target};
+use super::translate::Translation;
+use super::tunnel::{self, Asked};
+use super::{Call, Streaming, container, query};
 use crate::http::{Query, Response};
 
 pub(super) async fn serve(streaming: &Streaming, call: Call<'_>) -> Result<Response, Status> {
     let info = call.info;
     let pod = call.objects.get("", "pods", &info.namespace, &info.name).await?;
-    let path = location(&info.subresource, &pod, &query(&call.request))?;
+    let Location { path, translation } = location(&info.subresource, &pod, &query(&call.request))?;
     let node = pod.str_at(&["spec", "nodeName"]).unwrap_or("");
     if node.is_empty() {
         return Err(Status::bad_request(format!("pod {} does not have a host assigned", info.name)));
     }
-    if !tunnel::is_upgrade(call.request.headers()) {
+    if !httpstream::is_upgrade(call.request.headers()) {
         return Err(Status::bad_request("Upgrade request required"));
     }
     let node = call.objects.get("", "nodes", "", node).await?;
@@ -27,43 +31,71 @@ pub(super) async fn serve(streaming: &Streaming, call: Call<'_>) -> Result<Respo
         tls: Some(streaming.kubelets.tls(true)),
         server_name: None,
     };
-    let authority = target.authority();
-    tunnel::upgrade(&streaming.dialer, &target, &path, call.request, Some(&authority))
+    let asked = Asked::of(call.request, Some(&target.authority()), HeaderMap::new());
+    let answered = async {
+        let answer = asked.send(&streaming.dialer, &target, &path).await?;
+        if translation.helps(&asked.headers, answer.status()) {
+            return translation.serve(&streaming.dialer, &target, &path, asked).await;
+        }
+        Ok(tunnel::joined(&streaming.dialer, asked.client, answer))
+    };
+    answered
         .await
-        .map_err(|error| Status::new(500, "", format!("error dialing backend: {error}")))
+        .map_err(|error: BackendError| Status::new(500, "", format!("error dialing backend: {error}")))
 }
 
-/// The kubelet's path and query, in the parameter names of the kubelet's own interface.
-fn location(subresource: &str, pod: &Value, query: &Query<'_>) -> Result<String, Status> {
+/// What a kubelet is asked for.
+struct Location {
+    /// Path and query, in the parameter names of the kubelet's own interface.
+    path: String,
+    /// What is made of it for a kubelet that knows SPDY only.
+    translation: Translation,
+}
+
+fn location(subresource: &str, pod: &Value, query: &Query<'_>) -> Result<Location, Status> {
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let (namespace, name) = (pod.namespace(), pod.name());
     let mut parameters: Vec<String> = Vec::new();
-    let path = if subresource == "portforward" {
+    let (path, translation) = if subresource == "portforward" {
         let ports: Vec<&str> = query.all("ports").collect();
         if !ports.is_empty() {
             parameters.push(format!("port={}", encode(&ports.join(","))));
         }
-        format!("/portForward/{namespace}/{name}")
+        (format!("/portForward/{namespace}/{name}"), Translation::PortForward)
     } else {
         let container = container::choose(pod, query.get("container"))?;
-        // Without a word about any stream, output is wanted; else only what is named, as the client opens no more.
-        let silent = !["stdin", "stdout", "stderr"].into_iter().any(|option| query.has(option));
         for command in query.all("command").filter(|_| subresource == "exec") {
             parameters.push(format!("command={}", encode(command)));
         }
-        for (option, parameter, by_default) in [
-            ("stdin", "input", false),
-            ("stdout", "output", true),
-            ("stderr", "error", true),
-            ("tty", "tty", false),
+        let wanted = wanted(query);
+        for (parameter, asked) in [
+            ("input", wanted.stdin),
+            ("output", wanted.stdout),
+            ("error", wanted.stderr),
+            ("tty", wanted.tty),
         ] {
-            if query.flag(option) || silent && by_default {
+            if asked {
                 parameters.push(format!("{parameter}=1"));
             }
         }
-        format!("/{subresource}/{namespace}/{name}/{container}")
+        // A terminal has one output.
+        let wanted = Wanted { stderr: wanted.stderr && !wanted.tty, ..wanted };
+        (format!("/{subresource}/{namespace}/{name}/{container}"), Translation::Command(wanted))
     };
-    Ok(if parameters.is_empty() { path } else { format!("{path}?{}", parameters.join("&")) })
+    let path = if parameters.is_empty() { path } else { format!("{path}?{}", parameters.join("&")) };
+    Ok(Location { path, translation })
+}
+
+/// Which streams are asked for. Without a word about any, output is wanted; else only what is named, as the client opens
+/// no more.
+fn wanted(query: &Query<'_>) -> Wanted {
+    let silent = !["stdin", "stdout", "stderr"].into_iter().any(|option| query.has(option));
+    Wanted {
+        stdin: query.flag("stdin"),
+        stdout: query.flag("stdout") || silent,
+        stderr: query.flag("stderr") || silent,
+        tty: query.flag("tty"),
+    }
 }
 
 #[cfg(test)]
@@ -75,7 +107,8 @@ mod tests {
     fn check(subresource: &str, query: &str) -> String {
         let pod =
             json!({"metadata": {"name": "web", "namespace": "a"}, "spec": {"containers": [{"name": "c"}]}});
-        location(subresource, &pod, &Query::parse(Some(query))).unwrap_or_else(|status| status.message)
+        let location = location(subresource, &pod, &Query::parse(Some(query)));
+        location.map_or_else(|status| status.message, |location| location.path)
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(super) async fn serve(streaming: &Streaming, call: Call<'_>) -> Result<Respo
         target_host: target.authority(),
     };
     let path = format!("/{}{query}", info.rest);
-    let sent = match tunnel::is_upgrade(call.request.headers()) {
+    let sent = match httpstream::is_upgrade(call.request.headers()) {
         true => {
             let mut request = call.request;
             forward::add_forwarded_for(request.headers_mut(), call.client);

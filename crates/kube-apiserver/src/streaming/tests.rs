@@ -21,6 +21,9 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::http::{Body, Inbound};
 
+#[path = "tests/old.rs"]
+mod old;
+
 struct Fixed(HashMap<String, Value>);
 
 impl Objects for Fixed {
@@ -94,7 +97,10 @@ async fn backend(mut request: http::Request<Incoming>) -> Result<http::Response<
         response.headers_mut().insert(LOCATION, "/there".parse().unwrap());
         return Ok(response);
     }
-    if tunnel::is_upgrade(request.headers()) {
+    if path.contains("/a/old") {
+        return Ok(old::answer(request));
+    }
+    if httpstream::is_upgrade(request.headers()) {
         let upgraded = hyper::upgrade::on(&mut request);
         tokio::spawn(async move {
             let mut stream = TokioIo::new(upgraded.await.unwrap());
@@ -214,11 +220,13 @@ impl World {
             json!({"metadata": {"name": "w1"}, "status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
                 "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}]}})
         };
-        let on = |node: &str| {
-            json!({"metadata": {"name": "web", "namespace": "a"}, "status": {"podIP": "127.0.0.1"},
+        let named = |name: &str, node: &str| {
+            json!({"metadata": {"name": name, "namespace": "a"}, "status": {"podIP": "127.0.0.1"},
                 "spec": {"nodeName": node, "containers": [{"name": "c", "ports": [{"containerPort": pod.port()}]}]}})
         };
+        let on = |node: &str| named("web", node);
         let objects = HashMap::from([
+            ("pods/a/old".to_owned(), named("old", "w1")),
             ("nodes//w1".to_owned(), node(kubelet.port())),
             ("nodes//down".to_owned(), node(nowhere.port())),
             ("pods/a/web".to_owned(), on("w1")),

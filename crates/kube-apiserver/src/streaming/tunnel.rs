@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-use http::header::{CONNECTION, HeaderMap, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::header::{CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::{Method, StatusCode};
+use httpstream::websocket;
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, copy};
 use tokio::time::timeout;
@@ -18,32 +21,14 @@ const LINGER: Duration = Duration::from_secs(10);
 /// The subprotocol that carries a token, which is not for the other side to see.
 const TOKEN_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
-/// Whether a request asks to switch protocols.
-pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
-    headers.contains_key(UPGRADE)
-        && headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
-}
-
 /// Drops the token from the subprotocols of a WebSocket.
 pub(crate) fn without_token(headers: &mut HeaderMap) {
-    let offered: Vec<String> = headers
-        .get_all(SEC_WEBSOCKET_PROTOCOL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|protocol| protocol.trim().to_owned())
-        .filter(|protocol| !protocol.is_empty() && !protocol.starts_with(TOKEN_PROTOCOL))
-        .collect();
-    headers.remove(SEC_WEBSOCKET_PROTOCOL);
-    if let Ok(value) = offered.join(", ").parse()
-        && !offered.is_empty()
-    {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
+    let offered: Vec<&str> =
+        websocket::offered(headers).filter(|protocol| !protocol.starts_with(TOKEN_PROTOCOL)).collect();
+    let offered = HeaderValue::from_str(&offered.join(", ")).ok().filter(|value| !value.is_empty());
+    match offered {
+        Some(offered) => drop(headers.insert(SEC_WEBSOCKET_PROTOCOL, offered)),
+        None => drop(headers.remove(SEC_WEBSOCKET_PROTOCOL)),
     }
 }
 
@@ -64,44 +49,92 @@ pub(crate) async fn upgrade_as(
     dialer: &Dialer,
     target: &Target,
     path: &str,
-    mut request: Request,
+    request: Request,
     host: Option<&str>,
     identity: HeaderMap,
 ) -> Result<Response, BackendError> {
-    let protocol = request.headers().get(UPGRADE).cloned();
-    let mut headers = forward::end_to_end(request.headers());
-    without_token(&mut headers);
-    headers.extend(identity);
-    headers.insert(CONNECTION, http::HeaderValue::from_static("Upgrade"));
-    headers.extend(protocol.map(|protocol| (UPGRADE, protocol)));
-    forward::set_host(&mut headers, request.uri(), host);
-    let client = hyper::upgrade::on(&mut request);
-    let mut outgoing = http::Request::new(Body::empty());
-    *outgoing.method_mut() = request.method().clone();
-    *outgoing.uri_mut() = forward::uri(path)?;
-    *outgoing.headers_mut() = headers;
-    let mut response = dialer.send(target, outgoing).await?;
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(forward::answer(response));
+    let asked = Asked::of(request, host, identity);
+    let answer = asked.send(dialer, target, path).await?;
+    Ok(joined(dialer, asked.client, answer))
+}
+
+/// A client's wish to switch protocols, as it goes on.
+pub(super) struct Asked {
+    method: Method,
+    /// The headers that go on.
+    pub(super) headers: HeaderMap,
+    /// The client's connection, when it has been answered.
+    pub(super) client: OnUpgrade,
+}
+
+impl Asked {
+    pub(super) fn of(mut request: Request, host: Option<&str>, identity: HeaderMap) -> Self {
+        let protocol = request.headers().get(UPGRADE).cloned();
+        let mut headers = forward::end_to_end(request.headers());
+        without_token(&mut headers);
+        headers.extend(identity);
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.extend(protocol.map(|protocol| (UPGRADE, protocol)));
+        forward::set_host(&mut headers, request.uri(), host);
+        Self { method: request.method().clone(), headers, client: hyper::upgrade::on(&mut request) }
     }
-    let backend = hyper::upgrade::on(&mut response);
-    let stop = dialer.stop.clone();
-    dialer.tasks.spawn(async move {
-        let joined = async {
-            match tokio::try_join!(client, backend) {
-                Ok((client, backend)) => join(TokioIo::new(client), TokioIo::new(backend)).await,
-                Err(error) => tracing::debug!(%error, "upgrade failed"),
-            }
-        };
-        tokio::select! {
-            () = joined => {}
-            () = stop.cancelled() => {}
+
+    /// Asks the target for what the client asks for.
+    pub(super) async fn send(
+        &self,
+        dialer: &Dialer,
+        target: &Target,
+        path: &str,
+    ) -> Result<http::Response<Incoming>, BackendError> {
+        send(dialer, target, self.method.clone(), path, self.headers.clone()).await
+    }
+}
+
+/// Sends an upgrade request, and gives the target's answer.
+pub(super) async fn send(
+    dialer: &Dialer,
+    target: &Target,
+    method: Method,
+    path: &str,
+    headers: HeaderMap,
+) -> Result<http::Response<Incoming>, BackendError> {
+    let mut request = http::Request::new(Body::empty());
+    *request.method_mut() = method;
+    *request.uri_mut() = forward::uri(path)?;
+    *request.headers_mut() = headers;
+    dialer.send(target, request).await
+}
+
+/// Answers the client as the target did. Where it switched protocols, the two connections are joined in the background.
+pub(super) fn joined(dialer: &Dialer, client: OnUpgrade, mut answer: http::Response<Incoming>) -> Response {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return forward::answer(answer);
+    }
+    let backend = hyper::upgrade::on(&mut answer);
+    switched(dialer, client, backend, answer.headers().clone(), join)
+}
+
+/// Answers `101` with these headers. What becomes of the two connections then goes on in the background.
+pub(super) fn switched<F>(
+    dialer: &Dialer,
+    client: OnUpgrade,
+    backend: OnUpgrade,
+    headers: HeaderMap,
+    then: impl FnOnce(TokioIo<Upgraded>, TokioIo<Upgraded>) -> F + Send + 'static,
+) -> Response
+where
+    F: Future<Output = ()> + Send,
+{
+    dialer.spawn(async move {
+        match tokio::try_join!(client, backend) {
+            Ok((client, backend)) => then(TokioIo::new(client), TokioIo::new(backend)).await,
+            Err(error) => tracing::debug!(%error, "upgrade failed"),
         }
     });
     let mut switched = Response::new(Body::empty());
     *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    *switched.headers_mut() = response.headers().clone();
-    Ok(switched)
+    *switched.headers_mut() = headers;
+    switched
 }
 
 /// Copies both ways until both ends have ended, or one a while after the other.
@@ -132,15 +165,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn upgrades_are_recognised_and_tokens_kept_back() {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONNECTION, "keep-alive, Upgrade".parse().unwrap());
-        assert!(!is_upgrade(&headers));
-        headers.insert(UPGRADE, "websocket".parse().unwrap());
-        assert!(is_upgrade(&headers));
-        let offered = "base64url.bearer.authorization.k8s.io.c2VjcmV0, v5.channel.k8s.io,v4.channel.k8s.io";
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, offered.parse().unwrap());
-        without_token(&mut headers);
-        assert_eq!(headers[SEC_WEBSOCKET_PROTOCOL], "v5.channel.k8s.io, v4.channel.k8s.io");
+    fn tokens_are_kept_back() {
+        let token = "base64url.bearer.authorization.k8s.io.c2VjcmV0";
+        for (offered, left) in [
+            (
+                format!("{token}, v5.channel.k8s.io,v4.channel.k8s.io"),
+                Some("v5.channel.k8s.io, v4.channel.k8s.io"),
+            ),
+            (token.to_owned(), None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, offered.parse().unwrap());
+            without_token(&mut headers);
+            assert_eq!(headers.get(SEC_WEBSOCKET_PROTOCOL).map(|value| value.to_str().unwrap()), left);
+        }
     }
 }

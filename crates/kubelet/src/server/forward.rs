@@ -7,34 +7,28 @@ use std::{collections::HashMap, fs::File, net::SocketAddr, path::PathBuf, sync::
 use anyhow::Context;
 use bytes::Bytes;
 use component::Runtime;
-use futures::{SinkExt, StreamExt};
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode};
+use httpstream::{
+    portforward::{PROTOCOL, TUNNEL},
+    spdy::{self, Connection, End, Stream},
+    websocket::{self, Channels, Message},
+};
 use hyper::{body::Incoming, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
 use nix::sched::{CloneFlags, setns};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_tungstenite::tungstenite;
 
 use super::{
     Body,
     query::Query,
-    stream::switching,
+    stream::{accept, over_spdy, switching},
     text,
-    websocket::{self, Channels, Message},
 };
-use crate::{
-    kubelet::Kubelet,
-    pod,
-    spdy::{self, Connection, Stream},
-};
+use crate::{kubelet::Kubelet, pod};
 
-/// SPDY inside WebSocket messages, as kubectl forwards since 1.31.
-const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
-/// The protocol of SPDY's streams here.
-const PROTOCOL: &str = "portforward.k8s.io";
 /// How long a stream waits for its twin.
 const TWIN: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(10);
@@ -74,9 +68,9 @@ pub(super) async fn serve(
     let place = Place { namespace: network, name: format!("{namespace}/{pod}") };
     let client = hyper::upgrade::on(&mut request);
 
-    if websocket::is_upgrade(request.headers()) {
+    if httpstream::asks_for(request.headers(), websocket::UPGRADE) {
         let served = [TUNNEL, "v4.channel.k8s.io", "v4.base64.channel.k8s.io"];
-        let (response, protocol) = match websocket::accept(request.headers(), &served) {
+        let (response, protocol) = match accept(request.headers(), &served) {
             Ok(accepted) => accepted,
             Err(answer) => return *answer,
         };
@@ -96,17 +90,14 @@ pub(super) async fn serve(
         });
         return response;
     }
-    let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok());
-    if !upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(spdy::UPGRADE)) {
+    if !httpstream::asks_for(request.headers(), spdy::UPGRADE) {
         return text(StatusCode::BAD_REQUEST, "Upgrade request required");
     }
-    let mut response = switching();
-    response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(spdy::UPGRADE));
-    response.headers_mut().insert("x-stream-protocol-version", HeaderValue::from_static(PROTOCOL));
+    let response = switching(over_spdy(Some(HeaderValue::from_static(PROTOCOL))));
     let process = kubelet.process.clone();
     kubelet.spawn(async move {
         match client.await {
-            Ok(client) => over_spdy(&process, TokioIo::new(client), place).await,
+            Ok(client) => connections(&process, TokioIo::new(client), place).await,
             Err(error) => tracing::debug!(%error, "a client did not take up its streams"),
         }
     });
@@ -155,11 +146,13 @@ fn connect_inside(namespace: Option<PathBuf>, port: u16) -> anyhow::Result<std::
     }
 }
 
-async fn over_spdy<S>(process: &Runtime, io: S, place: Place)
+/// Carries the connections that a client forwards over SPDY.
+async fn connections<S>(process: &Runtime, io: S, place: Place)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static,
 {
-    let (_connection, mut accepted) = Connection::start(process, io, false);
+    let (_connection, mut accepted, driver) = Connection::new(io, End::Server);
+    process.spawn_session(driver);
     // Each forwarded connection is a pair: a stream for its bytes and one for what went wrong.
     let mut waiting: HashMap<String, (Stream, tokio::time::Instant)> = HashMap::new();
     while let Some(stream) = accepted.recv().await {
@@ -228,42 +221,15 @@ async fn pump(mut data: Stream, place: &Place, port: u16) -> anyhow::Result<()> 
 
 /// Carries SPDY inside a WebSocket's messages.
 async fn tunnel(process: &Runtime, io: TokioIo<Upgraded>, place: Place) {
-    let socket = websocket::socket(io).await;
-    let (mut sink, mut stream) = socket.split();
-    let (inside, outside): (DuplexStream, DuplexStream) = tokio::io::duplex(READ * 2);
-    let (mut reader, mut writer) = tokio::io::split(outside);
-    let up = async {
-        while let Some(Ok(message)) = stream.next().await {
-            if message.is_close() {
-                break;
-            }
-            // Pings are answered by the library; text has no place in a tunnel.
-            if message.is_binary() && writer.write_all(&message.into_data()).await.is_err() {
-                break;
-            }
-        }
-        let _ = writer.shutdown().await;
-    };
-    let down = async {
-        let mut buffer = vec![0; READ];
-        while let Ok(count @ 1..) = reader.read(&mut buffer).await {
-            let message = tungstenite::Message::binary(buffer[..count].to_vec());
-            if sink.send(message).await.is_err() {
-                break;
-            }
-        }
-        let _ = sink.close().await;
-    };
-    let serve = over_spdy(process, inside, place);
+    let (inside, outside) = tokio::io::duplex(READ * 2);
     tokio::select! {
-        () = up => {}
-        () = down => {}
-        () = serve => {}
+        () = websocket::carry(websocket::accepted(io).await, outside) => {}
+        () = connections(process, inside, place) => {}
     }
 }
 
 /// Carries ports as channels of a WebSocket: two for each port, data and error, each begun with the port's number.
-async fn channels(channels: Channels, ports: &[u16], place: &Place) {
+async fn channels(channels: Channels<TokioIo<Upgraded>>, ports: &[u16], place: &Place) {
     let (mut incoming, outgoing) = channels.split();
     let mut writers = Vec::new();
     let mut readers = Vec::new();

@@ -10,23 +10,22 @@ use std::sync::Arc;
 use bytes::Bytes;
 use component::Runtime;
 use cri::v1;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use httpstream::{
+    PROTOCOL_VERSION,
+    remotecommand::{self, CHANNEL_PROTOCOLS, Wanted},
+    spdy::{self, End},
+    websocket::{self, Channels},
+};
+use hyper::{
+    body::Incoming,
+    upgrade::{OnUpgrade, Upgraded},
+};
 use hyper_util::rt::TokioIo;
-use serde_json::json;
 
-use super::{
-    Body,
-    query::Query,
-    text,
-    websocket::{self, Channels, Message},
-};
-use crate::{
-    kubelet::Kubelet,
-    observed::State,
-    spdy::{self, Stream},
-};
+use super::{Body, query::Query, text};
+use crate::{kubelet::Kubelet, observed::State};
 
 /// Whose streams are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,26 +64,15 @@ impl Target {
     }
 }
 
-/// Which streams are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Wanted {
-    stdin: bool,
-    stdout: bool,
-    stderr: bool,
-    tty: bool,
-}
-
-impl Wanted {
-    /// Reads the kubelet's names of the parameters, and the API's.
-    fn parse(query: &Query) -> Self {
-        let tty = query.is("tty");
-        Self {
-            stdin: query.is("input") || query.is("stdin"),
-            stdout: query.is("output") || query.is("stdout"),
-            // A terminal has one output.
-            stderr: !tty && (query.is("error") || query.is("stderr")),
-            tty,
-        }
+/// Reads which streams are asked for, by the kubelet's names of the parameters and by the API's.
+fn wanted(query: &Query) -> Wanted {
+    let tty = query.is("tty");
+    Wanted {
+        stdin: query.is("input") || query.is("stdin"),
+        stdout: query.is("output") || query.is("stdout"),
+        // A terminal has one output.
+        stderr: !tty && (query.is("error") || query.is("stderr")),
+        tty,
     }
 }
 
@@ -100,7 +88,7 @@ pub(super) async fn serve(
         Ok(found) => found,
         Err(answer) => return *answer,
     };
-    let mut wanted = Wanted::parse(query);
+    let mut wanted = wanted(query);
     if attach {
         wanted.tty = tty;
         wanted.stderr &= !tty;
@@ -130,11 +118,10 @@ pub(super) async fn serve(
         Ok(url) => url,
         Err(error) => return text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     };
-    if websocket::is_upgrade(request.headers()) {
+    if httpstream::asks_for(request.headers(), websocket::UPGRADE) {
         return over_websocket(kubelet, request, &url, wanted);
     }
-    let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok());
-    if upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(spdy::UPGRADE)) {
+    if httpstream::asks_for(request.headers(), spdy::UPGRADE) {
         return through(kubelet, request, &url).await;
     }
     text(StatusCode::BAD_REQUEST, "Upgrade request required")
@@ -163,7 +150,7 @@ pub(super) async fn run(kubelet: &Arc<Kubelet>, target: &Target, query: &Query) 
 async fn through(kubelet: &Arc<Kubelet>, mut request: Request<Incoming>, url: &str) -> Response<Body> {
     let protocols: Vec<&str> = request
         .headers()
-        .get_all("x-stream-protocol-version")
+        .get_all(PROTOCOL_VERSION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
@@ -173,11 +160,7 @@ async fn through(kubelet: &Arc<Kubelet>, mut request: Request<Incoming>, url: &s
         Ok(upstream) => upstream,
         Err(error) => return text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")),
     };
-    let mut response = switching();
-    response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(spdy::UPGRADE));
-    if let Some(protocol) = upstream.protocol {
-        response.headers_mut().insert("x-stream-protocol-version", protocol);
-    }
+    let response = switching(over_spdy(upstream.protocol));
     let (client, mut upstream) = (hyper::upgrade::on(&mut request), upstream.io);
     kubelet.spawn(async move {
         match client.await {
@@ -192,11 +175,30 @@ async fn through(kubelet: &Arc<Kubelet>, mut request: Request<Incoming>, url: &s
 }
 
 /// The answer that begins an upgraded connection.
-pub(super) fn switching() -> Response<Body> {
+pub(super) fn switching(headers: HeaderMap) -> Response<Body> {
     let mut response = Response::new(Empty::<Bytes>::new().map_err(|never| match never {}).boxed());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    *response.headers_mut() = headers;
     response
+}
+
+/// The headers of an answer that switches to SPDY, with this protocol of its streams.
+pub(super) fn over_spdy(protocol: Option<HeaderValue>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static(spdy::UPGRADE));
+    headers.extend(protocol.map(|protocol| (HeaderName::from_static(PROTOCOL_VERSION), protocol)));
+    headers
+}
+
+/// The handshake of a WebSocket in one of these protocols: the answer, and the protocol chosen.
+pub(super) fn accept(
+    headers: &HeaderMap,
+    served: &[&'static str],
+) -> Result<(Response<Body>, &'static str), Box<Response<Body>>> {
+    let accepted = websocket::choose(headers, served)
+        .and_then(|protocol| Ok((switching(websocket::accept(headers, protocol)?), protocol)));
+    accepted.map_err(|refused| Box::new(text(refused.status, refused.message)))
 }
 
 fn over_websocket(
@@ -205,7 +207,7 @@ fn over_websocket(
     url: &str,
     wanted: Wanted,
 ) -> Response<Body> {
-    let (response, protocol) = match websocket::accept(request.headers(), &websocket::CHANNEL_PROTOCOLS) {
+    let (response, protocol) = match accept(request.headers(), &CHANNEL_PROTOCOLS) {
         Ok(accepted) => accepted,
         Err(answer) => return *answer,
     };
@@ -227,95 +229,23 @@ fn over_websocket(
     response
 }
 
-const STDIN: u8 = 0;
-const STDOUT: u8 = 1;
-const STDERR: u8 = 2;
-const ERROR: u8 = 3;
-const RESIZE: u8 = 4;
-
-/// Pumps between a WebSocket client's channels and the runtime's SPDY streams until the command has ended.
-async fn translate(process: &Runtime, channels: Channels, url: &str, wanted: Wanted) -> anyhow::Result<()> {
-    let (mut incoming, outgoing) = channels.split();
-    let upstream = match runtime::upgrade(process, url, &["v4.channel.k8s.io"]).await {
+/// Joins a client's channels to the runtime's streams.
+async fn translate(
+    process: &Runtime,
+    channels: Channels<TokioIo<Upgraded>>,
+    url: &str,
+    wanted: Wanted,
+) -> anyhow::Result<()> {
+    let upstream = match runtime::upgrade(process, url, &[remotecommand::PROTOCOL]).await {
         Ok(upstream) => upstream,
         Err(error) => {
-            let status = json!({"metadata": {}, "status": "Failure", "message": format!("{error:#}"), "reason": "InternalError", "code": 500});
-            outgoing.send(ERROR, status.to_string().into_bytes().into()).await;
-            outgoing.close().await;
+            remotecommand::refuse(channels, &format!("{error:#}")).await;
             return Err(error);
         }
     };
-    let (connection, _) = spdy::Connection::start(process, upstream.io, true);
-    let open = async |kind: &str| connection.open(vec![("streamtype".into(), kind.into())]).await;
-    let mut error = open("error").await?;
-    let stdin = if wanted.stdin { Some(open("stdin").await?.sender()) } else { None };
-    let stdout = if wanted.stdout { Some(open("stdout").await?) } else { None };
-    let stderr = if wanted.stderr { Some(open("stderr").await?) } else { None };
-    let resize = if wanted.tty { Some(open("resize").await?.sender()) } else { None };
-
-    let input = async {
-        while let Some(message) = incoming.next().await {
-            let sent = match message {
-                Message::Data(STDIN, data) => match &stdin {
-                    Some(stdin) => stdin.write(data).await,
-                    None => Ok(()),
-                },
-                Message::Data(RESIZE, data) => match &resize {
-                    Some(resize) => resize.write(data).await,
-                    None => Ok(()),
-                },
-                Message::Closed(STDIN) => match &stdin {
-                    Some(stdin) => stdin.finish().await,
-                    None => Ok(()),
-                },
-                Message::Data(..) | Message::Closed(_) => Ok(()),
-            };
-            if sent.is_err() {
-                break;
-            }
-        }
-    };
-    let copy = async |channel: u8, stream: Option<Stream>| {
-        if let Some(mut stream) = stream {
-            while let Some(data) = stream.read().await {
-                outgoing.send(channel, data).await;
-            }
-        }
-    };
-    // The runtime ends the error stream last; its word is the command's exit.
-    let output = async {
-        let verdict = async {
-            let mut verdict = Vec::new();
-            while let Some(data) = error.read().await {
-                verdict.extend_from_slice(&data);
-            }
-            verdict
-        };
-        let ((), (), verdict) = tokio::join!(copy(STDOUT, stdout), copy(STDERR, stderr), verdict);
-        let verdict = if verdict.is_empty() {
-            // The runtime always says how it went; without its word nobody knows.
-            let why = "the runtime's stream ended before the command's exit was known";
-            let status = json!({"metadata": {}, "status": "Failure", "message": why, "reason": "InternalError", "code": 500});
-            status.to_string().into_bytes()
-        } else {
-            verdict
-        };
-        outgoing.send(ERROR, verdict.into()).await;
-    };
-    tokio::pin!(output);
-    tokio::select! {
-        () = &mut output => {}
-        // The client is gone: so is its terminal, and the command sees its input end.
-        () = input => {
-            if !outgoing.is_open() {
-                connection.close().await;
-            }
-            output.await;
-        }
-    }
-    outgoing.close().await;
-    connection.close().await;
-    Ok(())
+    let (connection, _, driver) = spdy::Connection::new(upstream.io, End::Client);
+    process.spawn_session(driver);
+    Ok(remotecommand::translate(channels, &connection, wanted).await?)
 }
 
 #[cfg(test)]
@@ -331,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_terminal_has_one_output() {
-        let wanted = |query: &str| Wanted::parse(&Query::parse(query));
+        let wanted = |query: &str| wanted(&Query::parse(query));
         assert!(!wanted("stdout=true&stderr=true&tty=true").stderr);
         assert_eq!(wanted("input=1&output=1&error=1"), wanted("stdin=true&stdout=true&stderr=true"));
     }

@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
 
-mod client;
 mod ground;
 mod image;
 
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
-use kubelet::spdy;
+use httpstream::{spdy, websocket};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -165,8 +164,9 @@ async fn exec(ground: &Ground) {
 async fn forward(ground: &Ground) {
     // As kubectl does it: SPDY inside a WebSocket.
     let socket = ground.websocket("/portForward/default/web-n1", "SPDY/3.1+portforward.k8s.io").await;
-    let (connection, _) =
-        spdy::Connection::start(&component::Runtime::detached(), client::as_bytes(socket), true);
+    let (inside, outside) = tokio::io::duplex(1 << 16);
+    let (connection, _, driver) = spdy::Connection::new(inside, spdy::End::Client);
+    tokio::spawn(async move { tokio::join!(driver, websocket::carry(socket, outside)) });
     let pair = async |id: &str, port: &str| {
         let headers = |kind: &str| {
             let pairs = [("streamtype", kind), ("port", port), ("requestid", id)];

@@ -23,7 +23,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "flow-control",
         ],
     ),
-    (1, &["pki", "peers", "component", "informer", "kustomize"]),
+    (1, &["pki", "peers", "component", "httpstream", "informer", "kustomize"]),
     (2, &["storage", "authn", "authz", "audit", "admission", "webhooks"]),
     (
         3,

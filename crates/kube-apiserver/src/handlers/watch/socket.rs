@@ -3,18 +3,15 @@
 use apimachinery::Status;
 use bytes::{Buf as _, Bytes};
 use futures::{SinkExt as _, StreamExt as _};
-use http::header::{
-    CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
+use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{Extensions, StatusCode};
 use http_body_util::BodyExt as _;
+use httpstream::websocket;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::http::{Body, Response};
@@ -27,11 +24,7 @@ const READ_BUFFER: usize = 1024;
 
 /// Whether a request asks to go on as a WebSocket.
 pub fn is_asked(headers: &HeaderMap) -> bool {
-    tunnel::is_upgrade(headers)
-        && headers
-            .get(UPGRADE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+    httpstream::asks_for(headers, websocket::UPGRADE)
 }
 
 /// Turns the answer to a watch into a WebSocket on the connection that it was asked for on. A refusal stays one.
@@ -62,27 +55,11 @@ pub fn switch(
 
 /// The headers that accept the handshake.
 fn accept(asked: &HeaderMap) -> Result<HeaderMap, Status> {
-    if asked.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return Err(Status::bad_request("missing or bad WebSocket Version"));
-    }
-    let Some(key) = asked.get(SEC_WEBSOCKET_KEY) else {
-        return Err(Status::bad_request("missing Sec-WebSocket-Key"));
-    };
-    let key = HeaderValue::try_from(derive_accept_key(key.as_bytes())).map_err(Status::internal)?;
-    let mut headers = HeaderMap::from_iter([
-        (CONNECTION, HeaderValue::from_static("Upgrade")),
-        (UPGRADE, HeaderValue::from_static("websocket")),
-        (SEC_WEBSOCKET_ACCEPT, key),
-    ]);
     // A watch has no protocol of its own: a client that insists on one gets it, as upstream.
     let mut offered = asked.clone();
     tunnel::without_token(&mut offered);
-    let offered =
-        offered.get(SEC_WEBSOCKET_PROTOCOL).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if let Some(first) = offered.split(',').next().map(str::trim).filter(|first| !first.is_empty()) {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::try_from(first).map_err(Status::internal)?);
-    }
-    Ok(headers)
+    let protocol = websocket::offered(&offered).next().unwrap_or_default();
+    websocket::accept(asked, protocol).map_err(|refused| Status::bad_request(refused.message))
 }
 
 /// Sends the events until they or the client end.
@@ -147,6 +124,10 @@ fn message(event: Bytes, protobuf: bool) -> Option<Message> {
 
 #[cfg(test)]
 mod tests {
+    use http::header::{
+        HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    };
+
     use super::*;
 
     #[test]

@@ -5,11 +5,10 @@ use bytes::Bytes;
 use component::Runtime;
 use http::{HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
+use httpstream::{PROTOCOL_VERSION, spdy};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-
-use crate::spdy;
 
 /// An upgraded connection.
 pub(super) struct Upstream {
@@ -41,7 +40,7 @@ pub(super) async fn upgrade(process: &Runtime, url: &str, protocols: &[&str]) ->
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, spdy::UPGRADE);
     for protocol in protocols {
-        request = request.header("X-Stream-Protocol-Version", *protocol);
+        request = request.header(PROTOCOL_VERSION, *protocol);
     }
     let mut answer = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -50,7 +49,7 @@ pub(super) async fn upgrade(process: &Runtime, url: &str, protocols: &[&str]) ->
         let body = body.unwrap_or_default();
         bail!("the runtime refused to stream: {status}: {}", String::from_utf8_lossy(&body).trim());
     }
-    let protocol = answer.headers().get("x-stream-protocol-version").cloned();
+    let protocol = answer.headers().get(PROTOCOL_VERSION).cloned();
     let io = TokioIo::new(hyper::upgrade::on(answer).await?);
     Ok(Upstream { io, protocol })
 }

@@ -1,7 +1,7 @@
 //! SPDY/3.1, as far as exec, attach and port-forward use it: streams of bytes over one upgraded connection.
 //!
-//! Both ends are here: the kubelet is a server to `kubectl` and a client of the runtime's streaming server. Flow control
-//! windows are not kept, as no peer in this field keeps them.
+//! Both ends are here: the kubelet is a server to `kubectl` and a client of the runtime's streaming server, and the API
+//! server is a client of kubelets. Flow control windows are not kept, as no peer in this field keeps them.
 
 mod frame;
 mod headers;
@@ -16,7 +16,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use component::Runtime;
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
@@ -49,6 +48,15 @@ enum Outgoing {
     Away,
 }
 
+/// Which end of a connection this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The one that asked for the upgrade.
+    Client,
+    /// The one that accepted it.
+    Server,
+}
+
 /// One end of a connection.
 #[derive(Clone)]
 pub struct Connection {
@@ -79,9 +87,12 @@ pub struct Sender {
 pub struct Closed;
 
 impl Connection {
-    /// Runs a connection over an upgraded byte stream. The streams that the peer opens come out of the receiver; it
-    /// ends with the connection.
-    pub fn start<S>(runtime: &Runtime, io: S, client: bool) -> (Self, mpsc::Receiver<Stream>)
+    /// Takes over an upgraded connection. The streams that the peer opens come out of the receiver, which ends with the
+    /// connection. The future reads and writes: the connection lives while somebody drives it.
+    pub fn new<S>(
+        io: S,
+        end: End,
+    ) -> (Self, mpsc::Receiver<Stream>, impl Future<Output = ()> + Send + 'static)
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
@@ -91,19 +102,21 @@ impl Connection {
             outgoing,
             streams: Arc::default(),
             // A client's streams are odd, a server's even.
-            next: Arc::new(AtomicU32::new(if client { 1 } else { 2 })),
+            next: Arc::new(AtomicU32::new(if end == End::Client { 1 } else { 2 })),
         };
         let (reader, writer) = tokio::io::split(io);
-        runtime.spawn_session(write(writer, queue));
         let (streams, replies) = (Arc::clone(&connection.streams), connection.outgoing.downgrade());
-        runtime.spawn_session(async move {
+        let reading = async move {
             if let Err(error) = read(reader, &streams, replies, opened).await {
                 tracing::debug!(%error, "SPDY connection");
             }
             // Readers see the end.
             streams.lock().clear();
-        });
-        (connection, accepted)
+        };
+        let driver = async move {
+            tokio::join!(write(writer, queue), reading);
+        };
+        (connection, accepted, driver)
     }
 
     /// Opens a stream.
@@ -241,8 +254,10 @@ mod tests {
     #[tokio::test]
     async fn streams_carry_bytes_both_ways() {
         let (one, other) = tokio::io::duplex(1 << 16);
-        let (client, _none) = Connection::start(&Runtime::detached(), one, true);
-        let (_server, mut accepted) = Connection::start(&Runtime::detached(), other, false);
+        let (client, _none, driver) = Connection::new(one, End::Client);
+        tokio::spawn(driver);
+        let (_server, mut accepted, driver) = Connection::new(other, End::Server);
+        tokio::spawn(driver);
         let mut first = client.open(vec![("streamtype".into(), "error".into())]).await.unwrap();
         let second = client.open(vec![("streamtype".into(), "data".into())]).await.unwrap();
         let error = accepted.recv().await.unwrap();
@@ -251,7 +266,7 @@ mod tests {
         let big = Bytes::from(vec![7; 100_000]);
         let sender = second.sender();
         let expected = big.clone();
-        Runtime::detached().spawn_transient(async move {
+        tokio::spawn(async move {
             sender.write(big).await.unwrap();
             sender.finish().await.unwrap();
         });
@@ -269,7 +284,8 @@ mod tests {
     #[tokio::test]
     async fn garbage_ends_the_connection_and_nothing_else() {
         let (mut one, other) = tokio::io::duplex(1 << 16);
-        let (_server, mut accepted) = Connection::start(&Runtime::detached(), other, false);
+        let (_server, mut accepted, driver) = Connection::new(other, End::Server);
+        tokio::spawn(driver);
         // A control frame of a stream with a header block that is no zlib.
         one.write_all(&[0x80, 3, 0, 1, 0, 0, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff]).await.unwrap();
         assert!(accepted.recv().await.is_none());

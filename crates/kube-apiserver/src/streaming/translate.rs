@@ -1,0 +1,129 @@
+//! What a WebSocket's client says, told in SPDY to a kubelet that knows nothing newer.
+
+use http::header::{CONNECTION, HOST, HeaderMap, HeaderValue, UPGRADE};
+use http::{HeaderName, Method, StatusCode};
+use httpstream::remotecommand::{self, CLOSING_PROTOCOL, Wanted};
+use httpstream::spdy::{self, Connection, End};
+use httpstream::websocket::{self, Channels, Refused};
+use httpstream::{PROTOCOL_VERSION, portforward};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+
+use super::backend::{BackendError, Dialer, Target};
+use super::{
+    forward,
+    tunnel::{self, Asked},
+};
+use crate::http::Response;
+
+/// What has to be made of a client's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Translation {
+    /// A command's channels become streams.
+    Command(Wanted),
+    /// SPDY's bytes leave their messages.
+    PortForward,
+}
+
+impl Translation {
+    /// The subprotocol that kubelets before 1.36 may not know: the one that only upstream's API server spoke.
+    fn protocol(self) -> &'static str {
+        match self {
+            Self::Command(_) => CLOSING_PROTOCOL,
+            Self::PortForward => portforward::TUNNEL,
+        }
+    }
+
+    /// The protocol of the streams that a kubelet is offered instead.
+    fn of_streams(self) -> &'static str {
+        match self {
+            Self::Command(_) => remotecommand::PROTOCOL,
+            Self::PortForward => portforward::PROTOCOL,
+        }
+    }
+
+    /// Whether there is something to translate: the client offers the protocol, and the kubelet's answer is that of one
+    /// that does not know it. Other refusals would be the same over SPDY.
+    pub(super) fn helps(self, asked: &HeaderMap, answer: StatusCode) -> bool {
+        matches!(answer, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN)
+            && httpstream::asks_for(asked, websocket::UPGRADE)
+            && websocket::offered(asked).any(|offered| offered == self.protocol())
+    }
+
+    /// Asks the kubelet for SPDY. If it switches to it, the client's WebSocket is accepted and translated in the
+    /// background; any other answer is passed on.
+    pub(super) async fn serve(
+        self,
+        dialer: &Dialer,
+        target: &Target,
+        path: &str,
+        asked: Asked,
+    ) -> Result<Response, BackendError> {
+        let accepted = match websocket::accept(&asked.headers, self.protocol()) {
+            Ok(accepted) => accepted,
+            Err(Refused { status, message }) => return Ok(crate::http::response::text(status, message)),
+        };
+        let mut headers = HeaderMap::from_iter([
+            (CONNECTION, HeaderValue::from_static("Upgrade")),
+            (UPGRADE, HeaderValue::from_static(spdy::UPGRADE)),
+            (HeaderName::from_static(PROTOCOL_VERSION), HeaderValue::from_static(self.of_streams())),
+        ]);
+        headers.extend(asked.headers.get(HOST).map(|host| (HOST, host.clone())));
+        let mut answer = tunnel::send(dialer, target, Method::POST, path, headers).await?;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(forward::answer(answer));
+        }
+        let backend = hyper::upgrade::on(&mut answer);
+        let drivers = dialer.clone();
+        Ok(tunnel::switched(dialer, asked.client, backend, accepted, move |client, backend| {
+            self.carry(drivers, client, backend)
+        }))
+    }
+
+    async fn carry(self, dialer: Dialer, client: TokioIo<Upgraded>, backend: TokioIo<Upgraded>) {
+        match self {
+            Self::Command(wanted) => {
+                let (connection, _, driver) = Connection::new(backend, End::Client);
+                dialer.spawn(driver);
+                let channels = Channels::new(client, self.protocol()).await;
+                if let Err(error) = remotecommand::translate(channels, &connection, wanted).await {
+                    tracing::debug!(%error, "translating to SPDY");
+                }
+            }
+            Self::PortForward => websocket::carry(websocket::accepted(client).await, backend).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::SEC_WEBSOCKET_PROTOCOL;
+
+    use super::*;
+
+    #[test]
+    fn what_only_upstreams_server_spoke_is_translated() {
+        let command = Translation::Command(Wanted { stdin: true, stdout: true, stderr: false, tty: false });
+        let forward = Translation::PortForward;
+        let (refused, missing) = (StatusCode::FORBIDDEN, StatusCode::NOT_FOUND);
+        for (translation, upgrade, offered, answer, helps) in [
+            (command, "websocket", "v5.channel.k8s.io, v4.channel.k8s.io", refused, true),
+            (command, "websocket", "v5.channel.k8s.io", StatusCode::BAD_REQUEST, true),
+            (command, "websocket", "v5.channel.k8s.io", missing, false),
+            (command, "websocket", "v4.channel.k8s.io", refused, false),
+            (command, "SPDY/3.1", "v5.channel.k8s.io", refused, false),
+            (forward, "websocket", "SPDY/3.1+portforward.k8s.io", refused, true),
+            (forward, "websocket", "v4.channel.k8s.io", refused, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static(upgrade));
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(offered));
+            assert_eq!(
+                translation.helps(&headers, answer),
+                helps,
+                "{translation:?} {upgrade} {offered} {answer}"
+            );
+        }
+    }
+}
