@@ -34,6 +34,8 @@ const CHUNKS: usize = 16;
 const FRAMES: usize = 32;
 /// Streams a peer may open that nobody has taken up yet.
 const UNCLAIMED: usize = 64;
+/// Streams that a peer may have open; more are refused.
+const OPEN: usize = 4096;
 /// The largest payload of one data frame sent.
 const MAX_DATA: usize = 32 << 10;
 
@@ -43,6 +45,7 @@ pub type Headers = Vec<(String, String)>;
 enum Outgoing {
     Open { id: u32, headers: Headers },
     Reply { id: u32 },
+    Refuse { id: u32 },
     Data { id: u32, data: Bytes, last: bool },
     Pong { id: u32 },
     Away,
@@ -180,6 +183,7 @@ async fn write<W: AsyncWrite + Unpin>(mut writer: W, mut queue: mpsc::Receiver<O
         let (bytes, done) = match outgoing {
             Outgoing::Open { id, headers } => (frame::syn_stream(id, &compressor.compress(&headers)), false),
             Outgoing::Reply { id } => (frame::syn_reply(id, &compressor.compress(&[])), false),
+            Outgoing::Refuse { id } => (frame::refuse(id), false),
             Outgoing::Data { id, data, last } => (frame::data(id, &data, last), false),
             Outgoing::Pong { id } => (frame::ping(id), false),
             Outgoing::Away => (frame::go_away(), true),
@@ -204,6 +208,12 @@ async fn read<R: AsyncRead + Unpin>(
         match frame {
             Frame::SynStream { id, last, block } => {
                 let headers = decompressor.decompress(&block)?;
+                if streams.lock().len() >= OPEN || opened.is_closed() {
+                    if outgoing.send(Outgoing::Refuse { id }).await.is_err() {
+                        return Ok(());
+                    }
+                    continue;
+                }
                 let (deliver, incoming) = mpsc::channel(CHUNKS);
                 if !last {
                     streams.lock().insert(id, deliver);
@@ -279,6 +289,40 @@ mod tests {
         error.sender().finish().await.unwrap();
         assert_eq!(first.read().await.unwrap(), "no");
         assert_eq!(first.read().await, None);
+    }
+
+    #[tokio::test]
+    async fn more_streams_than_anybody_needs_are_refused() {
+        let (one, other) = tokio::io::duplex(1 << 16);
+        let (client, _none, driver) = Connection::new(one, End::Client);
+        tokio::spawn(driver);
+        let (_server, mut accepted, driver) = Connection::new(other, End::Server);
+        tokio::spawn(driver);
+        let taking = tokio::spawn(async move {
+            let mut taken = Vec::new();
+            while taken.len() < OPEN {
+                taken.push(accepted.recv().await.unwrap());
+            }
+            (accepted, taken)
+        });
+        let mut open = Vec::new();
+        for _ in 0..OPEN {
+            open.push(client.open(vec![]).await.unwrap());
+        }
+        let (mut accepted, mut taken) = taking.await.unwrap();
+        let mut refused = client.open(vec![]).await.unwrap();
+        assert_eq!(refused.read().await, None);
+        // One that has ended makes room for one more.
+        open[0].sender().finish().await.unwrap();
+        assert_eq!(taken[0].read().await, None);
+        let asked = client.open(vec![("streamtype".into(), "data".into())]).await.unwrap();
+        let mut next = accepted.recv().await.unwrap();
+        asked.sender().write(Bytes::from_static(b"hello")).await.unwrap();
+        assert_eq!(next.read().await.unwrap(), "hello");
+        // Nobody takes up any more.
+        drop(accepted);
+        let mut refused = client.open(vec![]).await.unwrap();
+        assert_eq!(refused.read().await, None);
     }
 
     #[tokio::test]

@@ -16,6 +16,9 @@ const GOAWAY: u16 = 7;
 const HEADERS: u16 = 8;
 const FIN: u8 = 1;
 
+/// Why a stream is reset: it was not taken up, and may be asked for again.
+const REFUSED_STREAM: u32 = 3;
+
 /// A frame that was read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Frame {
@@ -104,6 +107,10 @@ pub(super) fn syn_stream(id: u32, block: &[u8]) -> Vec<u8> {
 
 pub(super) fn syn_reply(id: u32, block: &[u8]) -> Vec<u8> {
     control(SYN_REPLY, &[&id.to_be_bytes(), block])
+}
+
+pub(super) fn refuse(id: u32) -> Vec<u8> {
+    control(RST_STREAM, &[&id.to_be_bytes(), &REFUSED_STREAM.to_be_bytes()])
 }
 
 pub(super) fn ping(id: u32) -> Vec<u8> {

@@ -31,6 +31,8 @@ use crate::{kubelet::Kubelet, pod};
 
 /// How long a stream waits for its twin.
 const TWIN: Duration = Duration::from_secs(30);
+/// Streams that wait for their twins at once; a client that opens more halves of pairs has them dropped.
+const HALVES: usize = 1024;
 const CONNECT: Duration = Duration::from_secs(10);
 const READ: usize = 32 << 10;
 
@@ -165,7 +167,9 @@ where
             id => id.to_owned(),
         };
         let Some((twin, _)) = waiting.remove(&key) else {
-            waiting.insert(key, (stream, now));
+            if waiting.len() < HALVES {
+                waiting.insert(key, (stream, now));
+            }
             continue;
         };
         let (data, error) =
