@@ -173,7 +173,8 @@ impl<'c, 't> Coster<'c, 't> {
             size: range.items,
             ..Known::default()
         };
-        let key = Known { place: Some(Place::sized(Type::String, 0)), ..Known::default() };
+        let longest_key = range.place.as_ref().map_or(0, |place| place.longest_key);
+        let key = Known { place: Some(Place::sized(Type::String, longest_key)), ..Known::default() };
         let is_map = matches!(self.ty(&over.range), Type::Map(_));
         let names = match (&over.second, is_map) {
             (Some(second), true) => vec![(&*over.name, key), (&**second, item.clone())],
@@ -231,7 +232,7 @@ fn within<'t>(place: &Place<'t>, field: &str) -> Option<Place<'t>> {
     };
     match ty {
         Type::Object(fields) => fields.field(field),
-        Type::Map(_) => place.inner.as_ref().map(Rc::as_ref).cloned(),
+        Type::Map(_) if place.knows_names => place.inner.as_ref().map(Rc::as_ref).cloned(),
         _ => None,
     }
 }

@@ -62,6 +62,9 @@ fn show(text: &str, issue: &Issue) -> String {
         Some(letter) if !letter.is_ascii() => '＾',
         _ => '^',
     };
+    if text.is_empty() {
+        return format!("ERROR: <input>:1:1: {}", issue.why);
+    }
     let whole = text[begin..end].replace('\t', " ");
     format!("ERROR: <input>:{line}:{}: {}\n | {whole}\n | {dots}{caret}", column + 1, issue.why)
 }
@@ -78,6 +81,8 @@ mod tests {
             error.to_string(),
             "ERROR: <input>:1:1: yes\n | a &&\n | ^\nERROR: <input>:2:6: no\n |  übel.b\n | .．...^"
         );
+        // There is no line to show of nothing.
+        assert_eq!(CompileError::new("", vec![Issue::new(0, "no")]).to_string(), "ERROR: <input>:1:1: no");
         // Never beyond the text.
         assert!(
             CompileError::new("é", vec![Issue::new(1, "x"), Issue::new(99, "y")]).to_string().contains("1:2")

@@ -64,27 +64,46 @@ pub struct Place<'t> {
     pub most: u64,
     /// Of a list its items, of a map its values.
     pub inner: Option<Rc<Place<'t>>>,
+    /// Of a map how many letters a key has at most, as far as upstream counts them: it does so for devices alone.
+    pub longest_key: u64,
+    /// Whether what is selected from a map by a name (`map.name`) is known to be one of its values. Upstream takes it for
+    /// something of any size but where it is an attribute of a device.
+    pub knows_names: bool,
 }
 
 impl<'t> Place<'t> {
     /// A place about whose size nothing is known.
     pub fn of(ty: Type<'t>) -> Self {
-        Self { ty, most: u64::MAX, inner: None }
+        Self::sized(ty, u64::MAX)
     }
 
     /// A place of a type and a size.
     pub fn sized(ty: Type<'t>, most: u64) -> Self {
-        Self { ty, most, inner: None }
+        Self { ty, most, inner: None, longest_key: 0, knows_names: false }
     }
 
     /// A list of such places.
     pub fn list(item: Place<'t>, most: u64) -> Self {
-        Self { ty: Type::List(Rc::new(item.ty.clone())), most, inner: Some(Rc::new(item)) }
+        let ty = Type::List(Rc::new(item.ty.clone()));
+        Self { inner: Some(Rc::new(item)), ..Self::sized(ty, most) }
     }
 
     /// A map from text to such places.
     pub fn map(value: Place<'t>, most: u64) -> Self {
-        Self { ty: Type::Map(Rc::new((Type::String, value.ty.clone()))), most, inner: Some(Rc::new(value)) }
+        let ty = Type::Map(Rc::new((Type::String, value.ty.clone())));
+        Self { inner: Some(Rc::new(value)), ..Self::sized(ty, most) }
+    }
+
+    /// The same map with keys of at most so many letters.
+    #[must_use]
+    pub fn with_keys(self, longest_key: u64) -> Self {
+        Self { longest_key, ..self }
+    }
+
+    /// The same map, whose values are known by name too.
+    #[must_use]
+    pub fn with_names(self) -> Self {
+        Self { knows_names: true, ..self }
     }
 }
 

@@ -313,6 +313,13 @@ mod tests {
             "root.properties[spec].x-kubernetes-validations[0].rule: Forbidden: contributed to estimated rule & messageExpression cost total exceeding cost limit for entire OpenAPIv3 schema"
         );
         assert!(errors[2].starts_with("root: Forbidden: x-kubernetes-validations estimated rule & messageExpression cost total for entire OpenAPIv3 schema exceeds budget by factor of more than 100x"));
+        // How large a value of a map is, is known of an index and not of a name.
+        let of_map = |rule: &str| {
+            let labels = json!({"type": "object", "maxProperties": 5, "additionalProperties": text});
+            found(&of_spec(json!({"rule": rule}), json!({"l": labels})))
+        };
+        assert_eq!(of_map("self.l['a'].contains('b')"), [""; 0]);
+        assert_eq!(of_map("self.l.a.contains('b')")[0], message);
         assert!(too_expensive("x", 12, 10).contains("factor of 1.200000x"));
         assert!(too_expensive("x", 25, 10).contains("factor of 2.5x"));
     }
