@@ -194,16 +194,20 @@ pub fn check<'t>(
         errors.required(path, "");
         return None;
     }
+    let compiled = compile(expression, gives, environment);
+    compiled.map_err(|why| errors.invalid(path, expression, why)).ok()
+}
+
+/// The type of an expression, or what is wrong with it.
+pub fn compile<'t>(
+    expression: &str,
+    gives: Gives,
+    environment: &Environment<'t>,
+) -> Result<Type<'t>, String> {
     match Program::check(expression, environment) {
-        Ok(checked) if gives.takes(&checked.output) => Some(checked.output),
-        Ok(_) => {
-            errors.invalid(path, expression, gives.words());
-            None
-        }
-        Err(error) => {
-            errors.invalid(path, expression, format!("compilation failed: {error}"));
-            None
-        }
+        Ok(checked) if gives.takes(&checked.output) => Ok(checked.output),
+        Ok(_) => Err(gives.words().to_owned()),
+        Err(error) => Err(format!("compilation failed: {error}")),
     }
 }
 

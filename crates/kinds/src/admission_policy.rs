@@ -216,7 +216,11 @@ fn check_annotation(
     } else if expression.trim().len() > LONGEST_VALUE {
         errors.required(&path, format!("must not exceed {LONGEST_VALUE} bytes in length"));
     } else {
-        admission_expressions::check(expression, Gives::TextOrNull, environment, &path, errors);
+        // Places are told in what is left of it when it is trimmed; it is shown as it was written.
+        let compiled = admission_expressions::compile(expression.trim(), Gives::TextOrNull, environment);
+        if let Err(why) = compiled {
+            errors.invalid(&path, expression, why);
+        }
     }
 }
 

@@ -52,8 +52,11 @@ impl Gives {
     }
 }
 
-/// The types of what expressions are over.
-fn environment() -> Environment<'static> {
+/// What an expression may name: `claims` or `user`.
+fn environment(over: &'static str) -> Environment<'static> {
+    if over == "claims" {
+        return Environment::new().with(over, Type::map(Type::String, Type::Dyn));
+    }
     let strings = || Type::list(Type::String);
     let user = vec![
         ("username", Place::of(Type::String)),
@@ -61,20 +64,14 @@ fn environment() -> Environment<'static> {
         ("groups", Place::of(strings())),
         ("extra", Place::of(Type::map(Type::String, strings()))),
     ];
-    Environment::new()
-        .with("claims", Type::map(Type::String, Type::Dyn))
-        .with("user", Record::of("kubernetes.UserInfo", user))
+    Environment::new().with(over, Record::of("kubernetes.UserInfo", user))
 }
 
 impl Expression {
     /// An expression over `claims` or `user`.
     pub(super) fn new(text: &str, over: &'static str, gives: Gives) -> Result<Self, String> {
-        let checked =
-            Program::check(text, &environment()).map_err(|error| format!("compilation failed: {error}"))?;
-        let other = if over == "claims" { "user" } else { "claims" };
-        if checked.program.uses(other) {
-            return Err(format!("compilation failed: undeclared reference to '{other}' (in container '')"));
-        }
+        let checked = Program::check(text, &environment(over))
+            .map_err(|error| format!("compilation failed: {error}"))?;
         match gives.takes(&checked.output) {
             true => Ok(Self { text: text.to_owned(), over, program: checked.program }),
             false => Err(gives.words().to_owned()),

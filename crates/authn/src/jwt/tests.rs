@@ -393,8 +393,17 @@ fn a_wrong_section_says_where() {
             jwt[0].claimMappings.uid: Invalid value: "": claim and expression can't both be set
             jwt[0].claimMappings.extra[0].key: Invalid value: "foo": must be a domain-prefixed path (such as "acme.io/foo")
             jwt[0].claimMappings.extra[1].key: Invalid value: "x.k8s.io/a": k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use
-            jwt[0].claimMappings.extra[1].valueExpression: Required value: valueExpression is required
-            jwt[0].claimMappings.extra[2].key: Invalid value: "Example.org/a": key must be lowercase"#]],
+            jwt[0].claimMappings.extra[1].valueExpression: Required value
+            jwt[0].claimMappings.extra[2].key: Invalid value: "Example.org/a": must be lowercase"#]],
+    );
+    // A prefix of no claim says nothing.
+    check(
+        of_mappings(json!({"username": {"expression": "gone", "prefix": "p"}, "groups": {"prefix": "g"}})),
+        expect![[r#"
+            jwt[0].claimMappings.username.prefix: Invalid value: "p": may not be specified when expression is set
+            jwt[0].claimMappings.username.expression: Invalid value: "gone": compilation failed: ERROR: <input>:1:1: undeclared reference to 'gone' (in container '')
+             | gone
+             | ^"#]],
     );
     check(
         json!({"issuer": {"url": URL, "audiences": ["a"]},
@@ -405,16 +414,19 @@ fn a_wrong_section_says_where() {
         expect![[r#"
             jwt[0].claimValidationRules[0]: Required value: claim or expression is required
             jwt[0].claimValidationRules[1]: Invalid value: "a": claim and expression can't both be set
-            jwt[0].claimValidationRules[2].message: Invalid value: "m": message can't be set when claim is set
-            jwt[0].claimValidationRules[3].requiredValue: Invalid value: "x": requiredValue can't be set when expression is set
+            jwt[0].claimValidationRules[2].message: Invalid value: "m": may not be specified when claim is set
+            jwt[0].claimValidationRules[3].requiredValue: Invalid value: "x": may not be specified when expression is set
             jwt[0].claimValidationRules[4].expression: Duplicate value: "true"
-            jwt[0].userValidationRules[0].expression: Required value: expression is required
+            jwt[0].userValidationRules[0].expression: Required value
             jwt[0].userValidationRules[2].expression: Duplicate value: "user.uid == 'x'"
             jwt[0].claimMappings.username.expression: Invalid value: "claims.email": claims.email_verified must be used in claimMappings.username.expression or claimMappings.extra[*].valueExpression or claimValidationRules[*].expression when claims.email is used in claimMappings.username.expression"#]],
     );
     for (mappings, why) in [
         (json!({"username": {"expression": "1 + 1"}}), "must evaluate to one of [string any]"),
-        (json!({"username": {"expression": "user.username"}}), "undeclared reference to 'user'"),
+        (
+            json!({"username": {"expression": "user.username"}}),
+            "compilation failed: ERROR: <input>:1:1: undeclared reference to 'user' (in container '')\n | user.username\n | ^",
+        ),
         (
             json!({"username": {"claim": "sub", "prefix": ""}, "groups": {"expression": "[1]"}}),
             "must evaluate to one of [any string list]",

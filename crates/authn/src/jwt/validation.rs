@@ -168,7 +168,7 @@ impl Errors {
                 ("", "") => self.required(&path, "claim or expression is required"),
                 (claim, "") => {
                     if !rule.message.is_empty() {
-                        let why = "message can't be set when claim is set";
+                        let why = "may not be specified when claim is set";
                         self.invalid(&format!("{path}.message"), &rule.message, why);
                     }
                     if !claims.insert(claim) {
@@ -179,7 +179,7 @@ impl Errors {
                 }
                 ("", expression) => {
                     if !rule.required_value.is_empty() {
-                        let why = "requiredValue can't be set when expression is set";
+                        let why = "may not be specified when expression is set";
                         self.invalid(&format!("{path}.requiredValue"), &rule.required_value, why);
                     }
                     let field = format!("{path}.expression");
@@ -202,7 +202,7 @@ impl Errors {
         for (index, rule) in rules.iter().enumerate() {
             let field = format!("{path}[{index}].expression");
             if rule.expression.is_empty() {
-                self.required(&field, "expression is required");
+                self.required(&field, "");
             } else if !seen.insert(&rule.expression) {
                 self.0.push(FieldError::duplicate(field, rule.expression.as_str()));
             } else {
@@ -226,20 +226,19 @@ impl Errors {
 
     fn prefixed(&mut self, from: &PrefixedClaimOrExpression, path: &str, needed: bool) -> Source {
         match (from.claim.as_str(), from.expression.as_str(), &from.prefix) {
-            ("", "", None) if !needed => Source::None,
-            ("", "", _) if needed => {
-                self.required(path, "claim or expression is required");
+            ("", "", _) => {
+                if needed {
+                    self.required(path, "claim or expression is required");
+                }
                 Source::None
             }
-            ("", "", Some(prefix)) => {
-                self.invalid(&format!("{path}.prefix"), prefix, "prefix can't be set without a claim");
-                Source::None
+            ("", text, prefix) => {
+                if let Some(prefix) = prefix {
+                    let why = "may not be specified when expression is set";
+                    self.invalid(&format!("{path}.prefix"), prefix, why);
+                }
+                self.source(text, if needed { Gives::Text } else { Gives::Texts }, path)
             }
-            ("", _, Some(prefix)) => {
-                self.invalid(&format!("{path}.prefix"), prefix, "prefix can't be set when expression is set");
-                Source::None
-            }
-            ("", text, None) => self.source(text, if needed { Gives::Text } else { Gives::Texts }, path),
             (claim, "", Some(prefix)) => Source::Claim { name: claim.to_owned(), prefix: prefix.clone() },
             (_, "", None) => {
                 let why = "prefix is required when claim is set. It can be set to an empty string to disable prefixing";
@@ -285,7 +284,7 @@ impl Errors {
             }
             let field = format!("{path}.valueExpression");
             if mapping.value_expression.is_empty() {
-                self.required(&field, "valueExpression is required");
+                self.required(&field, "");
                 continue;
             }
             let expression = self.expression(&mapping.value_expression, "claims", Gives::Texts, &field);
@@ -315,7 +314,7 @@ impl Errors {
             _ => self.invalid(field, key, "must be a domain-prefixed path (such as \"acme.io/foo\")"),
         }
         if key.chars().any(char::is_uppercase) {
-            self.invalid(field, key, "key must be lowercase");
+            self.invalid(field, key, "must be lowercase");
         }
     }
 

@@ -106,13 +106,17 @@ fn admission_policies() {
             (
                 policy(
                     json!({"auditAnnotations": [{"key": "-", "valueExpression": "1"}, {"key": "k", "valueExpression": format!("{most} ")},
-                    {"key": "k", "valueExpression": format!("'a' + {most}")}, {"key": "n", "valueExpression": "null"}, {"key": "o", "valueExpression": " "}]}),
+                    {"key": "k", "valueExpression": format!("'a' + {most}")}, {"key": "n", "valueExpression": "null"}, {"key": "o", "valueExpression": " "},
+                    {"key": "l", "valueExpression": "  gone"}]}),
                 ),
                 "spec.auditAnnotations[0].key: Invalid value: \"p/-\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')\n\
                 spec.auditAnnotations[0].valueExpression: Invalid value: \"1\": must evaluate to one of [string null_type]\n\
                 spec.auditAnnotations[2].valueExpression: Required value: must not exceed 5120 bytes in length\n\
                 spec.auditAnnotations[2].key: Duplicate value: \"k\"\n\
-                spec.auditAnnotations[4].valueExpression: Required value: valueExpression is not specified",
+                spec.auditAnnotations[4].valueExpression: Required value: valueExpression is not specified\n\
+                spec.auditAnnotations[5].valueExpression: Invalid value: \"  gone\": compilation failed: ERROR: <input>:1:1: undeclared reference to 'gone' (in container '')\n \
+                | gone\n \
+                | ^",
             ),
         ],
     );
