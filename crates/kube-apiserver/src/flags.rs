@@ -200,7 +200,7 @@ pub struct Flags {
     pub runtime_config: Vec<String>,
     /// Upstream's feature gates to open or close: EnvFiles=false, SELinuxMount=true, …
     #[arg(long, value_name = "KEY=BOOL", default_value = "")]
-    pub feature_gates: FeatureGates,
+    pub feature_gates: String,
     /// How long a request may take
     #[arg(long, value_name = "DURATION", default_value = "1m0s", value_parser = duration)]
     pub request_timeout: Duration,
@@ -269,4 +269,11 @@ pub struct Flags {
     /// Logging
     #[command(flatten)]
     pub logging: LoggingFlags,
+}
+
+impl Flags {
+    /// Which gates are open, or why upstream would not start with these.
+    pub fn gates(&self) -> Result<FeatureGates, String> {
+        self.feature_gates.parse()
+    }
 }

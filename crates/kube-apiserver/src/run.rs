@@ -64,7 +64,7 @@ fn settle_gates(said: &FeatureGates) {
 /// As [`start`], and gives the server and where it listens.
 pub async fn serve(runtime: &Runtime, flags: Flags) -> anyhow::Result<(Arc<Server>, SocketAddr)> {
     component::features::tell(crate::features::GATES);
-    settle_gates(&flags.feature_gates);
+    settle_gates(&flags.gates().map_err(anyhow::Error::msg)?);
     let listener = TcpListener::bind((flags.bind_address, flags.secure_port))
         .await
         .with_context(|| format!("listening on {}:{}", flags.bind_address, flags.secure_port))?;
