@@ -199,8 +199,8 @@ pub struct Flags {
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub runtime_config: Vec<String>,
     /// Upstream's feature gates to open or close: EnvFiles=false, SELinuxMount=true, …
-    #[arg(long, value_name = "KEY=BOOL", default_value = "")]
-    pub feature_gates: String,
+    #[arg(long, value_name = "KEY=BOOL")]
+    pub feature_gates: Vec<String>,
     /// How long a request may take
     #[arg(long, value_name = "DURATION", default_value = "1m0s", value_parser = duration)]
     pub request_timeout: Duration,
@@ -274,6 +274,6 @@ pub struct Flags {
 impl Flags {
     /// Which gates are open, or why upstream would not start with these.
     pub fn gates(&self) -> Result<FeatureGates, String> {
-        self.feature_gates.parse()
+        self.feature_gates.join(",").parse()
     }
 }

@@ -54,3 +54,13 @@ fn every_flag_of_upstreams_is_taken_and_no_other() {
     let found = differences::<Flags>(&[IGNORED], &[UPSTREAM]);
     assert_eq!(found, (Vec::new(), Vec::new()));
 }
+
+#[test]
+fn feature_gates_may_be_said_in_several_flags() {
+    let needed = ["kube-apiserver", "--etcd-servers=x", "--tls-cert-file=c", "--tls-private-key-file=k"];
+    let gates = |more: &[&str]| Flags::parse_from(needed.iter().chain(more)).gates();
+    assert_eq!(gates(&[]), Ok(FeatureGates::default()));
+    let (one, other) = ("--feature-gates=SELinuxMount=true,EnvFiles=true", "--feature-gates=EnvFiles=false");
+    assert_eq!(gates(&[one, other]), "SELinuxMount=true,EnvFiles=false".parse());
+    assert_eq!(gates(&[one, "--feature-gates=Nope=1"]), Err("unrecognized feature gate: Nope".to_owned()));
+}
