@@ -8,20 +8,21 @@ pub mod remotecommand;
 pub mod spdy;
 pub mod websocket;
 
-use http::header::{CONNECTION, HeaderMap, UPGRADE};
+use http::header::{CONNECTION, HeaderMap, HeaderName, UPGRADE};
 
 /// In requests the protocols of SPDY's streams that a client offers, in answers the one chosen.
-pub const PROTOCOL_VERSION: &str = "x-stream-protocol-version";
+pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("x-stream-protocol-version");
+
+/// The values of a header that is a list (RFC 9110, 5.6.1), in its order.
+pub fn listed(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|value| !value.is_empty())
+}
 
 /// Whether a request asks to switch protocols (RFC 9110, 7.8).
 pub fn is_upgrade(headers: &HeaderMap) -> bool {
     headers.contains_key(UPGRADE)
-        && headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
+        && listed(headers, CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"))
 }
 
 /// Whether a request asks to switch to this protocol.

@@ -3,8 +3,5 @@
 /// The protocol of SPDY's streams here.
 pub const PROTOCOL: &str = "portforward.k8s.io";
 
-/// What is put before a protocol of SPDY's streams where they come inside a WebSocket's messages.
-pub const TUNNEL_PREFIX: &str = "SPDY/3.1+";
-
 /// SPDY inside WebSocket messages, as kubectl forwards since 1.31.
 pub const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";

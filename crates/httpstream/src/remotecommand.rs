@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::spdy::{Closed, Connection, Stream};
-use crate::websocket::{Channels, Message, Outgoing};
+use crate::websocket::{Channels, Message};
 
 /// The protocol of SPDY's streams here: the error stream tells the command's end as a `Status`.
 pub const PROTOCOL: &str = "v4.channel.k8s.io";
@@ -117,7 +117,7 @@ pub async fn refuse<S>(channels: Channels<S>, why: &str)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (_, outgoing): (_, Outgoing<S>) = channels.split();
+    let (_, outgoing) = channels.split();
     outgoing.send(ERROR, failure(why)).await;
     outgoing.close().await;
 }

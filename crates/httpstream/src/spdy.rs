@@ -16,17 +16,28 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE as UPGRADE_HEADER};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     sync::mpsc,
 };
 
+use crate::PROTOCOL_VERSION;
 use frame::Frame;
 use headers::{Compressor, Decompressor};
 
 /// The name in `Upgrade:`.
 pub const UPGRADE: &str = "SPDY/3.1";
+
+/// The headers that ask to switch to SPDY, or switch to it, with this protocol of its streams.
+pub fn switching(protocol: Option<HeaderValue>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE_HEADER, HeaderValue::from_static(UPGRADE));
+    headers.extend(protocol.map(|protocol| (PROTOCOL_VERSION, protocol)));
+    headers
+}
 
 /// Chunks of one stream that wait for a slow reader; more hold the connection.
 const CHUNKS: usize = 16;
@@ -208,10 +219,12 @@ async fn read<R: AsyncRead + Unpin>(
         match frame {
             Frame::SynStream { id, last, block } => {
                 let headers = decompressor.decompress(&block)?;
-                if streams.lock().len() >= OPEN || opened.is_closed() {
-                    if outgoing.send(Outgoing::Refuse { id }).await.is_err() {
-                        return Ok(());
-                    }
+                let is_refused = streams.lock().len() >= OPEN || opened.is_closed();
+                let answer = if is_refused { Outgoing::Refuse { id } } else { Outgoing::Reply { id } };
+                if outgoing.send(answer).await.is_err() {
+                    return Ok(());
+                }
+                if is_refused {
                     continue;
                 }
                 let (deliver, incoming) = mpsc::channel(CHUNKS);
@@ -219,9 +232,6 @@ async fn read<R: AsyncRead + Unpin>(
                     streams.lock().insert(id, deliver);
                 }
                 let sender = Sender { id, outgoing: outgoing.clone() };
-                if outgoing.send(Outgoing::Reply { id }).await.is_err() {
-                    return Ok(());
-                }
                 let _ = opened.send(Stream { id, headers, incoming, sender }).await;
             }
             Frame::SynReply { last, id, block } => {

@@ -24,6 +24,8 @@ use tokio_tungstenite::{
     tungstenite::{self, handshake::derive_accept_key, protocol::Role},
 };
 
+use crate::listed;
+
 /// The name in `Upgrade:`.
 pub const UPGRADE: &str = "websocket";
 
@@ -48,13 +50,7 @@ impl Refused {
 
 /// The subprotocols that a client offers, in its order.
 pub fn offered(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    headers
-        .get_all(SEC_WEBSOCKET_PROTOCOL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|protocol| !protocol.is_empty())
+    listed(headers, SEC_WEBSOCKET_PROTOCOL)
 }
 
 /// The first of the served subprotocols that a client offers; an empty one is that of a client that offers none.

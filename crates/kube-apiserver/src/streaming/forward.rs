@@ -32,13 +32,8 @@ fn stays_here(name: &HeaderName) -> bool {
 
 /// The headers that go on.
 pub(crate) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
-    let named: Vec<String> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|option| option.trim().to_ascii_lowercase())
-        .collect();
+    let named: Vec<String> =
+        httpstream::listed(headers, header::CONNECTION).map(str::to_ascii_lowercase).collect();
     let mut passed = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {
         if !stays_here(name) && !named.iter().any(|named| named == name.as_str()) {

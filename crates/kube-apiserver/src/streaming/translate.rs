@@ -1,11 +1,11 @@
 //! What a WebSocket's client says, told in SPDY to a kubelet that knows nothing newer.
 
-use http::header::{CONNECTION, HOST, HeaderMap, HeaderValue, UPGRADE};
-use http::{HeaderName, Method, StatusCode};
+use http::header::{HOST, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
+use httpstream::portforward;
 use httpstream::remotecommand::{self, CLOSING_PROTOCOL, Wanted};
 use httpstream::spdy::{self, Connection, End};
 use httpstream::websocket::{self, Channels, Refused};
-use httpstream::{PROTOCOL_VERSION, portforward};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 
@@ -63,11 +63,7 @@ impl Translation {
             Ok(accepted) => accepted,
             Err(Refused { status, message }) => return Ok(crate::http::response::text(status, message)),
         };
-        let mut headers = HeaderMap::from_iter([
-            (CONNECTION, HeaderValue::from_static("Upgrade")),
-            (UPGRADE, HeaderValue::from_static(spdy::UPGRADE)),
-            (HeaderName::from_static(PROTOCOL_VERSION), HeaderValue::from_static(self.of_streams())),
-        ]);
+        let mut headers = spdy::switching(Some(HeaderValue::from_static(self.of_streams())));
         headers.extend(asked.headers.get(HOST).map(|host| (HOST, host.clone())));
         let mut answer = tunnel::send(dialer, target, Method::POST, path, headers).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -97,7 +93,7 @@ impl Translation {
 
 #[cfg(test)]
 mod tests {
-    use http::header::SEC_WEBSOCKET_PROTOCOL;
+    use http::header::{CONNECTION, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 
     use super::*;
 

@@ -24,7 +24,7 @@ use tokio::{
 use super::{
     Body,
     query::Query,
-    stream::{accept, over_spdy, switching},
+    stream::{accept, switching},
     text,
 };
 use crate::{kubelet::Kubelet, pod};
@@ -95,7 +95,7 @@ pub(super) async fn serve(
     if !httpstream::asks_for(request.headers(), spdy::UPGRADE) {
         return text(StatusCode::BAD_REQUEST, "Upgrade request required");
     }
-    let response = switching(over_spdy(Some(HeaderValue::from_static(PROTOCOL))));
+    let response = switching(spdy::switching(Some(HeaderValue::from_static(PROTOCOL))));
     let process = kubelet.process.clone();
     kubelet.spawn(async move {
         match client.await {

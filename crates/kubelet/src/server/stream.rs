@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use component::Runtime;
 use cri::v1;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use httpstream::{
     PROTOCOL_VERSION,
@@ -148,19 +148,12 @@ pub(super) async fn run(kubelet: &Arc<Kubelet>, target: &Target, query: &Query) 
 
 /// Joins a SPDY client's connection to the runtime's.
 async fn through(kubelet: &Arc<Kubelet>, mut request: Request<Incoming>, url: &str) -> Response<Body> {
-    let protocols: Vec<&str> = request
-        .headers()
-        .get_all(PROTOCOL_VERSION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .collect();
+    let protocols: Vec<&str> = httpstream::listed(request.headers(), PROTOCOL_VERSION).collect();
     let upstream = match runtime::upgrade(&kubelet.process, url, &protocols).await {
         Ok(upstream) => upstream,
         Err(error) => return text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")),
     };
-    let response = switching(over_spdy(upstream.protocol));
+    let response = switching(spdy::switching(upstream.protocol));
     let (client, mut upstream) = (hyper::upgrade::on(&mut request), upstream.io);
     kubelet.spawn(async move {
         match client.await {
@@ -180,15 +173,6 @@ pub(super) fn switching(headers: HeaderMap) -> Response<Body> {
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *response.headers_mut() = headers;
     response
-}
-
-/// The headers of an answer that switches to SPDY, with this protocol of its streams.
-pub(super) fn over_spdy(protocol: Option<HeaderValue>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static(spdy::UPGRADE));
-    headers.extend(protocol.map(|protocol| (HeaderName::from_static(PROTOCOL_VERSION), protocol)));
-    headers
 }
 
 /// The handshake of a WebSocket in one of these protocols: the answer, and the protocol chosen.

@@ -7,7 +7,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::{Method, StatusCode};
 use httpstream::spdy::{self, Connection, End, Stream};
-use httpstream::{PROTOCOL_VERSION, portforward, remotecommand, websocket};
+use httpstream::{portforward, remotecommand, websocket};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -41,7 +41,8 @@ pub(super) fn answer(mut request: http::Request<Incoming>) -> http::Response<Bod
         true => portforward::PROTOCOL,
         false => remotecommand::PROTOCOL,
     };
-    let offered = request.headers().get(PROTOCOL_VERSION).map(|value| value.to_str().unwrap().to_owned());
+    let offered =
+        request.headers().get("x-stream-protocol-version").map(|value| value.to_str().unwrap().to_owned());
     assert_eq!(offered.as_deref(), Some(protocol));
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
@@ -56,7 +57,8 @@ pub(super) fn answer(mut request: http::Request<Incoming>) -> http::Response<Bod
     });
     let mut response = http::Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    for (name, value) in [("connection", "Upgrade"), ("upgrade", spdy::UPGRADE), (PROTOCOL_VERSION, protocol)]
+    for (name, value) in
+        [("connection", "Upgrade"), ("upgrade", spdy::UPGRADE), ("x-stream-protocol-version", protocol)]
     {
         response.headers_mut().insert(name, value.parse().unwrap());
     }
