@@ -1,6 +1,12 @@
 //! Times as the API writes them, and durations as Go and kubectl print them.
 
-use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::{DateTimeParser, DateTimePrinter};
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
+
+const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
+const MICROSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
 /// `2026-01-02T15:04:05Z`: `metav1.Time`, whole seconds.
 pub fn rfc3339(time: Timestamp) -> String {
@@ -8,13 +14,11 @@ pub fn rfc3339(time: Timestamp) -> String {
 }
 
 fn truncated(time: Timestamp) -> String {
-    const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
     SECONDS.timestamp_to_string(&time)
 }
 
 /// `2026-01-02T15:04:05.000000Z`: `metav1.MicroTime`.
 pub fn rfc3339_micro(time: Timestamp) -> String {
-    const MICROSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
     MICROSECONDS.timestamp_to_string(&time)
 }
 
@@ -23,9 +27,53 @@ pub fn now_rfc3339() -> String {
     truncated(Timestamp::now())
 }
 
-/// Reads an RFC 3339 time.
+/// Reads an RFC 3339 time. The last 26 hours of the year 9999 are later than a [`Timestamp`] can be and are read as the
+/// latest that there is: people write the last second of that year for never.
 pub fn parse(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
+    text.parse().ok().or_else(|| late(text).map(|_| Timestamp::MAX))
+}
+
+/// Brings an RFC 3339 time to UTC and to `metav1.Time`, up to the last second of the year 9999.
+pub fn in_utc(text: &str) -> Option<String> {
+    text.parse().ok().map(rfc3339).or_else(|| late(text).map(|time| written(&SECONDS, &time)))
+}
+
+/// Brings an RFC 3339 time to UTC and to `metav1.MicroTime`, up to the last second of the year 9999.
+pub fn in_utc_micro(text: &str) -> Option<String> {
+    text.parse().ok().map(rfc3339_micro).or_else(|| late(text).map(|time| written(&MICROSECONDS, &time)))
+}
+
+/// Writes seconds and nanoseconds since 1970 as `metav1.Time`, up to the last second of the year 9999.
+pub fn of_seconds(seconds: i64, nanos: i32) -> Option<String> {
+    let late = || Some(written(&SECONDS, &late_seconds(seconds, nanos)?));
+    Timestamp::new(seconds, nanos).ok().map(rfc3339).or_else(late)
+}
+
+/// Writes seconds and nanoseconds since 1970 as `metav1.MicroTime`, up to the last second of the year 9999.
+pub fn of_seconds_micro(seconds: i64, nanos: i32) -> Option<String> {
+    let late = || Some(written(&MICROSECONDS, &late_seconds(seconds, nanos)?));
+    Timestamp::new(seconds, nanos).ok().map(rfc3339_micro).or_else(late)
+}
+
+fn written(printer: &DateTimePrinter, utc: &DateTime) -> String {
+    format!("{}Z", printer.datetime_to_string(utc))
+}
+
+/// The date and the time of day in UTC of what is later than a [`Timestamp`] can be.
+fn late(text: &str) -> Option<DateTime> {
+    let pieces = DateTimeParser::new().parse_pieces(text).ok()?;
+    let there = pieces.date().to_datetime(pieces.time()?);
+    let offset = SignedDuration::from_secs(pieces.to_numeric_offset()?.seconds().into());
+    let utc = there.checked_sub(offset).ok()?;
+    (utc > Offset::UTC.to_datetime(Timestamp::MAX)).then_some(utc)
+}
+
+fn late_seconds(seconds: i64, nanos: i32) -> Option<DateTime> {
+    let beyond = seconds.checked_sub(Timestamp::MAX.as_second()).filter(|beyond| *beyond > 0)?;
+    let nanos = u32::try_from(nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    let last = Timestamp::from_second(Timestamp::MAX.as_second()).ok()?;
+    let span = SignedDuration::new(beyond, nanos.cast_signed());
+    Offset::UTC.to_datetime(last).checked_add(span).ok()
 }
 
 /// An age as kubectl prints it: `5s`, `3m10s`, `2h5m`, `3d4h`, `400d`, `2y30d` (upstream `HumanDuration`).
@@ -170,5 +218,39 @@ mod tests {
         assert_eq!(rfc3339_micro(time), "2001-09-09T01:46:40.400000Z");
         assert_eq!(age("2001-09-09T01:46:00Z", time), "40s");
         assert_eq!(age("x", time), "<unknown>");
+    }
+
+    #[test]
+    fn the_year_9999_has_a_last_second() {
+        const LAST: &str = "9999-12-31T23:59:59Z";
+        for (text, seconds) in [
+            ("9999-12-30T22:00:00Z", "9999-12-30T22:00:00Z"),
+            ("9999-12-30T22:00:01Z", "9999-12-30T22:00:01Z"),
+            (LAST, LAST),
+            ("9999-12-31T23:59:59.999999999Z", LAST),
+            ("9999-12-31T22:59:59-01:00", LAST),
+            ("9999-12-31T23:59:59+14:00", "9999-12-31T09:59:59Z"),
+            ("2026-01-02T15:04:05+09:00", "2026-01-02T06:04:05Z"),
+        ] {
+            assert_eq!(in_utc(text).as_deref(), Some(seconds), "{text}");
+            assert!(parse(text).is_some(), "{text}");
+        }
+        assert_eq!(in_utc_micro("9999-12-31T23:59:59.25Z").as_deref(), Some("9999-12-31T23:59:59.250000Z"));
+        assert_eq!(parse(LAST), Some(Timestamp::MAX));
+        // Of what follows no year has four digits.
+        for text in
+            ["9999-12-31T23:59:59-00:01", "9999-12-31T23:59:59", "9999-12-32T00:00:00Z", "9999-12-31Z", "x"]
+        {
+            assert_eq!((in_utc(text), in_utc_micro(text), parse(text)), (None, None, None), "{text}");
+        }
+        assert_eq!(of_seconds(253_402_300_799, 0).as_deref(), Some(LAST));
+        assert_eq!(
+            of_seconds_micro(253_402_300_799, 250_000_000).as_deref(),
+            Some("9999-12-31T23:59:59.250000Z")
+        );
+        assert_eq!(of_seconds(253_402_207_201, 0).as_deref(), Some("9999-12-30T22:00:01Z"));
+        for (seconds, nanos) in [(253_402_300_800, 0), (253_402_300_799, -1), (i64::MAX, 0), (i64::MIN, 0)] {
+            assert_eq!(of_seconds(seconds, nanos), None, "{seconds}");
+        }
     }
 }

@@ -48,11 +48,10 @@ fn user_of(token: &BootstrapToken<'_>, secret: &Value, now: Timestamp) -> Option
     if !matches || text("token-id")? != token.id || text("usage-bootstrap-authentication")? != "true" {
         return None;
     }
-    if let Some(expiration) = text("expiration").filter(|text| !text.is_empty()) {
-        let expires: Timestamp = expiration.parse().ok()?;
-        if now >= expires {
-            return None;
-        }
+    if let Some(expiration) = text("expiration").filter(|text| !text.is_empty())
+        && now >= apimachinery::time::parse(&expiration)?
+    {
+        return None;
     }
     let mut groups = vec![GROUP.to_owned()];
     for group in text("auth-extra-groups").unwrap_or_default().split(',').filter(|group| !group.is_empty()) {
@@ -131,7 +130,9 @@ mod tests {
         dying.set_at(&["metadata", "deletionTimestamp"], json!("2026-11-20T10:00:00Z"));
         assert_eq!(user_of(&token, &dying, now), None);
         assert!(user_of(&token, &secret(&[("expiration", "2026-11-20T11:00:01Z")]), now).is_some());
-        assert!(user_of(&token, &secret(&[("expiration", "")]), now).is_some(), "it lasts");
+        for lasts in ["", "9999-12-31T23:59:59Z"] {
+            assert!(user_of(&token, &secret(&[("expiration", lasts)]), now).is_some(), "{lasts}");
+        }
     }
 
     #[test]

@@ -115,6 +115,12 @@ impl JwtIssuer {
         }
         let refuse = |why: String| Verdict::Refused(format!("oidc: verify token: {why}"));
         let Some(keys) = self.keys() else { return Verdict::NeedsKeys };
+        let of_token = audiences(&claims);
+        let wanted = self.section.issuer.audiences.as_slice();
+        let is_meant = of_token.iter().any(|audience| wanted.contains(audience));
+        if let ([wanted], false) = (wanted, is_meant) {
+            return refuse(format!("oidc: expected audience {wanted:?} got {}", go_quoted(&of_token)));
+        }
         let expires = match check_times(&claims, now) {
             Ok(expires) => expires,
             Err(why) => return refuse(why),
@@ -127,8 +133,9 @@ impl JwtIssuer {
                 [] => key_set::KNOWN.map(str::to_owned).to_vec(),
                 some => some.to_vec(),
             };
+            let allowed = go_quoted(&allowed);
             return refuse(format!(
-                "oidc: id token signed with unsupported algorithm, expected {allowed:?} got {algorithm:?}"
+                "oidc: id token signed with unsupported algorithm, expected {allowed} got {algorithm:?}"
             ));
         }
         match keys.verify(&unverified) {
@@ -138,10 +145,11 @@ impl JwtIssuer {
                 return refuse("failed to verify signature: failed to verify id token signature".to_owned());
             }
         }
-        let of_token = audiences(&claims);
-        let wanted = &self.section.issuer.audiences;
-        if !of_token.iter().any(|audience| wanted.contains(audience)) {
-            return refuse(format!("oidc: expected audience in {wanted:?} got {of_token:?}"));
+        if !is_meant {
+            let mut wanted = wanted.to_vec();
+            wanted.sort();
+            let (wanted, found) = (go_quoted(&wanted), go_quoted(&of_token));
+            return refuse(format!("oidc: expected audience in {wanted} got {found}"));
         }
         match self.mapping.user(claims) {
             Ok(user) => Verdict::User(Box::new(user), expires),
@@ -200,6 +208,12 @@ fn go_time(second: i64) -> String {
         Ok(time) => time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string(),
         Err(_) => second.to_string(),
     }
+}
+
+/// A list of quoted texts as Go prints it.
+fn go_quoted(texts: &[String]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
+    format!("[{}]", quoted.join(" "))
 }
 
 fn audiences(claims: &Map<String, Value>) -> Vec<String> {

@@ -43,7 +43,7 @@ pub(crate) struct LegacyClaims {
 pub(crate) fn referent(secret: &Value) -> Referent {
     Referent {
         uid: secret.uid().to_owned(),
-        deletion_timestamp: secret.deletion_timestamp().and_then(|time| time.parse().ok()),
+        deletion_timestamp: secret.deletion_timestamp().and_then(apimachinery::time::parse),
     }
 }
 

@@ -1,10 +1,12 @@
 //! `AuthorizationConfiguration` of `apiserver.config.k8s.io`: its form, and what makes one wrong, in upstream's words.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::time::Duration;
 
+use apimachinery::FieldError;
 use apimachinery::names::dns1123_subdomain_errors;
-use apimachinery::{FieldError, time::parse_go_duration};
+use apimachinery::time::{format_go_duration, parse_go_duration};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -100,8 +102,8 @@ pub struct WebhookConfiguration {
     pub conditions: Vec<Condition>,
 }
 
-/// Reads a configuration. `is_file` says whether there is a file of a name.
-pub fn read(mut value: Value, is_file: impl Fn(&str) -> bool) -> Result<Vec<Named>, String> {
+/// Reads a configuration. `is_file` says whether what is at a path is a file.
+pub fn read(mut value: Value, is_file: impl Fn(&str) -> io::Result<bool>) -> Result<Vec<Named>, String> {
     let field = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
     let (api_version, kind) = (field("apiVersion"), field("kind"));
     let (group, version) = apimachinery::gvk::split_api_version(&api_version);
@@ -130,7 +132,7 @@ pub fn read(mut value: Value, is_file: impl Fn(&str) -> bool) -> Result<Vec<Name
 
 struct Errors<'a> {
     errors: Vec<FieldError>,
-    is_file: &'a dyn Fn(&str) -> bool,
+    is_file: &'a dyn Fn(&str) -> io::Result<bool>,
 }
 
 impl Errors<'_> {
@@ -207,19 +209,9 @@ impl Errors<'_> {
     fn webhook(&mut self, section: &WebhookSection, path: &str) -> Option<WebhookConfiguration> {
         let before = self.errors.len();
         let timeout = self.duration(&section.timeout, format!("{path}.timeout"), None, Some(30));
-        let ttl = |given: &str, default| if given.is_empty() { default } else { 0 };
-        let authorized = self.duration(
-            &section.authorized_ttl,
-            format!("{path}.authorizedTTL"),
-            Some(ttl(&section.authorized_ttl, 300)),
-            None,
-        );
-        let unauthorized = self.duration(
-            &section.unauthorized_ttl,
-            format!("{path}.unauthorizedTTL"),
-            Some(ttl(&section.unauthorized_ttl, 30)),
-            None,
-        );
+        let field = |name: &str| format!("{path}.{name}");
+        let authorized = self.duration(&section.authorized_ttl, field("authorizedTTL"), Some(300), None);
+        let unauthorized = self.duration(&section.unauthorized_ttl, field("unauthorizedTTL"), Some(30), None);
         self.one_of(
             &section.subject_access_review_version,
             &["v1", "v1beta1"],
@@ -257,7 +249,7 @@ impl Errors<'_> {
         }
     }
 
-    /// A duration; `default` in seconds stands for nothing said, where it may be.
+    /// A duration; `default` in seconds stands for none, where it may.
     fn duration(
         &mut self,
         text: &str,
@@ -265,15 +257,15 @@ impl Errors<'_> {
         default: Option<u64>,
         longest: Option<u64>,
     ) -> Duration {
-        if let ("", Some(default)) = (text, default) {
+        let nanos = if text.is_empty() { Some(0) } else { parse_go_duration(text) };
+        if let (Some(0), Some(default)) = (nanos, default) {
             return Duration::from_secs(default);
         }
         let why = match longest {
             Some(seconds) => format!("must be > 0s and <= {seconds}s"),
             None => "must be > 0s".to_owned(),
         };
-        match parse_go_duration(text) {
-            None if text.is_empty() => self.required(field, ""),
+        match nanos {
             Some(0) => self.required(field, ""),
             None => self.invalid(field, text, format!("time: invalid duration {text:?}")),
             Some(nanos) => {
@@ -282,7 +274,7 @@ impl Errors<'_> {
                     Ok(duration) if longest.is_none_or(|most| duration <= Duration::from_secs(most)) => {
                         return duration;
                     }
-                    _ => self.invalid(field, text, why),
+                    _ => self.invalid(field, &format_go_duration(nanos), why),
                 }
             }
         }
@@ -305,8 +297,15 @@ impl Errors<'_> {
             ("KubeConfigFile", Some(file)) => {
                 if !file.starts_with('/') {
                     self.invalid(field, file, "must be an absolute path");
-                } else if !(self.is_file)(file) {
-                    self.invalid(field, file, "must be a regular file");
+                    return file.to_owned();
+                }
+                match (self.is_file)(file) {
+                    Ok(true) => {}
+                    Ok(false) => self.invalid(field, file, "must be a regular file"),
+                    Err(error) => {
+                        let why = format!("error loading file: stat {file}: {}", in_go_words(&error));
+                        self.invalid(field, file, why);
+                    }
                 }
                 return file.to_owned();
             }
@@ -328,8 +327,8 @@ impl Errors<'_> {
         let mut conditions = Vec::new();
         for (index, section) in sections.iter().enumerate() {
             let field = format!("{path}[{index}].expression");
-            let text = section.expression.trim();
-            if text.is_empty() {
+            let text = section.expression.as_str();
+            if text.trim().is_empty() {
                 self.required(field, "");
             } else if !seen.insert(text) {
                 self.errors.push(FieldError::duplicate(field, text));
@@ -341,6 +340,16 @@ impl Errors<'_> {
             }
         }
         conditions
+    }
+}
+
+/// What went wrong with a file, as Go says it.
+fn in_go_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::NotADirectory => "not a directory".to_owned(),
+        _ => error.to_string(),
     }
 }
 

@@ -4,9 +4,14 @@
 use std::{path::PathBuf, process::Stdio};
 
 use anyhow::Context as _;
+use link_order::{Order, record};
 use tokio::process::Command;
 
-use crate::{api, server::Server, table::Row};
+use crate::{
+    api,
+    server::{Callgrind, Server},
+    table::Row,
+};
 
 const LISTS: usize = 10;
 
@@ -18,21 +23,23 @@ struct Counted {
 }
 
 impl Counted {
-    /// The instructions of one of `count` operations, in thousands.
+    /// What callgrind writes of some operations.
     async fn over<T>(
         &mut self,
-        count: usize,
         operations: impl Future<Output = anyhow::Result<T>>,
-    ) -> anyhow::Result<f64> {
+    ) -> anyhow::Result<String> {
         self.control(&["--instr=on"]).await?;
         operations.await?;
         self.control(&["--instr=off"]).await?;
+        self.dump().await
+    }
+
+    /// What callgrind has counted since it wrote last.
+    async fn dump(&mut self) -> anyhow::Result<String> {
         self.control(&["--dump"]).await?;
         self.dumps += 1;
         let path = PathBuf::from(format!("{}.{}", self.server.counts().display(), self.dumps));
-        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let total = total(&text).with_context(|| format!("no total in {}", path.display()))?;
-        Ok(total as f64 / 1e3 / count as f64)
+        std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
     }
 
     async fn control(&self, arguments: &[&str]) -> anyhow::Result<()> {
@@ -54,29 +61,60 @@ fn total(dump: &str) -> Option<u64> {
     dump.lines().rev().find_map(|line| line.strip_prefix("totals: "))?.trim().parse().ok()
 }
 
+/// Some operations that were counted together.
+struct Operations {
+    what: String,
+    /// How many they were.
+    count: usize,
+    /// What callgrind wrote of them.
+    dump: String,
+}
+
 /// Counts one round of each operation.
-pub async fn measure(objects: usize, clients: usize) -> anyhow::Result<Vec<Row>> {
-    let server = Server::start_counted().await?;
-    api::settle(&server).await?;
+async fn rounds(counted: &mut Counted, objects: usize, clients: usize) -> anyhow::Result<Vec<Operations>> {
     let mut connections = Vec::new();
     for _ in 0..clients {
-        connections.push(server.client().await?);
+        connections.push(counted.server.client().await?);
     }
-    let mut lister = server.client().await?;
-    let mut counted = Counted { server, dumps: 0 };
+    let mut lister = counted.server.client().await?;
     let (all, gets) = (connections.as_slice(), objects * api::GETS_PER_OBJECT);
-    let mut rows = Vec::new();
-    let mut row = |what: &str, value| rows.push(Row::new(what, value, "thousand", "", ""));
-    row("create", counted.over(objects, api::create(all, objects)).await?);
-    row("GET", counted.over(gets, api::get(all, objects, gets)).await?);
-    row("GET in protobuf", counted.over(gets, api::get_protobuf(all, objects, gets)).await?);
-    row("update", counted.over(objects, api::update(all, objects)).await?);
-    row("server-side apply of a Deployment", counted.over(objects, api::apply(all, objects)).await?);
+    let mut rounds = Vec::new();
+    let mut done = |what: &str, count, dump| rounds.push(Operations { what: what.to_owned(), count, dump });
+    done("create", objects, counted.over(api::create(all, objects)).await?);
+    done("GET", gets, counted.over(api::get(all, objects, gets)).await?);
+    done("GET in protobuf", gets, counted.over(api::get_protobuf(all, objects, gets)).await?);
+    done("update", objects, counted.over(api::update(all, objects)).await?);
+    done("server-side apply of a Deployment", objects, counted.over(api::apply(all, objects)).await?);
     for (what, headers) in [("LIST", [].as_slice()), ("LIST with gzip", &[("accept-encoding", "gzip")])] {
         let lists = api::list(&mut lister, headers, LISTS);
-        row(&format!("{what} of {objects}"), counted.over(LISTS, lists).await?);
+        done(&format!("{what} of {objects}"), LISTS, counted.over(lists).await?);
     }
-    Ok(rows)
+    Ok(rounds)
+}
+
+/// The instructions of each operation.
+pub async fn measure(objects: usize, clients: usize) -> anyhow::Result<Vec<Row>> {
+    let server = Server::start_under(Callgrind::UntilTold).await?;
+    api::settle(&server).await?;
+    let rounds = rounds(&mut Counted { server, dumps: 0 }, objects, clients).await?;
+    let row = |round: Operations| {
+        let total =
+            total(&round.dump).with_context(|| format!("{}: callgrind wrote no total", round.what))?;
+        Ok(Row::new(&round.what, total as f64 / 1e3 / round.count as f64, "thousand", "", ""))
+    };
+    rounds.into_iter().map(row).collect()
+}
+
+/// The order in which the API server uses its functions: those of the operations, then those of its start.
+pub async fn order(objects: usize, clients: usize) -> anyhow::Result<Order> {
+    let server = Server::start_under(Callgrind::FromTheStart).await?;
+    api::settle(&server).await?;
+    let mut counted = Counted { server, dumps: 0 };
+    counted.control(&["--instr=off"]).await?;
+    let start = counted.dump().await?;
+    let rounds = rounds(&mut counted, objects, clients).await?;
+    let dumps: Vec<_> = rounds.into_iter().map(|round| round.dump).collect();
+    Ok(record::order(&start, &dumps))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod watches;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
 #[command(name = "bench", about = "Measure Magnetite")]
@@ -60,6 +61,8 @@ enum Which {
     Cluster,
     /// How many instructions an operation of the API server is, by valgrind's callgrind; not part of everything
     Instructions,
+    /// Which functions the API server uses, in their order, for the linker of releases; not part of everything
+    Order,
 }
 
 /// Runs the measurements that the command line asks for.
@@ -74,13 +77,29 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(&cli)) {
+    match runtime.block_on(async {
+        tokio::select! {
+            measured = run(&cli) => measured,
+            ended = told_to_end() => ended,
+        }
+    }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Waits for a signal that ends the benchmark: what it measures is dropped then, and with it the processes it started.
+async fn told_to_end() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    anyhow::bail!("ended by a signal before it was done")
 }
 
 async fn run(cli: &Cli) -> anyhow::Result<()> {
@@ -99,6 +118,9 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
     if cli.which == Which::Instructions {
         let rows = instructions::measure(cli.objects, cli.clients).await?;
         table::print("Instructions of the API server", &rows);
+    }
+    if cli.which == Which::Order {
+        print!("{}", instructions::order(cli.objects, cli.clients).await?);
     }
     if matches!(cli.which, Which::All | Which::Cluster) {
         let rows = cluster::measure().await?;

@@ -57,8 +57,17 @@ pub struct Server {
     pub ready_after: Duration,
     /// More flags of the API server.
     more: Vec<String>,
-    /// Whether the API server runs under callgrind.
-    counted: bool,
+    /// How the API server is counted.
+    under: Option<Callgrind>,
+}
+
+/// When callgrind counts the instructions of an API server that runs under it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Callgrind {
+    /// From the first one on.
+    FromTheStart,
+    /// Not before it is told to.
+    UntilTold,
 }
 
 fn free_port() -> anyhow::Result<u16> {
@@ -72,12 +81,12 @@ fn binary(name: &str) -> anyhow::Result<PathBuf> {
 impl Server {
     /// Starts both and waits until the API server is ready.
     pub async fn start() -> anyhow::Result<Self> {
-        Self::start_as(false).await
+        Self::start_as(None).await
     }
 
-    /// As [`Server::start`], with the API server under callgrind, which does not count yet.
-    pub async fn start_counted() -> anyhow::Result<Self> {
-        Self::start_as(true).await
+    /// As [`Server::start`], with the API server under callgrind.
+    pub async fn start_under(callgrind: Callgrind) -> anyhow::Result<Self> {
+        Self::start_as(Some(callgrind)).await
     }
 
     /// The beginning of the files' names that callgrind writes.
@@ -85,7 +94,7 @@ impl Server {
         self.directory.path().join("callgrind.out")
     }
 
-    async fn start_as(counted: bool) -> anyhow::Result<Self> {
+    async fn start_as(under: Option<Callgrind>) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let now = jiff::Timestamp::now();
         let path = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
@@ -104,6 +113,7 @@ impl Server {
         pki::write_private(&directory.path().join("sa.key"), &private)?;
         pki::write_public(&directory.path().join("sa.pub"), &public)?;
 
+        let tls = Arc::new(client_tls(&directory)?);
         let (client_port, peer_port, port) = (free_port()?, free_port()?, free_port()?);
         let etcd_url = format!("https://127.0.0.1:{client_port}");
         let etcd = Command::new("etcd")
@@ -125,10 +135,7 @@ impl Server {
             .spawn()
             .context("starting etcd")?;
 
-        let options = etcd::options(directory.path())?;
-        etcd::wait_until_it_serves(&etcd_url, &options).await?;
-
-        let tls = Arc::new(client_tls(&directory)?);
+        // From here on the processes end with this value.
         let address = format!("127.0.0.1:{port}");
         let mut server = Self {
             directory,
@@ -139,8 +146,9 @@ impl Server {
             tls,
             ready_after: Duration::ZERO,
             more: Vec::new(),
-            counted,
+            under,
         };
+        etcd::wait_until_it_serves(&server.etcd_url, &server.etcd_options()?).await?;
         server.start_apiserver().await?;
         Ok(server)
     }
@@ -184,11 +192,13 @@ impl Server {
         let port = self.address.rsplit(':').next().unwrap_or_default();
         let begun = Instant::now();
         let log = std::fs::File::create(self.directory.path().join("apiserver.log"))?;
-        let mut command = match self.counted {
-            false => Command::new(binary("kube-apiserver")?),
-            true => {
+        let mut command = match self.under {
+            None => Command::new(binary("kube-apiserver")?),
+            Some(callgrind) => {
+                let counts = if callgrind == Callgrind::FromTheStart { "yes" } else { "no" };
                 let mut valgrind = Command::new("valgrind");
-                valgrind.args(["--tool=callgrind", "--instr-atstart=no"]);
+                valgrind.args(["--tool=callgrind", "--demangle=no"]);
+                valgrind.arg(format!("--instr-atstart={counts}"));
                 valgrind.arg(format!("--callgrind-out-file={}", self.counts().display()));
                 valgrind.arg(binary("kube-apiserver")?);
                 valgrind

@@ -185,6 +185,17 @@ impl Expr {
         bound.truncate(depth);
     }
 
+    /// Whether a field of what is called so is selected anywhere (`name.field`, `name.?field`, `has(name.field)`).
+    pub fn selects(&self, name: &str, wanted: &str) -> bool {
+        let is_it = match &self.kind {
+            ExprKind::Field { of, field, .. } | ExprKind::Has { of, field } => {
+                **field == *wanted && matches!(&of.kind, ExprKind::Name(own) if **own == *name)
+            }
+            _ => false,
+        };
+        is_it || self.children().into_iter().any(|child| child.selects(name, wanted))
+    }
+
     /// Calls a function with the name of every function that is called, and the number of its arguments.
     pub fn calls<'e>(&'e self, found: &mut dyn FnMut(&'e Expr, &'e str, Option<&'e Expr>, usize)) {
         if let ExprKind::Call { function, target, arguments } = &self.kind {

@@ -102,6 +102,11 @@ impl Program {
         found
     }
 
+    /// Whether the expression selects a field of a name: `name.field`, `name.?field`, `has(name.field)`.
+    pub fn selects(&self, name: &str, field: &str) -> bool {
+        self.expr.selects(name, field)
+    }
+
     /// Evaluates the expression.
     pub fn run<'v>(&self, names: &[(&str, Value<'v>)], budget: &Budget) -> Result<Value<'v>, Error> {
         eval::run(&self.expr, names, budget)

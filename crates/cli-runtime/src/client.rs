@@ -124,7 +124,11 @@ impl Client {
     pub async fn websocket(&self, path: &str) -> Result<Channels> {
         let request =
             Request::get(path).body(Vec::new()).map_err(|error| Error::message(error.to_string()))?;
-        let connection = self.inner.connect(request).await.map_err(|error| self.failed(error))?;
+        let connection = self
+            .inner
+            .connect(request)
+            .await
+            .map_err(|error| not_upgraded(&error).unwrap_or_else(|| self.failed(error)))?;
         let close_signal = connection.supports_stream_close();
         Ok(Channels::new(connection.into_stream(), close_signal))
     }
@@ -255,6 +259,18 @@ async fn object(reply: Response<Body>) -> Result<Value> {
         .map_err(|error| Error::message(format!("the server's answer is not JSON: {error}")))
 }
 
+/// The error of a refusal to upgrade that carries plain text instead of a `Status`, as a kubelet's does; nothing for
+/// other errors.
+fn not_upgraded(error: &kube::Error) -> Option<Error> {
+    match error {
+        // The reason that kube gives to a body that is no `Status`.
+        kube::Error::Api(status) if status.reason == "Failed to parse error data" => {
+            Some(Error::message(format!("unable to upgrade connection: {}", status.message)))
+        }
+        _ => None,
+    }
+}
+
 /// The `Status` of an error answer that carries none; upstream's `NewGenericServerResponse`.
 fn unknown_status(code: u16, body: &str) -> Value {
     let (reason, message) = match code {
@@ -306,6 +322,27 @@ mod tests {
         );
         assert_eq!(text(503, "service unavailable"), "the server is currently unable to handle the request");
         assert_eq!(text(403, "no\n"), "no");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_to_upgrade_is_told_in_the_kubelets_words() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let answers = async {
+            let (mut peer, _) = listener.accept().await.unwrap();
+            let mut read = Vec::new();
+            while !read.ends_with(b"\r\n\r\n") {
+                read.push(peer.read_u8().await.unwrap());
+            }
+            let refusal = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 13\r\n\r\nno such task\n";
+            peer.write_all(refusal.as_bytes()).await.unwrap();
+        };
+        let config = kube::Config::new(server.parse().unwrap());
+        let client = Client::new(kube::Client::try_from(config).unwrap(), server.clone(), None);
+        let (refused, ()) = tokio::join!(client.websocket("/api/v1/namespaces/a/pods/b/exec"), answers);
+        assert_eq!(refused.err().unwrap().to_string(), "unable to upgrade connection: no such task");
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! is what a user may do.
 
 pub mod clients;
+mod open_paths;
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     path::PathBuf,
     sync::Arc,
@@ -24,6 +26,7 @@ use peers::{CertificateError, UserInfo, bearer_token};
 use rustls::pki_types::CertificateDer;
 
 use self::clients::{ClientFlags, Clients};
+pub use self::open_paths::{OpenPath, OpenPaths};
 use crate::{
     Runtime,
     cause::whole,
@@ -47,6 +50,9 @@ pub struct ReviewFlags {
     /// Kubeconfig for asking what a reader of metrics may do; the one for authentication if absent
     #[arg(long, value_name = "FILE")]
     pub authorization_kubeconfig: Option<PathBuf>,
+    /// What may be read without asking.
+    #[command(flatten)]
+    pub open: OpenPaths,
     /// Who is known by a certificate
     #[command(flatten)]
     pub clients: ClientFlags,
@@ -75,8 +81,8 @@ impl ReviewFlags {
 pub enum Wish {
     /// A path of the component itself.
     Path {
-        /// Lower-case HTTP verb.
-        verb: &'static str,
+        /// Lower-case HTTP method.
+        verb: Cow<'static, str>,
         /// The path.
         path: String,
     },
@@ -103,7 +109,7 @@ impl Wish {
     /// How long the parts are together that whoever asks has chosen.
     fn len(&self) -> usize {
         match self {
-            Self::Path { path, .. } => path.len(),
+            Self::Path { verb, path } => verb.len() + path.len(),
             Self::Resource { namespace, name, .. } => namespace.len() + name.len(),
         }
     }
@@ -112,14 +118,15 @@ impl Wish {
 /// Who asks a component's secure port, and whether they may.
 pub struct Access {
     clients: Clients,
+    open: OpenPaths,
     delegated: Delegated,
 }
 
 impl Access {
     /// Knows these by their certificates, and asks about the rest with this client, whose user needs
-    /// `system:auth-delegator`.
-    pub fn new(client: Client, clients: Clients) -> Arc<Self> {
-        Arc::new(Self { clients, delegated: Delegated::new(client) })
+    /// `system:auth-delegator`. Nothing is asked about open paths.
+    pub fn new(client: Client, clients: Clients, open: OpenPaths) -> Arc<Self> {
+        Arc::new(Self { clients, open, delegated: Delegated::new(client) })
     }
 
     /// Listens to what the cluster tells of who is known by a certificate.
@@ -151,9 +158,11 @@ impl Access {
         user.ok_or_else(Status::unauthorized)
     }
 
-    /// Lets pass whoever may have what they wish; as upstream has it, those who may do everything are not asked about.
+    /// Lets pass whoever may have what they wish; as upstream has it, those who may do everything are not asked about,
+    /// nor is a path that is open to all.
     pub async fn check(&self, user: &UserInfo, wish: &Wish) -> Result<(), Status> {
-        if user.in_group(MASTERS) {
+        let is_open = matches!(wish, Wish::Path { path, .. } if self.open.allow(path));
+        if is_open || user.in_group(MASTERS) {
             return Ok(());
         }
         let decision = self.delegated.decide(user, wish).await.map_err(|error| {
@@ -283,7 +292,7 @@ fn asked(user: &UserInfo, wish: &Wish) -> SubjectAccessReviewSpec {
     match wish {
         Wish::Path { verb, path } => {
             spec.non_resource_attributes =
-                Some(NonResourceAttributes { path: Some(path.clone()), verb: Some((*verb).into()) });
+                Some(NonResourceAttributes { path: Some(path.clone()), verb: Some(verb.to_string()) });
         }
         Wish::Resource { verb, group, version, resource, subresource, namespace, name } => {
             spec.resource_attributes = Some(ResourceAttributes {

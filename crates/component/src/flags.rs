@@ -40,7 +40,6 @@ const LOGGING: &[Ignored] = &[
 pub const SERVING: &[Ignored] = &[
     ignored("authentication-token-webhook-cache-ttl"),
     ignored_switch("authentication-tolerate-lookup-failure"),
-    ignored("authorization-always-allow-paths"),
     ignored("authorization-webhook-cache-authorized-ttl"),
     ignored("authorization-webhook-cache-unauthorized-ttl"),
     ignored("cert-dir"),

@@ -2,6 +2,7 @@
 //! [`pages`](crate::pages).
 
 use std::{
+    borrow::Cow,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
@@ -11,7 +12,7 @@ use std::{
 use anyhow::Context as _;
 use apimachinery::Status;
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use pki::{AnyClient, Authority, Identity, Leaf};
@@ -22,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     Readiness, Runtime,
     accept::{Limits, accept, handshake, speak},
-    access::{Access, Wish, clients::Clients},
+    access::{Access, OpenPaths, Wish, clients::Clients},
     metrics::{self, checks},
     pages::{self, Asked, Page},
 };
@@ -68,9 +69,9 @@ impl<const PORT: u16> ServingFlags<PORT> {
 /// How the endpoints are served.
 #[derive(Clone)]
 pub struct Endpoints {
-    /// TLS, on upstream's secure ports. Health is open to all; the rest is asked of `access`.
+    /// TLS, on upstream's secure ports.
     pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// Who may read metrics. `None` means everybody, as on upstream's loopback ports.
+    /// Who may read what. `None` means everybody, as on upstream's loopback ports.
     pub access: Option<Arc<Access>>,
     /// A page of metrics that the component has besides: its path, and what writes it.
     more: Option<(&'static str, MoreMetrics)>,
@@ -84,19 +85,21 @@ impl Endpoints {
         Self { tls: None, access: None, more: None }
     }
 
-    /// TLS with a certificate made for this process, as upstream's components make when given none; metrics for
-    /// users that are known by a certificate or a token and that the API server allows.
+    /// TLS with a certificate made for this process, as upstream's components make when given none; `open` for whoever
+    /// does not show what is not accepted, all else for users that are known by a certificate or a token and that the
+    /// API server allows.
     pub fn secure(
         client: kube::Client,
         identity: Option<Arc<Identity>>,
         clients: Clients,
+        open: OpenPaths,
     ) -> anyhow::Result<Self> {
         let identity = match identity {
             Some(identity) => identity,
             None => self_signed("localhost", &["localhost"], &["127.0.0.1".parse()?])?,
         };
         let tls = pki::server_config(identity, Some(Arc::new(AnyClient::new())))?;
-        Ok(Self { tls: Some(Arc::new(tls)), access: Some(Access::new(client, clients)), more: None })
+        Ok(Self { tls: Some(Arc::new(tls)), access: Some(Access::new(client, clients, open)), more: None })
     }
 
     /// Serves one more page of metrics. What writes it may take long.
@@ -170,6 +173,11 @@ async fn answer(
     endpoints: &Endpoints,
     readiness: &Readiness,
 ) -> Response<Full<Bytes>> {
+    if let Some(access) = &endpoints.access
+        && let Err(status) = authorize(request, chain, access).await
+    {
+        return refused(&status);
+    }
     let path = request.uri().path();
     match path {
         // The names without a z are those of CoreDNS, which cluster-dns stands in for.
@@ -184,11 +192,6 @@ async fn answer(
             return ready(readiness, request.uri().query().is_some_and(|query| query.contains("verbose")));
         }
         _ => {}
-    }
-    if let Some(access) = &endpoints.access
-        && let Err(status) = authorize(request, chain, access).await
-    {
-        return refused(&status);
     }
     if let Some((_, text)) = endpoints.more.as_ref().filter(|(more, _)| *more == path) {
         let text = Arc::clone(text);
@@ -215,9 +218,14 @@ async fn answer(
     }
 }
 
+/// Lets pass whoever may have the path, which on these ports is never a resource's: the verb is the method.
 async fn authorize(request: &Request<Incoming>, chain: &Chain, access: &Access) -> Result<(), Status> {
     let user = access.user(chain, request.headers()).await?;
-    access.check(&user, &Wish::Path { verb: "get", path: request.uri().path().to_owned() }).await
+    let verb = match *request.method() {
+        Method::GET => Cow::Borrowed("get"),
+        ref method => Cow::Owned(method.as_str().to_ascii_lowercase()),
+    };
+    access.check(&user, &Wish::Path { verb, path: request.uri().path().to_owned() }).await
 }
 
 fn refused(status: &Status) -> Response<Full<Bytes>> {

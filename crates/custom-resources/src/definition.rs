@@ -161,10 +161,3 @@ impl Version {
         })
     }
 }
-
-impl Scale {
-    /// The fields of a simple JSON path.
-    pub fn fields(path: &str) -> Vec<&str> {
-        path.split('.').filter(|field| !field.is_empty()).collect()
-    }
-}

@@ -2,8 +2,9 @@
 
 use apimachinery::FieldError;
 use cel::{Budget, Program, Scalar, Typed, Value as Cel};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::field_path::{self, Brackets};
 use crate::node::{Additional, Kind, Node};
 use crate::validate::{Before, Path};
 
@@ -11,6 +12,10 @@ use crate::validate::{Before, Path};
 const OBJECT: u64 = 10_000_000;
 /// What one run of a rule may cost.
 const CALL: u64 = 1_000_000;
+/// How long a message may be that an expression makes.
+const LONGEST_MESSAGE: usize = 5 * 1024;
+/// What is said when the budget of the object is spent.
+const EXHAUSTED: &str = "running out of cost budget, no further validation rules will be run";
 
 /// A rule that is compiled.
 #[derive(Clone, Debug)]
@@ -18,8 +23,10 @@ pub struct Expression {
     text: Box<str>,
     program: Program,
     message: Box<str>,
-    message_program: Option<Program>,
+    /// How the message is made, as it was written and compiled.
+    message_program: Option<(Box<str>, Program)>,
     reason: Box<str>,
+    /// The field below the value that is complained about, as messages show it; the value itself if empty.
     field: Box<str>,
     /// Whether it is about how a value changes.
     is_transition: bool,
@@ -27,8 +34,8 @@ pub struct Expression {
 }
 
 impl Expression {
-    /// Reads a rule; says what is wrong with it.
-    pub fn read(rule: &Value) -> Result<Self, String> {
+    /// Reads a rule of a schema; says what is wrong with it.
+    pub fn read(rule: &Value, schema: Option<&Map<String, Value>>) -> Result<Self, String> {
         let text = |name: &str| rule[name].as_str().unwrap_or_default().trim();
         let compile = |text: &str, names: &[&str]| {
             Program::compile(text, names).map_err(|error| format!("compilation failed: {error}"))
@@ -40,14 +47,21 @@ impl Expression {
         let program = compile(text("rule"), &NAMES)?;
         let message_program = match text("messageExpression") {
             "" => None,
-            expression => Some(compile(expression, &NAMES)?),
+            expression => {
+                let written = rule["messageExpression"].as_str().unwrap_or_default();
+                Some((written.into(), compile(expression, &NAMES)?))
+            }
         };
+        // One that leads nowhere is refused when a definition is written.
+        let field = rule["fieldPath"].as_str().zip(schema).and_then(|(path, schema)| {
+            field_path::follow(path, schema, Brackets::Allowed).ok().map(|found| found.path)
+        });
         Ok(Self {
             is_transition: program.uses("oldSelf"),
             text: text("rule").into(),
             message: text("message").into(),
             reason: text("reason").into(),
-            field: text("fieldPath").into(),
+            field: field.unwrap_or_default().into(),
             optional_old: rule["optionalOldSelf"].as_bool().unwrap_or_default(),
             program,
             message_program,
@@ -70,31 +84,85 @@ impl Expression {
         names
     }
 
-    fn words(&self, names: &[(&str, Cel<'_>)], budget: &Budget) -> String {
-        if let Some(program) = &self.message_program
-            && let Ok(Cel::String(words)) = program.run(names, budget)
-            && !words.trim().is_empty()
-            && !words.contains('\n')
-        {
-            return words.into_owned();
+    /// What is said of a value that breaks the rule; what ends all checking where making it costs too much.
+    fn words(&self, names: &[(&str, Cel<'_>)], budget: &Budget) -> Result<String, String> {
+        if let Some((written, program)) = &self.message_program {
+            match within(program, names, budget) {
+                Err(Spent::Object) => {
+                    return Err(format!("messageExpression evaluation failed due to {EXHAUSTED}"));
+                }
+                Err(Spent::Call) => {
+                    return Err(format!(
+                        "no further validation rules will be run due to call cost exceeds limit for messageExpression: {written:?}"
+                    ));
+                }
+                Ok(Ok(Cel::String(words))) => {
+                    let words = words.trim();
+                    if !words.is_empty() && words.len() <= LONGEST_MESSAGE && !words.contains('\n') {
+                        return Ok(words.to_owned());
+                    }
+                }
+                Ok(_) => {}
+            }
         }
-        match &*self.message {
+        Ok(match &*self.message {
             "" => format!("failed rule: {}", self.text),
             message => message.to_owned(),
+        })
+    }
+
+    /// What messages call the rule.
+    fn shown(&self) -> &str {
+        if self.message.is_empty() { &self.text } else { &self.message }
+    }
+
+    /// Where a value is that breaks the rule.
+    fn place(&self, at: &Path<'_>) -> String {
+        match (at, &*self.field) {
+            (_, "") => shown(at),
+            (Path::Root, field) => field.to_owned(),
+            (at, field) => format!("{at}.{field}"),
         }
     }
 
-    fn error(&self, at: &str, kind: &str, words: String) -> FieldError {
-        let mut path = format!("{at}{}", self.field.replace("['", "[").replace("']", "]"));
-        if at.is_empty() {
-            path = path.trim_start_matches('.').to_owned();
-        }
+    fn error(&self, path: String, kind: &str, words: String) -> FieldError {
         match &*self.reason {
             "FieldValueRequired" => FieldError::required(path, words),
             "FieldValueForbidden" => FieldError::forbidden(path, words),
             "FieldValueDuplicate" => FieldError::duplicate(path, kind),
             _ => FieldError::invalid(path, kind, words),
         }
+    }
+}
+
+/// A place as upstream shows it; the object itself has no name.
+fn shown(at: &Path<'_>) -> String {
+    match at {
+        Path::Root => "<nil>".to_owned(),
+        at => at.to_string(),
+    }
+}
+
+/// Which budget is spent.
+enum Spent {
+    Object,
+    Call,
+}
+
+/// Runs a program within what one call may cost and what is left for the object.
+fn within<'v>(
+    program: &Program,
+    names: &[(&str, Cel<'v>)],
+    budget: &Budget,
+) -> Result<Result<Cel<'v>, cel::Error>, Spent> {
+    let limit = CALL.min(budget.left());
+    let call = Budget::new(limit);
+    let outcome = program.run(names, &call);
+    let spent = budget.spend(limit - call.left());
+    match outcome {
+        Err(cel::Error::Budget) if limit < CALL || spent.is_err() => Err(Spent::Object),
+        Err(cel::Error::Budget) => Err(Spent::Call),
+        outcome => Ok(outcome),
     }
 }
 
@@ -130,9 +198,11 @@ impl Run {
         match value {
             Value::Object(fields) => {
                 for (name, field) in fields {
-                    if let Some(child) = node.child(name) {
-                        let old = old.and_then(|old| old.get(name));
+                    let old = old.and_then(|old| old.get(name));
+                    if let Some(child) = node.properties.get(name.as_str()) {
                         self.value(child, field, old, &Path::Field(at, name))?;
+                    } else if let Additional::Of(child) = &node.additional {
+                        self.value(child, field, old, &Path::Key(at, name))?;
                     }
                 }
             }
@@ -162,34 +232,40 @@ impl Run {
             return Ok(());
         }
         let kind = if node.int_or_string { "" } else { node.kind.map_or("", Kind::name) };
-        let at = at.to_string();
         let names = rule.names(node, value, old);
-        let limit = CALL.min(self.budget.left());
-        let call = Budget::new(limit);
-        let outcome = rule.program.run(&names, &call);
-        let spent = self.budget.spend(limit - call.left());
-        let words = match outcome {
-            Ok(Cel::Bool(true)) => return Ok(()),
-            Ok(Cel::Bool(false)) => rule.words(&names, &call),
-            Ok(_) => format!("rule did not evaluate to a boolean: {}", rule.text),
-            Err(cel::Error::Budget) => {
-                let words = if limit < CALL || spent.is_err() {
-                    "validation failed due to running out of cost budget, no further validation rules will be run".to_owned()
-                } else {
-                    format!(
-                        "no further validation rules will be run due to call cost exceeds limit for rule: {}",
-                        rule.text
-                    )
-                };
-                self.errors.push(FieldError::invalid(at, kind, words));
+        let outcome = within(&rule.program, &names, &self.budget);
+        let mut tell = |words: String| self.errors.push(FieldError::invalid(shown(at), kind, words));
+        match outcome {
+            Ok(Ok(Cel::Bool(true))) => {}
+            Ok(Ok(_)) => match rule.words(&names, &self.budget) {
+                Ok(words) => self.errors.push(rule.error(rule.place(at), kind, words)),
+                Err(words) => {
+                    self.errors.push(FieldError::invalid(rule.place(at), kind, words));
+                    return Err(Exhausted);
+                }
+            },
+            Ok(Err(error)) => {
+                let error = error.to_string();
+                let rule = rule.shown();
+                tell(match error.starts_with("no such overload") {
+                    true => format!(
+                        "'{error}': call arguments did not match a supported operator, function or macro signature for rule: {rule}"
+                    ),
+                    false => format!("{error} evaluating rule: {rule}"),
+                });
+            }
+            Err(Spent::Object) => {
+                tell(format!("validation failed due to {EXHAUSTED}"));
                 return Err(Exhausted);
             }
-            Err(error) => {
-                let about = if rule.message.is_empty() { &rule.text } else { &rule.message };
-                format!("{error} evaluating rule: {about}")
+            Err(Spent::Call) => {
+                tell(format!(
+                    "'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule: {}",
+                    rule.shown()
+                ));
+                return Err(Exhausted);
             }
-        };
-        self.errors.push(rule.error(&at, kind, words));
+        }
         Ok(())
     }
 }
@@ -288,13 +364,97 @@ mod tests {
     #[test]
     fn a_rule_that_is_no_expression_is_refused() {
         assert!(
-            Expression::read(&json!({"rule": "self.a ="})).unwrap_err().starts_with("compilation failed")
+            Expression::read(&json!({"rule": "self.a ="}), None)
+                .unwrap_err()
+                .starts_with("compilation failed")
         );
         assert!(
-            Expression::read(&json!({"rule": "other > 1"}))
+            Expression::read(&json!({"rule": "other > 1"}), None)
                 .unwrap_err()
                 .contains("undeclared reference to 'other'")
         );
-        assert_eq!(Expression::read(&json!({})).unwrap_err(), "rule is not specified");
+        assert_eq!(Expression::read(&json!({}), None).unwrap_err(), "rule is not specified");
+    }
+    /// What is said of an object with one rule, at the root or in a field.
+    fn told(rule: Value, at_root: bool) -> String {
+        let mut schema = json!({"type": "object", "properties": {
+            "n": {"type": "integer"}, "any": {"x-kubernetes-int-or-string": true},
+            "a": {"type": "object", "properties": {"b c": {"type": "string"}}},
+            "m": {"type": "object", "additionalProperties": {"type": "string"}}}});
+        schema["x-kubernetes-validations"] = json!([rule]);
+        let object = json!({"n": 3, "any": "x", "a": {}, "m": {}});
+        let (schema, object) = match at_root {
+            true => (schema, object),
+            false => (json!({"type": "object", "properties": {"spec": schema}}), json!({"spec": object})),
+        };
+        let found = check(&Node::read(&schema), &object, None);
+        found.iter().map(|error| format!("{}: {}", error.field, error.body())).collect()
+    }
+
+    #[test]
+    fn faults_are_told_where_rules_say() {
+        let rule = |path: &str| json!({"rule": "self.n < 2", "message": "m", "fieldPath": path});
+        for (path, at_root, below) in [
+            ("", "<nil>", "spec"),
+            (".n", "n", "spec.n"),
+            (".a['b c']", "a.b c", "spec.a.b c"),
+            (".m.x", "m[x]", "spec.m[x]"),
+            ("['m']['x.y']", "m[x.y]", "spec.m[x.y]"),
+            // Of one that leads nowhere nothing is heard.
+            (".o", "<nil>", "spec"),
+            (" .n", "<nil>", "spec"),
+        ] {
+            let expected = |place: &str| format!(r#"{place}: Invalid value: "object": m"#);
+            assert_eq!(told(rule(path), true), expected(at_root), "{path}");
+            assert_eq!(told(rule(path), false), expected(below), "{path}");
+        }
+    }
+
+    #[test]
+    fn values_of_maps_are_shown_by_their_keys() {
+        let schema = json!({"type": "object", "properties": {"m": {"type": "object", "additionalProperties":
+            {"type": "object", "properties": {"n": {"type": "integer"}}, "x-kubernetes-validations":
+                [{"rule": "self.n < 2", "message": "m", "fieldPath": ".n"}]}}}});
+        let found = check(&Node::read(&schema), &json!({"m": {"a.b": {"n": 2}}}), None);
+        assert_eq!(found[0].field, "m[a.b].n");
+    }
+
+    #[test]
+    fn faults_of_rules_and_of_messages_are_told_in_upstreams_words() {
+        let with = |message: &str| {
+            json!({"rule": "self.n < 2", "messageExpression": message, "fieldPath": ".n",
+            "reason": "FieldValueForbidden"})
+        };
+        let long = format!("'{}'", "m".repeat(LONGEST_MESSAGE + 1));
+        for (rule, expected) in [
+            (with("' m '"), "spec.n: Forbidden: m"),
+            (with(r"'\nm\n'"), "spec.n: Forbidden: m"),
+            (with(r"'a\nb'"), "spec.n: Forbidden: failed rule: self.n < 2"),
+            (with("' '"), "spec.n: Forbidden: failed rule: self.n < 2"),
+            (with(&long), "spec.n: Forbidden: failed rule: self.n < 2"),
+            (with("self.none"), "spec.n: Forbidden: failed rule: self.n < 2"),
+            // What a rule cannot say is wrong with the value that it is about, whatever the rule would say of it.
+            (
+                json!({"rule": "self.a.none == 1", "fieldPath": ".n", "reason": "FieldValueForbidden"}),
+                r#"spec: Invalid value: "object": no such key: none evaluating rule: self.a.none == 1"#,
+            ),
+            (
+                json!({"rule": "self.any < 2", "message": " m "}),
+                r#"spec: Invalid value: "object": 'no such overload': call arguments did not match a supported operator, function or macro signature for rule: m"#,
+            ),
+            (
+                json!({"rule": "[1,2,3,4,5,6,7,8,9,0].all(a, [1,2,3,4,5,6,7,8,9,0].all(b, [1,2,3,4,5,6,7,8,9,0].all(c, [1,2,3,4,5,6,7,8,9,0].all(d, [1,2,3,4,5,6,7,8,9,0].all(e, [1,2,3,4,5,6,7,8,9,0].all(f, true))))))", "message": "m"}),
+                r#"spec: Invalid value: "object": 'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule: m"#,
+            ),
+        ] {
+            assert_eq!(told(rule, false), expected);
+        }
+        let costly = "string([1,2,3,4,5,6,7,8,9,0].all(a, [1,2,3,4,5,6,7,8,9,0].all(b, [1,2,3,4,5,6,7,8,9,0].all(c, [1,2,3,4,5,6,7,8,9,0].all(d, [1,2,3,4,5,6,7,8,9,0].all(e, [1,2,3,4,5,6,7,8,9,0].all(f, true)))))))";
+        assert_eq!(
+            told(with(costly), false),
+            format!(
+                r#"spec.n: Invalid value: "object": no further validation rules will be run due to call cost exceeds limit for messageExpression: "{costly}""#
+            )
+        );
     }
 }

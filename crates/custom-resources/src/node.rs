@@ -205,7 +205,7 @@ impl Node {
                 .as_array()
                 .into_iter()
                 .flatten()
-                .filter_map(|rule| Expression::read(rule).ok())
+                .filter_map(|rule| Expression::read(rule, schema.as_object()).ok())
                 .collect(),
             has_expressions: false,
         };

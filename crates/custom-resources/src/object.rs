@@ -1,11 +1,12 @@
 //! The rules of a custom resource's objects, as the engine asks for them.
 
+use apimachinery::FieldError;
 use serde_json::Value;
 use strategy::field::Errors;
 use strategy::read::same;
 use strategy::{Resets, Strategy, count_generation, prepare_status_update};
 
-use crate::definition::Version;
+use crate::definition::{Scale, Version};
 use crate::node::Node;
 use crate::{default, prune, validate};
 
@@ -15,6 +16,7 @@ pub struct Rules {
     node: Node,
     has_status: bool,
     has_defaults: bool,
+    scale: Option<Scale>,
 }
 
 impl Rules {
@@ -23,7 +25,8 @@ impl Rules {
         let mut node = version.schema().map_or_else(Node::anything, Node::read);
         node.preserve |= keeps_unknown;
         let has_defaults = node.has_defaults();
-        Self { node, has_status: version.subresources.status.is_some(), has_defaults }
+        let (has_status, scale) = (version.subresources.status.is_some(), version.subresources.scale.clone());
+        Self { node, has_status, has_defaults, scale }
     }
 
     /// As [`Rules::of`], for those who only prune and default.
@@ -53,6 +56,17 @@ impl Rules {
         prune::prune(&self.node, object)
     }
 
+    /// What is wrong with an object's scale, its own part of it included where it is more than the status that changes.
+    fn scale_faults(&self, object: &Value, part: Part) -> Vec<FieldError> {
+        let Some(scale) = &self.scale else { return Vec::new() };
+        let mut faults = match part {
+            Part::Whole => scale.spec_faults(object),
+            Part::Status => Vec::new(),
+        };
+        faults.extend(scale.status_faults(object));
+        faults
+    }
+
     fn changed(new: &Value, old: &Value, but: &[&str]) -> bool {
         let keys = |value: &Value| -> Vec<String> {
             let fields = value.as_object().into_iter().flatten();
@@ -60,6 +74,12 @@ impl Rules {
         };
         keys(new).iter().chain(&keys(old)).any(|key| !same(&new[key.as_str()], &old[key.as_str()]))
     }
+}
+
+/// What of an object changes.
+enum Part {
+    Whole,
+    Status,
 }
 
 /// Warns of new finalizers that anybody may have named so.
@@ -97,7 +117,8 @@ impl Strategy for Rules {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        errors.extend(validate::validate_with_rules(&self.node, object, None));
+        let scale = self.scale_faults(object, Part::Whole);
+        errors.extend(validate::validate_with_rules(&self.node, object, None, scale));
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
@@ -112,7 +133,8 @@ impl Strategy for Rules {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        errors.extend(validate::validate_with_rules(&self.node, new, Some(old)));
+        let scale = self.scale_faults(new, Part::Whole);
+        errors.extend(validate::validate_with_rules(&self.node, new, Some(old), scale));
     }
 
     fn prepare_status_update(&self, new: &mut Value, old: &Value) {
@@ -128,7 +150,8 @@ impl Strategy for Rules {
     }
 
     fn validate_status_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
-        errors.extend(validate::validate_with_rules(&self.node, new, Some(old)));
+        let scale = self.scale_faults(new, Part::Status);
+        errors.extend(validate::validate_with_rules(&self.node, new, Some(old), scale));
     }
 
     fn allow_unconditional_update(&self) -> bool {

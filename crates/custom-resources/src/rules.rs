@@ -186,34 +186,6 @@ fn environment<'n>(place: &Place<'n>, optional_old: bool) -> Environment<'n> {
     environment.with_place("oldSelf", old)
 }
 
-/// The schema of the field to which a path leads (`.spec.names['a b']`), or why it leads nowhere.
-pub fn at_path<'s>(
-    path: &str,
-    schema: &'s Map<String, Value>,
-) -> Result<&'s Map<String, Value>, &'static str> {
-    const NOWHERE: &str = "does not refer to a valid field";
-    let (mut schema, mut rest) = (schema, path.trim());
-    while !rest.is_empty() {
-        let (name, after) = if let Some(inside) = rest.strip_prefix("['") {
-            inside.split_once("']").ok_or("unterminated quoted field name")?
-        } else if let Some(inside) = rest.strip_prefix('.') {
-            inside.split_at(inside.find(['.', '[']).unwrap_or(inside.len()))
-        } else if rest.starts_with('[') {
-            return Err("array index or unquoted field name is not supported");
-        } else {
-            return Err("must begin with a . or ['");
-        };
-        if name.is_empty() {
-            return Err("has an empty field name");
-        }
-        let child = |holder: &str| schema.get(holder).and_then(Value::as_object);
-        let property = child("properties").and_then(|properties| properties.get(name)?.as_object());
-        schema = property.or_else(|| child("additionalProperties")).ok_or(NOWHERE)?;
-        rest = after;
-    }
-    Ok(schema)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -391,16 +363,5 @@ mod tests {
             ],
         );
         assert_eq!(found(&json!({"type": "object", "properties": {"spec": spec}})), [""; 0]);
-    }
-
-    #[test]
-    fn paths_of_rules_lead_to_fields() {
-        let schema = json!({"type": "object", "properties": {"a": {"type": "object", "properties":
-            {"b c": {"type": "string"}}}, "m": {"type": "object", "additionalProperties": {"type": "string"}}}});
-        for (path, fits) in
-            [(".a", true), (".a['b c']", true), (".m.x", true), (".b", false), ("a", false), (".a[0]", false)]
-        {
-            assert_eq!(at_path(path, schema.as_object().unwrap()).is_ok(), fits, "{path}");
-        }
     }
 }

@@ -3,6 +3,7 @@
 use apimachinery::FieldError;
 use serde_json::{Map, Value};
 
+use crate::field_path::{self, Brackets};
 use crate::node::{Kind, Node};
 use crate::{default, prune, rules, structure, validate};
 
@@ -386,7 +387,7 @@ impl Check {
             let why = "fieldPath must not contain line breaks";
             self.errors.push(FieldError::invalid(at("fieldPath"), field, why));
         }
-        if let Err(why) = rules::at_path(field, schema) {
+        if let Err(why) = field_path::follow(field, schema, Brackets::Allowed) {
             let why = format!("fieldPath must be a valid path: {why}");
             self.errors.push(FieldError::invalid(at("fieldPath"), field, why));
         }
@@ -536,7 +537,7 @@ impl Check {
                 self.errors.push(FieldError::invalid(here, (**value).clone(), UNKNOWN_FIELDS));
             } else {
                 default::default(&holder, &mut wrapped);
-                let faults = validate::validate_with_rules(&holder, &wrapped, None);
+                let faults = validate::validate_with_rules(&holder, &wrapped, None, Vec::new());
                 self.errors.extend(faults.into_iter().map(|mut fault| {
                     fault.field = format!("{path}.{}", fault.field);
                     fault

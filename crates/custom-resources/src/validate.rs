@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::expressions;
 use crate::node::{Additional, Checks, Node};
 pub(crate) use lists::Before;
-use numbers::text;
+pub(crate) use numbers::text;
 
 /// Validates an object. What is as it was in `old` is let be, so that a definition can become stricter without its
 /// objects becoming unwritable (KEP-4008).
@@ -33,10 +33,17 @@ pub fn validate(node: &Node, object: &Value, old: Option<&Value>) -> Vec<FieldEr
     errors
 }
 
-/// Validates an object and runs the rules in CEL; these only where they find what they may expect.
-pub fn validate_with_rules(node: &Node, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+/// Validates an object and runs the rules in CEL; these only where they find what they may expect. What is wrong with it
+/// `besides` is told before what they find.
+pub fn validate_with_rules(
+    node: &Node,
+    object: &Value,
+    old: Option<&Value>,
+    besides: Vec<FieldError>,
+) -> Vec<FieldError> {
     use FieldErrorKind::{Required, TooLong, TooMany, TypeInvalid};
     let mut errors = validate(node, object, old);
+    errors.extend(besides);
     if !node.has_expressions {
         return errors;
     }
@@ -49,11 +56,12 @@ pub fn validate_with_rules(node: &Node, object: &Value, old: Option<&Value>) -> 
     errors
 }
 
-/// Where a value is. Upstream writes keys of maps as fields here.
+/// Where a value is. Upstream writes keys of maps as fields, except where it speaks of rules in CEL.
 #[derive(Clone, Copy)]
 pub(crate) enum Path<'p> {
     Root,
     Field(&'p Path<'p>, &'p str),
+    Key(&'p Path<'p>, &'p str),
     Index(&'p Path<'p>, usize),
 }
 
@@ -63,6 +71,7 @@ impl fmt::Display for Path<'_> {
             Path::Root => Ok(()),
             Path::Field(Path::Root, name) => out.write_str(name),
             Path::Field(parent, name) => write!(out, "{parent}.{name}"),
+            Path::Key(parent, name) => write!(out, "{parent}[{name}]"),
             Path::Index(parent, index) => write!(out, "{parent}[{index}]"),
         }
     }

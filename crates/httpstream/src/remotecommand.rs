@@ -42,12 +42,33 @@ pub struct Wanted {
     pub tty: bool,
 }
 
-/// Carries a command's streams between a client's channels and whoever runs it, until it has ended.
+/// What an error stream said of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It ran to its end, whatever its exit code.
+    Ended,
+    /// It could not be run, or nobody knows how it ended.
+    Failed,
+}
+
+impl Verdict {
+    /// Reads the `Status` of an error stream. As upstream has it, an exit code is not a failure to run.
+    fn of(status: &[u8]) -> Self {
+        let status: serde_json::Value = serde_json::from_slice(status).unwrap_or_default();
+        match (status["status"].as_str(), status["reason"].as_str()) {
+            (Some("Success"), _) | (Some("Failure"), Some("NonZeroExitCode")) => Self::Ended,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// Carries a command's streams between a client's channels and whoever runs it, until it has ended. Returns what was
+/// said of it.
 pub async fn translate<S>(
     channels: Channels<S>,
     connection: &Connection,
     wanted: Wanted,
-) -> Result<(), Closed>
+) -> Result<Verdict, Closed>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -94,22 +115,24 @@ where
             true => failure("the runtime's stream ended before the command's exit was known"),
             false => verdict.into(),
         };
+        let told = Verdict::of(&verdict);
         outgoing.send(ERROR, verdict).await;
+        told
     };
     tokio::pin!(output);
-    tokio::select! {
-        () = &mut output => {}
+    let told = tokio::select! {
+        told = &mut output => told,
         // The client is gone: so is its terminal, and the command sees its input end.
         () = input => {
             if !outgoing.is_open() {
                 connection.close().await;
             }
-            output.await;
+            output.await
         }
-    }
+    };
     outgoing.close().await;
     connection.close().await;
-    Ok(())
+    Ok(told)
 }
 
 /// Tells a client that there will be no command, and why.
@@ -126,4 +149,23 @@ where
 fn failure(message: &str) -> Bytes {
     let status = json!({"metadata": {}, "status": "Failure", "message": message, "reason": "InternalError", "code": 500});
     status.to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_code_is_no_failure_to_run() {
+        for (status, verdict) in [
+            (r#"{"status": "Success"}"#, Verdict::Ended),
+            (r#"{"status": "Failure", "reason": "NonZeroExitCode"}"#, Verdict::Ended),
+            (r#"{"status": "Failure", "reason": "InternalError", "code": 500}"#, Verdict::Failed),
+            (r#"{"status": "Failure"}"#, Verdict::Failed),
+            ("no shell", Verdict::Failed),
+            ("", Verdict::Failed),
+        ] {
+            assert_eq!(Verdict::of(status.as_bytes()), verdict, "{status}");
+        }
+    }
 }

@@ -13,6 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -58,7 +59,7 @@ enum Outgoing {
     Reply { id: u32 },
     Refuse { id: u32 },
     Data { id: u32, data: Bytes, last: bool },
-    Pong { id: u32 },
+    Ping { id: u32 },
     Away,
 }
 
@@ -71,12 +72,23 @@ pub enum End {
     Server,
 }
 
+impl End {
+    /// Its first number of a stream or a ping: a client's are odd, a server's even.
+    fn first(self) -> u32 {
+        match self {
+            Self::Client => 1,
+            Self::Server => 2,
+        }
+    }
+}
+
 /// One end of a connection.
 #[derive(Clone)]
 pub struct Connection {
     outgoing: mpsc::Sender<Outgoing>,
     streams: Arc<Mutex<HashMap<u32, mpsc::Sender<Bytes>>>>,
     next: Arc<AtomicU32>,
+    end: End,
 }
 
 /// One stream. Dropping it leaves what the peer still sends unread.
@@ -112,16 +124,12 @@ impl Connection {
     {
         let (outgoing, queue) = mpsc::channel(FRAMES);
         let (opened, accepted) = mpsc::channel(UNCLAIMED);
-        let connection = Self {
-            outgoing,
-            streams: Arc::default(),
-            // A client's streams are odd, a server's even.
-            next: Arc::new(AtomicU32::new(if end == End::Client { 1 } else { 2 })),
-        };
+        let connection =
+            Self { outgoing, streams: Arc::default(), next: Arc::new(AtomicU32::new(end.first())), end };
         let (reader, writer) = tokio::io::split(io);
         let (streams, replies) = (Arc::clone(&connection.streams), connection.outgoing.downgrade());
         let reading = async move {
-            if let Err(error) = read(reader, &streams, replies, opened).await {
+            if let Err(error) = read(reader, end, &streams, replies, opened).await {
                 tracing::debug!(%error, "SPDY connection");
             }
             // Readers see the end.
@@ -140,6 +148,21 @@ impl Connection {
         self.streams.lock().insert(id, deliver);
         self.outgoing.send(Outgoing::Open { id, headers: headers.clone() }).await.map_err(|_| Closed)?;
         Ok(Stream { id, headers, incoming, sender: Sender { id, outgoing: self.outgoing.clone() } })
+    }
+
+    /// Pings the peer this often until the connection is gone: what lies between forgets no connection that is quiet.
+    /// The answers say nothing that the end of the connection does not.
+    pub async fn ping(&self, every: Duration) {
+        let outgoing = self.outgoing.downgrade();
+        let mut id = self.end.first();
+        loop {
+            tokio::time::sleep(every).await;
+            let Some(outgoing) = outgoing.upgrade() else { return };
+            if outgoing.send(Outgoing::Ping { id }).await.is_err() {
+                return;
+            }
+            id = id.wrapping_add(2);
+        }
     }
 
     /// Says goodbye: what was sent before still goes out.
@@ -196,7 +219,7 @@ async fn write<W: AsyncWrite + Unpin>(mut writer: W, mut queue: mpsc::Receiver<O
             Outgoing::Reply { id } => (frame::syn_reply(id, &compressor.compress(&[])), false),
             Outgoing::Refuse { id } => (frame::refuse(id), false),
             Outgoing::Data { id, data, last } => (frame::data(id, &data, last), false),
-            Outgoing::Pong { id } => (frame::ping(id), false),
+            Outgoing::Ping { id } => (frame::ping(id), false),
             Outgoing::Away => (frame::go_away(), true),
         };
         if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() || done {
@@ -208,6 +231,7 @@ async fn write<W: AsyncWrite + Unpin>(mut writer: W, mut queue: mpsc::Receiver<O
 
 async fn read<R: AsyncRead + Unpin>(
     mut reader: R,
+    end: End,
     streams: &Mutex<HashMap<u32, mpsc::Sender<Bytes>>>,
     replies: mpsc::WeakSender<Outgoing>,
     opened: mpsc::Sender<Stream>,
@@ -257,8 +281,10 @@ async fn read<R: AsyncRead + Unpin>(
             Frame::Reset { id } => {
                 streams.lock().remove(&id);
             }
+            // One of this end's own comes back as the answer, and is not answered again.
+            Frame::Ping { id } if id % 2 == end.first() % 2 => {}
             Frame::Ping { id } => {
-                let _ = outgoing.send(Outgoing::Pong { id }).await;
+                let _ = outgoing.send(Outgoing::Ping { id }).await;
             }
             Frame::GoAway => return Ok(()),
             Frame::Other => {}
@@ -299,6 +325,26 @@ mod tests {
         error.sender().finish().await.unwrap();
         assert_eq!(first.read().await.unwrap(), "no");
         assert_eq!(first.read().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_go_out_in_time_and_their_answers_are_not_answered() {
+        for (end, own, others) in [(End::Client, [1, 3], 2), (End::Server, [2, 4], 1)] {
+            let (one, mut peer) = tokio::io::duplex(1 << 16);
+            let (connection, _none, driver) = Connection::new(one, end);
+            tokio::spawn(driver);
+            let began = tokio::time::Instant::now();
+            tokio::spawn(async move { connection.ping(Duration::from_secs(5)).await });
+            for (id, seconds) in own.into_iter().zip([5, 10]) {
+                let ping = frame::read(&mut peer).await.unwrap().unwrap();
+                assert!(matches!(ping, Frame::Ping { id: told } if told == id), "{end:?} {id}");
+                assert_eq!(began.elapsed(), Duration::from_secs(seconds));
+                peer.write_all(&frame::ping(id)).await.unwrap();
+            }
+            peer.write_all(&frame::ping(others)).await.unwrap();
+            let pong = frame::read(&mut peer).await.unwrap().unwrap();
+            assert!(matches!(pong, Frame::Ping { id } if id == others), "{end:?}");
+        }
     }
 
     #[tokio::test]

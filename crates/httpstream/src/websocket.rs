@@ -21,13 +21,22 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{self, handshake::derive_accept_key, protocol::Role},
+    tungstenite::{
+        self,
+        handshake::derive_accept_key,
+        protocol::{Role, WebSocketConfig},
+    },
 };
 
 use crate::listed;
 
 /// The name in `Upgrade:`.
 pub const UPGRADE: &str = "websocket";
+
+/// The largest message that is taken, in one frame or several: upstream's library of channels takes frames up to this
+/// size (`DefaultMaxPayloadBytes` of golang.org/x/net/websocket), and there are clients that send all of a command's
+/// input at once. What tunnels SPDY writes its frames one by one, of 16 MiB at most. Whoever sends more is gone.
+const MAX_MESSAGE: usize = 32 << 20;
 
 /// The largest message in which bytes are carried.
 const MAX_CARRIED: usize = 32 << 10;
@@ -92,7 +101,9 @@ pub fn accept(headers: &HeaderMap, protocol: &str) -> Result<HeaderMap, Refused>
 
 /// Takes over a client's connection after the handshake.
 pub async fn accepted<S: AsyncRead + AsyncWrite + Unpin>(client: S) -> WebSocketStream<S> {
-    WebSocketStream::from_raw_socket(client, Role::Server, None).await
+    let limits =
+        WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
+    WebSocketStream::from_raw_socket(client, Role::Server, Some(limits)).await
 }
 
 /// Carries bytes in the binary messages of a WebSocket, until either side ends.
@@ -311,6 +322,42 @@ mod tests {
             let mut headers = headers(&[]);
             headers.remove(without);
             assert_eq!(accept(&headers, ""), Err(Refused::new(StatusCode::BAD_REQUEST, message)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_is_taken_up_to_its_bound() {
+        for (length, is_taken) in [(0, true), (20 << 20, true), (MAX_MESSAGE, true), (MAX_MESSAGE + 1, false)]
+        {
+            let (mut client, server) = tokio::io::duplex(1 << 20);
+            let (mut incoming, outgoing) = Channels::new(server, "v5.channel.k8s.io").await.split();
+            let sent = async move {
+                // A masked binary frame; a mask of zeros changes nothing.
+                let mut frame = vec![0x82, 0xff];
+                frame.extend_from_slice(&u64::try_from(length).unwrap().to_be_bytes());
+                frame.extend_from_slice(&[0; 4]);
+                frame.resize(frame.len() + length, 7);
+                // Whoever sends too much finds the connection closed.
+                let _ = client.write_all(&frame).await;
+                let _ = client.write_all(&[0x82, 0x82, 0, 0, 0, 0, 9, 9]).await;
+                client
+            };
+            let taken = async {
+                let first = incoming.next().await;
+                drop((incoming, outgoing));
+                first
+            };
+            let (_client, message) = tokio::join!(sent, taken);
+            let expected = match (length, is_taken) {
+                (_, false) => None,
+                (0, true) => Some((9, 1)),
+                (length, true) => Some((7, length - 1)),
+            };
+            let found = message.map(|message| match message {
+                Message::Data(channel, data) => (channel, data.len()),
+                Message::Closed(channel) => (channel, 0),
+            });
+            assert_eq!(found, expected, "{length}");
         }
     }
 

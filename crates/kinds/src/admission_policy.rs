@@ -170,7 +170,8 @@ fn validate_mutation(mutation: &Value, environment: &Environment<'_>, path: &Pat
         }
     };
     if mutation.has(key) {
-        let (expression, path) = (mutation[key].text("expression"), path.child(key));
+        // Shown as it is without the blanks around it.
+        let (expression, path) = (mutation[key].text("expression").trim(), path.child(key));
         admission_expressions::check(expression, gives, environment, &path.child("expression"), errors);
     } else {
         errors.required(&path.child(key), format!("must be specified when patchType is {patch_type}"));
@@ -564,5 +565,17 @@ mod tests {
             |expression: &str| by(json!({"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}));
         assert_eq!(patch("[JSONPatch{op: 'add', path: '/a', value: 1}]"), "");
         assert!(patch("1").ends_with("must evaluate to list(JSONPatch)"));
+        for blank in ["", " \n"] {
+            assert_eq!(apply(blank), "spec.mutations[0].applyConfiguration.expression: Required value");
+            assert_eq!(patch(blank), "spec.mutations[0].jsonPatch.expression: Required value");
+        }
+        assert_eq!(
+            patch("\n true "),
+            "spec.mutations[0].jsonPatch.expression: Invalid value: \"true\": must evaluate to list(JSONPatch)"
+        );
+        assert_eq!(
+            patch(" x"),
+            "spec.mutations[0].jsonPatch.expression: Invalid value: \"x\": compilation failed: ERROR: <input>:1:1: undeclared reference to 'x' (in container '')\n | x\n | ^"
+        );
     }
 }

@@ -82,7 +82,11 @@ impl Strategy for DaemonSet {
     }
 
     fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
-        template::update_warnings(new, old)
+        // As upstream, which counts changes of the template here.
+        match same(&new["spec"]["template"], &old["spec"]["template"]) {
+            true => Vec::new(),
+            false => warnings::template(&new["spec"]),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::workload::{
     SPEC, empty, is_zero, validate_at_most_all, validate_available, validate_collisions, validate_counts,
     validate_int_or_percent, validate_status_counts,
 };
-use pod_strategy::template;
+use pod_strategy::{template, warnings};
 use strategy::field::{Errors, Path};
 use strategy::read::{Read, same};
 use strategy::{self, Keeps, Resets, Strategy};
@@ -41,9 +41,7 @@ impl Strategy for Deployment {
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value) {
         write::copy(new, "status", old);
-        let changed = !same(&new["spec"], &old["spec"])
-            || !same(&new["metadata"]["annotations"], &old["metadata"]["annotations"]);
-        strategy::count_generation(new, old, changed);
+        strategy::count_generation(new, old, is_changed(new, old));
     }
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
@@ -84,8 +82,14 @@ impl Strategy for Deployment {
     }
 
     fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
-        template::update_warnings(new, old)
+        if is_changed(new, old) { warnings::template(&new["spec"]) } else { Vec::new() }
     }
+}
+
+/// Whether the generation is another one: annotations are copied to replica sets and count too.
+fn is_changed(new: &Value, old: &Value) -> bool {
+    !same(&new["spec"], &old["spec"])
+        || !same(&new["metadata"]["annotations"], &old["metadata"]["annotations"])
 }
 
 fn validate_spec(spec: &Value, old: Option<&Value>, errors: &mut Errors) {
@@ -306,6 +310,21 @@ mod tests {
             updated(&Deployment, object, web()),
             "spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"db\"}}: field is immutable"
         );
+    }
+
+    #[test]
+    fn templates_are_warned_of_with_any_change() {
+        let warned = |change: &dyn Fn(&mut Value)| {
+            let mut old = web();
+            old["spec"]["template"]["spec"]["nodeSelector"] = json!({"beta.kubernetes.io/os": "linux"});
+            let mut new = old.clone();
+            change(&mut new);
+            Deployment.update_warnings(&new, &old).len()
+        };
+        assert_eq!(warned(&|_| {}), 0);
+        assert_eq!(warned(&|new| new["metadata"]["labels"] = json!({"a": "b"})), 0);
+        assert_eq!(warned(&|new| new["metadata"]["annotations"] = json!({"a": "b"})), 1);
+        assert_eq!(warned(&|new| new["spec"]["replicas"] = json!(7)), 1);
     }
 
     #[test]

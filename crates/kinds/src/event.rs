@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use apimachinery::ObjectExt;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use strategy::field::{Errors, Path};
@@ -140,7 +139,7 @@ fn selectable<'a>(object: &'a Value, name: &str) -> Option<Cow<'a, str>> {
 
 /// The microsecond of a moment.
 fn microsecond(object: &Value, key: &str) -> Option<i64> {
-    let moment: Timestamp = object.text(key).parse().ok()?;
+    let moment = apimachinery::time::parse(object.text(key))?;
     Some(moment.as_nanosecond().div_euclid(1000) as i64)
 }
 

@@ -50,6 +50,7 @@ mod review;
 mod role;
 mod role_binding;
 mod runtime_class;
+mod scale;
 pub mod secret;
 pub mod service;
 mod service_account;
@@ -73,6 +74,7 @@ use serde_json::Value;
 
 pub use device::{StatusRights, asked_admin_access, judge_admin_access, status_rights};
 pub use device::{is_account_on, no_binding, no_driver};
+pub use scale::judge_scale;
 pub use strategy::{Dependents, Grace, Strategy, generic};
 
 use pod_strategy::{Pod, persistent_volume_claim::PersistentVolumeClaim, pod_template::PodTemplate};

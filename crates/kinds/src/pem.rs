@@ -36,6 +36,11 @@ impl<'a> Blocks<'a> {
     pub fn of(text: &'a str) -> Self {
         Self(text)
     }
+
+    /// Whether nothing stands behind the last line of the block that was found last.
+    pub fn is_at_end(&self) -> bool {
+        self.0.split_once('\n').is_none_or(|(_, rest)| rest.is_empty())
+    }
 }
 
 impl<'a> Iterator for Blocks<'a> {

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
+use apimachinery::FieldError;
 use serde_json::Value;
 
 use crate::replica_set::{COUNTS, replicas_field};
 use crate::workload::{SPEC, empty, validate_available, validate_counts, validate_status_counts};
 use pod_strategy::template;
 use strategy::field::Errors;
-use strategy::read::{Read, is_empty};
+use strategy::read::{Read, is_empty, same};
 use strategy::write;
 use strategy::{Dependents, Keeps, Strategy};
 
@@ -46,6 +47,7 @@ impl Strategy for ReplicationController {
 
     fn validate_update(&self, new: &Value, old: &Value, errors: &mut Errors) {
         validate_spec(&new["spec"], Some(&old["spec"]), errors);
+        validate_unconverted(new, old, errors);
     }
 
     fn validate_status_update(&self, new: &Value, _old: &Value, errors: &mut Errors) {
@@ -67,6 +69,24 @@ impl Strategy for ReplicationController {
 
     fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
         template::update_warnings(new, old)
+    }
+}
+
+/// Annotations tell of fields of other kinds that a ReplicationController cannot hold: what they stand for stays.
+fn validate_unconverted(new: &Value, old: &Value, errors: &mut Errors) {
+    for (key, value) in old["metadata"].entries("annotations") {
+        let field = key.strip_prefix("non-convertible.kubernetes.io/").filter(|field| !field.contains('/'));
+        let Some(field) = field else { continue };
+        if !field.contains("selector") {
+            let unknown = FieldError::not_found(field, value.clone());
+            errors.push(FieldError { detail: "unknown non-convertible field".to_owned(), ..unknown });
+        } else if !same(&new["spec"]["selector"], &old["spec"]["selector"]) {
+            errors.invalid(
+                &SPEC.child("selector"),
+                new["spec"]["selector"].clone(),
+                "cannot update non-convertible selector",
+            );
+        }
     }
 }
 
@@ -110,6 +130,33 @@ mod tests {
             created(&ReplicationController, json!({"spec": {"selector": {"a": "b"}}})),
             "spec.template: Required value"
         );
+    }
+
+    #[test]
+    fn what_other_kinds_said_stays() {
+        let web = |selector: &str, annotations: Value| {
+            json!({"metadata": {"name": "web", "annotations": annotations}, "spec": {"replicas": 1, "selector": {"a": selector},
+                "template": {"metadata": {"labels": {"a": selector}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}})
+        };
+        let told = |annotations: Value, selector: &str| {
+            let (old, new) = (web("b", annotations), web(selector, json!({})));
+            let mut errors = Errors::new();
+            validate_unconverted(&new, &old, &mut errors);
+            errors.into_vec().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        let cannot = r#"spec.selector: Invalid value: {"a":"c"}: cannot update non-convertible selector"#;
+        let unknown = r#"spec.depth: Not found: "7": unknown non-convertible field"#;
+        let cases = [
+            (json!({}), "c", ""),
+            (json!({"non-convertible.kubernetes.io/selector": "a in (b)"}), "b", ""),
+            (json!({"non-convertible.kubernetes.io/selector": "a in (b)"}), "c", cannot),
+            (json!({"example.com/selector": "x", "non-convertible.kubernetes.io": "x"}), "c", ""),
+            (json!({"non-convertible.kubernetes.io/a/selector": "x"}), "c", ""),
+            (json!({"non-convertible.kubernetes.io/spec.depth": "7"}), "b", unknown),
+        ];
+        agree(cases.into_iter().map(|(annotations, selector, expected)| {
+            (format!("{annotations} {selector}"), told(annotations, selector), expected)
+        }));
     }
 
     #[test]

@@ -114,14 +114,26 @@ impl Strategy for StatefulSet {
 
     fn create_warnings(&self, object: &Value) -> Vec<String> {
         let mut found = warnings::template(&object["spec"]);
-        if object["spec"]["revisionHistoryLimit"].as_i64().is_some_and(|limit| limit < 0) {
-            found.push("spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended".to_owned());
-        }
+        // Upstream names claims so, here and in updates.
+        spec_warnings(&object["spec"], "", &mut found);
         found
     }
 
     fn update_warnings(&self, new: &Value, old: &Value) -> Vec<String> {
-        if same(&new["spec"], &old["spec"]) { Vec::new() } else { self.create_warnings(new) }
+        let mut found = template::update_warnings(new, old);
+        spec_warnings(&new["spec"], ".Spec", &mut found);
+        found
+    }
+}
+
+/// Warns of what is odd beside the template, however long it has been so.
+fn spec_warnings(spec: &Value, of_claim: &str, found: &mut Vec<String>) {
+    for (index, claim) in spec.items("volumeClaimTemplates").iter().enumerate() {
+        let path = format!("spec.volumeClaimTemplates[{index}]{of_claim}");
+        persistent_volume_claim::spec_warnings(&claim["spec"], &path, found);
+    }
+    if spec["revisionHistoryLimit"].as_i64().is_some_and(|limit| limit < 0) {
+        found.push("spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended".to_owned());
     }
 }
 

@@ -92,13 +92,25 @@ pub(crate) fn no_authorities(bundle: &str) -> Option<String> {
     }
     let bytes = BASE64_STANDARD.decode(bundle).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    let mut why = "unable to parse bytes as PEM block";
-    for block in Blocks::of(&text).filter(|block| block.kind == "CERTIFICATE" && !block.has_headers) {
+    let mut blocks = Blocks::of(&text);
+    let (mut has_blocks, mut is_malformed) = (false, false);
+    for block in blocks.by_ref() {
+        has_blocks = true;
+        if block.kind != "CERTIFICATE" || block.has_headers {
+            continue;
+        }
         if block.certificate().is_some() {
             return None;
         }
-        why = "failed to parse certificate: x509: malformed certificate";
+        is_malformed = true;
     }
+    let why = if is_malformed {
+        "failed to parse certificate: x509: malformed certificate"
+    } else if has_blocks && blocks.is_at_end() {
+        "no valid certificate authority data seen"
+    } else {
+        "unable to parse bytes as PEM block"
+    };
     Some(format!("unable to load root certificates: {why}"))
 }
 
@@ -152,5 +164,10 @@ mod tests {
             why("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"),
             Some(format!("{start} failed to parse certificate: x509: malformed certificate"))
         );
+        // What is no certificate is passed over; behind the last of it there may be nothing.
+        let key = "-----BEGIN KEY-----\nMAA=\n-----END KEY-----";
+        let unseen = Some(format!("{start} no valid certificate authority data seen"));
+        assert_eq!((why(key), why(&format!("{key}\n{key}\n"))), (unseen.clone(), unseen));
+        assert_eq!(why(&format!("{key}\n\n")), Some(format!("{start} unable to parse bytes as PEM block")));
     }
 }

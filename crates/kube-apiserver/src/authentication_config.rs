@@ -10,10 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
+use apimachinery::FieldError;
 use authn::jwt::{self, JwtAuthenticator, JwtIssuer};
 use authn::{Anonymous, Outside, TokenFile};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::issuers::{Issuers, follow};
 pub use self::oidc_flags::OidcFlags;
@@ -22,7 +23,7 @@ use crate::flags::Flags;
 
 const GROUP: &str = "apiserver.config.k8s.io";
 const KIND: &str = "AuthenticationConfiguration";
-const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
+const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
 
 /// The file as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -32,16 +33,15 @@ struct File {
     anonymous: Option<AnonymousSection>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct AnonymousSection {
     enabled: bool,
-    #[serde(default)]
     conditions: Vec<Condition>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct Condition {
     path: String,
 }
@@ -134,14 +134,20 @@ fn read(text: String, own_issuers: &[String]) -> anyhow::Result<Read> {
         fields.remove("kind");
     }
     let file: File = serde_json::from_value(value).context("strict decoding error")?;
-    let anonymous = file.anonymous.map(section).transpose()?;
-    let issuers =
-        jwt::issuers(file.jwt, own_issuers).map_err(|errors| anyhow::anyhow!(aggregate(&errors)))?;
+    let (issuers, mut errors) = match jwt::issuers(file.jwt, own_issuers) {
+        Ok(issuers) => (issuers, Vec::new()),
+        Err(errors) => (Vec::new(), errors),
+    };
+    let anonymous = file.anonymous.map(section).transpose().unwrap_or_else(|error| {
+        errors.push(error);
+        None
+    });
+    ensure!(errors.is_empty(), aggregate(&errors));
     Ok(Read { text, anonymous, issuers })
 }
 
 /// Errors as upstream joins them.
-fn aggregate(errors: &[apimachinery::FieldError]) -> String {
+fn aggregate(errors: &[FieldError]) -> String {
     match errors {
         [one] => one.to_string(),
         many => {
@@ -151,25 +157,19 @@ fn aggregate(errors: &[apimachinery::FieldError]) -> String {
     }
 }
 
-fn section(section: AnonymousSection) -> anyhow::Result<Anonymous> {
-    if !section.enabled {
-        ensure!(
-            section.conditions.is_empty(),
-            "anonymous.conditions: Invalid value: enabled should be set to true when conditions are defined"
-        );
-        return Ok(Anonymous::Disabled);
-    }
-    if section.conditions.is_empty() {
-        return Ok(Anonymous::Enabled);
-    }
+fn section(section: AnonymousSection) -> Result<Anonymous, FieldError> {
     let paths: Vec<String> = section.conditions.into_iter().map(|condition| condition.path).collect();
-    if let Some(index) = paths.iter().position(|path| !path.starts_with('/')) {
-        bail!(
-            "anonymous.conditions[{index}].path: Invalid value: {:?}: must be an absolute path",
-            paths[index]
-        );
+    match (section.enabled, paths.is_empty()) {
+        (true, true) => Ok(Anonymous::Enabled),
+        (true, false) => Ok(Anonymous::Paths(paths)),
+        (false, true) => Ok(Anonymous::Disabled),
+        (false, false) => {
+            // Shown under the name that the field has inside upstream's server.
+            let shown: Vec<Value> = paths.into_iter().map(|path| json!({"Path": path})).collect();
+            let why = "enabled should be set to true when conditions are defined";
+            Err(FieldError::invalid("anonymous.conditions", shown, why))
+        }
     }
-    Ok(Anonymous::Paths(paths))
 }
 
 #[cfg(test)]

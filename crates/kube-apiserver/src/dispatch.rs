@@ -20,8 +20,8 @@ use crate::handlers::call::Call;
 use crate::handlers::patch::Means;
 use crate::handlers::watch::socket;
 use crate::handlers::{
-    apply, create, delete, delete_collection, get, list, output, patch, pod_binding, pod_eviction, scale,
-    update, watch, write,
+    apply, component_status, create, delete, delete_collection, get, list, output, patch, pod_binding,
+    pod_eviction, scale, update, watch, write,
 };
 use crate::health;
 use crate::http::service::{Asked, Connection, authorize_verb, not_found};
@@ -192,7 +192,7 @@ async fn token(call: &Call<'_>, body: &[u8], encoding: input::Encoding) -> Resul
 async fn made_on_request(call: &Call<'_>, body: Inbound) -> Result<Response, Status> {
     let row = &call.entry.row;
     if row.plural == "componentstatuses" {
-        return component_statuses(call).await;
+        return component_status::answer(call).await;
     }
     let encoding = input::encoding(call.headers)?;
     let body = input::read(body).await?;
@@ -212,27 +212,6 @@ async fn made_on_request(call: &Call<'_>, body: Inbound) -> Result<Response, Sta
         _ => return Err(not_allowed()),
     };
     output::tree(StatusCode::CREATED, &call.entry, &answer, &call.form, call.query)
-}
-
-/// The store's health as an old client asks for it. Schedulers and controllers are where their leases say, not
-/// necessarily here, so nothing is said of them.
-async fn component_statuses(call: &Call<'_>) -> Result<Response, Status> {
-    let (status, message) = match call.server.store.etcd().ping().await {
-        Ok(()) => ("True", "ok".to_owned()),
-        Err(error) => ("False", error.to_string()),
-    };
-    let condition = json!({ "type": "Healthy", "status": status, "message": message });
-    let etcd = json!({
-        "kind": "ComponentStatus", "apiVersion": "v1",
-        "metadata": { "name": "etcd-0" }, "conditions": [condition],
-    });
-    match call.info.name.as_str() {
-        "etcd-0" if call.info.verb == "get" => {
-            output::tree(StatusCode::OK, &call.entry, &etcd, &call.form, call.query)
-        }
-        name if call.info.verb == "get" => Err(Status::not_found("", "componentstatuses", name)),
-        _ => list::answer_trees(call, vec![etcd]),
-    }
 }
 
 async fn stream(

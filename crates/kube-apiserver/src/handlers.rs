@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod call;
+pub mod component_status;
 pub mod continuation;
 pub mod create;
 pub mod delete;

@@ -24,17 +24,23 @@ enum Term {
     Field(usize),
 }
 
+/// What `labelSelector` and `fieldSelector` say.
+pub fn selectors(query: &Query<'_>) -> Result<(labels::Selector, fields::Selector), Status> {
+    let labels = match query.get("labelSelector") {
+        Some(text) => labels::parse(text).map_err(|error| Status::bad_request(error.to_string()))?,
+        None => labels::Selector::everything(),
+    };
+    let fields = match query.get("fieldSelector") {
+        Some(text) => fields::parse(text).map_err(|error| Status::bad_request(error.to_string()))?,
+        None => fields::Selector::default(),
+    };
+    Ok((labels, fields))
+}
+
 impl Selection {
     /// Reads `labelSelector` and `fieldSelector`. `namespace` is empty for all namespaces.
     pub fn parse(entry: &Entry, namespace: &str, query: &Query<'_>) -> Result<Self, Status> {
-        let labels = match query.get("labelSelector") {
-            Some(text) => labels::parse(text).map_err(|error| Status::bad_request(error.to_string()))?,
-            None => labels::Selector::everything(),
-        };
-        let fields = match query.get("fieldSelector") {
-            Some(text) => fields::parse(text).map_err(|error| Status::bad_request(error.to_string()))?,
-            None => fields::Selector::default(),
-        };
+        let (labels, fields) = selectors(query)?;
         Self::new(entry, namespace, labels, fields)
     }
 

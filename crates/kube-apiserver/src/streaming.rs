@@ -6,6 +6,7 @@
 
 pub mod backend;
 mod container;
+mod counted;
 mod exec;
 pub(crate) mod forward;
 mod kubelet;

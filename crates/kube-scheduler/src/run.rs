@@ -41,8 +41,8 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
         let own = config.connection.connection("kube-scheduler");
         let reviewer = config.review.client(&own, &client).await?;
         let known = pods.clone();
-        let clients = config.review.clients(&reviewer)?;
-        let endpoints = serve::Endpoints::secure(reviewer, config.serving.identity()?, clients)?
+        let (clients, open) = (config.review.clients(&reviewer)?, config.review.open.clone());
+        let endpoints = serve::Endpoints::secure(reviewer, config.serving.identity()?, clients, open)?
             .with_metrics(resources::PATH, move || resources::text(&known.list()));
         serve::serve(&runtime, address, endpoints).await?;
     }

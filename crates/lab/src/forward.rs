@@ -124,6 +124,7 @@ mod tests {
         Ok(text)
     }
 
+    /// Asks until the answer is as wanted: a port that opens or shuts tells nobody.
     async fn until(address: SocketAddr, wanted: Result<&str, ErrorKind>) {
         while ask(address).await.as_deref().map_err(|kind| *kind) != wanted {
             tokio::time::sleep(Duration::from_millis(5)).await;

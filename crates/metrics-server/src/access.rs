@@ -16,7 +16,7 @@ pub fn wished(wish: Option<&Wish>, verb: &'static str, path: &str) -> access::Wi
             namespace: objects.namespace.clone(),
             name: objects.name.clone(),
         },
-        _ => access::Wish::Path { verb, path: path.to_owned() },
+        _ => access::Wish::Path { verb: verb.into(), path: path.to_owned() },
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::{ArgAction, Parser};
+use component::access::OpenPaths;
 use component::access::clients::ClientFlags;
 use component::flags::{Ignored, duration, ignored, ignored_switch};
 use component::logging::LoggingFlags;
@@ -61,6 +62,9 @@ pub struct Flags {
     /// Who is known by a certificate
     #[command(flatten)]
     pub clients: ClientFlags,
+    /// What may be read without asking.
+    #[command(flatten)]
+    pub open: OpenPaths,
     /// Logging
     #[command(flatten)]
     pub logging: LoggingFlags,
@@ -92,6 +96,8 @@ pub struct Config {
     pub node_selector: String,
     /// Who is known by a certificate.
     pub clients: ClientFlags,
+    /// What may be read without asking.
+    pub open: OpenPaths,
 }
 
 /// How kubelets are reached.
@@ -135,6 +141,7 @@ impl Config {
             },
             node_selector: flags.node_selector,
             clients: flags.clients,
+            open: flags.open,
         })
     }
 }

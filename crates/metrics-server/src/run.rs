@@ -30,7 +30,8 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
     let client = client::from_config(credentials.clone())?;
     let scraper = Scraper::new(credentials, config.kubelets.clone())?;
 
-    let access = Access::new(client.clone(), Clients::new(&config.clients, client.clone())?);
+    let access =
+        Access::new(client.clone(), Clients::new(&config.clients, client.clone())?, config.open.clone());
     access.follow(&runtime);
     let (latch, told) = (runtime.latch("extension-apiserver-authentication"), access.clone());
     runtime.spawn_session(async move {

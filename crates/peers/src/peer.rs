@@ -8,7 +8,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::request_header::RequestHeader;
 use crate::user::UserInfo;
-use crate::x509::{CertificateError, ClientAuthority, Subject};
+use crate::x509::{self, CertificateError, ClientAuthority, Subject};
 
 /// What a connection's client certificate proves.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +21,8 @@ struct Presented {
     user: Result<Arc<UserInfo>, CertificateError>,
     front_proxy: bool,
     not_after: Timestamp,
+    /// What it is called when it is refused.
+    identifier: String,
 }
 
 impl Peer {
@@ -47,9 +49,10 @@ impl Peer {
             Some(clients) => {
                 clients.verify(chain, now).and(subject).and_then(|subject| subject.user(certificate))
             }
-            None => Err(CertificateError::Untrusted("no client authority is configured".into())),
+            None => Err(CertificateError::untrusted(certificate, "no client authority is configured")),
         };
-        let presented = Presented { user: user.map(Arc::new), front_proxy, not_after };
+        let identifier = x509::identifier(certificate);
+        let presented = Presented { user: user.map(Arc::new), front_proxy, not_after, identifier };
         Self { certificate: Some(Arc::new(presented)) }
     }
 
@@ -70,7 +73,10 @@ impl Peer {
             return Some(Ok(Arc::new(user)));
         }
         Some(match &presented.user {
-            Ok(_) if ended => Err(CertificateError::Untrusted("certificate has expired".into())),
+            Ok(_) if ended => Err(CertificateError::Untrusted {
+                certificate: presented.identifier.clone(),
+                why: pki::has_ended(now, presented.not_after),
+            }),
             user => user.clone(),
         })
     }

@@ -13,6 +13,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::X509Certificate;
 
 use crate::user::{self, UserInfo};
@@ -30,8 +31,13 @@ pub enum CertificateError {
     #[error("the certificate cannot be parsed")]
     Malformed,
     /// Its chain does not lead to the authority, it is out of date, or it is not for clients.
-    #[error("verifying certificate failed: {0}")]
-    Untrusted(String),
+    #[error("verifying certificate {certificate} failed: {why}")]
+    Untrusted {
+        /// Its serial number and the identifiers of its key and of its authority's.
+        certificate: String,
+        /// Why, as Go says it.
+        why: String,
+    },
     /// The subject has no common name.
     #[error("the certificate has no common name")]
     NoName,
@@ -80,9 +86,40 @@ impl ClientAuthority {
         let verifier = self.verifier.read().clone();
         match verifier.verify_client_cert(certificate, intermediates, now) {
             Ok(_) => Ok(()),
-            Err(error) => Err(CertificateError::Untrusted(error.to_string())),
+            Err(rustls::Error::InvalidCertificate(fault)) => {
+                Err(CertificateError::untrusted(certificate, pki::refusal(&fault)))
+            }
+            Err(error) => Err(CertificateError::untrusted(certificate, error.to_string())),
         }
     }
+}
+
+impl CertificateError {
+    pub(crate) fn untrusted(certificate: &CertificateDer<'_>, why: impl Into<String>) -> Self {
+        Self::Untrusted { certificate: identifier(certificate), why: why.into() }
+    }
+}
+
+/// What a certificate is called in logs, as upstream.
+pub(crate) fn identifier(certificate: &CertificateDer<'_>) -> String {
+    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else {
+        return "of no form".to_owned();
+    };
+    let (mut own, mut authority) = (String::new(), String::new());
+    for extension in parsed.iter_extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(id) => own = hexadecimal(id.0),
+            ParsedExtension::AuthorityKeyIdentifier(found) => {
+                authority = found.key_identifier.as_ref().map_or_else(String::new, |id| hexadecimal(id.0));
+            }
+            _ => {}
+        }
+    }
+    format!("SN={}, SKID={own}, AKID={authority}", parsed.tbs_certificate.serial)
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
 fn verifier(pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, CertificateError> {
@@ -128,8 +165,9 @@ impl Subject {
                 .map(str::to_owned)
                 .collect(),
             uid: uid(&parsed)?,
+            // That of a certificate without an end (RFC 5280, 4.1.2.5) is later than a timestamp can be.
             not_after: Timestamp::from_second(parsed.validity().not_after.timestamp())
-                .map_err(|_| CertificateError::Malformed)?,
+                .unwrap_or(Timestamp::MAX),
         })
     }
 
@@ -185,5 +223,49 @@ mod tests {
         // The last byte is of the signature.
         *broken.last_mut().unwrap() ^= 1;
         assert!(authority.verify(&[broken.into()], now).is_err());
+    }
+
+    #[test]
+    fn what_is_not_believed_is_told_in_upstreams_words() {
+        let now: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
+        let own = pki::Authority::new("own", 10, now).unwrap();
+        let authority = ClientAuthority::from_pem(own.certificate().as_bytes()).unwrap();
+        let other = pki::Authority::new("own", 10, now).unwrap();
+        let issued = |by: &pki::Authority, usage| {
+            let leaf = pki::Leaf { usage, days: 1, ..pki::Leaf::client("jane", &[]) };
+            let issued = by.issue(&leaf, now).unwrap();
+            CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap()
+        };
+        let (client, server) = (issued(&own, pki::Usage::Client), issued(&own, pki::Usage::Server));
+        for (certificate, at, expected) in [
+            (&client, "2026-12-01T12:00:00Z", ""),
+            (
+                &client,
+                "2026-12-03T00:00:00Z",
+                "x509: certificate has expired or is not yet valid: current time 2026-12-03T00:00:00Z is after 2026-12-02T00:00:00Z",
+            ),
+            (
+                &client,
+                "2026-11-01T00:00:00Z",
+                "x509: certificate has expired or is not yet valid: current time 2026-11-01T00:00:00Z is before ",
+            ),
+            (
+                &issued(&other, pki::Usage::Client),
+                "2026-12-01T12:00:00Z",
+                "x509: certificate signed by unknown authority",
+            ),
+            (&server, "2026-12-01T12:00:00Z", "x509: certificate specifies an incompatible key usage"),
+        ] {
+            let found = authority.verify(std::slice::from_ref(certificate), at.parse().unwrap());
+            let found = found.map_err(|error| error.to_string()).err().unwrap_or_default();
+            match expected {
+                "" => assert_eq!(found, ""),
+                expected => {
+                    assert!(found.starts_with("verifying certificate SN="), "{found}");
+                    assert!(found.contains(&format!(" failed: {expected}")), "{found}");
+                }
+            }
+        }
+        assert_eq!(hexadecimal(&[0x0a, 0xff, 1]), "0A:FF:01");
     }
 }

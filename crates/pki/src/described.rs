@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
+use x509_parser::time::ASN1Time;
 
 use crate::{Error, Leaf, Usage};
 
@@ -29,11 +30,16 @@ pub struct Described {
     pub not_after: Timestamp,
 }
 
+/// A time of a certificate. That of one without an end (RFC 5280, 4.1.2.5) is later than a timestamp can be, and is read
+/// as the latest there is.
+pub(crate) fn moment(time: ASN1Time) -> Timestamp {
+    Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX)
+}
+
 impl Described {
     /// Reads a certificate.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, Error> {
         let (_, parsed) = x509_parser::parse_x509_certificate(certificate).map_err(Error::make)?;
-        let time = |seconds| Timestamp::from_second(seconds).map_err(Error::make);
         let (mut dns_names, mut addresses) = (Vec::new(), Vec::new());
         let names = parsed.subject_alternative_name().map_err(Error::make)?;
         for name in names.iter().flat_map(|extension| &extension.value.general_names) {
@@ -61,8 +67,8 @@ impl Described {
             addresses,
             usage,
             issuer: first(parsed.issuer().iter_common_name().map(text).collect()),
-            not_before: time(parsed.validity().not_before.timestamp())?,
-            not_after: time(parsed.validity().not_after.timestamp())?,
+            not_before: moment(parsed.validity().not_before),
+            not_after: moment(parsed.validity().not_after),
         })
     }
 
@@ -131,5 +137,15 @@ mod tests {
         assert!((described.left(middle) - 0.5).abs() < 0.01);
         assert_eq!(described.left(described.not_after), 0.0);
         assert!(Described::of_pem("nothing").is_err());
+    }
+
+    #[test]
+    fn a_certificate_may_have_no_end() {
+        let mut params = rcgen::CertificateParams::new(vec!["w1".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(9999, 12, 31);
+        let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        let described = Described::of_pem(&certificate.pem()).unwrap();
+        assert_eq!(described.not_after, Timestamp::MAX);
+        assert!(described.is_current("2026-01-01T00:00:00Z".parse().unwrap()));
     }
 }

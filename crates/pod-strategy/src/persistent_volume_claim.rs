@@ -360,11 +360,16 @@ fn claim_warnings(claim: &Value) -> Vec<String> {
             "metadata.annotations[{CLASS}]: deprecated since v1.8; use \"storageClassName\" attribute instead"
         ));
     }
-    for list in ["requests", "limits"] {
-        let amount = &claim["spec"]["resources"][list]["storage"];
-        warnings::fraction_of_bytes(amount, &format!("spec.resources.{list}[storage]"), &mut found);
-    }
+    spec_warnings(&claim["spec"], "spec", &mut found);
     found
+}
+
+/// Warns of what a claim, or the template of one, asks for.
+pub fn spec_warnings(spec: &Value, path: &str, found: &mut Vec<String>) {
+    for list in ["requests", "limits"] {
+        let amount = &spec["resources"][list]["storage"];
+        warnings::fraction_of_bytes(amount, &format!("{path}.resources.{list}[storage]"), found);
+    }
 }
 
 #[cfg(test)]

@@ -64,12 +64,9 @@ pub fn create_warnings(object: &Value) -> Vec<String> {
     found
 }
 
-/// Warnings about the template of a changed workload, where it is the template that changed.
+/// Warnings about the template of a workload whose spec has changed in anything.
 pub fn update_warnings(new: &Value, old: &Value) -> Vec<String> {
-    if same(&new["spec"]["template"], &old["spec"]["template"]) {
-        return Vec::new();
-    }
-    warnings::template(&new["spec"])
+    if same(&new["spec"], &old["spec"]) { Vec::new() } else { warnings::template(&new["spec"]) }
 }
 
 /// Warns of names that become parts of pod names and host names but are no labels.

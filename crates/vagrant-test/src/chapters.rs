@@ -52,6 +52,7 @@ fn follow(vagrant: &Vagrant, typed: &Typed) -> anyhow::Result<()> {
         if !only_looks(&typed.command) || begun.elapsed() > PATIENCE {
             bail!("$ {}\n{seen}", typed.command);
         }
+        // What only looks is asked again: nothing tells when a cluster on other machines shows what a page does.
         std::thread::sleep(Duration::from_millis(300));
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustls::{CertificateError, ClientConfig};
+use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -83,7 +83,7 @@ pub async fn connect(target: &Target) -> Result<Box<dyn Stream>, DialError> {
         ServerName::try_from(name.clone()).map_err(|error| DialError::Tls(error.to_string()))?;
     match TlsConnector::from(tls.clone()).connect(server_name, stream).await {
         Ok(stream) => Ok(Box::new(stream)),
-        Err(error) => Err(DialError::Tls(tls_error(&error, name))),
+        Err(error) => Err(DialError::Tls(tls_error(&error))),
     }
 }
 
@@ -100,25 +100,11 @@ fn connect_error(authority: String, error: &io::Error) -> DialError {
 }
 
 /// What is wrong with a certificate, as Go's verification says it.
-fn tls_error(error: &io::Error, name: &str) -> String {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let why = match inner {
-        Some(rustls::Error::InvalidCertificate(why)) => match why {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                "certificate signed by unknown authority".to_owned()
-            }
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. } => {
-                "certificate has expired or is not yet valid".to_owned()
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                format!("certificate is not valid for {name}")
-            }
-            other => other.to_string(),
-        },
-        _ => return error.to_string(),
-    };
-    format!("failed to verify certificate: x509: {why}")
+fn tls_error(error: &io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(why)) => {
+            format!("failed to verify certificate: {}", pki::refusal(why))
+        }
+        _ => error.to_string(),
+    }
 }

@@ -121,7 +121,7 @@ async fn a_service_is_called_where_it_is_and_by_its_own_name() {
     let refused = post(&client, 5000).await.unwrap_err();
     assert_eq!(
         refused,
-        "Post \"https://foreign.other.svc:8443/mutate?timeout=5s\": tls: failed to verify certificate: x509: certificate is not valid for foreign.other.svc"
+        "Post \"https://foreign.other.svc:8443/mutate?timeout=5s\": tls: failed to verify certificate: x509: certificate is valid for hook.other.svc, not foreign.other.svc"
     );
     let nowhere = Client::of_client_config(&config("hook"), Arc::new(Here(None))).unwrap();
     assert_eq!(

@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
 use serde_json::{Number, Value};
 
 use crate::WireError;
@@ -89,9 +88,11 @@ fn time(bytes: &[u8], micro: bool) -> Result<Option<Value>, WireError> {
     if seconds == -62_135_596_800 {
         return Ok(None);
     }
-    let at = Timestamp::new(seconds, nanos).map_err(|_| WireError::Malformed("time out of range"))?;
-    let text = if micro { apimachinery::time::rfc3339_micro(at) } else { apimachinery::time::rfc3339(at) };
-    Ok(Some(text.into()))
+    let text = match micro {
+        true => apimachinery::time::of_seconds_micro(seconds, nanos),
+        false => apimachinery::time::of_seconds(seconds, nanos),
+    };
+    Ok(Some(text.ok_or(WireError::Malformed("time out of range"))?.into()))
 }
 
 fn duration(bytes: &[u8]) -> Result<Option<Value>, WireError> {

@@ -130,6 +130,10 @@ fn times_are_what_the_calendar_says() {
         assert_eq!(at.as_second(), seconds, "{text}");
         assert_eq!(at, apimachinery::time::parse(text).unwrap());
     }
+    let last = "9999-12-31T23:59:59.000000Z";
+    let object = serde_json::json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": {"creationTimestamp": "9999-12-31T23:59:59Z"}, "spec": {"renewTime": last}});
+    assert_eq!(decode(&encode(object.to_string().as_bytes()).unwrap()).unwrap(), object);
     for text in ["2026-13-01T00:00:00Z", "2026-01-01T00:00:0xZ", "", "yesterday"] {
         let object = format!(
             r#"{{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","spec":{{"renewTime":"{text}"}}}}"#

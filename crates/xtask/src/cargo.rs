@@ -47,12 +47,22 @@ fn succeed(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds the programs of a release, and those named besides: all of developers' would take long for nothing.
+/// Builds the programs of a release, and those named besides: all of developers' would take long for nothing. Those
+/// whose order of functions is known are linked in it.
 pub fn build_release(besides: &[&str]) -> anyhow::Result<()> {
     build_one("dist")?;
     let output = Command::new(binaries(Profile::Dev)?.join("dist")).arg("--programs").output()?;
     let programs = String::from_utf8(output.stdout)?;
-    let mut arguments = vec!["build", "--workspace", "--release"];
+    build_one("link-order")?;
+    let linker = binaries(Profile::Dev)?.join("link-order");
+    let target = binaries(Profile::Dev)?;
+    let target =
+        target.parent().and_then(Path::file_name).context("programs lie below their target's name")?;
+    let target = format!("target.{}", target.to_string_lossy());
+    let linker = format!("{target}.linker={:?}", linker.to_string_lossy());
+    // Names that are the same from compiler to compiler but for the hashes of crates.
+    let mangling = format!("{target}.rustflags=[\"-Csymbol-mangling-version=v0\"]");
+    let mut arguments = vec!["build", "--workspace", "--release", "--config", &linker, "--config", &mangling];
     arguments.extend(programs.lines().chain(besides.iter().copied()).flat_map(|program| ["--bin", program]));
     run(&arguments)
 }
@@ -122,6 +132,20 @@ pub fn bench(before: Option<&Path>, arguments: &[String]) -> anyhow::Result<()> 
         command.env("PATH", env::join_paths(all)?);
     }
     succeed(command.args(arguments))
+}
+
+/// Records the order in which a release's API server uses its functions.
+pub fn record_order() -> anyhow::Result<()> {
+    let output = Command::new(binaries(Profile::Release)?.join("bench"))
+        .args(["order", "--objects=500"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("running bench")?;
+    if !output.status.success() {
+        bail!("bench order: {}", output.status);
+    }
+    let file = root().join("crates/link-order/orders/kube-apiserver.txt");
+    std::fs::write(&file, output.stdout).with_context(|| format!("writing {}", file.display()))
 }
 
 /// Runs a built program for one of its tasks.

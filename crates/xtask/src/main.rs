@@ -56,6 +56,8 @@ enum Task {
     },
     /// Feed every decoder of what comes from outside with inputs that nobody wrote, found by libFuzzer
     Fuzz(fuzz::Fuzz),
+    /// Record the order in which the API server uses its functions, which the linker of releases follows
+    Order,
     /// Make a release: Debian packages, an archive with an install script, checksums, a bill of materials
     Dist {
         /// Passed on to dist: --build, --debug, --out
@@ -131,6 +133,12 @@ fn run(task: Task) -> anyhow::Result<()> {
             let newer = packages::newer_etcd(&cargo::root().join("target/etcd"))
                 .inspect_err(|error| eprintln!("measuring with this machine's own etcd: {error:#}"));
             cargo::bench(newer.ok().as_deref(), &arguments)
+        }
+        Task::Order => {
+            packages::install()?;
+            packages::install_for_counting()?;
+            cargo::build_release(&["bench"])?;
+            cargo::record_order()
         }
         Task::Fuzz(wanted) => {
             packages::install()?;

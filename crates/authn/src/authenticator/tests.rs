@@ -90,11 +90,14 @@ fn certificates_that_are_not_accepted_are_refused() {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     };
     for (certificate, expected) in [
-        (other.client("jane", "g", |_| {}), "UnknownIssuer"),
-        (ca.client("jane", "g", expired), "Expired"),
-        (ca.client("jane", "g", server), "extended key usage"),
+        (other.client("jane", "g", |_| {}), "x509: certificate signed by unknown authority"),
+        (
+            ca.client("jane", "g", expired),
+            "x509: certificate has expired or is not yet valid: current time 2026-",
+        ),
+        (ca.client("jane", "g", server), "x509: certificate specifies an incompatible key usage"),
         (ca.client("", "g", |_| {}), "no common name"),
-        (CertificateDer::from(vec![1, 2, 3]), "BadEncoding"),
+        (CertificateDer::from(vec![1, 2, 3]), "x509: malformed certificate"),
     ] {
         let peer = authenticator.peer(&[certificate], now());
         // Not even where nobody needs a certificate: what is wrong must not look as if it were accepted.

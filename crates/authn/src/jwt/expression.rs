@@ -78,11 +78,17 @@ impl Expression {
         }
     }
 
+    /// Whether it selects a field of what it is over.
+    pub(super) fn selects(&self, field: &str) -> bool {
+        self.program.selects(self.over, field)
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    fn run<'v>(&self, value: &'v Json) -> Result<Value<'v>, String> {
+    /// What it gives.
+    pub(super) fn run<'v>(&self, value: &'v Json) -> Result<Value<'v>, String> {
         let names = [(self.over, Value::of(value, None))];
         self.program
             .run(&names, &Budget::new(BUDGET))
@@ -93,35 +99,33 @@ impl Expression {
     pub(super) fn holds(&self, value: &Json) -> Result<bool, String> {
         match self.run(value)? {
             Value::Bool(holds) => Ok(holds),
-            _ => Err("validation expression must return a bool".to_owned()),
+            _ => Err("validation expression must return a boolean".to_owned()),
         }
     }
 
-    /// A text.
-    pub(super) fn string(&self, value: &Json) -> Result<String, String> {
+    /// A text for what it is called.
+    pub(super) fn string(&self, value: &Json, called: &str) -> Result<String, String> {
         match self.run(value)? {
             Value::String(text) => Ok(text.into_owned()),
-            other => Err(format!("expression must return a string, not {}", other.type_name())),
+            _ => Err(format!("{called} claim expression must return a string")),
         }
     }
+}
 
-    /// A text, or a list of them; empty ones are passed over, as is nothing.
-    pub(super) fn strings(&self, value: &Json) -> Result<Vec<String>, String> {
-        let wrong = |other: &Value<'_>| {
-            format!("expression must return a string or a list of strings, not {}", other.type_name())
-        };
-        let found = match self.run(value)? {
-            Value::Null => Vec::new(),
-            Value::String(text) => vec![text.into_owned()],
-            Value::List(list) => list
-                .iter()
-                .map(|item| match item {
-                    Value::String(text) => Ok(text.into_owned()),
-                    other => Err(wrong(&other)),
-                })
-                .collect::<Result<_, _>>()?,
-            other => return Err(wrong(&other)),
-        };
-        Ok(found.into_iter().filter(|text| !text.is_empty()).collect())
-    }
+/// The texts of a text or of a list of them; empty ones are passed over, as is nothing.
+pub(super) fn strings(found: Value<'_>) -> Result<Vec<String>, String> {
+    let wrong = || "expression must return a string or a list of strings".to_owned();
+    let found = match found {
+        Value::Null => Vec::new(),
+        Value::String(text) => vec![text.into_owned()],
+        Value::List(list) => list
+            .iter()
+            .map(|item| match item {
+                Value::String(text) => Ok(text.into_owned()),
+                _ => Err(wrong()),
+            })
+            .collect::<Result<_, _>>()?,
+        _ => return Err(wrong()),
+    };
+    Ok(found.into_iter().filter(|text| !text.is_empty()).collect())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use peers::user::{self, UserInfo};
 use serde_json::{Map, Value};
 
-use super::expression::Expression;
+use super::expression::{self, Expression};
 
 /// Where a value comes from.
 #[derive(Debug)]
@@ -54,24 +54,24 @@ impl Mapping {
         if let Some(id) = claims["jti"].as_str().filter(|id| !id.is_empty()) {
             user.extra.insert(user::CREDENTIAL_ID.to_owned(), vec![format!("JTI={id}")]);
         }
+        // Claims come first, wherever they stand.
+        let mut rules: Vec<(&Expression, &str)> = Vec::new();
         for required in &self.required {
             match required {
                 Required::Claim { name, value } => require(&claims, name, value)?,
-                Required::Expression(expression, message) => {
-                    check(expression, message, &claims).map_err(|why| {
-                        format!("oidc: error evaluating claim validation expression: {why}")
-                    })?;
-                }
+                Required::Expression(expression, message) => rules.push((expression, message)),
             }
         }
+        check(&rules, &claims)
+            .map_err(|why| format!("oidc: error evaluating claim validation expression: {why}"))?;
         if !self.user_rules.is_empty() {
             let seen = serde_json::json!({
                 "username": user.name, "uid": user.uid, "groups": user.groups, "extra": user.extra,
             });
-            for (expression, message) in &self.user_rules {
-                check(expression, message, &seen)
-                    .map_err(|why| format!("oidc: error evaluating user info validation rule: {why}"))?;
-            }
+            let rules: Vec<(&Expression, &str)> =
+                self.user_rules.iter().map(|(expression, message)| (expression, message.as_str())).collect();
+            check(&rules, &seen)
+                .map_err(|why| format!("oidc: error evaluating user info validation rule: {why}"))?;
         }
         Ok(user)
     }
@@ -80,7 +80,7 @@ impl Mapping {
         match &self.username {
             Source::Expression(expression) => {
                 let name = expression
-                    .string(claims)
+                    .string(claims, "username")
                     .map_err(|why| format!("oidc: error evaluating username claim expression: {why}"))?;
                 match name.is_empty() {
                     true => Err("oidc: empty username via CEL expression is not allowed".to_owned()),
@@ -93,11 +93,12 @@ impl Mapping {
                 if name == "email"
                     && let Some(verified) = claims.get("email_verified")
                 {
-                    match verified.as_bool() {
-                        Some(true) => {}
-                        Some(false) => return Err("oidc: email not verified".to_owned()),
-                        None => {
-                            return Err("oidc: parse 'email_verified' claim: it is no boolean".to_owned());
+                    match verified {
+                        Value::Bool(true) => {}
+                        Value::Bool(false) | Value::Null => return Err("oidc: email not verified".to_owned()),
+                        other => {
+                            let why = misfit(other, "bool");
+                            return Err(format!("oidc: parse 'email_verified' claim: {why}"));
                         }
                     }
                 }
@@ -111,20 +112,26 @@ impl Mapping {
         match &self.groups {
             Source::None => Ok(Vec::new()),
             Source::Expression(expression) => expression
-                .strings(claims)
+                .run(claims)
+                .and_then(expression::strings)
                 .map_err(|why| format!("oidc: error evaluating group claim expression: {why}")),
             Source::Claim { name, prefix } => {
-                let wrong = || {
-                    format!("oidc: parse groups claim {name:?}: it is neither a string nor a list of strings")
+                let value = claims.get(name).unwrap_or(&Value::Null);
+                // As Go reads them, nothing in a list is an empty text.
+                let group = |item: &'_ Value| match item {
+                    Value::String(group) => Some(group.clone()),
+                    Value::Null => Some(String::new()),
+                    _ => None,
                 };
-                let groups: Vec<&str> = match claims.get(name) {
-                    None | Some(Value::Null) => Vec::new(),
-                    Some(Value::String(one)) => vec![one],
-                    Some(Value::Array(many)) => {
-                        many.iter().map(|group| group.as_str().ok_or_else(wrong)).collect::<Result<_, _>>()?
-                    }
-                    Some(_) => return Err(wrong()),
+                let groups: Option<Vec<String>> = match value {
+                    Value::Null => Some(Vec::new()),
+                    Value::String(one) => Some(vec![one.clone()]),
+                    Value::Array(many) => many.iter().map(group).collect(),
+                    _ => None,
                 };
+                let groups = groups.ok_or_else(|| {
+                    format!("oidc: parse groups claim {name:?}: {}", misfit(value, "string"))
+                })?;
                 Ok(groups.into_iter().map(|group| format!("{prefix}{group}")).collect())
             }
         }
@@ -134,7 +141,7 @@ impl Mapping {
         match &self.uid {
             Source::None => Ok(String::new()),
             Source::Expression(expression) => expression
-                .string(claims)
+                .string(claims, "uid")
                 .map_err(|why| format!("oidc: error evaluating uid claim expression: {why}")),
             Source::Claim { name, .. } => {
                 text(claims, name).map_err(|why| format!("oidc: parse uid claim {name:?}: {why}"))
@@ -144,10 +151,13 @@ impl Mapping {
 
     fn extra(&self, claims: &Value) -> Result<BTreeMap<String, Vec<String>>, String> {
         let mut extra = BTreeMap::new();
-        for (key, expression) in &self.extra {
-            let values = expression
-                .strings(claims)
-                .map_err(|why| format!("oidc: error evaluating extra claim expression: {why}"))?;
+        let found = self.extra.iter().map(|(key, expression)| Ok((key, expression, expression.run(claims)?)));
+        // Upstream says nothing more of what cannot be found out, before it looks at what was.
+        let found: Vec<_> = found.collect::<Result<_, String>>()?;
+        for (key, expression, value) in found {
+            let values = expression::strings(value).map_err(|why| {
+                format!("oidc: error evaluating extra claim expression: {}: {why}", expression.text())
+            })?;
             if !values.is_empty() {
                 extra.insert(key.clone(), values);
             }
@@ -160,8 +170,23 @@ fn text(claims: &Value, name: &str) -> Result<String, String> {
     match claims.get(name) {
         None => Err("claim not present".to_owned()),
         Some(Value::String(value)) => Ok(value.clone()),
-        Some(_) => Err("the claim is no string".to_owned()),
+        // As Go reads it.
+        Some(Value::Null) => Ok(String::new()),
+        Some(other) => Err(misfit(other, "string")),
     }
+}
+
+/// What Go says of a value that is of another type.
+fn misfit(value: &Value, wanted: &str) -> String {
+    let found = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    format!("json: cannot unmarshal {found} into Go value of type {wanted}")
 }
 
 fn require(claims: &Value, name: &str, value: &str) -> Result<(), String> {
@@ -177,10 +202,13 @@ fn require(claims: &Value, name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn check(expression: &Expression, message: &str, over: &Value) -> Result<(), String> {
-    match expression.holds(over)? {
-        true => Ok(()),
-        false if message.is_empty() => Err(format!("validation expression '{}' failed", expression.text())),
-        false => Err(format!("validation expression '{}' failed: {message}", expression.text())),
+/// Runs all rules, and tells of the first that does not hold.
+fn check(rules: &[(&Expression, &str)], over: &Value) -> Result<(), String> {
+    let found: Vec<bool> = rules.iter().map(|(rule, _)| rule.holds(over)).collect::<Result<_, _>>()?;
+    match rules.iter().zip(found).find(|(_, holds)| !holds) {
+        None => Ok(()),
+        Some(((rule, message), _)) => {
+            Err(format!("validation expression '{}' failed: {message}", rule.text()))
+        }
     }
 }

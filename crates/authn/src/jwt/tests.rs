@@ -235,8 +235,31 @@ fn times_audiences_and_issuers_are_checked() {
     );
     check(
         json!({"aud": ["a", "b"]}),
-        expect![[r#"oidc: verify token: oidc: expected audience in ["cluster"] got ["a", "b"]"#]],
+        expect![[r#"oidc: verify token: oidc: expected audience "cluster" got ["a" "b"]"#]],
     );
+    // One audience is looked for before anything else, several after all else.
+    check(
+        json!({"aud": "a", "exp": at - 1}),
+        expect![[r#"oidc: verify token: oidc: expected audience "cluster" got ["a"]"#]],
+    );
+    let mut section = plain().section().clone();
+    section.issuer.audiences = vec!["z".to_owned(), "cluster".to_owned()];
+    section.issuer.audience_match_policy = "MatchAny".to_owned();
+    let several = issuers(vec![section], &[]).unwrap().remove(0);
+    several.learn(key_set(&[&signer]));
+    for (more, expected) in [
+        (
+            json!({"aud": ["a", "b"]}),
+            r#"oidc: verify token: oidc: expected audience in ["cluster" "z"] got ["a" "b"]"#,
+        ),
+        (
+            json!({"aud": "a", "exp": at - 1}),
+            "oidc: verify token: oidc: token is expired (Token Expiry: 2026-11-21 11:59:59 +0000 UTC)",
+        ),
+        (json!({"aud": "z"}), "oidc:jane uid= [] {}"),
+    ] {
+        assert_eq!(show(several.verify(&signer.sign("ES256", &claims(more)), now())), expected);
+    }
     check(json!({"aud": ["a", "cluster"]}), expect!["oidc:jane uid= [] {}"]);
     assert_eq!(issuer.verify("no token", now()), Verdict::Foreign);
     assert_eq!(issuer.verify(&"a".repeat(100_000), now()), Verdict::Foreign);
@@ -245,10 +268,13 @@ fn times_audiences_and_issuers_are_checked() {
 #[test]
 fn claims_become_a_user() {
     let signer = Signer::p256("k");
-    let check = |mappings: Value, more: Value, said: Value, expected: Expect| {
+    let told = |mappings: Value, more: Value, said: Value| {
         let issuer = issuer(mappings, more);
         issuer.learn(key_set(&[&signer]));
-        expected.assert_eq(&show(issuer.verify(&signer.sign("ES256", &claims(said)), now())));
+        show(issuer.verify(&signer.sign("ES256", &claims(said)), now()))
+    };
+    let check = |mappings: Value, more: Value, said: Value, expected: Expect| {
+        expected.assert_eq(&told(mappings, more, said));
     };
     let claim = |name: &str| json!({"username": {"claim": name, "prefix": ""}});
     check(
@@ -290,6 +316,61 @@ fn claims_become_a_user() {
         json!({"email": "j@x", "email_verified": false}),
         expect!["oidc: email not verified"],
     );
+    check(
+        claim("email"),
+        json!({}),
+        json!({"email": "j@x", "email_verified": "yes"}),
+        expect![
+            "oidc: parse 'email_verified' claim: json: cannot unmarshal string into Go value of type bool"
+        ],
+    );
+    check(
+        claim("login"),
+        json!({}),
+        json!({"login": 7}),
+        expect![[
+            r#"oidc: parse username claims "login": json: cannot unmarshal number into Go value of type string"#
+        ]],
+    );
+    let mapped = |groups: Value, uid: Value| json!({"username": {"claim": "sub", "prefix": ""}, "groups": groups, "uid": uid});
+    let plain = || json!({"claim": "g", "prefix": "a:"});
+    let extra = |expression: &str| json!({"username": {"claim": "sub", "prefix": ""}, "extra": [{"key": "x.example/y", "valueExpression": expression}]});
+    for (mappings, expected) in [
+        (mapped(plain(), json!({"claim": "n"})), r#"jane uid= ["a:x", "a:"] {}"#),
+        (
+            mapped(plain(), json!({"claim": "o"})),
+            r#"oidc: parse uid claim "o": json: cannot unmarshal object into Go value of type string"#,
+        ),
+        (
+            mapped(json!({"claim": "l", "prefix": ""}), json!({})),
+            r#"oidc: parse groups claim "l": json: cannot unmarshal array into Go value of type string"#,
+        ),
+        (
+            mapped(json!({"claim": "o", "prefix": ""}), json!({})),
+            r#"oidc: parse groups claim "o": json: cannot unmarshal object into Go value of type string"#,
+        ),
+        (mapped(json!({"claim": "n", "prefix": ""}), json!({})), "jane uid= [] {}"),
+        (
+            mapped(json!({"expression": "claims.l"}), json!({})),
+            "oidc: error evaluating group claim expression: expression must return a string or a list of strings",
+        ),
+        (
+            mapped(json!({}), json!({"expression": "claims.l"})),
+            "oidc: error evaluating uid claim expression: uid claim expression must return a string",
+        ),
+        (
+            extra("claims.l"),
+            "oidc: error evaluating extra claim expression: claims.l: expression must return a string or a list of strings",
+        ),
+        (extra("claims.none"), "expression 'claims.none' resulted in error: no such key: none"),
+        (
+            json!({"username": {"expression": "claims.l"}}),
+            "oidc: error evaluating username claim expression: username claim expression must return a string",
+        ),
+    ] {
+        let said = json!({"g": ["x", null], "l": [7], "n": null, "o": {}});
+        assert_eq!(told(mappings, json!({}), said), expected);
+    }
     check(
         claim("login"),
         json!({}),
@@ -341,6 +422,36 @@ fn claims_become_a_user() {
 }
 
 #[test]
+fn claims_are_required_before_rules_are_asked() {
+    let signer = Signer::p256("k");
+    for (rules, expected) in [
+        (
+            json!([{"expression": "false"}, {"claim": "hd", "requiredValue": "x"}]),
+            "oidc: required claim hd not present in ID token",
+        ),
+        (
+            json!([{"expression": "false"}, {"expression": "claims.none == 1"}]),
+            "oidc: error evaluating claim validation expression: expression 'claims.none == 1' resulted in error: no such key: none",
+        ),
+        (
+            json!([{"expression": "false"}]),
+            "oidc: error evaluating claim validation expression: validation expression 'false' failed: ",
+        ),
+        (
+            json!([{"expression": "claims.sub"}]),
+            "oidc: error evaluating claim validation expression: validation expression must return a boolean",
+        ),
+    ] {
+        let issuer = issuer(
+            json!({"username": {"claim": "sub", "prefix": ""}}),
+            json!({"claimValidationRules": rules}),
+        );
+        issuer.learn(key_set(&[&signer]));
+        assert_eq!(show(issuer.verify(&signer.sign("ES256", &claims(json!({}))), now())), expected);
+    }
+}
+
+#[test]
 fn a_wrong_section_says_where() {
     let check = |section: Value, expected: Expect| {
         let section: JwtAuthenticator = serde_json::from_value(section).unwrap();
@@ -377,16 +488,17 @@ fn a_wrong_section_says_where() {
             jwt[0].issuer.discoveryURL: Invalid value: "http://u:p@x?q=1#f": URL must not contain a username or password
             jwt[0].issuer.discoveryURL: Invalid value: "http://u:p@x?q=1#f": URL must not contain a query
             jwt[0].issuer.discoveryURL: Invalid value: "http://u:p@x?q=1#f": URL must not contain a fragment
-            jwt[0].issuer.audienceMatchPolicy: Invalid value: "": audienceMatchPolicy must be MatchAny for multiple audiences
             jwt[0].issuer.audiences[1]: Duplicate value: "a"
             jwt[0].issuer.audiences[2]: Required value: audience can't be empty
+            jwt[0].issuer.audienceMatchPolicy: Invalid value: "": audienceMatchPolicy must be MatchAny for multiple audiences
             jwt[0].issuer.certificateAuthority: Invalid value: "<omitted>": data does not contain any valid RSA or ECDSA certificates"#]],
     );
     check(
         of_mappings(json!({"username": {"claim": "sub"}, "groups": {"claim": "g", "expression": "claims.g"},
             "uid": {"claim": "u", "expression": "claims.u"},
             "extra": [{"key": "foo", "valueExpression": "claims.x"}, {"key": "x.k8s.io/a"},
-                {"key": "Example.org/a", "valueExpression": "claims.x"}]})),
+                {"key": "Example.org/a", "valueExpression": "claims.x"},
+                {"key": "K8s.io/a b", "valueExpression": "claims.x"}, {"key": "k8s.io/", "valueExpression": "claims.x"}]})),
         expect![[r#"
             jwt[0].claimMappings.username.prefix: Required value: prefix is required when claim is set. It can be set to an empty string to disable prefixing
             jwt[0].claimMappings.groups: Invalid value: "": claim and expression can't both be set
@@ -394,7 +506,13 @@ fn a_wrong_section_says_where() {
             jwt[0].claimMappings.extra[0].key: Invalid value: "foo": must be a domain-prefixed path (such as "acme.io/foo")
             jwt[0].claimMappings.extra[1].key: Invalid value: "x.k8s.io/a": k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use
             jwt[0].claimMappings.extra[1].valueExpression: Required value
-            jwt[0].claimMappings.extra[2].key: Invalid value: "Example.org/a": must be lowercase"#]],
+            jwt[0].claimMappings.extra[2].key: Invalid value: "Example.org": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
+            jwt[0].claimMappings.extra[2].key: Invalid value: "Example.org/a": must be lowercase
+            jwt[0].claimMappings.extra[3].key: Invalid value: "K8s.io": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
+            jwt[0].claimMappings.extra[3].key: Invalid value: "a b": Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')
+            jwt[0].claimMappings.extra[3].key: Invalid value: "K8s.io/a b": must be lowercase
+            jwt[0].claimMappings.extra[4].key: Invalid value: "k8s.io/": must be a domain-prefixed path (such as "acme.io/foo")
+            jwt[0].claimMappings.extra[4].key: Invalid value: "k8s.io/": k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use"#]],
     );
     // A prefix of no claim says nothing.
     check(
@@ -417,9 +535,9 @@ fn a_wrong_section_says_where() {
             jwt[0].claimValidationRules[2].message: Invalid value: "m": may not be specified when claim is set
             jwt[0].claimValidationRules[3].requiredValue: Invalid value: "x": may not be specified when expression is set
             jwt[0].claimValidationRules[4].expression: Duplicate value: "true"
+            jwt[0].claimMappings.username.expression: Invalid value: "claims.email": claims.email_verified must be used in claimMappings.username.expression or claimMappings.extra[*].valueExpression or claimValidationRules[*].expression when claims.email is used in claimMappings.username.expression
             jwt[0].userValidationRules[0].expression: Required value
-            jwt[0].userValidationRules[2].expression: Duplicate value: "user.uid == 'x'"
-            jwt[0].claimMappings.username.expression: Invalid value: "claims.email": claims.email_verified must be used in claimMappings.username.expression or claimMappings.extra[*].valueExpression or claimValidationRules[*].expression when claims.email is used in claimMappings.username.expression"#]],
+            jwt[0].userValidationRules[2].expression: Duplicate value: "user.uid == 'x'""#]],
     );
     for (mappings, why) in [
         (json!({"username": {"expression": "1 + 1"}}), "must evaluate to one of [string any]"),
@@ -439,6 +557,29 @@ fn a_wrong_section_says_where() {
     let errors = issuers(vec![section.clone(), section], &[]).err().unwrap();
     assert!(errors[0].to_string().contains("compilation failed"), "{}", errors[0]);
     assert!(errors.iter().any(|error| error.to_string().starts_with("jwt[1].issuer.url: Duplicate value")));
+}
+
+#[test]
+fn names_made_of_addresses_need_verified_ones() {
+    for (username, rule, refused) in [
+        ("claims.email", "true", true),
+        ("claims.?email.orValue('')", "true", true),
+        ("has(claims.email) ? claims.sub : ''", "true", true),
+        ("[claims.email].filter(one, true)[0]", "true", true),
+        ("claims.email", "claims.email_verified == true", false),
+        ("claims.email", "claims.?email_verified.orValue(true) == true", false),
+        ("claims.email_verified ? claims.email : ''", "true", false),
+        ("claims.emails", "true", false),
+        ("'claims.email' + claims.sub", "true", false),
+        ("claims['email']", "true", false),
+        ("claims.email", "claims['email_verified'] == true", true),
+    ] {
+        let section = json!({"issuer": {"url": URL, "audiences": ["a"]},
+            "claimMappings": {"username": {"expression": username}}, "claimValidationRules": [{"expression": rule}]});
+        let errors = issuers(vec![serde_json::from_value(section).unwrap()], &[]).err().unwrap_or_default();
+        let found: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(!found.is_empty(), refused, "{username}, {rule}: {found:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use apimachinery::FieldError;
-use apimachinery::names::is_dns1123_subdomain;
+use apimachinery::names::dns1123_subdomain_errors;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
@@ -18,6 +18,8 @@ use super::mapping::{Mapping, Required, Source};
 const MOST: usize = 64;
 /// The domains whose extra keys Kubernetes keeps for itself.
 const RESERVED: [&str; 2] = ["k8s.io", "kubernetes.io"];
+/// What the path of an extra key may hold beside letters and digits.
+const OF_PATHS: &[u8] = b"/-._~%!$&'()*+,;=:";
 
 /// Checks the sections and makes what their claims become. `own_issuers` are the server's own, which stay its own.
 pub(super) fn compile(
@@ -36,10 +38,10 @@ pub(super) fn compile(
         let required =
             errors.claim_rules(&section.claim_validation_rules, &format!("{path}.claimValidationRules"));
         let mut mapping = errors.mappings(&section.claim_mappings, &format!("{path}.claimMappings"));
-        mapping.user_rules =
-            errors.user_rules(&section.user_validation_rules, &format!("{path}.userValidationRules"));
         mapping.required = required;
         errors.email(&mapping, &path);
+        mapping.user_rules =
+            errors.user_rules(&section.user_validation_rules, &format!("{path}.userValidationRules"));
         let issuer = &section.issuer;
         if !urls.insert(&issuer.url) {
             errors.0.push(FieldError::duplicate(format!("{path}.issuer.url"), issuer.url.as_str()));
@@ -123,14 +125,6 @@ impl Errors {
         if issuer.audiences.is_empty() {
             return self.required(&field, format!("at least one {field} is required"));
         }
-        if issuer.audiences.len() > 1 && policy != "MatchAny" {
-            let why = "audienceMatchPolicy must be MatchAny for multiple audiences";
-            self.invalid(&policy_field, policy, why);
-        }
-        if issuer.audiences.len() == 1 && !matches!(policy, "" | "MatchAny") {
-            let why = "audienceMatchPolicy must be empty or MatchAny for single audience";
-            self.invalid(&policy_field, policy, why);
-        }
         let mut seen = BTreeSet::new();
         for (index, audience) in issuer.audiences.iter().enumerate() {
             let field = format!("{field}[{index}]");
@@ -140,6 +134,14 @@ impl Errors {
             if !seen.insert(audience) {
                 self.0.push(FieldError::duplicate(field, audience.as_str()));
             }
+        }
+        if issuer.audiences.len() > 1 && policy != "MatchAny" {
+            let why = "audienceMatchPolicy must be MatchAny for multiple audiences";
+            self.invalid(&policy_field, policy, why);
+        }
+        if issuer.audiences.len() == 1 && !matches!(policy, "" | "MatchAny") {
+            let why = "audienceMatchPolicy must be empty or MatchAny for single audience";
+            self.invalid(&policy_field, policy, why);
         }
     }
 
@@ -294,34 +296,45 @@ impl Errors {
     }
 
     fn extra_key(&mut self, key: &str, field: &str) {
-        if key.is_empty() {
-            return self.required(field, "");
-        }
-        match key.split_once('/') {
-            Some((domain, name)) if !domain.is_empty() && !name.is_empty() => {
-                if !is_dns1123_subdomain(&domain.to_ascii_lowercase()) {
-                    self.invalid(field, domain, "a lowercase RFC 1123 subdomain must be before the slash");
-                }
-                let is_reserved = |reserved: &str| {
-                    domain == reserved
-                        || domain.strip_suffix(reserved).is_some_and(|head| head.ends_with('.'))
-                };
-                if RESERVED.into_iter().any(is_reserved) {
-                    let why = "k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use";
-                    self.invalid(field, key, why);
-                }
+        let domain = match key.split_once('/') {
+            _ if key.is_empty() => {
+                self.required(field, "");
+                ""
             }
-            _ => self.invalid(field, key, "must be a domain-prefixed path (such as \"acme.io/foo\")"),
-        }
+            Some((domain, path)) if !domain.is_empty() && !path.is_empty() => {
+                for why in dns1123_subdomain_errors(domain) {
+                    self.invalid(field, domain, why);
+                }
+                let is_of_path = |byte: u8| byte.is_ascii_alphanumeric() || OF_PATHS.contains(&byte);
+                if !path.bytes().all(is_of_path) {
+                    let why =
+                        "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
+                    self.invalid(field, path, why);
+                }
+                domain
+            }
+            parts => {
+                self.invalid(field, key, "must be a domain-prefixed path (such as \"acme.io/foo\")");
+                parts.map_or("", |(domain, _)| domain)
+            }
+        };
         if key.chars().any(char::is_uppercase) {
             self.invalid(field, key, "must be lowercase");
+        }
+        let is_reserved = |reserved: &str| {
+            domain == reserved || domain.strip_suffix(reserved).is_some_and(|head| head.ends_with('.'))
+        };
+        if RESERVED.into_iter().any(is_reserved) {
+            let why = "k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use";
+            self.invalid(field, key, why);
         }
     }
 
     /// A name made of an unverified address would let anybody be anybody.
     fn email(&mut self, mapping: &Mapping, path: &str) {
         let Source::Expression(username) = &mapping.username else { return };
-        let uses = |expression: &Expression, claim: &str| reads(expression.text(), claim);
+        // Upstream looks at claims that are selected by name, not at those that an index names.
+        let uses = |expression: &Expression, claim: &str| expression.selects(claim);
         if !uses(username, "email") || uses(username, "email_verified") {
             return;
         }
@@ -335,18 +348,6 @@ impl Errors {
             self.invalid(&format!("{path}.claimMappings.username.expression"), username.text(), why);
         }
     }
-}
-
-/// Whether an expression reads a claim: `claims.email`, `claims.?email`, `claims["email"]`.
-fn reads(text: &str, claim: &str) -> bool {
-    let plain: String = text.chars().filter(|char| !char.is_whitespace()).collect();
-    let follows = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_');
-    ["claims.", "claims.?"].iter().any(|lead| {
-        let wanted = format!("{lead}{claim}");
-        plain.match_indices(&wanted).any(|(at, _)| follows(&plain[at + wanted.len()..]))
-    }) || ["claims[", "claims[?"]
-        .iter()
-        .any(|lead| ['"', '\''].iter().any(|quote| plain.contains(&format!("{lead}{quote}{claim}{quote}"))))
 }
 
 /// A list as Go prints it.

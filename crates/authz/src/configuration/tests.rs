@@ -8,6 +8,16 @@ fn file(authorizers: Value) -> Value {
         "authorizers": authorizers})
 }
 
+/// What is at a path.
+fn at(path: &str) -> io::Result<bool> {
+    match path {
+        "/etc/webhook" => Ok(true),
+        "/etc" => Ok(false),
+        "/root/webhook" => Err(io::ErrorKind::PermissionDenied.into()),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
 fn webhook(change: impl FnOnce(&mut Value)) -> Value {
     let mut webhook = json!({
         "timeout": "3s", "subjectAccessReviewVersion": "v1", "failurePolicy": "Deny",
@@ -20,7 +30,7 @@ fn webhook(change: impl FnOnce(&mut Value)) -> Value {
 }
 
 fn check(authorizers: Value, expected: Expect) {
-    let found = match read(file(authorizers), |path| path == "/etc/webhook") {
+    let found = match read(file(authorizers), at) {
         Ok(named) => named.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>().join("\n"),
         Err(error) => error,
     };
@@ -39,13 +49,24 @@ fn authorisers_keep_their_order() {
     check(
         webhook(|webhook| {
             webhook["authorizedTTL"] = json!("1m");
-            webhook["cacheUnauthorizedRequests"] = json!(false);
+            webhook["unauthorizedTTL"] = json!("0s");
             webhook["failurePolicy"] = json!("NoOpinion");
             webhook["matchConditions"] = json!([]);
         }),
         expect![[
-            r#"Named { name: "w", kind: Webhook(WebhookConfiguration { timeout: 3s, authorized_ttl: 60s, unauthorized_ttl: 0ns, version: "v1", deny_on_failure: false, kubeconfig: "/etc/webhook", conditions: [] }) }"#
+            r#"Named { name: "w", kind: Webhook(WebhookConfiguration { timeout: 3s, authorized_ttl: 60s, unauthorized_ttl: 30s, version: "v1", deny_on_failure: false, kubeconfig: "/etc/webhook", conditions: [] }) }"#
         ]],
+    );
+}
+
+#[test]
+fn answers_may_be_forgotten() {
+    let told = webhook(|webhook| webhook["cacheUnauthorizedRequests"] = json!(false));
+    let named = read(file(told), at).unwrap();
+    let Kind::Webhook(webhook) = &named[0].kind else { panic!("no webhook") };
+    assert_eq!(
+        (webhook.authorized_ttl, webhook.unauthorized_ttl),
+        (Duration::from_secs(300), Duration::ZERO)
     );
 }
 
@@ -74,15 +95,14 @@ fn a_wrong_configuration_says_where() {
     );
     check(
         webhook(|webhook| {
-            webhook["timeout"] = json!("31s");
+            webhook["timeout"] = json!("1.5m");
             webhook["unauthorizedTTL"] = json!("-1s");
             webhook["failurePolicy"] = json!("Ignore");
             webhook["connectionInfo"]["kubeConfigFile"] = json!("relative");
-            webhook["matchConditions"] =
-                json!([{"expression": ""}, {"expression": "true"}, {"expression": "true"}]);
+            webhook["matchConditions"] = json!([{"expression": " "}, {"expression": "true"}, {"expression": "true"}, {"expression": " true"}]);
         }),
         expect![[
-            r#"[authorizers[0].timeout: Invalid value: "31s": must be > 0s and <= 30s, authorizers[0].unauthorizedTTL: Invalid value: "-1s": must be > 0s, authorizers[0].failurePolicy: Unsupported value: "Ignore": supported values: "NoOpinion", "Deny", authorizers[0].connectionInfo.kubeConfigFile: Invalid value: "relative": must be an absolute path, authorizers[0].matchConditions[0].expression: Required value, authorizers[0].matchConditions[2].expression: Duplicate value: "true"]"#
+            r#"[authorizers[0].timeout: Invalid value: "1m30s": must be > 0s and <= 30s, authorizers[0].unauthorizedTTL: Invalid value: "-1s": must be > 0s, authorizers[0].failurePolicy: Unsupported value: "Ignore": supported values: "NoOpinion", "Deny", authorizers[0].connectionInfo.kubeConfigFile: Invalid value: "relative": must be an absolute path, authorizers[0].matchConditions[0].expression: Required value, authorizers[0].matchConditions[2].expression: Duplicate value: "true"]"#
         ]],
     );
     for (connection, why) in [
@@ -91,18 +111,26 @@ fn a_wrong_configuration_says_where() {
             "can only be set when type=KubeConfigFile",
         ),
         (json!({"type": "InClusterConfig"}), "unable to load in-cluster configuration"),
-        (json!({"type": "KubeConfigFile", "kubeConfigFile": "/etc/none"}), "must be a regular file"),
+        (json!({"type": "KubeConfigFile", "kubeConfigFile": "/etc"}), "must be a regular file"),
+        (
+            json!({"type": "KubeConfigFile", "kubeConfigFile": "/etc/none"}),
+            "error loading file: stat /etc/none: no such file or directory",
+        ),
+        (
+            json!({"type": "KubeConfigFile", "kubeConfigFile": "/root/webhook"}),
+            "error loading file: stat /root/webhook: permission denied",
+        ),
         (json!({"type": "Url"}), "Unsupported value: \"Url\""),
     ] {
         let wrong = webhook(|webhook| webhook["connectionInfo"] = connection);
-        let error = read(file(wrong), |path| path == "/etc/webhook").unwrap_err();
+        let error = read(file(wrong), at).unwrap_err();
         assert!(error.starts_with("authorizers[0].connectionInfo") && error.contains(why), "{error}");
     }
     let of_conditions = |count: usize| {
         let conditions: Vec<Value> =
             (0..count).map(|number| json!({"expression": format!("request.uid == '{number}'")})).collect();
         let sent = webhook(|webhook| webhook["matchConditions"] = json!(conditions));
-        read(file(sent), |_| true).map(|named| named.len())
+        read(file(sent), |_| Ok(true)).map(|named| named.len())
     };
     assert_eq!(of_conditions(64), Ok(1));
     assert_eq!(
@@ -110,21 +138,21 @@ fn a_wrong_configuration_says_where() {
         "authorizers[0].matchConditions: Too many: 65: must have at most 64 items"
     );
     let most = webhook(|webhook| webhook["timeout"] = json!("30s"));
-    assert!(read(file(most), |_| true).is_ok());
+    assert!(read(file(most), |_| Ok(true)).is_ok());
     for (expression, why) in [
         ("request.usr == 'x'", "undefined field 'usr'"),
         ("request.user", "must evaluate to bool"),
         ("request.resourceAttributes.fieldSelector.requirements.all(r, r.key == 1)", "no matching overload"),
     ] {
         let wrong = webhook(|webhook| webhook["matchConditions"] = json!([{"expression": expression}]));
-        let error = read(file(wrong), |_| true).unwrap_err();
+        let error = read(file(wrong), |_| Ok(true)).unwrap_err();
         assert!(error.starts_with("authorizers[0].matchConditions[0].expression"), "{error}");
         assert!(error.contains(why), "{error}");
     }
     let unknown = read(
         json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthorizationConfiguration",
         "authorisers": []}),
-        |_| true,
+        |_| Ok(true),
     );
     assert!(unknown.unwrap_err().contains("unknown field `authorisers`"));
 }

@@ -72,7 +72,7 @@ async fn answers_are_kept_but_not_those_about_endless_paths() {
     let asked = Arc::default();
     let delegated = delegated(false, &asked);
     let jane = UserInfo { name: "jane".into(), ..UserInfo::default() };
-    let path = |path: String| Wish::Path { verb: "get", path };
+    let path = |path: String| Wish::Path { verb: "get".into(), path };
     for _ in 0..3 {
         assert_eq!(delegated.decide(&jane, &path("/metrics".into())).await.unwrap(), Ok(()));
         let anonymous = delegated.decide(&UserInfo::anonymous(), &path("/metrics".into())).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_user_is_asked_about_with_all_that_is_known_of_them() {
 #[test]
 fn refusals_are_worded_as_the_api_servers() {
     let jane = UserInfo { name: "jane".into(), ..UserInfo::default() };
-    let path = Wish::Path { verb: "get", path: "/metrics/<x>".into() };
+    let path = Wish::Path { verb: "get".into(), path: "/metrics/<x>".into() };
     assert_eq!(
         refusal(&jane, &path, "").message,
         "forbidden: User \"jane\" cannot get path \"/metrics/&lt;x&gt;\""

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use tower::service_fn;
 
 use super::*;
-use crate::access::clients::ClientFlags;
+use crate::access::ReviewFlags;
 
 type Data = BTreeMap<&'static str, String>;
 
@@ -26,7 +26,7 @@ fn map(authorities: &Data, version: &str) -> Value {
 }
 
 /// An API server that knows one token, tells of these authorities and of those that come later, and lets jane and the
-/// front proxy's joe read.
+/// front proxy's joe read, and whoever is there post to one path.
 fn api_server(authorities: Data, later: mpsc::Receiver<Data>) -> kube::Client {
     let later = Arc::new(Mutex::new(Some(later)));
     let service = service_fn(move |request: Request<Body>| {
@@ -45,9 +45,13 @@ fn api_server(authorities: Data, later: mpsc::Receiver<Data>) -> kube::Client {
                 }
                 Some("subjectaccessreviews") => {
                     let spec = &asked["spec"];
-                    assert_eq!(spec["nonResourceAttributes"], json!({"path": "/metrics", "verb": "get"}));
+                    let wish = &spec["nonResourceAttributes"];
                     let in_all = spec["groups"].as_array().unwrap().contains(&json!("system:authenticated"));
-                    let allowed = in_all && matches!(spec["user"].as_str(), Some("jane" | "joe"));
+                    let allowed = in_all
+                        && *wish == json!({"path": "/metrics", "verb": "get"})
+                        && matches!(spec["user"].as_str(), Some("jane" | "joe"));
+                    // As if a rule named the verb and the path.
+                    let allowed = allowed || *wish == json!({"path": "/healthz/ping", "verb": "post"});
                     json!({"metadata": {}, "spec": spec, "status": {"allowed": allowed}})
                 }
                 _ => {
@@ -80,24 +84,29 @@ fn steady(authorities: Data) -> kube::Client {
 #[derive(clap::Parser)]
 struct Flags {
     #[command(flatten)]
-    clients: ClientFlags,
+    review: ReviewFlags,
 }
 
 /// A secure port that is told of its clients by these flags.
 async fn port(api_server: kube::Client, flags: &[&str]) -> SocketAddr {
-    let flags = <Flags as clap::Parser>::parse_from(["component"].iter().chain(flags)).clients;
-    let clients = Clients::new(&flags, api_server.clone()).unwrap();
-    let endpoints = Endpoints::secure(api_server, None, clients).unwrap();
+    let review = <Flags as clap::Parser>::parse_from(["component"].iter().chain(flags)).review;
+    let clients = review.clients(&api_server).unwrap();
+    let endpoints = Endpoints::secure(api_server, None, clients, review.open.clone()).unwrap();
     serve(&Runtime::detached(), "127.0.0.1:0".parse().unwrap(), endpoints).await.unwrap()
 }
 
 /// The status of the answer to a request for metrics.
 async fn asked(address: SocketAddr, identity: Option<Arc<Identity>>, headers: &str) -> u16 {
+    asked_to(address, "GET /metrics", identity, headers).await
+}
+
+/// The status of the answer to a request of this method for this path.
+async fn asked_to(address: SocketAddr, what: &str, identity: Option<Arc<Identity>>, headers: &str) -> u16 {
     let config = Arc::new(pki::client_config(Trust::anybody(), identity).unwrap());
     let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let mut stream = TlsConnector::from(config).connect(name, stream).await.unwrap();
-    let request = format!("GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
+    let request = format!("{what} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     // A server that closes without saying goodbye has answered all the same.
@@ -148,6 +157,32 @@ async fn clients_are_known_by_the_authorities_that_the_cluster_tells_of() {
         (None, "x-remote-user: joe\r\nauthorization: Bearer other\r\n", 401),
     ] {
         assert_eq!(asked(address, identity, headers).await, expected, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_method_and_the_path_are_asked_about_but_not_of_what_is_open() {
+    let address = port(steady(Data::new()), &[]).await;
+    for (what, headers, expected) in [
+        ("GET /metrics", TOKEN, 200),
+        ("HEAD /metrics", TOKEN, 403),
+        ("POST /metrics", TOKEN, 403),
+        ("PURGE /metrics", TOKEN, 403),
+        ("GET /healthz/ping", TOKEN, 403),
+        // It is allowed, and not there.
+        ("POST /healthz/ping", TOKEN, 404),
+        ("GET /healthz", "", 200),
+        ("HEAD /livez", "", 200),
+        ("POST /healthz", "", 200),
+        ("GET /readyz?verbose", "", 200),
+        // As upstream has it, what is open is so for whoever shows nothing or something that is accepted.
+        ("GET /healthz", "authorization: Bearer other\r\n", 401),
+    ] {
+        assert_eq!(asked_to(address, what, None, headers).await, expected, "{what} {headers:?}");
+    }
+    let address = port(steady(Data::new()), &["--authorization-always-allow-paths=/metrics*"]).await;
+    for (what, expected) in [("GET /metrics", 200), ("GET /metrics/slis", 200), ("GET /healthz", 403)] {
+        assert_eq!(asked_to(address, what, None, "").await, expected, "{what}");
     }
 }
 

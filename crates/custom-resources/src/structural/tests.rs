@@ -189,9 +189,31 @@ fn rules_say_what_they_mean() {
             with("fieldPath", json!(".m")),
             r#"fieldPath: Invalid value: ".m": fieldPath must be a valid path: does not refer to a valid field"#,
         ),
+        (
+            with("fieldPath", json!("n")),
+            r#"fieldPath: Invalid value: "n": fieldPath must be a valid path: expected [ or . but got: n"#,
+        ),
+        (
+            with("fieldPath", json!(".n[0]")),
+            r#"fieldPath: Invalid value: ".n[0]": fieldPath must be a valid path: expected single quoted string but got 0"#,
+        ),
     ] {
         check(rule, &[told]);
     }
+    check(
+        with("fieldPath", json!(" ")),
+        &[
+            r#"fieldPath: Invalid value: " ": fieldPath must be non-empty if specified"#,
+            r#"fieldPath: Invalid value: " ": fieldPath must be a valid path: expected [ or . but got:  "#,
+        ],
+    );
+    check(
+        with("fieldPath", json!(".n\n")),
+        &[
+            r#"fieldPath: Invalid value: ".n\n": fieldPath must not contain line breaks"#,
+            r#"fieldPath: Invalid value: ".n\n": fieldPath must be a valid path: does not refer to a valid field"#,
+        ],
+    );
 }
 
 /// What is wrong with a field of a schema that is otherwise well; what every path begins with is left out.

@@ -208,7 +208,9 @@ mod tests {
     fn strings_have_the_formats_that_are_asked_for() {
         for (format, good, bad) in [
             ("date-time", "2026-01-01T00:00:00Z", "yesterday"),
+            ("date-time", "9999-12-31T23:59:59Z", "9999-12-32T00:00:00Z"),
             ("date", "2026-02-28", "2026-02-31"),
+            ("date", "9999-12-31", "9999-11-31"),
             ("duration", "1h30m", "an hour"),
             ("duration", "1 hour", "1 fortnight"),
             ("duration", "3 Days, 5min", "3"),

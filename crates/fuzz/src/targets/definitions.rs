@@ -45,7 +45,7 @@ pub fn definition(input: &[u8]) -> bool {
     objects::judge(&row.group, &row.kind, decoded);
     let Ok(definition) = read else { return false };
     for version in &definition.versions {
-        drop(custom_resources::published(&definition, &version.name, version.schema()));
+        drop(custom_resources::published(&definition, version));
         let rules = Rules::of(version, false);
         drop(custom_resources::tables(rules.node(), "com.example.v1.Box"));
         judge(&rules, &json!({"spec": {"text": "b", "list": [{"k": "a"}, {"k": "a"}], "map": {"x": 0.3}}}));

@@ -1,6 +1,7 @@
 //! The versions of a definition, what each shows and lets be scaled, and those that were ever stored.
 
 use apimachinery::{FieldError, names};
+use custom_resources::field_path::{Brackets, follow};
 use serde_json::Value;
 use strategy::field::{Errors, Path};
 use strategy::read::{Read, same};
@@ -156,18 +157,18 @@ fn validate_selectable(version: &Value, path: &Path<'_>, errors: &mut Errors) {
             errors.required(&here, "");
             continue;
         }
-        let found = match schema.map(|schema| custom_resources::at_path(field, schema)) {
+        let found = match schema.map(|schema| follow(field, schema, Brackets::Refused)) {
             None => continue,
             Some(Err(why)) => {
                 errors.invalid(&here, *field, format!("is an invalid path: {why}"));
                 continue;
             }
-            Some(Ok(found)) => found,
+            Some(Ok(found)) => found.schema,
         };
         if *field == ".metadata" || field.starts_with(".metadata.") || field.starts_with(".metadata[") {
             errors.invalid(&here, *field, "must not point to fields in metadata");
         }
-        let kind = found.get("type").and_then(Value::as_str).unwrap_or_default();
+        let kind = found.and_then(|found| found.get("type")?.as_str()).unwrap_or_default();
         if !matches!(kind, "boolean" | "integer" | "string") {
             let why = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.";
             errors.invalid(&here, *field, why);

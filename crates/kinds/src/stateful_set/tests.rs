@@ -204,5 +204,30 @@ fn limits_below_zero_are_warned_of() {
     ];
     assert_eq!(StatefulSet.create_warnings(&odd), told);
     assert_eq!(StatefulSet.update_warnings(&odd, &with(json!({}))), told);
-    assert_eq!(StatefulSet.update_warnings(&odd, &odd), [""; 0]);
+    assert_eq!(StatefulSet.update_warnings(&odd, &odd), told);
+    let plain = with(json!({}));
+    assert_eq!(StatefulSet.update_warnings(&plain, &plain), [""; 0]);
+}
+
+#[test]
+fn parts_of_bytes_and_templates_are_warned_of() {
+    let claims = json!([{"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1500m"}}}}]);
+    let mut odd = with(json!({"volumeClaimTemplates": claims}));
+    odd["spec"]["template"]["spec"]["nodeSelector"] = json!({"beta.kubernetes.io/os": "linux"});
+    let told = |path: &str| {
+        format!(
+            "{path}.resources.requests[storage]: fractional byte value \"1500m\" is invalid, must be an integer"
+        )
+    };
+    let created = StatefulSet.create_warnings(&odd);
+    assert!(
+        created[0].starts_with("spec.template.spec.nodeSelector[beta.kubernetes.io/os]: "),
+        "{created:?}"
+    );
+    assert_eq!(created[1..], [told("spec.volumeClaimTemplates[0]")]);
+    assert_eq!(StatefulSet.update_warnings(&odd, &odd), [told("spec.volumeClaimTemplates[0].Spec")]);
+    let mut more = odd.clone();
+    more["spec"]["replicas"] = json!(7);
+    assert_eq!(StatefulSet.update_warnings(&more, &odd).len(), 2);
 }

@@ -19,6 +19,10 @@ fn conditions_name_exact_paths() {
     check("jwt: []", Ok(None));
     check("anonymous: {enabled: true}", Ok(Some(Anonymous::Enabled)));
     check("anonymous: {enabled: false}", Ok(Some(Anonymous::Disabled)));
+    check("anonymous: {conditions: []}", Ok(Some(Anonymous::Disabled)));
+    // No request has this path.
+    let odd = Anonymous::Paths(vec!["livez".into()]);
+    check("anonymous: {enabled: true, conditions: [{path: livez}]}", Ok(Some(odd)));
     let paths = Anonymous::Paths(vec!["/livez".into(), "/readyz".into()]);
     check(
         "anonymous:\n  enabled: true\n  conditions:\n  - path: /livez\n  - path: /readyz\n",
@@ -28,9 +32,12 @@ fn conditions_name_exact_paths() {
 
 #[test]
 fn what_cannot_be_meant_is_refused() {
-    check("anonymous: {enabled: false, conditions: [{path: /livez}]}", Err("enabled should be set to true"));
-    check("anonymous: {enabled: true, conditions: [{path: livez}]}", Err("anonymous.conditions[0].path"));
-    check("anonymous: {conditions: []}", Err("missing field `enabled`"));
+    let odd = r#"anonymous.conditions: Invalid value: [{"Path":"/livez"}]: enabled should be set to true when conditions are defined"#;
+    check("anonymous: {enabled: false, conditions: [{path: /livez}]}", Err(odd));
+    let both = format!(
+        "[jwt[0].issuer.url: Required value: URL is required, jwt[0].issuer.audiences: Required value: at least one jwt[0].issuer.audiences is required, jwt[0].claimMappings.username: Required value: claim or expression is required, {odd}]"
+    );
+    check("jwt: [{}]\nanonymous: {conditions: [{path: /livez}]}", Err(&both));
     check("anonymus: {enabled: true}", Err("unknown field `anonymus`"));
     check("jwt: [{issuer: {url: 'http://issuer.example.org'}}]", Err("URL scheme must be https"));
     check("jwt: [{isuer: {url: 'https://issuer.example.org'}}]", Err("unknown field `isuer`"));

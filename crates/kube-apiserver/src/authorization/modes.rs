@@ -124,7 +124,7 @@ fn of_file(path: &Path, flags: &AuthorizationFlags) -> anyhow::Result<(String, V
     let context = || format!("--authorization-config {}", path.display());
     let text = std::fs::read_to_string(path).with_context(context)?;
     let value = serde_saphyr::from_str(&text).with_context(context)?;
-    let named = authz::configuration::read(value, |path| Path::new(path).is_file())
+    let named = authz::configuration::read(value, |path| Ok(std::fs::metadata(path)?.is_file()))
         .map_err(anyhow::Error::msg)
         .with_context(context)?;
     let authorizers: anyhow::Result<_> = named.into_iter().map(|one| of_named(one, flags)).collect();

@@ -120,6 +120,6 @@ fn row(definition: &Definition, version: &Version, stored: &str, rules: &Rules) 
         selectable_fields: Names::Owned(version.selectable().map(str::to_owned).collect()),
         stability: Stability::Stable,
         schema: tables(rules.node(), &type_name),
-        published: Some(Arc::new(published(definition, &version.name, version.schema()))),
+        published: Some(Arc::new(published(definition, version))),
     }
 }

@@ -233,9 +233,17 @@ pub fn answer_trees(call: &Call<'_>, items: Vec<Value>) -> Result<Response, Stat
         }
         return Ok(response::value(StatusCode::OK, &rows.finish(json!({})), &call.form));
     }
-    let list = json!({
-        "kind": entry.row.list_kind, "apiVersion": entry.api_version, "metadata": {}, "items": items,
-    });
+    let list = match call.form.shape {
+        Shape::MetadataList(version) => {
+            let version = version.api_version();
+            let metadata = |item: &Value| json!({ "kind": output::METADATA, "apiVersion": version, "metadata": item["metadata"] });
+            let items: Vec<Value> = items.iter().map(metadata).collect();
+            json!({ "kind": METADATA_LIST, "apiVersion": version, "metadata": {}, "items": items })
+        }
+        _ => json!({
+            "kind": entry.row.list_kind, "apiVersion": entry.api_version, "metadata": {}, "items": items,
+        }),
+    };
     Ok(response::value(StatusCode::OK, &list, &call.form))
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use apimachinery::{FieldError, ObjectExt, Status, labels};
+use apimachinery::status::Details;
+use apimachinery::{ObjectExt, Status, labels};
 use bytes::Bytes;
 use custom_resources::Scale;
 use http::StatusCode;
@@ -41,9 +42,21 @@ impl<'a> Places<'a> {
     }
 
     fn replicas(&self, object: &Value) -> i64 {
-        object.at(&self.wanted).and_then(Value::as_i64).unwrap_or(0)
+        self.said_replicas(object).unwrap_or(0)
+    }
+
+    fn said_replicas(&self, object: &Value) -> Option<i64> {
+        object.at(&self.wanted).and_then(Value::as_i64)
     }
 }
+
+/// The path of a custom resource's replicas.
+fn custom_path<'a>(call: &'a Call<'_>) -> Option<&'a str> {
+    call.entry.custom()?.scale.as_ref().map(|scale| scale.spec_replicas_path.as_str())
+}
+
+/// Stands for replicas that nobody has said in the scale of a custom resource that is patched.
+const UNSAID: i64 = i32::MIN as i64;
 
 /// GET of the scale.
 pub async fn get(call: &Call<'_>) -> Result<Response, Status> {
@@ -52,7 +65,19 @@ pub async fn get(call: &Call<'_>) -> Result<Response, Status> {
         .store
         .get(call.entry.cache(), &call.key(), Consistency::Latest)
         .await
-        .map_err(|error| call.refuse(error))?;
+        .map_err(|error| call.refuse(error))
+        .map_err(|status| match call.entry.plural() {
+            "replicationcontrollers" => {
+                Status::not_found("autoscaling", "replicationcontrollers/scale", &call.info.name)
+            }
+            _ => status,
+        })?;
+    if let Some(path) = custom_path(call) {
+        let value = output::served_value(&call.entry, &object)?;
+        if Places::of(call).said_replicas(&value).is_none() {
+            return Err(Status::internal(format!("the spec replicas field {path:?} does not exist")));
+        }
+    }
     answer(call, &object)
 }
 
@@ -61,7 +86,7 @@ pub async fn update(call: &Call<'_>, body: Bytes, encoding: Encoding) -> Result<
     let mut scale = write::decode(call, &body, encoding, &write::Expected::sub(call)?)?;
     write::adopt_name(call, &mut scale)?;
     write::adopt_namespace(call, &mut scale)?;
-    store(call, |_| Ok(scale.clone())).await
+    store(call, Written::Whole, |_| Ok(scale.clone())).await
 }
 
 /// PATCH of a scale.
@@ -71,9 +96,13 @@ pub async fn patch(call: &Call<'_>, means: Means, body: Bytes) -> Result<Respons
         Means::Patch(kind) => kind,
     };
     let patch = Patch::parse(call, kind, &body)?;
-    store(call, |old| {
+    store(call, Written::Patch, |old| {
         let expected = write::Expected::sub(call)?;
-        let mut scale = of(old, &Places::of(call));
+        let places = Places::of(call);
+        let mut scale = of(old, &places);
+        if custom_path(call).is_some() && places.said_replicas(old).is_none() {
+            scale.set_at(&["spec", "replicas"], UNSAID.into());
+        }
         patch.apply(expected.ty, &mut scale)?;
         write::decode_patched(call, &mut scale, &patch.duplicates, &expected)?;
         write::adopt_name(call, &mut scale)?;
@@ -93,52 +122,105 @@ async fn apply(call: &Call<'_>, body: &[u8]) -> Result<Response, Status> {
             workload.set_at(&Places::of(call).wanted, replicas.clone());
         }
         let mut wanted = configuration.apply_as(call, &workload, call.entry.row.ty(), Some(current))?;
-        guard(scale, &mut wanted.object);
+        if let (Some(path), None) = (custom_path(call), Places::of(call).said_replicas(&wanted.object)) {
+            return Err(unsaid(path));
+        }
+        judge(call, &of(&wanted.object, &Places::of(call)))?;
+        guard(call, scale, Written::Patch, &mut wanted.object)?;
         Ok(wanted)
     })
     .await
 }
 
+/// How a scale came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// By a PUT.
+    Whole,
+    /// By a PATCH.
+    Patch,
+}
+
 async fn store(
     call: &Call<'_>,
+    written: Written,
     mut scale: impl FnMut(&Value) -> Result<Value, Status>,
 ) -> Result<Response, Status> {
     change(call, |current| {
         let scale = scale(current.object)?;
         let replicas = scale.at(&["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(0);
+        if let (Some(path), UNSAID) = (custom_path(call), replicas) {
+            return Err(unsaid(path));
+        }
+        judge(call, &scale)?;
         let mut new = current.object.clone();
         new.set_at(&Places::of(call).wanted, replicas.into());
-        guard(&scale, &mut new);
+        guard(call, &scale, written, &mut new)?;
         Ok(new.into())
     })
     .await
 }
 
-/// The scale's version guards the object; without one, whatever is there is scaled.
-fn guard(scale: &Value, workload: &mut Value) {
+fn unsaid(path: &str) -> Status {
+    Status::bad_request(format!("the spec replicas field {path:?} cannot be empty"))
+}
+
+/// Judges the scale of a built-in kind; that of a custom resource is judged with the object it is in.
+fn judge(call: &Call<'_>, scale: &Value) -> Result<(), Status> {
+    if custom_path(call).is_some() {
+        return Ok(());
+    }
+    let errors = kinds::judge_scale(scale);
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Status::invalid("autoscaling", "Scale", &call.info.name, errors))
+    }
+}
+
+/// The scale's version guards the object; without one, whatever is there is scaled. Its identity does too, but a patch
+/// of a custom resource's scale may name any.
+fn guard(call: &Call<'_>, scale: &Value, written: Written, workload: &mut Value) -> Result<(), Status> {
     if !scale.resource_version().is_empty() {
         workload.set_at(&["metadata", "resourceVersion"], scale.resource_version().into());
     }
-    if !scale.uid().is_empty() {
-        workload.set_at(&["metadata", "uid"], scale.uid().into());
+    if scale.uid().is_empty() || scale.uid() == workload.uid() {
+        return Ok(());
     }
+    match (written, custom_path(call)) {
+        (Written::Whole, _) => workload.set_at(&["metadata", "uid"], scale.uid().into()),
+        (Written::Patch, Some(_)) => {}
+        (Written::Patch, None) => {
+            let why = format!(
+                "Precondition failed: UID in precondition: {}, UID in object meta: {}",
+                scale.uid(),
+                workload.uid()
+            );
+            return Err(Status::conflict(call.entry.group(), &resource(call), &call.info.name, &why));
+        }
+    }
+    Ok(())
+}
+
+/// `deployments/scale`.
+fn resource(call: &Call<'_>) -> String {
+    format!("{}/scale", call.entry.plural())
 }
 
 async fn change(
     call: &Call<'_>,
-    mut wanted: impl FnMut(Current<'_>) -> Result<Wanted, Status>,
+    wanted: impl FnMut(Current<'_>) -> Result<Wanted, Status>,
 ) -> Result<Response, Status> {
     let dry_run = call.dry_run()?;
-    let stored = update::store(call, Part::Whole, dry_run, |current| {
-        let wanted = wanted(current)?;
-        let replicas = Places::of(call).replicas(&wanted.object);
-        if replicas < 0 {
-            let error = FieldError::invalid("spec.replicas", replicas, "must be greater than or equal to 0");
-            return Err(Status::invalid("autoscaling", "Scale", &call.info.name, vec![error]));
+    let stored = update::store(call, Part::Whole, dry_run, wanted).await.map_err(|status| {
+        let of_object =
+            |details: &Details| details.kind == call.entry.plural() && details.name == call.info.name;
+        let is_missing = status.reason == "NotFound" && status.details.as_deref().is_some_and(of_object);
+        match custom_path(call) {
+            None if is_missing => Status::not_found(call.entry.group(), &resource(call), &call.info.name),
+            _ => status,
         }
-        Ok(wanted)
-    })
-    .await?;
+    })?;
     match stored {
         Stored::Object(object, _) => answer(call, &object),
         Stored::Nowhere(object) => {

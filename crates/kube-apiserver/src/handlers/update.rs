@@ -361,7 +361,10 @@ async fn admit(
     if part == Part::Status {
         write::check_signing(call, &new, old)?;
     }
-    call.warn(strategy.update_warnings(&new, old));
+    // Who tells how things are is warned of nothing.
+    if part != Part::Status {
+        call.warn(strategy.update_warnings(&new, old));
+    }
     let seen = scaled.then(|| scale::seen(call, &new));
     admitting.judge_by_all(seen.as_ref().unwrap_or(&new), Some(seen_old)).await?;
     if part == Part::Whole {

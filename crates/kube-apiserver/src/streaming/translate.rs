@@ -1,9 +1,11 @@
 //! What a WebSocket's client says, told in SPDY to a kubelet that knows nothing newer.
 
+use std::time::Duration;
+
 use http::header::{HOST, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use httpstream::portforward;
-use httpstream::remotecommand::{self, CLOSING_PROTOCOL, Wanted};
+use httpstream::remotecommand::{self, CLOSING_PROTOCOL, Verdict, Wanted};
 use httpstream::spdy::{self, Connection, End};
 use httpstream::websocket::{self, Channels, Refused};
 use hyper::upgrade::Upgraded;
@@ -11,10 +13,14 @@ use hyper_util::rt::TokioIo;
 
 use super::backend::{BackendError, Dialer, Target};
 use super::{
-    forward,
+    counted, forward,
     tunnel::{self, Asked},
 };
 use crate::http::Response;
+
+/// How often a kubelet is pinged while a command runs, as upstream's translator does. A tunnel's SPDY is the client's, and
+/// so are its pings.
+const PING: Duration = Duration::from_secs(5);
 
 /// What has to be made of a client's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +67,21 @@ impl Translation {
     ) -> Result<Response, BackendError> {
         let accepted = match websocket::accept(&asked.headers, self.protocol()) {
             Ok(accepted) => accepted,
-            Err(Refused { status, message }) => return Ok(crate::http::response::text(status, message)),
+            Err(Refused { status, message }) => {
+                self.count(status);
+                return Ok(crate::http::response::text(status, message));
+            }
         };
         let mut headers = spdy::switching(Some(HeaderValue::from_static(self.of_streams())));
         headers.extend(asked.headers.get(HOST).map(|host| (HOST, host.clone())));
-        let mut answer = tunnel::send(dialer, target, Method::POST, path, headers).await?;
+        let answer = tunnel::send(dialer, target, Method::POST, path, headers).await;
+        let mut answer = answer.inspect_err(|_| self.count(StatusCode::INTERNAL_SERVER_ERROR))?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            self.count_refusal(answer.status());
             return Ok(forward::answer(answer));
+        }
+        if self == Self::PortForward {
+            self.count(StatusCode::SWITCHING_PROTOCOLS);
         }
         let backend = hyper::upgrade::on(&mut answer);
         let drivers = dialer.clone();
@@ -76,15 +90,41 @@ impl Translation {
         }))
     }
 
+    fn count(self, code: StatusCode) {
+        match self {
+            Self::Command(_) => counted::command(code),
+            Self::PortForward => counted::tunnel(code),
+        }
+    }
+
+    /// Counts a kubelet's refusal: to upstream's translator that is an error of its own, while a tunnel passes it on.
+    fn count_refusal(self, code: StatusCode) {
+        match self {
+            Self::Command(_) => counted::command(StatusCode::INTERNAL_SERVER_ERROR),
+            Self::PortForward => counted::tunnel(code),
+        }
+    }
+
     async fn carry(self, dialer: Dialer, client: TokioIo<Upgraded>, backend: TokioIo<Upgraded>) {
         match self {
             Self::Command(wanted) => {
                 let (connection, _, driver) = Connection::new(backend, End::Client);
                 dialer.spawn(driver);
                 let channels = Channels::new(client, self.protocol()).await;
-                if let Err(error) = remotecommand::translate(channels, &connection, wanted).await {
-                    tracing::debug!(%error, "translating to SPDY");
-                }
+                let translated = remotecommand::translate(channels, &connection, wanted);
+                tokio::pin!(translated);
+                let verdict = tokio::select! {
+                    verdict = &mut translated => verdict,
+                    () = connection.ping(PING) => translated.await,
+                };
+                self.count(match verdict {
+                    Ok(Verdict::Ended) => StatusCode::OK,
+                    Ok(Verdict::Failed) => StatusCode::INTERNAL_SERVER_ERROR,
+                    Err(error) => {
+                        tracing::debug!(%error, "translating to SPDY");
+                        StatusCode::INTERNAL_SERVER_ERROR
+                    }
+                });
             }
             Self::PortForward => websocket::carry(websocket::accepted(client).await, backend).await,
         }

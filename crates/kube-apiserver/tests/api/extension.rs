@@ -132,6 +132,45 @@ async fn what_is_defined_is_served_under_its_schema() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scales_are_judged_in_the_object_they_are_of() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    defined(&client).await;
+    let negative = wand("less", json!({"core": "phoenix", "replicas": -1}));
+    let why = "Wand.example.com \"less\" is invalid: .spec.replicas: Invalid value: -1: should be a non-negative integer";
+    assert_eq!(client.post(WANDS, &negative).await.refusal(), (422, why.to_owned()));
+    client.post(WANDS, &wand("less", json!({"core": "phoenix"}))).await.ok();
+
+    let path = format!("{WANDS}/less/scale");
+    let unsaid = "the spec replicas field \".spec.replicas\"";
+    assert_eq!(
+        client.get(&path).await.refusal(),
+        (500, format!("Internal error occurred: {unsaid} does not exist"))
+    );
+    let patched = |patch: Value| {
+        let (client, path) = (&client, path.as_str());
+        async move { client.patch(path, "merge-patch", &patch).await }
+    };
+    let nothing = patched(json!({"metadata": {"labels": {"a": "b"}}})).await.refusal();
+    assert_eq!(nothing, (400, format!("{unsaid} cannot be empty")));
+    assert_eq!(patched(json!({"spec": {"replicas": -1}})).await.refusal(), (422, why.to_owned()));
+    let scaled = patched(json!({"metadata": {"uid": "other"}, "spec": {"replicas": 2}})).await.ok();
+    assert_eq!(scaled["spec"]["replicas"], 2);
+    let mut other = client.get(&path).await.ok();
+    other["metadata"]["uid"] = "other".into();
+    assert_eq!(client.put(&path, &other).await.refusal().0, 409);
+
+    let status = json!({"status": {"replicas": -3}});
+    let told = client.patch(&format!("{WANDS}/less/status"), "merge-patch", &status).await.refusal();
+    let why = "Wand.example.com \"less\" is invalid: .status.replicas: Invalid value: -3: should be a non-negative integer";
+    assert_eq!(told, (422, why.to_owned()));
+    assert_eq!(
+        client.get(&format!("{WANDS}/none/scale")).await.refusal().1,
+        "wands.example.com \"none\" not found"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn subresources_and_patches_change_their_part() {
     let cluster = Cluster::start().await;
     let client = cluster.admin().await;
@@ -191,6 +230,7 @@ async fn what_is_defined_is_described_and_goes_with_its_definition() {
     let document = client.get("/openapi/v3/apis/example.com/v1").await.ok();
     let schema = &document["components"]["schemas"]["com.example.v1.Wand"];
     assert_eq!(schema["properties"]["spec"]["properties"]["length"]["default"], 11);
+    assert_eq!(schema["x-kubernetes-selectable-fields"], json!([{"fieldPath": "spec.core"}]));
     assert!(document["components"]["schemas"]["com.example.v1.WandList"]["properties"]["items"].is_object());
     assert!(document["paths"]["/apis/example.com/v1/namespaces/{namespace}/wands/{name}/status"].is_object());
     // By this clients choose how they patch.
@@ -201,7 +241,10 @@ async fn what_is_defined_is_described_and_goes_with_its_definition() {
         ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"]
     );
     let document = client.get("/openapi/v2").await.ok();
-    assert!(document["definitions"]["com.example.v1.Wand"]["properties"]["spec"].is_object());
+    let schema = &document["definitions"]["com.example.v1.Wand"];
+    assert_eq!(schema["x-kubernetes-selectable-fields"], json!([{"fieldPath": "spec.core"}]));
+    let length = &schema["properties"]["spec"]["properties"]["length"];
+    assert_eq!(*length, json!({"type": "integer", "minimum": 1}));
 
     client.post(WANDS, &wand("elder", json!({}))).await.ok();
     let mut held = wand("held", json!({}));

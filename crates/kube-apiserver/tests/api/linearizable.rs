@@ -146,7 +146,8 @@ async fn client(run: Arc<Run>, number: usize) -> Vec<Operation> {
         let began = run.now();
         let answer = run.ask(&mut connection, at, Method::GET, &path, String::new()).await;
         let Some(answer) = answer.filter(|answer| answer.code == 200) else {
-            // This server is away: the other one is asked, and not too often, as neither may be there.
+            // This server is away: the other one is asked, and not too often, as neither may be there. A process that
+            // begins tells nobody when it listens.
             at = 1 - at;
             connection = None;
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -157,7 +158,7 @@ async fn client(run: Arc<Run>, number: usize) -> Vec<Operation> {
         let ended = run.now();
         history.push(Operation { key: key.clone(), began, ended, deed: Deed::Read { version: base, value } });
         if number >= CLIENTS {
-            // Readers leave the machine to writers.
+            // The rate of readers, who wait for nothing: they leave the machine to writers.
             tokio::time::sleep(Duration::from_millis(5)).await;
             continue;
         }

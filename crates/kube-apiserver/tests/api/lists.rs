@@ -97,6 +97,52 @@ async fn tables_and_metadata_are_made_on_request() {
     assert_eq!(list["items"][1].get("data"), None);
 }
 
+/// What is made on request is told in every form, as what is kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn component_statuses_are_told_in_every_form() {
+    const STATUSES: &str = "/api/v1/componentstatuses";
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let well = serde_json::json!([{"type": "Healthy", "status": "True", "message": "ok"}]);
+    let one = format!("{STATUSES}/etcd-0");
+    assert_eq!(client.get(&one).await.ok()["conditions"], well);
+    assert_eq!(client.get(STATUSES).await.ok()["items"][0]["conditions"], well);
+    let unknown = client.get(&format!("{STATUSES}/scheduler")).await;
+    assert_eq!((unknown.code, &unknown.json()["reason"]), (500, &serde_json::Value::Null));
+    assert_eq!(unknown.json()["message"], "Component not found: scheduler");
+    for (selector, found) in [
+        ("labelSelector=a%3Db", 0),
+        ("fieldSelector=metadata.name%3Detcd-0", 1),
+        ("fieldSelector=metadata.name%3Detcd-1", 0),
+    ] {
+        let list = client.get(&format!("{STATUSES}?{selector}")).await.ok();
+        assert_eq!(list["items"].as_array().map(Vec::len), Some(found), "{selector} {list}");
+    }
+    let form = |kind: &str| format!("application/json;as={kind};v=v1;g=meta.k8s.io");
+    for path in [STATUSES, &one] {
+        let table = client.get_as(path, &form("Table")).await.ok();
+        assert_eq!(table["columnDefinitions"][3]["name"], "Error");
+        assert_eq!(table["rows"][0]["cells"], serde_json::json!(["etcd-0", "Healthy", "ok", ""]));
+        assert_eq!(table["rows"][0]["object"]["kind"], "PartialObjectMetadata");
+    }
+    let metadata = serde_json::json!(
+        {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {"name": "etcd-0"}});
+    assert_eq!(client.get_as(&one, &form("PartialObjectMetadata")).await.ok(), metadata);
+    let list = client.get_as(STATUSES, &form("PartialObjectMetadataList")).await.ok();
+    let expected = serde_json::json!(
+        {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": [metadata]});
+    assert_eq!(list, expected);
+    let accept = form("PartialObjectMetadataList").replace("json", "vnd.kubernetes.protobuf");
+    let list = client.get_as(STATUSES, &accept).await;
+    assert_eq!(wire::decode(&list.body).unwrap()["items"][0]["metadata"]["name"], "etcd-0");
+    assert_eq!(client.get_as(STATUSES, &form("PartialObjectMetadata")).await.code, 406);
+    assert_eq!(client.get_as(&one, &form("PartialObjectMetadataList")).await.code, 406);
+    cluster.etcd.lock().kill().unwrap();
+    let condition = client.get(&one).await.ok()["conditions"][0].clone();
+    assert_eq!((&condition["status"], condition.get("message")), (&"False".into(), None), "{condition}");
+    assert!(condition["error"].as_str().is_some_and(|error| !error.is_empty()), "{condition}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_list_is_whole_plain_and_compressed() {
     let cluster = Cluster::start().await;

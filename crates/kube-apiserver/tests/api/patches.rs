@@ -83,3 +83,48 @@ async fn scale_and_status_touch_only_their_part() {
     let updated = client.put(&path, &whole).await.ok();
     assert_eq!(updated["status"]["replicas"], 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scales_are_refused_in_upstreams_words() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    let uid = client.post(DEPLOYMENTS, &deployment()).await.ok()["metadata"]["uid"].clone();
+    let path = format!("{DEPLOYMENTS}/web/scale");
+    let patched = |patch: Value| {
+        let (client, path) = (&client, path.as_str());
+        async move { client.patch(path, "merge-patch", &patch).await.refusal() }
+    };
+    assert_eq!(
+        patched(json!({"metadata": {"uid": "other"}})).await,
+        (
+            409,
+            format!(
+                "Operation cannot be fulfilled on deployments/scale.apps \"web\": Precondition failed: UID in precondition: other, UID in object meta: {}",
+                uid.as_str().unwrap()
+            )
+        )
+    );
+    let (code, why) = patched(json!({"metadata": {"labels": {"a": "-"}}, "spec": {"replicas": -1}})).await;
+    assert_eq!(code, 422);
+    let begins =
+        "Scale.autoscaling \"web\" is invalid: [metadata.labels: Invalid value: \"-\": a valid label must be";
+    assert!(why.starts_with(begins), "{why}");
+    assert!(
+        why.ends_with(", spec.replicas: Invalid value: -1: must be greater than or equal to 0]"),
+        "{why}"
+    );
+
+    let gone = |why: &str| (404, why.to_owned());
+    let path = format!("{DEPLOYMENTS}/none/scale");
+    assert_eq!(client.get(&path).await.refusal(), gone("deployments.apps \"none\" not found"));
+    let more = json!({"spec": {"replicas": 2}});
+    let patched = client.patch(&path, "merge-patch", &more).await.refusal();
+    assert_eq!(patched, gone("deployments/scale.apps \"none\" not found"));
+    let path = "/api/v1/namespaces/default/replicationcontrollers/none/scale";
+    assert_eq!(
+        client.get(path).await.refusal(),
+        gone("replicationcontrollers/scale.autoscaling \"none\" not found")
+    );
+    let patched = client.patch(path, "merge-patch", &more).await.refusal();
+    assert_eq!(patched, gone("replicationcontrollers/scale \"none\" not found"));
+}

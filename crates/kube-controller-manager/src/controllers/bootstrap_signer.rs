@@ -57,7 +57,7 @@ impl BootstrapToken {
     /// Returns when the token ends; one whose end cannot be read has ended.
     fn expires(&self) -> Option<Timestamp> {
         let text = self.field("expiration")?;
-        Some(text.parse().unwrap_or(Timestamp::UNIX_EPOCH))
+        Some(apimachinery::time::parse(&text).unwrap_or(Timestamp::UNIX_EPOCH))
     }
 
     /// Returns id and secret, if the token may sign.
@@ -196,6 +196,7 @@ mod tests {
     fn only_tokens_that_may_and_live_sign() {
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
         assert!(token(&[]).signs(now).is_some());
+        assert!(token(&[("expiration", "9999-12-31T23:59:59Z")]).signs(now).is_some());
         for change in [
             ("usage-bootstrap-signing", "false"),
             ("token-id", "other0"),

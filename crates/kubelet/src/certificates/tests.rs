@@ -8,11 +8,13 @@ use component::{
     client::{self, Connection},
 };
 use control_plane::ControlPlane;
+use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{authentication::v1::SelfSubjectReview, certificates::v1::CertificateSigningRequest};
 use kube::{
     Api, Client,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{Patch, PatchParams, PostParams},
+    runtime::{WatchStreamExt, watcher},
 };
 use pki::{Authority, Described, Identity, KeyUse, Leaf, Request};
 use serde_json::json;
@@ -49,15 +51,14 @@ impl Ground {
         let authority = authority(self.plane.directory());
         let mut next = SignedDuration::from_secs(30);
         self.plane.runtime().spawn_session(async move {
-            loop {
-                for request in requests.list(&ListParams::default()).await.unwrap() {
-                    let status = request.status.clone().unwrap_or_default();
-                    if status.certificate.is_none_or(|certificate| certificate.0.is_empty()) {
-                        sign(&requests, &request, &authority, next).await;
-                        next = SignedDuration::from_hours(1);
-                    }
+            let changes = watcher(requests.clone(), watcher::Config::default()).applied_objects();
+            tokio::pin!(changes);
+            while let Some(request) = changes.try_next().await.unwrap() {
+                let status = request.status.clone().unwrap_or_default();
+                if status.conditions.is_none_or(|conditions| conditions.is_empty()) {
+                    sign(&requests, &request, &authority, next).await;
+                    next = SignedDuration::from_hours(1);
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         });
     }

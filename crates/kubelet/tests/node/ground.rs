@@ -190,7 +190,7 @@ impl Ground {
         self.try_get(path).await.unwrap()
     }
 
-    /// Waits until the kubelet's pods are as wanted.
+    /// Waits until the kubelet's pods are as wanted. It is a process of its own, and tells of no change unasked.
     pub async fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         let mut last = Value::Null;

@@ -42,6 +42,10 @@ fn shown(
     let peer = Peer::new(chain, known.clients.as_ref(), known.proxies.as_ref(), connected);
     match peer.user(known.proxies.as_ref(), &headers(told), asked) {
         None => "nobody".to_owned(),
+        // Numbers of certificates are another each time.
+        Some(Err(crate::CertificateError::Untrusted { why, .. })) => {
+            format!("verifying certificate failed: {why}")
+        }
         Some(Err(refused)) => refused.to_string(),
         Some(Ok(user)) => {
             let mut extra = user.extra.clone();
@@ -88,7 +92,7 @@ fn certificates_and_front_proxies_say_who_asks() {
         ("x-remote-extra-100%", "kept as it is"),
     ];
     let everybody = "system:authenticated";
-    let untrusted = "verifying certificate failed: invalid peer certificate: UnknownIssuer";
+    let untrusted = "verifying certificate failed: x509: certificate signed by unknown authority";
     let now = Timestamp::now();
     for (by, leaf, told, expected) in [
         (
@@ -104,7 +108,7 @@ fn certificates_and_front_proxies_say_who_asks() {
             &users,
             Leaf::server("jim", &["jim"], &[]),
             &[],
-            "verifying certificate failed: invalid peer certificate".to_owned(),
+            "verifying certificate failed: x509: certificate specifies an incompatible key usage".to_owned(),
         ),
         (&strangers, Leaf::client("jim", &[]), &[], untrusted.to_owned()),
         (
@@ -138,12 +142,13 @@ fn certificates_and_front_proxies_say_who_asks() {
         assert!(found.starts_with(&expected), "{found}, and not {expected}");
     }
     let later = now + Duration::from_secs(2 * 366 * 86_400);
-    let ends = "verifying certificate failed: certificate has expired";
+    let ends =
+        "verifying certificate failed: x509: certificate has expired or is not yet valid: current time ";
     for (by, told) in [(&users, &[][..]), (&proxies, &jane)] {
         let chain = chain(by, &Leaf::client("front", &[]));
-        assert_ne!(shown(&known, &chain, told, now, now), ends);
+        assert!(!shown(&known, &chain, told, now, now).starts_with(ends));
         let ended = shown(&known, &chain, told, now, later);
-        assert!(ended == ends || ended == untrusted, "{ended}");
+        assert!(ended.starts_with(ends) || ended == untrusted, "{ended}");
         assert!(shown(&known, &chain, told, later, later).starts_with("verifying certificate failed"));
     }
     assert_eq!(shown(&known, &[], &jane, now, now), "nobody");

@@ -5,8 +5,8 @@ pub(super) fn seconds(text: &mut String) -> Result<(), String> {
     if is_utc(text.as_bytes(), 0) {
         return Ok(());
     }
-    match apimachinery::time::parse(text).filter(|_| layout_error(text).is_none()) {
-        Some(time) => *text = apimachinery::time::rfc3339(time),
+    match apimachinery::time::in_utc(text).filter(|_| layout_error(text).is_none()) {
+        Some(time) => *text = time,
         None => return Err(parse_error(text, "2006-01-02T15:04:05Z07:00")),
     }
     Ok(())
@@ -17,8 +17,8 @@ pub(super) fn micros(text: &mut String) -> Result<(), String> {
     if is_utc(text.as_bytes(), 6) {
         return Ok(());
     }
-    match apimachinery::time::parse(text).filter(|_| layout_error(text).is_none()) {
-        Some(time) => *text = apimachinery::time::rfc3339_micro(time),
+    match apimachinery::time::in_utc_micro(text).filter(|_| layout_error(text).is_none()) {
+        Some(time) => *text = time,
         None => return Err(parse_error(text, "2006-01-02T15:04:05.000000Z07:00")),
     }
     Ok(())
@@ -120,6 +120,8 @@ mod tests {
             ("2024-02-29T15:04:05Z", "2024-02-29T15:04:05Z"),
             ("2026-01-02T15:04:05.999Z", "2026-01-02T15:04:05Z"),
             ("2026-01-02T15:04:05+09:00", "2026-01-02T06:04:05Z"),
+            ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
+            ("9999-12-31T22:59:59.5-01:00", "9999-12-31T23:59:59Z"),
         ] {
             let mut text = given.to_owned();
             seconds(&mut text).unwrap();

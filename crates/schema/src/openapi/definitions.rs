@@ -118,8 +118,8 @@ pub(super) struct Schema<'a> {
     pub(super) description: &'a str,
     pub(super) ty: Option<&'static str>,
     pub(super) format: Option<&'static str>,
-    /// JSON text.
-    pub(super) default: Option<&'a str>,
+    /// Version 3 only, as JSON text.
+    default: Option<&'a str>,
     pub(super) values: Vec<&'a str>,
     pub(super) required: Vec<&'a str>,
     pub(super) properties: Vec<(&'a str, Schema<'a>)>,
@@ -272,7 +272,9 @@ impl Schema<'_> {
         if let Some(format) = self.format {
             put("format", format.into());
         }
-        if let Some(default) = self.default.and_then(|text| serde_json::from_str(text).ok()) {
+        if form == Form::V3
+            && let Some(default) = self.default.and_then(|text| serde_json::from_str(text).ok())
+        {
             put("default", default);
         }
         if !self.values.is_empty() {

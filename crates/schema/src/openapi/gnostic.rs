@@ -100,9 +100,6 @@ fn schema(schema_of: &Schema<'_>) -> Message {
     }
     out.text(2, schema_of.format.unwrap_or_default());
     out.text(4, schema_of.description);
-    if let Some(default) = schema_of.default {
-        out.message(5, any(default));
-    }
     out.texts(19, schema_of.required.iter().copied());
     for value in &schema_of.values {
         out.message(20, any(value));

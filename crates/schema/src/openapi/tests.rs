@@ -94,6 +94,13 @@ fn says_what_can_be_done_where() {
 }
 
 #[test]
+fn version_2_tells_of_no_defaults() {
+    let document = parsed(&v2(&rows(), &[]));
+    let port = &document["definitions"]["io.k8s.api.core.v1.ContainerPort"]["properties"]["protocol"];
+    assert_eq!((&port["type"], &port["default"]), (&json!("string"), &Value::Null));
+}
+
+#[test]
 fn version_2_refers_only_to_its_definitions() {
     let text = v2(&rows(), &[]);
     let document = parsed(&text);

@@ -67,6 +67,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "machines",
             "testkit",
             "control-plane",
+            "link-order",
             "bench",
             "dist",
             "xtask",

@@ -142,6 +142,12 @@ async fn channels(mut socket: WebSocketStream<TcpStream>) -> HashMap<u8, Vec<u8>
     }
 }
 
+/// What the server's metrics say of translated streams.
+fn counted() -> Vec<String> {
+    let text = String::from_utf8(component::metrics::text()).unwrap();
+    text.lines().filter(|line| line.starts_with("apiserver_stream_")).map(str::to_owned).collect()
+}
+
 #[tokio::test]
 async fn commands_are_run_by_kubelets_that_know_only_spdy() {
     let world = World::new().await;
@@ -171,6 +177,9 @@ async fn commands_are_run_by_kubelets_that_know_only_spdy() {
         assert_eq!(status["details"]["causes"][0]["message"], "3", "{status}");
         assert!(!seen.contains_key(&2));
     }
+    world.tasks.close();
+    world.tasks.wait().await;
+    assert_eq!(counted(), ["apiserver_stream_translator_requests_total{code=\"200\"} 2"]);
 }
 
 #[tokio::test]
@@ -193,6 +202,7 @@ async fn ports_are_forwarded_by_kubelets_that_know_only_spdy() {
     carried.await.unwrap();
     world.tasks.close();
     world.tasks.wait().await;
+    assert_eq!(counted(), ["apiserver_stream_tunnel_requests_total{code=\"101\"} 1"]);
 }
 
 #[tokio::test]
@@ -216,4 +226,6 @@ async fn what_translating_does_not_help_is_passed_on() {
         assert_eq!(answer.status(), status);
         assert_eq!(answer.body().as_deref().unwrap_or_default(), why.as_bytes());
     }
+    // Only the first was for the translator.
+    assert_eq!(counted(), ["apiserver_stream_translator_requests_total{code=\"500\"} 1"]);
 }

@@ -11,14 +11,14 @@ async fn defaults_that_are_declared_later_are_read_and_written() {
     let cluster = Cluster::start().await;
     let client = cluster.admin().await;
     defined(&client).await;
-    let old = client.post(WANDS, &wand("elder", json!({"core": "phoenix", "selector": null}))).await.ok();
+    let old = client.post(WANDS, &wand("elder", json!({"core": "phoenix", "ports": null}))).await.ok();
     assert_eq!(old["spec"], json!({"core": "phoenix", "length": 11}));
     let path = format!("{DEFINITIONS}/wands.example.com");
     let mut changed = client.get(&path).await.ok();
     for version in changed["spec"]["versions"].as_array_mut().unwrap() {
         let spec = &mut version["schema"]["openAPIV3Schema"]["properties"]["spec"];
         spec["properties"]["replicas"]["default"] = 7.into();
-        spec["properties"]["selector"]["nullable"] = true.into();
+        spec["properties"]["ports"]["nullable"] = true.into();
     }
     client.put(&path, &changed).await.ok();
     let read = eventually(|| async {
@@ -35,8 +35,8 @@ async fn defaults_that_are_declared_later_are_read_and_written() {
     // Writing what is read writes it down.
     let written = client.put(&format!("{WANDS}/elder"), &read).await.ok();
     assert_ne!(written["metadata"]["resourceVersion"], old["metadata"]["resourceVersion"]);
-    let null = client.post(WANDS, &wand("null", json!({"selector": null}))).await.ok();
-    assert_eq!(null["spec"], json!({"length": 11, "replicas": 7, "selector": null}));
+    let null = client.post(WANDS, &wand("null", json!({"ports": null}))).await.ok();
+    assert_eq!(null["spec"], json!({"length": 11, "ports": null, "replicas": 7}));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
