@@ -169,7 +169,7 @@ fn bound_the_memory_of_pods(cluster: &Cluster, node: &str) {
     let config = json!({
         "systemReserved": {"memory": format!("{}Mi", kibibytes / 1024 - 400)},
         "evictionHard": {"memory.available": "100Mi"},
-        "evictionPressureTransitionPeriod": "15s",
+        "evictionPressureTransitionPeriod": "30s",
     });
     reconfigure(cluster, node, &config, || {});
 }
@@ -244,15 +244,11 @@ fn who_fills_the_disk_goes_after_the_grace(shell: &Shell<'_>) {
         .unwrap()
         .parse()
         .unwrap();
-    let node = object(shell, "node w2-k8s");
-    let short = node["status"]["conditions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|condition| condition["type"] == "DiskPressure")
-        .unwrap();
-    assert_eq!(short["status"], "True", "{short}");
-    let since: Timestamp = short["lastTransitionTime"].as_str().unwrap().parse().unwrap();
+    // The node may have enough again by now; that it was short is told.
+    let told = "events --field-selector=involvedObject.name=w2-k8s,reason=NodeHasDiskPressure";
+    shell.until(&format!("kubectl get {told} -o name"), |seen| !seen.out.is_empty());
+    let since: Timestamp =
+        object(shell, told)["items"][0]["firstTimestamp"].as_str().unwrap().parse().unwrap();
     assert!(ended.duration_since(since).as_secs() >= 8, "short since {since}, evicted at {ended}");
     // One that takes little stays.
     shell.types("kubectl get pod little").shows(&["Running"]);

@@ -80,8 +80,7 @@ fn register(root: &Path) -> Runtime {
 
 impl Ground {
     async fn until(&self, what: &str, done: impl Fn() -> bool) {
-        testkit::eventually_within(Duration::from_secs(20), || async { done().then_some(()).ok_or(what) })
-            .await;
+        testkit::eventually(|| async { done().then_some(()).ok_or(what) }).await;
     }
 
     /// Has the driver make a volume.

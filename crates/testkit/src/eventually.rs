@@ -4,13 +4,14 @@ use std::future::Future;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-/// Asks again and again until the answer is `Ok`, for ten seconds at most; then panics with the last `Err`.
+/// Asks again and again until the answer is `Ok`, for forty seconds at most: a machine that others share may stand
+/// still for ten; then panics with the last `Err`.
 pub async fn eventually<T, E, F>(ask: impl FnMut() -> F) -> T
 where
     E: std::fmt::Debug,
     F: Future<Output = Result<T, E>>,
 {
-    eventually_within(Duration::from_secs(10), ask).await
+    eventually_within(Duration::from_secs(40), ask).await
 }
 
 /// As [`eventually`], with another limit: for what is looked at only now and then.

@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, MAPS, map};
 use crate::hook_server::{HookServer, patch};
-use crate::outside::{Outside, eventually};
+use crate::outside::Outside;
 
 const POLICY: &str = r#"
 apiVersion: audit.k8s.io/v1
@@ -38,7 +37,7 @@ fn events(log: &Path, agent: &str) -> Vec<Value> {
 }
 
 async fn some(log: &Path, agent: &str, count: usize) -> Vec<Value> {
-    eventually(Duration::from_secs(10), || async {
+    testkit::eventually(|| async {
         let found = events(log, agent);
         if found.len() == count { Ok(found) } else { Err(found) }
     })
@@ -186,7 +185,7 @@ async fn a_service_gets_events_in_lists() {
             .await
             .ok();
     }
-    eventually(Duration::from_secs(20), || async {
+    testkit::eventually(|| async {
         let received = received.lock();
         let done = |event: &&Value| event["userAgent"] == "batch" && event["stage"] == "ResponseComplete";
         match received.iter().filter(done).count() {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use ring::rand::SystemRandom;
@@ -155,7 +154,7 @@ async fn tokens_of_other_issuers_are_believed_while_their_keys_change() {
     let next = Signer::new("two");
     keys.lock().push(next.jwk());
     let token = next.token(&claims(url, json!({})));
-    crate::outside::eventually(Duration::from_secs(30), || async {
+    testkit::eventually(|| async {
         match who(&client, &token).await {
             seen if seen == JANE => Ok(()),
             seen => Err(seen),
@@ -170,7 +169,7 @@ async fn tokens_of_other_issuers_are_believed_while_their_keys_change() {
     let token = other.token(&claims(&issuer_two.url, json!({})));
     assert_eq!(who(&client, &token).await, "401");
     std::fs::write(&file, configuration(&[&issuer_one, &issuer_two])).unwrap();
-    crate::outside::eventually(Duration::from_secs(30), || async {
+    testkit::eventually(|| async {
         match who(&client, &token).await {
             seen if seen == JANE => Ok(()),
             seen => Err(seen),
@@ -250,7 +249,7 @@ async fn the_use_of_a_secrets_token_is_written_down() {
     let since =
         "/api/v1/namespaces/kube-system/configmaps/kube-apiserver-legacy-service-account-token-tracking";
     admin.delete(since).await.ok();
-    testkit::eventually_within(Duration::from_secs(20), || async {
+    testkit::eventually(|| async {
         let answer = admin.get(since).await;
         if answer.code == 200 { Ok(()) } else { Err(answer.code) }
     })

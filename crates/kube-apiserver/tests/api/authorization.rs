@@ -1,14 +1,13 @@
 //! Webhooks and policies that say what a request may do.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Method;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, MAPS, map};
-use crate::outside::{Outside, eventually};
+use crate::outside::Outside;
 
 /// A webhook that lets `hook-*` list ConfigMaps and forbids Secrets to everybody, and what it was asked.
 async fn webhook() -> (Outside, Arc<Mutex<Vec<Value>>>) {
@@ -91,7 +90,7 @@ async fn a_webhook_decides_before_roles_do() {
     assert!(message.ends_with(": no idea"), "{message}");
     // What the webhook has no opinion of, roles decide; nobody asks it about the administrator.
     let viewer = cluster.client("viewer", &[]).await;
-    eventually(Duration::from_secs(10), || async {
+    testkit::eventually(|| async {
         match viewer.get("/api/v1/namespaces/default/pods").await.code {
             200 => Ok(()),
             code => Err(code),
@@ -105,7 +104,7 @@ async fn a_webhook_decides_before_roles_do() {
 
     // The file changes: nobody is asked any more.
     std::fs::write(&file, configuration(&kubeconfig, "Deny", "request.user == 'nobody'")).unwrap();
-    eventually(Duration::from_secs(30), || async {
+    testkit::eventually(|| async {
         match jane.get(MAPS).await.code {
             403 => Ok(()),
             code => Err(code),
@@ -163,7 +162,7 @@ async fn a_stream_by_get_takes_the_right_to_create_it() {
     let exec = "/api/v1/namespaces/default/pods/web/exec?command=sh";
     // Once the role is known, it is the pod that is missing.
     let runner = cluster.client("runner", &[]).await;
-    eventually(Duration::from_secs(10), || async {
+    testkit::eventually(|| async {
         match runner.get(exec).await.code {
             404 => Ok(()),
             code => Err(code),
@@ -171,7 +170,7 @@ async fn a_stream_by_get_takes_the_right_to_create_it() {
     })
     .await;
     let reader = cluster.client("reader", &[]).await;
-    eventually(Duration::from_secs(10), || async {
+    testkit::eventually(|| async {
         let (code, message) = reader.get(exec).await.refusal();
         let is_refused = code == 403 && message.contains(r#"cannot create resource "pods/exec""#);
         if is_refused { Ok(()) } else { Err(message) }
@@ -230,7 +229,7 @@ async fn each_part_of_a_claims_status_has_a_right_of_its_own() {
     // Once the last of the roles is known, all are.
     client.patch(&status, "merge-patch", &allocated).await.ok();
     let known = told(0);
-    eventually(Duration::from_secs(10), || async {
+    testkit::eventually(|| async {
         match ask("central", "", &known).await.code {
             200 => Ok(()),
             code => Err(code),

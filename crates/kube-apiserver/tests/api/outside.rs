@@ -6,8 +6,6 @@ use serde_json::{Value, json};
 use testkit::HttpsServer;
 use testkit::https_server::Answer;
 
-pub use testkit::eventually_within as eventually;
-
 /// A server on 127.0.0.1 that answers JSON; it ends with the test.
 pub struct Outside {
     /// `https://127.0.0.1:port`

@@ -1,7 +1,6 @@
 //! Certificates and keys: shown by name, and changed while the server runs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pki::{Authority, Leaf};
 use rustls::{ClientConfig, RootCertStore};
@@ -12,7 +11,6 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::cluster::{Cluster, secured};
-use crate::outside::eventually;
 
 /// The certificate that the server shows to whoever asks for a name.
 async fn shown(cluster: &Cluster, authority: &str, name: &str) -> Option<CertificateDer<'static>> {
@@ -84,14 +82,14 @@ async fn authorities_and_keys_change_without_a_restart() {
     let first = std::fs::read_to_string(cluster.file("sa.pub")).unwrap();
     std::fs::write(cluster.file("sa.pub"), format!("{first}{public}")).unwrap();
     let published = || async { admin.get("/openid/v1/jwks").await.ok()["keys"].as_array().unwrap().len() };
-    eventually(Duration::from_secs(20), || async {
+    testkit::eventually(|| async {
         let count = published().await;
         if count == 2 { Ok(()) } else { Err(count) }
     })
     .await;
     std::fs::write(cluster.file("sa.key"), &private).unwrap();
     std::fs::write(cluster.file("sa.pub"), &public).unwrap();
-    eventually(Duration::from_secs(20), || async {
+    testkit::eventually(|| async {
         let count = published().await;
         if count == 1 { Ok(()) } else { Err(count) }
     })
@@ -104,7 +102,7 @@ async fn authorities_and_keys_change_without_a_restart() {
     assert_eq!(code(&cluster, &other).await, Some(401));
     let both = format!("{}{}", std::fs::read_to_string(cluster.file("ca.crt")).unwrap(), other.certificate());
     std::fs::write(cluster.file("ca.crt"), both).unwrap();
-    eventually(Duration::from_secs(20), || async {
+    testkit::eventually(|| async {
         let code = code(&cluster, &other).await;
         if code == Some(200) { Ok(()) } else { Err(code) }
     })
@@ -113,7 +111,7 @@ async fn authorities_and_keys_change_without_a_restart() {
     // Servers behind this one are told of it, also when somebody takes away what they are told.
     let path = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
     let told = || async {
-        eventually(Duration::from_secs(20), || async {
+        testkit::eventually(|| async {
             let found = admin.get(path).await.json()["data"]["client-ca-file"].clone();
             let is_told = found.as_str().is_some_and(|found| found.contains(other.certificate()));
             if is_told { Ok(()) } else { Err(found) }
