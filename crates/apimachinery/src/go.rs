@@ -1,4 +1,6 @@
-//! Texts that Go's standard library reads, as upstream's flags, queries and expressions do.
+//! Texts that Go's standard library reads, as upstream's flags, queries and expressions do, and what it says of others.
+
+use serde_json::Value;
 
 /// Reads a truth value, as `strconv.ParseBool`.
 pub fn parse_bool(text: &str) -> Option<bool> {
@@ -7,6 +9,23 @@ pub fn parse_bool(text: &str) -> Option<bool> {
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
         _ => None,
     }
+}
+
+/// What `encoding/json` calls a value.
+pub fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// What `encoding/json` says of a value that does not fit into a Go type.
+pub fn misfit(value: &Value, wanted: &str) -> String {
+    format!("json: cannot unmarshal {} into Go value of type {wanted}", kind_of(value))
 }
 
 #[cfg(test)]
@@ -25,5 +44,11 @@ mod tests {
         ] {
             assert_eq!(parse_bool(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_misfit_is_named_as_go_does() {
+        let said = misfit(&Value::Bool(true), "[]string");
+        assert_eq!(said, "json: cannot unmarshal bool into Go value of type []string");
     }
 }

@@ -5,6 +5,7 @@ mod key_pair;
 use std::borrow::Cow;
 
 use apimachinery::ObjectExt;
+use apimachinery::go::misfit;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
@@ -157,15 +158,11 @@ fn validate_json(data: &Value, key: &str, errors: &mut Errors) {
 
 /// Why a text cannot be read into a map of Go, in Go's words; null leaves a map as it is.
 fn map_error(text: &[u8]) -> Option<String> {
-    let kind = match schema::parse(text).map(|parsed| parsed.value) {
-        Ok(Value::Object(_) | Value::Null) => return None,
-        Ok(Value::Bool(_)) => "bool",
-        Ok(Value::Number(_)) => "number",
-        Ok(Value::String(_)) => "string",
-        Ok(Value::Array(_)) => "array",
-        Err(error) => return Some(error.to_string()),
-    };
-    Some(format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"))
+    match schema::parse(text).map(|parsed| parsed.value) {
+        Ok(Value::Object(_) | Value::Null) => None,
+        Ok(other) => Some(misfit(&other, "map[string]interface {}")),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 #[cfg(test)]

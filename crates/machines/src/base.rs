@@ -70,6 +70,9 @@ rm -rf /var/cache/apt/* /var/lib/apt/lists/* /usr/share/doc/* /usr/share/locale/
 : > /etc/default/locale
 ";
 
+/// Settings of its dpkg: who loses power makes the root again, so no file of it is waited for.
+const DPKG: &str = "force-unsafe-io\n";
+
 /// Makes the root if it is not there yet, and says where it is. Several processes may want it at once.
 pub fn root(home: &Path) -> anyhow::Result<PathBuf> {
     let root = home.join(format!("debian-{}", version()));
@@ -103,7 +106,7 @@ pub fn root(home: &Path) -> anyhow::Result<PathBuf> {
 /// Changes whenever what is made changes.
 fn version() -> String {
     let mut hash = Sha256::new();
-    for part in [&[SUITE, INIT, TRIM][..], PACKAGES].concat() {
+    for part in [&[SUITE, INIT, TRIM, DPKG][..], PACKAGES].concat() {
         hash.update(part);
         hash.update([0]);
     }
@@ -135,17 +138,30 @@ pub(crate) fn remove_others(home: &Path, prefix: &str, kept: &Path) -> anyhow::R
     Ok(())
 }
 
+/// A command whose mounts and processes go with it, also when it is killed.
+pub(crate) fn contained(namespaces: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--pid", "--fork", "--kill-child"]).args(namespaces).stdin(Stdio::null());
+    command
+}
+
 fn debootstrap(target: &Path) -> anyhow::Result<()> {
-    let output = Command::new("debootstrap")
-        .args(["--variant=minbase", &format!("--include={}", PACKAGES.join(",")), SUITE])
+    // It refuses to go on with what an interrupted run left.
+    if target.exists() {
+        fs::remove_dir_all(target).context("removing an unfinished root")?;
+    }
+    let settings = target.join("etc/dpkg/dpkg.cfg.d");
+    fs::create_dir_all(&settings)?;
+    fs::write(settings.join("unsafe-io"), DPKG)?;
+    let output = contained(&[])
+        .args(["debootstrap", "--variant=minbase", &format!("--include={}", PACKAGES.join(",")), SUITE])
         .arg(target)
         .arg(mirror())
-        .stdin(Stdio::null())
         .output()
         .context("running debootstrap; install it with: cargo xtask packages")?;
     if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let last: Vec<&str> = text.lines().rev().take(5).collect();
+        let text = [output.stdout, output.stderr].map(|part| String::from_utf8_lossy(&part).into_owned());
+        let last: Vec<&str> = text.iter().flat_map(|part| part.lines().rev().take(5)).collect();
         bail!("debootstrap: {}: {last:#?}", output.status);
     }
     Ok(())

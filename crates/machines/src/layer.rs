@@ -5,7 +5,6 @@ use std::{
     io::Read as _,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, bail};
@@ -118,7 +117,6 @@ fn installed(home: &Path, root: &Path, packages: &Path) -> anyhow::Result<PathBu
         .filter_map(|deb| deb.file_name())
         .map(|name| format!("/mnt/{}", name.to_string_lossy()))
         .collect();
-    // In namespaces of its own, which take its mounts and its processes with them.
     let script = format!(
         "mount -t overlay overlay -o lowerdir={},upperdir={},workdir={} {merged}\n\
          mount --bind {} {merged}/mnt\n\
@@ -131,12 +129,11 @@ fn installed(home: &Path, root: &Path, packages: &Path) -> anyhow::Result<PathBu
         names.join(" "),
         merged = merged.display(),
     );
-    let output = Command::new("unshare")
-        .args(["--mount", "--pid", "--fork", "--kill-child", "--net", "sh", "-euc", &script])
+    let output = base::contained(&["--net"])
+        .args(["sh", "-euc", &script])
         .env_clear()
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null())
         .output()
         .context("running unshare")?;
     if !output.status.success() {

@@ -1,5 +1,6 @@
 //! RFC 6902, with upstream's limits and wording.
 
+use apimachinery::go::misfit;
 use serde_json::Value;
 
 use crate::PatchError;
@@ -13,16 +14,8 @@ const MOST_COPIED: usize = 3 * 1024 * 1024;
 /// Applies the operations in order; after an error the object is half changed and must be thrown away.
 pub fn json_patch(object: &mut Value, patch: &Value) -> Result<(), PatchError> {
     let Value::Array(operations) = patch else {
-        let found = match patch {
-            Value::Object(_) => "object",
-            Value::String(_) => "string",
-            Value::Number(_) => "number",
-            Value::Bool(_) => "bool",
-            _ => "null",
-        };
-        return Err(PatchError::Malformed(format!(
-            "error decoding patch: json: cannot unmarshal {found} into Go value of type jsonpatch.Patch"
-        )));
+        let why = misfit(patch, "jsonpatch.Patch");
+        return Err(PatchError::Malformed(format!("error decoding patch: {why}")));
     };
     if operations.len() > MOST_OPERATIONS {
         return Err(PatchError::TooLarge(format!(

@@ -4,6 +4,7 @@
 //! Messages are those of upstream's JSON decoder, because clients and people match on them. Nothing is
 //! allocated where nothing is wrong.
 
+use apimachinery::go::{kind_of, misfit};
 use serde_json::{Map, Value};
 
 use crate::types::{Element, Field, Kind, Type};
@@ -79,13 +80,7 @@ pub fn decode_parsed(
     let root = Path { parent: None, step: Step::Root, strukt: "" };
     match object {
         Value::Object(map) => walk.object(ty, map, &root)?,
-        other => {
-            let found = scalar::go_kind(other);
-            return Err(DecodeError::Type(format!(
-                "json: cannot unmarshal {found} into Go value of type {}",
-                ty.go_name()
-            )));
-        }
+        other => return Err(DecodeError::Type(misfit(other, ty.go_name()))),
     }
     match validation {
         FieldValidation::Ignore => Ok(Vec::new()),
@@ -243,14 +238,14 @@ impl Walk {
                 for (index, item) in items.iter_mut().enumerate() {
                     match item {
                         Value::Object(map) => self.object(ty, map, &at.then(Step::Index(index)))?,
-                        other => return Err(at.mismatch(scalar::go_kind(other), ty.go_name())),
+                        other => return Err(at.mismatch(kind_of(other), ty.go_name())),
                     }
                 }
                 Ok(())
             }
             (Kind::SchemaOrStrings(_), Value::Array(items)) => {
                 match items.iter().find(|item| !item.is_string()) {
-                    Some(other) => Err(at.mismatch(scalar::go_kind(other), "string")),
+                    Some(other) => Err(at.mismatch(kind_of(other), "string")),
                     None => Ok(()),
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use apimachinery::go::misfit;
 use peers::user::{self, UserInfo};
 use serde_json::{Map, Value};
 
@@ -174,19 +175,6 @@ fn text(claims: &Value, name: &str) -> Result<String, String> {
         Some(Value::Null) => Ok(String::new()),
         Some(other) => Err(misfit(other, "string")),
     }
-}
-
-/// What Go says of a value that is of another type.
-fn misfit(value: &Value, wanted: &str) -> String {
-    let found = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
-    format!("json: cannot unmarshal {found} into Go value of type {wanted}")
 }
 
 fn require(claims: &Value, name: &str, value: &str) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! PATCH with `application/apply-patch+yaml`: server-side apply.
 
+use apimachinery::go::misfit;
 use apimachinery::status::{Cause, Details};
 use apimachinery::{FieldError, ObjectExt, Status};
 use bytes::Bytes;
@@ -147,7 +148,7 @@ fn read(call: &Call<'_>, body: &[u8]) -> Result<Value, Status> {
     }
     let object = input::yaml(body).map_err(|why| undecodable(&why))?;
     if !object.is_object() {
-        return Err(undecodable(&"json: cannot unmarshal into Go value of type map[string]interface {}"));
+        return Err(undecodable(&misfit(&object, "map[string]interface {}")));
     }
     report_repeated(call, validation, body)?;
     Ok(object)

@@ -1,22 +1,11 @@
-//! Scalars with a form of their own, and the names that Go gives to values and types in messages.
+//! Scalars with a form of their own, and the names that Go gives to types in messages.
 
 use apimachinery::Quantity;
+use apimachinery::go::kind_of;
 use serde_json::{Map, Value};
 
 use super::{DecodeError, Path, base64, time};
 use crate::types::{Field, Kind};
-
-/// Says what a JSON value is called in Go's messages.
-pub(super) fn go_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
 
 /// Says what a field's Go type is called.
 fn go_type(kind: Kind<'_>, field: Field<'_>) -> String {
@@ -98,7 +87,7 @@ pub(super) fn normalise(
         (Kind::MicroTime, Value::String(text)) => time::micros(text).map_err(DecodeError::Type),
         // The list and map elements that a null stands for.
         (Kind::Time | Kind::MicroTime, Value::Null) => Ok(()),
-        (Kind::Time | Kind::MicroTime, other) => Err(at.mismatch(go_kind(other), "string")),
+        (Kind::Time | Kind::MicroTime, other) => Err(at.mismatch(kind_of(other), "string")),
         (Kind::Bytes, Value::String(text)) => base64::normalise(text).map_err(DecodeError::Type),
         (Kind::IntOrString, Value::String(_)) => Ok(()),
         (Kind::IntOrString | Kind::Int32, Value::Number(number)) => {
@@ -107,9 +96,9 @@ pub(super) fn normalise(
                 false => Err(at.mismatch(&format!("number {number}"), "int32")),
             }
         }
-        (Kind::IntOrString, other) => Err(at.mismatch(go_kind(other), "int32")),
+        (Kind::IntOrString, other) => Err(at.mismatch(kind_of(other), "int32")),
         (Kind::Int64, Value::Number(number)) => Err(at.mismatch(&format!("number {number}"), "int64")),
-        (_, other) => Err(at.mismatch(go_kind(other), &go_type(kind, field))),
+        (_, other) => Err(at.mismatch(kind_of(other), &go_type(kind, field))),
     }
 }
 
