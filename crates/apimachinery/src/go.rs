@@ -1,5 +1,7 @@
 //! Texts that Go's standard library reads, as upstream's flags, queries and expressions do, and what it says of others.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 /// Reads a truth value, as `strconv.ParseBool`.
@@ -28,9 +30,25 @@ pub fn misfit(value: &Value, wanted: &str) -> String {
     format!("json: cannot unmarshal {} into Go value of type {wanted}", kind_of(value))
 }
 
+/// A value as `fmt` prints a tree with `%v`: maps by their keys' order.
+pub fn printed(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(printed).collect::<Vec<_>>().join(" ")),
+        Value::Object(fields) => {
+            let fields: BTreeMap<&String, &Value> = fields.iter().collect();
+            let fields = fields.iter().map(|(key, value)| format!("{key}:{}", printed(value)));
+            format!("map[{}]", fields.collect::<Vec<_>>().join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn truth_has_the_spellings_that_go_knows() {
@@ -50,5 +68,11 @@ mod tests {
     fn a_misfit_is_named_as_go_does() {
         let said = misfit(&Value::Bool(true), "[]string");
         assert_eq!(said, "json: cannot unmarshal bool into Go value of type []string");
+    }
+
+    #[test]
+    fn trees_are_printed_as_go_does() {
+        let tree = json!({"b": [1, "x y", null, 1.5], "a": {"d": true, "c": {}}});
+        assert_eq!(printed(&tree), "map[a:map[c:map[] d:true] b:[1 x y <nil> 1.5]]");
     }
 }

@@ -1,7 +1,6 @@
 //! `-o custom-columns`: a table of what JSONPath expressions find.
 
-use std::collections::BTreeMap;
-
+use apimachinery::go::printed;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -79,16 +78,10 @@ impl Columns {
     }
 }
 
-/// A value as Go prints one: what is not plain text is shown with its fields in order.
+/// A value as Go prints one, but for nothing at all.
 fn cell(value: &Value) -> String {
-    let inner = |value: &Value| if value.is_null() { "<nil>".to_owned() } else { cell(value) };
     match value {
-        Value::Array(items) => format!("[{}]", items.iter().map(inner).collect::<Vec<_>>().join(" ")),
-        Value::Object(fields) => {
-            let fields: BTreeMap<&String, &Value> = fields.iter().collect();
-            let fields = fields.iter().map(|(key, value)| format!("{key}:{}", inner(value)));
-            format!("map[{}]", fields.collect::<Vec<_>>().join(" "))
-        }
+        Value::Array(_) | Value::Object(_) => printed(value),
         _ => show(value),
     }
 }

@@ -50,11 +50,27 @@ pub type Warnings = Vec<String>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// A value is of the wrong type or form.
-    #[error("{0}")]
-    Type(String),
+    #[error("{}", .0.decoding)]
+    Type(Misfit),
     /// Unknown or duplicate fields under strict validation.
     #[error("strict decoding error: {}", .0.join(", "))]
     Strict(Vec<String>),
+}
+
+impl DecodeError {
+    /// An error of which upstream says the same wherever it finds it.
+    pub fn of(text: String) -> Self {
+        Self::Type(Misfit { converting: text.clone(), decoding: text })
+    }
+}
+
+/// What upstream says of a value of the wrong type or form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Where it decodes JSON.
+    pub decoding: String,
+    /// Where it converts the tree that a strategic merge patch made.
+    pub converting: String,
 }
 
 /// Upstream's decoder keeps at most this many strict errors.
@@ -80,7 +96,7 @@ pub fn decode_parsed(
     let root = Path { parent: None, step: Step::Root, strukt: "" };
     match object {
         Value::Object(map) => walk.object(ty, map, &root)?,
-        other => return Err(DecodeError::Type(misfit(other, ty.go_name()))),
+        other => return Err(DecodeError::of(misfit(other, ty.go_name()))),
     }
     match validation {
         FieldValidation::Ignore => Ok(Vec::new()),
@@ -140,12 +156,13 @@ impl<'p> Path<'p> {
         text
     }
 
-    fn mismatch(&self, found: &str, wanted: &str) -> DecodeError {
-        DecodeError::Type(format!(
+    fn mismatch(&self, found: &str, wanted: &str, converting: String) -> DecodeError {
+        let decoding = format!(
             "json: cannot unmarshal {found} into Go struct field {}.{} of type {wanted}",
             self.strukt,
             self.fields()
-        ))
+        );
+        DecodeError::Type(Misfit { decoding, converting })
     }
 }
 
@@ -238,20 +255,21 @@ impl Walk {
                 for (index, item) in items.iter_mut().enumerate() {
                     match item {
                         Value::Object(map) => self.object(ty, map, &at.then(Step::Index(index)))?,
-                        other => return Err(at.mismatch(kind_of(other), ty.go_name())),
+                        other => {
+                            let own = misfit(other, ty.go_name());
+                            return Err(at.mismatch(kind_of(other), ty.go_name(), own));
+                        }
                     }
                 }
                 Ok(())
             }
             (Kind::SchemaOrStrings(_), Value::Array(items)) => {
                 match items.iter().find(|item| !item.is_string()) {
-                    Some(other) => Err(at.mismatch(kind_of(other), "string")),
+                    Some(other) => Err(at.mismatch(kind_of(other), "string", misfit(other, "string"))),
                     None => Ok(()),
                 }
             }
-            (Kind::SchemaOrBool(_), _) => {
-                Err(DecodeError::Type("boolean or JSON schema expected".to_owned()))
-            }
+            (Kind::SchemaOrBool(_), _) => Err(DecodeError::of("boolean or JSON schema expected".to_owned())),
             (kind, _) => scalar::normalise(kind, field, value, at),
         }
     }

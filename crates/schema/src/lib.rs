@@ -13,7 +13,9 @@ pub mod tables;
 mod types;
 
 pub use catalogue::{Catalogue, Group, catalogue, groups};
-pub use decode::{DecodeError, FieldValidation, Parsed, SyntaxError, Warnings, decode, decode_parsed, parse};
+pub use decode::{
+    DecodeError, FieldValidation, Misfit, Parsed, SyntaxError, Warnings, decode, decode_parsed, parse,
+};
 pub use generated::kinds;
 pub use resource::{Body, Names, Resource, Stability, Subresource, Text, Verbs};
 pub use tables::{ListType, MapType, PatchStrategy};

@@ -99,12 +99,13 @@ pub async fn patch(call: &Call<'_>, means: Means, body: Bytes) -> Result<Respons
     store(call, Written::Patch, |old| {
         let expected = write::Expected::sub(call)?;
         let places = Places::of(call);
-        let mut scale = of(old, &places);
-        if custom_path(call).is_some() && places.said_replicas(old).is_none() {
-            scale.set_at(&["spec", "replicas"], UNSAID.into());
-        }
-        patch.apply(expected.ty, &mut scale)?;
-        write::decode_patched(call, &mut scale, &patch.duplicates, &expected)?;
+        let mut scale = patch.make(call, &expected, || {
+            let mut scale = of(old, &places);
+            if custom_path(call).is_some() && places.said_replicas(old).is_none() {
+                scale.set_at(&["spec", "replicas"], UNSAID.into());
+            }
+            scale
+        })?;
         write::adopt_name(call, &mut scale)?;
         Ok(scale)
     })

@@ -1,6 +1,7 @@
 //! What all writes share: reading the object from the body, admission, and the bytes that are stored.
 
 use admission::{Attributes, Operation, User};
+use apimachinery::go::{kind_of, misfit};
 use apimachinery::{FieldError, ObjectExt, Status, json};
 use http::StatusCode;
 use schema::{DecodeError, FieldValidation, Type, Warnings};
@@ -101,13 +102,12 @@ pub fn decode(
     expected: &Expected<'_>,
 ) -> Result<Value, Status> {
     let parsed = match encoding {
-        Encoding::Json => schema::parse(body).map_err(|error| {
-            Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
-        })?,
+        Encoding::Json => schema::parse(body).map_err(|error| input::malformed(&error.to_string()))?,
         Encoding::Yaml | Encoding::Protobuf => {
             schema::Parsed { value: input::parse(body, encoding)?, duplicates: Vec::new() }
         }
     };
+    judge_type_meta(&parsed.value).map_err(|why| input::malformed(&why))?;
     check_kind(&parsed.value, expected)?;
     let validation = field_validation(call)?;
     let mut parsed = parsed;
@@ -124,25 +124,17 @@ pub fn decode(
     Ok(object)
 }
 
-/// Checks an object that was made by a patch, as if it had been sent.
+/// Checks an object that a patch made, as if it had been sent; `refuse` says what of it cannot be read.
 pub fn decode_patched(
     call: &Call<'_>,
     object: &mut Value,
     duplicates: &[String],
     expected: &Expected<'_>,
+    refuse: impl FnOnce(DecodeError) -> Status,
 ) -> Result<(), Status> {
     check_kind(object, expected)?;
     let validation = field_validation(call)?;
-    // What is wrong is told with the whole object, as upstream tells it.
-    let patched = (validation == FieldValidation::Strict).then(|| object.to_string());
-    let warnings = expected.decode(object, duplicates.to_vec(), validation).map_err(|error| match error {
-        error @ schema::DecodeError::Strict(_) => {
-            let patched = patched.unwrap_or_default();
-            let error = FieldError::invalid("patch", patched, error.to_string());
-            Status::invalid("", "", "", vec![error])
-        }
-        error => expected.refuse(expected.kind, expected.version, error),
-    })?;
+    let warnings = expected.decode(object, duplicates.to_vec(), validation).map_err(refuse)?;
     call.warn(warnings);
     stamp(object, expected);
     Ok(())
@@ -156,9 +148,7 @@ fn decode_custom(
     validation: FieldValidation,
 ) -> Result<Warnings, DecodeError> {
     if !object.is_object() {
-        return Err(DecodeError::Type(
-            "cannot unmarshal a value that is no object into an object".to_owned(),
-        ));
+        return Err(DecodeError::of(misfit(object, "map[string]interface {}")));
     }
     let mut found = duplicates;
     let of_metadata = Type::named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta");
@@ -175,6 +165,22 @@ fn decode_custom(
         FieldValidation::Ignore => Ok(Vec::new()),
         FieldValidation::Strict if !found.is_empty() => Err(DecodeError::Strict(found)),
         FieldValidation::Warn | FieldValidation::Strict => Ok(found),
+    }
+}
+
+/// Whether a body says what it is, or may say it, in Go's words.
+fn judge_type_meta(body: &Value) -> Result<(), String> {
+    const TYPE_META: &str = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+    let Value::Object(fields) = body else { return Err(misfit(body, TYPE_META)) };
+    let is_other = |(name, value): &(&str, &Value)| {
+        ["apiVersion", "kind"].contains(name) && !value.is_string() && !value.is_null()
+    };
+    match fields.iter().map(|(name, value)| (name.as_str(), value)).find(is_other) {
+        None => Ok(()),
+        Some((name, value)) => Err(format!(
+            "json: cannot unmarshal {} into Go struct field .{name} of type string",
+            kind_of(value)
+        )),
     }
 }
 

@@ -78,6 +78,7 @@ pub fn yaml(bytes: &[u8]) -> Result<Value, String> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
 }
 
-fn malformed(reason: &str) -> Status {
+/// Refuses a body that is no object of a kind.
+pub fn malformed(reason: &str) -> Status {
     Status::bad_request(format!("couldn't get version/kind; json parse error: {reason}"))
 }

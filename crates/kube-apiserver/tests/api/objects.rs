@@ -56,6 +56,16 @@ async fn bad_input_is_refused_in_upstreams_words_and_changes_nothing() {
             "the namespace of the provided object does not match the namespace sent on the request",
         ),
         (
+            json!([]),
+            400,
+            r#"couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value of type struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#,
+        ),
+        (
+            json!({"kind": 1, "metadata": {"name": "a"}}),
+            400,
+            "couldn't get version/kind; json parse error: json: cannot unmarshal number into Go struct field .kind of type string",
+        ),
+        (
             json!({"metadata": {"name": "a"}, "data": {"k": 1}}),
             400,
             "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go struct field ConfigMap.data of type string",

@@ -128,3 +128,72 @@ async fn scales_are_refused_in_upstreams_words() {
     let patched = client.patch(path, "merge-patch", &more).await.refusal();
     assert_eq!(patched, gone("replicationcontrollers/scale \"none\" not found"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn patches_that_cannot_be_read_are_refused_as_upstream_does() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().await;
+    client.post(MAPS, &map("a", "v")).await.ok();
+    client.post(DEPLOYMENTS, &deployment()).await.ok();
+    let (path, web) = (format!("{MAPS}/a"), format!("{DEPLOYMENTS}/web"));
+    let invalid =
+        |value: &str, why: &str| format!(" \"\" is invalid: patch: Invalid value: {value:?}: {why}");
+    let undecodable = |why: &str| format!("error decoding patch: json: cannot unmarshal {why}");
+    for (path, kind, patch, expected) in [
+        (
+            &web,
+            "strategic-merge-patch",
+            json!({"spec": {"replicas": "x", "paused": true}}),
+            invalid("map[spec:map[paused:true replicas:x]]", "unrecognized type: int32"),
+        ),
+        (
+            &path,
+            "strategic-merge-patch",
+            json!({"data": {"k": 1}}),
+            invalid("map[data:map[k:1]]", "cannot convert int64 to string"),
+        ),
+        (
+            &path,
+            "strategic-merge-patch",
+            json!({"data": []}),
+            invalid("map[data:[]]", "cannot restore map from slice"),
+        ),
+        (
+            &path,
+            "strategic-merge-patch",
+            json!([]),
+            "json: cannot unmarshal array into Go value of type map[string]interface {}".to_owned(),
+        ),
+        (&path, "merge-patch", json!([]), undecodable("array into Go value of type map[string]interface {}")),
+        (&path, "json-patch", json!({}), undecodable("object into Go value of type []handlers.jsonPatchOp")),
+        (
+            &path,
+            "json-patch",
+            json!([{"op": 1}]),
+            undecodable("number into Go struct field jsonPatchOp.op of type string"),
+        ),
+    ] {
+        let (code, message) = client.patch(path, kind, &patch).await.refusal();
+        assert_eq!(message, expected);
+        assert_eq!(code, if message.contains("is invalid") { 422 } else { 400 }, "{message}");
+    }
+    // What a merge patch or a JSON patch makes is shown as text.
+    for (kind, patch) in [
+        ("merge-patch", json!({"data": {"key": 1}})),
+        ("json-patch", json!([{"op": "replace", "path": "/data/key", "value": 1}])),
+    ] {
+        let (code, message) = client.patch(&path, kind, &patch).await.refusal();
+        assert_eq!(code, 422);
+        assert!(message.starts_with(" \"\" is invalid: patch: Invalid value: \"{"), "{message}");
+        let why = "}\": json: cannot unmarshal number into Go struct field ConfigMap.data of type string";
+        assert!(message.ends_with(why), "{message}");
+        assert!(message.contains(r#"\"data\":{\"key\":1}"#), "{message}");
+    }
+    let misspelt = json!([{"op": "replace", "path": "/data/key", "value": "w", "form": "/"}]);
+    let warned = client.patch(&path, "json-patch", &misspelt).await;
+    assert_eq!(warned.headers["warning"], "299 - \"json patch unknown field \\\"[0].form\\\"\"");
+    let (code, message) =
+        client.patch(&format!("{path}?fieldValidation=Strict"), "json-patch", &misspelt).await.refusal();
+    assert_eq!(code, 422);
+    assert!(message.ends_with("strict decoding error: json patch unknown field \"[0].form\""), "{message}");
+}

@@ -1,10 +1,10 @@
 //! Scalars with a form of their own, and the names that Go gives to types in messages.
 
 use apimachinery::Quantity;
-use apimachinery::go::kind_of;
+use apimachinery::go::{kind_of, misfit};
 use serde_json::{Map, Value};
 
-use super::{DecodeError, Path, base64, time};
+use super::{DecodeError, Misfit, Path, base64, time};
 use crate::types::{Field, Kind};
 
 /// Says what a field's Go type is called.
@@ -83,23 +83,62 @@ pub(super) fn normalise(
             Ok(())
         }
         (Kind::Quantity, _) => quantity("{").map(|_| ()),
-        (Kind::Time, Value::String(text)) => time::seconds(text).map_err(DecodeError::Type),
-        (Kind::MicroTime, Value::String(text)) => time::micros(text).map_err(DecodeError::Type),
+        (Kind::Time, Value::String(text)) => time::seconds(text).map_err(DecodeError::of),
+        (Kind::MicroTime, Value::String(text)) => time::micros(text).map_err(DecodeError::of),
         // The list and map elements that a null stands for.
         (Kind::Time | Kind::MicroTime, Value::Null) => Ok(()),
-        (Kind::Time | Kind::MicroTime, other) => Err(at.mismatch(kind_of(other), "string")),
-        (Kind::Bytes, Value::String(text)) => base64::normalise(text).map_err(DecodeError::Type),
-        (Kind::IntOrString, Value::String(_)) => Ok(()),
-        (Kind::IntOrString | Kind::Int32, Value::Number(number)) => {
-            match number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()) {
-                true => Ok(()),
-                false => Err(at.mismatch(&format!("number {number}"), "int32")),
-            }
+        (Kind::Time | Kind::MicroTime, other) => {
+            Err(at.mismatch(kind_of(other), "string", misfit(other, "string")))
         }
-        (Kind::IntOrString, other) => Err(at.mismatch(kind_of(other), "int32")),
-        (Kind::Int64, Value::Number(number)) => Err(at.mismatch(&format!("number {number}"), "int64")),
-        (_, other) => Err(at.mismatch(kind_of(other), &go_type(kind, field))),
+        (Kind::Bytes, Value::String(text)) => base64::normalise(text).map_err(|why| {
+            DecodeError::Type(Misfit {
+                converting: format!("error decoding from json: {why}"),
+                decoding: why,
+            })
+        }),
+        (Kind::IntOrString, Value::String(_)) => Ok(()),
+        (Kind::IntOrString | Kind::Int32, Value::Number(number))
+            if number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()) =>
+        {
+            Ok(())
+        }
+        (_, other) => Err(unfit(kind, field, other, at)),
     }
+}
+
+/// Says that a value is of another type than its field.
+fn unfit(kind: Kind<'_>, field: Field<'_>, value: &Value, at: &Path<'_>) -> DecodeError {
+    let wanted = match kind {
+        Kind::IntOrString => "int32".to_owned(),
+        _ => go_type(kind, field),
+    };
+    // Of a number that is of a kind of its own, Go says which.
+    let found = match (kind, value) {
+        (Kind::IntOrString | Kind::Int32 | Kind::Int64, Value::Number(number)) => format!("number {number}"),
+        _ => kind_of(value).to_owned(),
+    };
+    let tree = match value {
+        Value::Null => "invalid",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "slice",
+        Value::Object(_) => "map",
+    };
+    let converting = match (kind, tree) {
+        (Kind::Array(_) | Kind::Bytes, _) => format!("cannot restore slice from {tree}"),
+        (Kind::Map(_), _) => format!("cannot restore map from {tree}"),
+        (Kind::Object(_), _) => format!("cannot restore struct from: {tree}"),
+        (Kind::String, "int64") | (Kind::Int32 | Kind::Int64, "int64" | "float64") => {
+            format!("cannot convert {tree} to {wanted}")
+        }
+        // A type with a name of its own is a string too.
+        (Kind::String, _) => "unrecognized type: string".to_owned(),
+        (Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Double, _) => format!("unrecognized type: {wanted}"),
+        _ => misfit(value, &wanted),
+    };
+    at.mismatch(&found, &wanted, converting)
 }
 
 /// Canonicalises a quantity; `None` where the text is canonical already.
@@ -110,7 +149,7 @@ fn quantity(text: &str) -> Result<Option<String>, DecodeError> {
     let quantity: Quantity = text
         .trim()
         .parse()
-        .map_err(|error: apimachinery::quantity::ParseError| DecodeError::Type(error.to_string()))?;
+        .map_err(|error: apimachinery::quantity::ParseError| DecodeError::of(error.to_string()))?;
     let canonical = quantity.to_string();
     Ok((canonical != text).then_some(canonical))
 }

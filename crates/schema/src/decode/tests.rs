@@ -12,6 +12,38 @@ fn error(ty: Type<'_>, mut object: Value) -> String {
 }
 
 #[test]
+fn words_what_does_not_fit_into_a_tree_as_go_does() {
+    let deployment = kinds::APPS_V1_DEPLOYMENT.ty();
+    let container = |fields: Value| json!({"spec": {"template": {"spec": {"containers": [fields]}}}});
+    for (ty, mut object, expected) in [
+        (deployment, json!({"spec": {"replicas": "3"}}), "unrecognized type: int32"),
+        (deployment, json!({"spec": {"replicas": 1.5}}), "cannot convert float64 to int32"),
+        (deployment, json!({"spec": {"paused": "yes"}}), "unrecognized type: bool"),
+        (deployment, json!({"spec": []}), "cannot restore struct from: slice"),
+        (deployment, json!({"metadata": {"labels": {"a": 1}}}), "cannot convert int64 to string"),
+        (deployment, json!({"metadata": {"labels": {"a": true}}}), "unrecognized type: string"),
+        (deployment, json!({"metadata": {"labels": "x"}}), "cannot restore map from string"),
+        (deployment, container(json!({"imagePullPolicy": 1})), "cannot convert int64 to v1.PullPolicy"),
+        (deployment, container(json!({"imagePullPolicy": true})), "unrecognized type: string"),
+        (deployment, container(json!({"env": "a=b"})), "cannot restore slice from string"),
+        (
+            deployment,
+            container(json!({"livenessProbe": {"tcpSocket": {"port": true}}})),
+            "json: cannot unmarshal bool into Go value of type int32",
+        ),
+        (
+            kinds::CORE_V1_SECRET.ty(),
+            json!({"data": {"a": "!"}}),
+            "error decoding from json: illegal base64 data at input byte 0",
+        ),
+    ] {
+        let found = decode(ty, &mut object, FieldValidation::Ignore).unwrap_err();
+        let DecodeError::Type(found) = found else { panic!("{found}") };
+        assert_eq!(found.converting, expected, "{object}");
+    }
+}
+
+#[test]
 fn words_type_mismatches_as_go_does() {
     let deployment = kinds::APPS_V1_DEPLOYMENT.ty();
     let container = |fields: Value| json!({"spec": {"template": {"spec": {"containers": [fields]}}}});
