@@ -41,8 +41,21 @@ pub fn printed(value: &Value) -> String {
             let fields = fields.iter().map(|(key, value)| format!("{key}:{}", printed(value)));
             format!("map[{}]", fields.collect::<Vec<_>>().join(" "))
         }
+        Value::Number(number) if number.is_f64() => float(number.as_f64().unwrap_or_default()),
         other => other.to_string(),
     }
+}
+
+/// A number as `%v` writes a float64: the shortest digits, with an exponent from a million on and below 0.0001.
+pub fn float(number: f64) -> String {
+    let scientific = format!("{number:e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if !(-4..6).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{digits}e{sign}{:02}", exponent.abs());
+    }
+    format!("{number}")
 }
 
 #[cfg(test)]
@@ -74,5 +87,19 @@ mod tests {
     fn trees_are_printed_as_go_does() {
         let tree = json!({"b": [1, "x y", null, 1.5], "a": {"d": true, "c": {}}});
         assert_eq!(printed(&tree), "map[a:map[c:map[] d:true] b:[1 x y <nil> 1.5]]");
+    }
+
+    #[test]
+    fn numbers_look_as_go_prints_them() {
+        for (number, text) in [
+            (1.0, "1"),
+            (0.5, "0.5"),
+            (65535.0, "65535"),
+            (-3.25, "-3.25"),
+            (1e6, "1e+06"),
+            (123456789.0, "1.23456789e+08"),
+        ] {
+            assert_eq!(float(number), text);
+        }
     }
 }

@@ -23,8 +23,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let client = client::from_config(kube_config.clone())?;
     if let Some(address) = config.serving.address() {
         let reviewer = config.review.client(&config.connection.connection(AGENT), &client).await?;
-        let (clients, open) = (config.review.clients(&reviewer)?, config.review.open.clone());
-        let endpoints = Endpoints::secure(reviewer, config.serving.identity()?, clients, open)?;
+        let endpoints = Endpoints::secure(reviewer, config.serving.identity()?, &config.review)?;
         serve::serve(&runtime, address, endpoints).await?;
     }
     let identities =

@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     Readiness, Runtime,
     accept::{Limits, accept, handshake, speak},
-    access::{Access, OpenPaths, Wish, clients::Clients},
+    access::{Access, ReviewFlags, Wish},
     metrics::{self, checks},
     pages::{self, Asked, Page},
 };
@@ -85,21 +85,22 @@ impl Endpoints {
         Self { tls: None, access: None, more: None }
     }
 
-    /// TLS with a certificate made for this process, as upstream's components make when given none; `open` for whoever
-    /// does not show what is not accepted, all else for users that are known by a certificate or a token and that the
+    /// TLS with a certificate made for this process, as upstream's components make when given none; open paths for
+    /// whoever does not show what is not accepted, all else for users that are known by a certificate or a token and that the
     /// API server allows.
     pub fn secure(
         client: kube::Client,
         identity: Option<Arc<Identity>>,
-        clients: Clients,
-        open: OpenPaths,
+        review: &ReviewFlags,
     ) -> anyhow::Result<Self> {
         let identity = match identity {
             Some(identity) => identity,
             None => self_signed("localhost", &["localhost"], &["127.0.0.1".parse()?])?,
         };
         let tls = pki::server_config(identity, Some(Arc::new(AnyClient::new())))?;
-        Ok(Self { tls: Some(Arc::new(tls)), access: Some(Access::new(client, clients, open)), more: None })
+        let clients = review.clients(&client)?;
+        let access = Access::new(client, clients, review.open.clone());
+        Ok(Self { tls: Some(Arc::new(tls)), access: Some(access), more: None })
     }
 
     /// Serves one more page of metrics. What writes it may take long.

@@ -1,10 +1,10 @@
 //! What a definition says of an object's scale, judged in the object itself.
 
 use apimachinery::FieldError;
+use apimachinery::go::printed;
 use serde_json::Value;
 
 use crate::definition::Scale;
-use crate::validate::text;
 
 impl Scale {
     /// The fields of a simple JSON path.
@@ -70,15 +70,16 @@ fn find<'a>(object: &'a Value, path: &str) -> Result<Option<&'a Value>, String> 
 /// Upstream's words for a value of another type than a path should hold.
 fn mistyped(path: &str, value: &Value, expected: &str) -> String {
     let path = path.strip_prefix('.').unwrap_or(path);
-    let (value, found) = match value {
-        Value::Null => ("<nil>".to_owned(), "<nil>"),
-        Value::Bool(_) => (text(value), "bool"),
-        Value::String(_) => (text(value), "string"),
-        Value::Number(number) if number.is_i64() => (text(value), "int64"),
-        Value::Number(_) => (text(value), "float64"),
-        Value::Array(_) => (text(value), "[]interface {}"),
-        Value::Object(_) => (text(value), "map[string]interface {}"),
+    let found = match value {
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::String(_) => "string",
+        Value::Number(number) if number.is_i64() => "int64",
+        Value::Number(_) => "float64",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
     };
+    let value = printed(value);
     format!(".{path} accessor error: {value} is of the type {found}, expected {expected}")
 }
 

@@ -13,7 +13,6 @@ use serde_json::{Map, Value};
 use crate::expressions;
 use crate::node::{Additional, Checks, Node};
 pub(crate) use lists::Before;
-pub(crate) use numbers::text;
 
 /// Validates an object. What is as it was in `old` is let be, so that a definition can become stricter without its
 /// objects becoming unwritable (KEP-4008).
@@ -171,7 +170,7 @@ impl Walk<'_> {
         if let Some(values) = &checks.values
             && !values.iter().any(|allowed| same(allowed, value))
         {
-            let allowed: Vec<String> = values.iter().map(text).collect();
+            let allowed: Vec<String> = values.iter().map(numbers::text).collect();
             let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
             self.errors.push(FieldError::not_supported(at.to_string(), value.clone(), &allowed));
         }

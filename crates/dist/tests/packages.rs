@@ -59,8 +59,8 @@ fn on_debian(work: &Path, releases: &[(&str, &Path)], script: &str) -> String {
     }
     fs::write(work.join("script"), script).unwrap();
     prepare.push_str(&format!("cp {}/script tmp/script\nexec chroot . sh -eu /tmp/script\n", work.display()));
-    let output = Command::new("unshare")
-        .args(["--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--kill-child", "sh", "-c", &prepare])
+    let output = machines::base::contained(&["--uts", "--ipc", "--net"])
+        .args(["sh", "-c", &prepare])
         .env_clear()
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .env("DEBIAN_FRONTEND", "noninteractive")

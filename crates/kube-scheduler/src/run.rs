@@ -41,8 +41,7 @@ pub async fn start(runtime: Runtime, config: Config) -> anyhow::Result<()> {
         let own = config.connection.connection("kube-scheduler");
         let reviewer = config.review.client(&own, &client).await?;
         let known = pods.clone();
-        let (clients, open) = (config.review.clients(&reviewer)?, config.review.open.clone());
-        let endpoints = serve::Endpoints::secure(reviewer, config.serving.identity()?, clients, open)?
+        let endpoints = serve::Endpoints::secure(reviewer, config.serving.identity()?, &config.review)?
             .with_metrics(resources::PATH, move || resources::text(&known.list()));
         serve::serve(&runtime, address, endpoints).await?;
     }

@@ -139,7 +139,7 @@ pub(crate) fn remove_others(home: &Path, prefix: &str, kept: &Path) -> anyhow::R
 }
 
 /// A command whose mounts and processes go with it, also when it is killed.
-pub(crate) fn contained(namespaces: &[&str]) -> Command {
+pub fn contained(namespaces: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--pid", "--fork", "--kill-child"]).args(namespaces).stdin(Stdio::null());
     command

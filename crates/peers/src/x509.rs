@@ -165,9 +165,7 @@ impl Subject {
                 .map(str::to_owned)
                 .collect(),
             uid: uid(&parsed)?,
-            // That of a certificate without an end (RFC 5280, 4.1.2.5) is later than a timestamp can be.
-            not_after: Timestamp::from_second(parsed.validity().not_after.timestamp())
-                .unwrap_or(Timestamp::MAX),
+            not_after: pki::moment(parsed.validity().not_after.timestamp()),
         })
     }
 

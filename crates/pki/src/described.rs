@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
-use x509_parser::time::ASN1Time;
 
 use crate::{Error, Leaf, Usage};
 
@@ -30,10 +29,10 @@ pub struct Described {
     pub not_after: Timestamp,
 }
 
-/// A time of a certificate. That of one without an end (RFC 5280, 4.1.2.5) is later than a timestamp can be, and is read
+/// A time of a certificate, of the seconds since 1970. That of one without an end (RFC 5280, 4.1.2.5) is later than a timestamp can be, and is read
 /// as the latest there is.
-pub(crate) fn moment(time: ASN1Time) -> Timestamp {
-    Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX)
+pub fn moment(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }
 
 impl Described {
@@ -67,8 +66,8 @@ impl Described {
             addresses,
             usage,
             issuer: first(parsed.issuer().iter_common_name().map(text).collect()),
-            not_before: moment(parsed.validity().not_before),
-            not_after: moment(parsed.validity().not_after),
+            not_before: moment(parsed.validity().not_before.timestamp()),
+            not_after: moment(parsed.validity().not_after.timestamp()),
         })
     }
 

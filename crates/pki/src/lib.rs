@@ -15,7 +15,7 @@ mod trust;
 
 pub use any_client::{AnyClient, client_signatures};
 pub use authority::{Authority, Issued, Leaf, Usage, signing_key};
-pub use described::Described;
+pub use described::{Described, moment};
 pub use files::{Error, pem, read_certificates, read_key, read_roots, write_private, write_public};
 pub use inspect::{certificates_of, is_signed_by, public_key_hash};
 pub use kubeconfig::{Credentials, Kubeconfig};

@@ -34,10 +34,8 @@ pub fn has_ended(now: Timestamp, not_after: Timestamp) -> String {
     format!("{OUT_OF_DATE}: current time {now} is after {not_after}")
 }
 
-/// A time of a certificate. That of one without an end (RFC 5280, 4.1.2.5) is later than a timestamp can be.
 fn moment(time: UnixTime) -> Timestamp {
-    let second = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    Timestamp::from_second(second).unwrap_or(Timestamp::MAX)
+    crate::moment(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// Says which names a certificate has in place of the one that is wanted; they come as `DnsName("a")`, `IpAddress(::1)`.

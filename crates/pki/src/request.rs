@@ -140,7 +140,7 @@ impl Authority {
     pub fn expires(&self) -> Result<Timestamp, Error> {
         let der = CertificateDer::from_pem_slice(self.certificate().as_bytes()).map_err(Error::make)?;
         let (_, parsed) = x509_parser::parse_x509_certificate(&der).map_err(Error::make)?;
-        Ok(crate::described::moment(parsed.validity().not_after))
+        Ok(crate::moment(parsed.validity().not_after.timestamp()))
     }
 
     /// Makes the certificate that a request asks for, PEM. It is never an authority itself and never outlives this one.

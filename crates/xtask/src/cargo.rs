@@ -50,16 +50,15 @@ fn succeed(command: &mut Command) -> anyhow::Result<()> {
 /// Builds the programs of a release, and those named besides: all of developers' would take long for nothing. Those
 /// whose order of functions is known are linked in it.
 pub fn build_release(besides: &[&str]) -> anyhow::Result<()> {
+    let tools = binaries(Profile::Dev)?;
     build_one("dist")?;
-    let output = Command::new(binaries(Profile::Dev)?.join("dist")).arg("--programs").output()?;
-    let programs = String::from_utf8(output.stdout)?;
     build_one("link-order")?;
-    let linker = binaries(Profile::Dev)?.join("link-order");
-    let target = binaries(Profile::Dev)?;
+    let output = Command::new(tools.join("dist")).arg("--programs").output()?;
+    let programs = String::from_utf8(output.stdout)?;
     let target =
-        target.parent().and_then(Path::file_name).context("programs lie below their target's name")?;
+        tools.parent().and_then(Path::file_name).context("programs lie below their target's name")?;
     let target = format!("target.{}", target.to_string_lossy());
-    let linker = format!("{target}.linker={:?}", linker.to_string_lossy());
+    let linker = format!("{target}.linker={:?}", tools.join("link-order").to_string_lossy());
     // Names that are the same from compiler to compiler but for the hashes of crates.
     let mangling = format!("{target}.rustflags=[\"-Csymbol-mangling-version=v0\"]");
     let mut arguments = vec!["build", "--workspace", "--release", "--config", &linker, "--config", &mangling];

@@ -16,7 +16,6 @@ use tokio_rustls::TlsConnector;
 use tower::service_fn;
 
 use super::*;
-use crate::access::ReviewFlags;
 
 type Data = BTreeMap<&'static str, String>;
 
@@ -90,8 +89,7 @@ struct Flags {
 /// A secure port that is told of its clients by these flags.
 async fn port(api_server: kube::Client, flags: &[&str]) -> SocketAddr {
     let review = <Flags as clap::Parser>::parse_from(["component"].iter().chain(flags)).review;
-    let clients = review.clients(&api_server).unwrap();
-    let endpoints = Endpoints::secure(api_server, None, clients, review.open.clone()).unwrap();
+    let endpoints = Endpoints::secure(api_server, None, &review).unwrap();
     serve(&Runtime::detached(), "127.0.0.1:0".parse().unwrap(), endpoints).await.unwrap()
 }
 
